@@ -1,0 +1,63 @@
+#include "base/runtime.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace tern {
+
+Runtime::Runtime(Driver& driver)
+    : driver_(driver), now_(driver.now()), random_(driver.random_key()), scope_(ready_) {}
+
+Runtime::~Runtime() { scope_.cancel(); }
+
+void Runtime::submit(std::function<void()> work) {
+  {
+    const std::lock_guard lock(submitted_mutex_);
+    submitted_.push_back(std::move(work));
+    has_submitted_.store(true, std::memory_order_release);
+  }
+  driver_.wake();
+}
+
+void Runtime::remove(TurnHook& hook) noexcept { std::erase(hooks_, &hook); }
+
+Timestamp Runtime::next_deadline() const {
+  if (!ready_.empty() || more_to_flush_ || has_submitted_.load(std::memory_order_acquire)) {
+    return now_;
+  }
+  return timers_.next_deadline();
+}
+
+void Runtime::turn() {
+  driver_.wait(next_deadline());
+  now_ = driver_.now();
+  driver_.reap(now_);
+  if (has_submitted_.load(std::memory_order_acquire)) {
+    std::vector<std::function<void()>> work;
+    {
+      const std::lock_guard lock(submitted_mutex_);
+      work.swap(submitted_);
+      has_submitted_.store(false, std::memory_order_release);
+    }
+    for (const auto& item : work) item();
+  }
+  timers_.expire(now_);
+  // By index: a hook may add or remove hooks.
+  for (std::size_t i = 0; i < hooks_.size(); ++i) hooks_[i]->drain(now_);
+  ready_.run(kMaxResumesPerTurn);
+  more_to_flush_ = false;
+  for (std::size_t i = 0; i < hooks_.size(); ++i) {
+    if (hooks_[i]->flush(now_)) more_to_flush_ = true;
+  }
+}
+
+void Runtime::run() {
+  while (!stopping()) turn();
+}
+
+void Runtime::stop() noexcept {
+  stopping_.store(true, std::memory_order_relaxed);
+  driver_.wake();
+}
+
+}  // namespace tern

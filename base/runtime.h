@@ -1,0 +1,201 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "base/counters.h"
+#include "base/driver.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "base/ready_queue.h"
+#include "base/scope.h"
+#include "base/task.h"
+#include "base/timer_heap.h"
+
+namespace tern {
+
+/// A protocol engine's part in a turn (see Runtime::turn). Not owned; removes itself before it
+/// dies.
+class TurnHook {
+ public:
+  /// After datagrams were fed and timers expired: turn events into state and wake coroutines.
+  virtual void drain(Timestamp now) = 0;
+  /// After ready coroutines ran: send what became due. Returns true when it stopped at its work
+  /// budget with more to send, so that the runtime does not sleep.
+  virtual bool flush(Timestamp now) = 0;
+
+ protected:
+  ~TurnHook() = default;
+};
+
+/// One thread's event loop. A turn:
+///   wait ► now ► reap datagrams ► expire timers ► drain hooks ► run ready coroutines ► flush hooks
+/// `now()` is constant within a turn. Everything here is single-threaded except `submit` and
+/// `stop`, which any thread may call.
+class Runtime {
+ public:
+  /// Coroutine resumes in one turn before the network gets its share again.
+  static constexpr std::size_t kMaxResumesPerTurn = 4096;
+
+  /// The driver outlives the runtime.
+  explicit Runtime(Driver& driver);
+  Runtime(const Runtime&) = delete;
+  Runtime& operator=(const Runtime&) = delete;
+  ~Runtime();
+
+  Timestamp now() const noexcept { return now_; }
+  UnixSeconds unix_seconds() const { return driver_.unix_seconds(); }
+  Driver& driver() noexcept { return driver_; }
+  Random& random() noexcept { return random_; }
+  TimerHeap& timers() noexcept { return timers_; }
+  ReadyQueue& ready() noexcept { return ready_; }
+  Counters& counters() noexcept { return counters_; }
+  LogSink& log() noexcept { return *log_; }
+  /// The sink outlives the runtime.
+  void log_to(LogSink& sink) noexcept { log_ = &sink; }
+
+  /// Starts a task that belongs to the runtime; see Scope.
+  void spawn(Task<void> task) { scope_.spawn(std::move(task)); }
+
+  /// `co_await runtime.sleep(50ms)`.
+  class [[nodiscard]] Sleep;
+  Sleep sleep(Duration duration);
+
+  /// Runs `work` on this runtime's thread in a later turn; from any thread.
+  void submit(std::function<void()> work);
+
+  void add(TurnHook& hook) { hooks_.push_back(&hook); }
+  void remove(TurnHook& hook) noexcept;
+
+  /// One turn. Sleeps until there is something to do; the simulator calls it when there is.
+  void turn();
+  /// When the next turn is due if nothing arrives; in the past when work is waiting.
+  Timestamp next_deadline() const;
+  /// Turns until `stop`.
+  void run();
+  void stop() noexcept;
+  bool stopping() const noexcept { return stopping_.load(std::memory_order_relaxed); }
+
+  /// Runs `task` to its end, turning the loop meanwhile. Not from inside a coroutine.
+  template <typename T>
+  T block_on(Task<T> task);
+
+ private:
+  Driver& driver_;
+  Timestamp now_;
+  Random random_;
+  Counters counters_;
+  LogSink* log_ = &null_log();
+  TimerHeap timers_;
+  ReadyQueue ready_;
+  std::vector<TurnHook*> hooks_;
+  bool more_to_flush_ = false;
+  std::atomic<bool> stopping_{false};
+  std::mutex submitted_mutex_;
+  std::vector<std::function<void()>> submitted_;
+  std::atomic<bool> has_submitted_{false};
+  Scope scope_;  // last: its tasks use everything above
+};
+
+class Runtime::Sleep final : TimerNode {
+ public:
+  Sleep(Runtime& runtime, Timestamp deadline) noexcept : runtime_(runtime), deadline_(deadline) {}
+  bool await_ready() const noexcept { return deadline_ <= runtime_.now(); }
+  void await_suspend(std::coroutine_handle<> handle) {
+    waiter_.suspend(handle);
+    runtime_.timers().arm(*this, deadline_);
+  }
+  void await_resume() const noexcept {}
+
+ private:
+  void expire(Timestamp) override { waiter_.wake(runtime_.ready()); }
+
+  Runtime& runtime_;
+  Timestamp deadline_;
+  Waiter waiter_;
+};
+
+inline Runtime::Sleep Runtime::sleep(Duration duration) { return Sleep(*this, now_ + duration); }
+
+namespace detail {
+template <typename T>
+Task<void> run_into(Task<T> task, std::optional<T>& result, std::exception_ptr& failure,
+                    bool& done) {
+  try {
+    result.emplace(co_await task);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  done = true;
+}
+inline Task<void> run_into(Task<void> task, std::exception_ptr& failure, bool& done) {
+  try {
+    co_await task;
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  done = true;
+}
+}  // namespace detail
+
+template <typename T>
+T Runtime::block_on(Task<T> task) {
+  bool done = false;
+  std::exception_ptr failure;
+  Scope scope(ready_);
+  if constexpr (std::is_void_v<T>) {
+    scope.spawn(detail::run_into(std::move(task), failure, done));
+    while (!done) turn();
+    if (failure) std::rethrow_exception(failure);
+  } else {
+    std::optional<T> result;
+    scope.spawn(detail::run_into(std::move(task), result, failure, done));
+    while (!done) turn();
+    if (failure) std::rethrow_exception(failure);
+    return std::move(*result);
+  }
+}
+
+/// Lets one coroutine wait for a condition that another party announces. Level-triggered: a
+/// `notify` before the `wait` is kept. One waiter at a time.
+class Signal {
+ public:
+  explicit Signal(Runtime& runtime) noexcept : runtime_(runtime) {}
+
+  void notify() noexcept {
+    set_ = true;
+    if (waiter_ != nullptr) waiter_->wake(runtime_.ready());
+  }
+
+  class [[nodiscard]] Wait {
+   public:
+    explicit Wait(Signal& signal) noexcept : signal_(signal) {}
+    Wait(const Wait&) = delete;
+    Wait& operator=(const Wait&) = delete;
+    ~Wait() {
+      if (signal_.waiter_ == &waiter_) signal_.waiter_ = nullptr;
+    }
+    bool await_ready() const noexcept { return signal_.set_; }
+    void await_suspend(std::coroutine_handle<> handle) noexcept {
+      TERN_CHECK(signal_.waiter_ == nullptr);
+      waiter_.suspend(handle);
+      signal_.waiter_ = &waiter_;
+    }
+    void await_resume() noexcept { signal_.set_ = false; }
+
+   private:
+    Signal& signal_;
+    Waiter waiter_;
+  };
+  Wait wait() noexcept { return Wait(*this); }
+
+ private:
+  Runtime& runtime_;
+  Waiter* waiter_ = nullptr;
+  bool set_ = false;
+};
+
+}  // namespace tern

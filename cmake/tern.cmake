@@ -1,0 +1,206 @@
+# What every room's CMakeLists.txt uses:
+#
+#   tern_library(quic                       the static library tern_quic, alias tern::quic
+#     SOURCES connection.cc ...             relative to the room; private headers may stand here too
+#     HEADERS connection.h ...              public headers: installed, and each compiled alone by
+#                                           the target all_verify_interface_header_sets
+#     PUBLIC tern::base ...                 libraries that public headers need
+#     PRIVATE ngtcp2::ngtcp2 ...            libraries that only the sources need
+#     SYSTEM_PRIVATE_INCLUDES dir ...)      include folders that only the sources need
+#   tern_program(tern SOURCES ... LIBS ... [OUTPUT_DIRECTORY dir] [INSTALL])
+#   tern_test(quic_test SOURCES ... LIBS ... [LABELS unit] [TIMEOUT seconds])
+#   tern_fuzz(varint_fuzz SOURCES ... LIBS ... CORPUS dir)
+#
+# and the third-party targets: tl::expected fmt::fmt BoringSSL::ssl BoringSSL::crypto ngtcp2::ngtcp2
+# nghttp3::nghttp3 liburing::liburing ZLIB::ZLIB Brotli::enc Brotli::dec Zstd::zstd CLI11::CLI11
+# GTest::gmock benchmark::benchmark.
+
+include(GNUInstallDirs)
+
+# ---- options ------------------------------------------------------------------------------------
+
+if(DEFINED ENV{CI})
+  set(_tern_in_ci ON)
+else()
+  set(_tern_in_ci OFF)
+endif()
+option(TERN_WERROR "Warnings are errors (the default where the environment variable CI is set)"
+  ${_tern_in_ci})
+set(TERN_SANITIZE "" CACHE STRING "Sanitizers of this build: address,undefined or thread")
+option(TERN_FUZZ "Build the fuzz targets with libFuzzer (needs clang) instead of as replays" OFF)
+
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
+endif()
+
+# ---- compiler -----------------------------------------------------------------------------------
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_CXX_SCAN_FOR_MODULES OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_VERIFY_INTERFACE_HEADER_SETS ON)
+# BoringSSL lies outside the loader's search path; installed programs keep the rpath to it.
+set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON)
+
+set(TERN_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Woverloaded-virtual)
+if(TERN_WERROR)
+  list(APPEND TERN_WARNINGS -Werror)
+endif()
+
+set(TERN_BUILD_FLAGS -fno-omit-frame-pointer)
+if(TERN_SANITIZE)
+  list(APPEND TERN_BUILD_FLAGS -fsanitize=${TERN_SANITIZE} -fno-sanitize-recover=all)
+endif()
+if(TERN_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    message(FATAL_ERROR "TERN_FUZZ needs clang: use `cmake --preset fuzz`, or ./tools/dev fuzz")
+  endif()
+  list(APPEND TERN_BUILD_FLAGS -fsanitize=fuzzer-no-link)
+endif()
+
+add_compile_options(${TERN_BUILD_FLAGS})
+add_link_options(${TERN_BUILD_FLAGS})
+
+# ---- third-party libraries ----------------------------------------------------------------------
+
+include(tern_dependencies)
+find_package(CLI11 REQUIRED)      # tools/tern
+find_package(benchmark REQUIRED)  # tools/bench
+if(BUILD_TESTING)
+  find_package(GTest REQUIRED)    # tests
+endif()
+
+# ---- functions ----------------------------------------------------------------------------------
+
+# tern_add_rooms(folder...): add_subdirectory for each folder that has a CMakeLists.txt; one that
+# appears later is noticed by the next build.
+function(tern_add_rooms)
+  foreach(room IN LISTS ARGN)
+    file(GLOB found CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/${room}/CMakeLists.txt")
+    if(found)
+      add_subdirectory(${room})
+    endif()
+  endforeach()
+endfunction()
+
+# LABEL_tests, for each label: builds the tests that have it (unit_tests, sim_tests, fuzz_tests …).
+function(_tern_label target)
+  foreach(label IN LISTS ARGN)
+    if(NOT TARGET ${label}_tests)
+      add_custom_target(${label}_tests)
+    endif()
+    add_dependencies(${label}_tests ${target})
+  endforeach()
+endfunction()
+
+# While rooms are being written, a listed file that is not there yet is a warning, not an error.
+function(_tern_existing out)
+  set(present)
+  foreach(file IN LISTS ARGN)
+    cmake_path(ABSOLUTE_PATH file BASE_DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}")
+    file(GLOB found CONFIGURE_DEPENDS "${file}")
+    if(found)
+      list(APPEND present "${file}")
+    else()
+      message(WARNING "${file} is listed but does not exist (yet)")
+    endif()
+  endforeach()
+  set(${out} "${present}" PARENT_SCOPE)
+endfunction()
+
+# tern::quic -> tern_quic: a room that is not there yet fails at link time, not for everybody.
+function(_tern_targets out)
+  list(TRANSFORM ARGN REPLACE "^tern::(tern_)?" "tern_")
+  set(${out} "${ARGN}" PARENT_SCOPE)
+endfunction()
+
+function(tern_library name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;HEADERS;PUBLIC;PRIVATE;SYSTEM_PRIVATE_INCLUDES")
+  if(arg_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "tern_library(${name}): unknown arguments ${arg_UNPARSED_ARGUMENTS}")
+  endif()
+  string(REGEX REPLACE "^tern_" "" name "${name}")
+  set(target tern_${name})
+  _tern_existing(sources ${arg_SOURCES})
+  _tern_existing(headers ${arg_HEADERS})
+  _tern_targets(public ${arg_PUBLIC})
+  _tern_targets(private ${arg_PRIVATE})
+
+  add_library(${target} STATIC ${sources})
+  add_library(tern::${name} ALIAS ${target})
+  set_target_properties(${target} PROPERTIES
+    EXPORT_NAME ${name} LINKER_LANGUAGE CXX POSITION_INDEPENDENT_CODE ON)
+  target_compile_features(${target} PUBLIC cxx_std_20)
+  target_compile_options(${target} PRIVATE ${TERN_WARNINGS})
+  target_sources(${target} PUBLIC
+    FILE_SET HEADERS BASE_DIRS "${PROJECT_SOURCE_DIR}" FILES ${headers})
+  target_link_libraries(${target} PUBLIC ${public} PRIVATE ${private})
+  if(arg_SYSTEM_PRIVATE_INCLUDES)
+    target_include_directories(${target} SYSTEM PRIVATE ${arg_SYSTEM_PRIVATE_INCLUDES})
+  endif()
+  set_property(GLOBAL APPEND PROPERTY TERN_LIBRARIES ${target})
+endfunction()
+
+function(tern_program name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "INSTALL" "OUTPUT_DIRECTORY" "SOURCES;LIBS")
+  if(arg_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "tern_program(${name}): unknown arguments ${arg_UNPARSED_ARGUMENTS}")
+  endif()
+  _tern_existing(sources ${arg_SOURCES})
+  _tern_targets(libs ${arg_LIBS})
+  add_executable(${name} ${sources})
+  set_target_properties(${name} PROPERTIES LINKER_LANGUAGE CXX)
+  target_compile_options(${name} PRIVATE ${TERN_WARNINGS})
+  target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}")
+  target_link_libraries(${name} PRIVATE ${libs})
+  if(arg_OUTPUT_DIRECTORY)
+    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${arg_OUTPUT_DIRECTORY}")
+  endif()
+  if(arg_INSTALL)
+    install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  endif()
+endfunction()
+
+# One GoogleTest binary = one ctest entry, labelled `unit` unless LABELS says otherwise.
+function(tern_test name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "SOURCES;LIBS;LABELS")
+  if(arg_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "tern_test(${name}): unknown arguments ${arg_UNPARSED_ARGUMENTS}")
+  endif()
+  if(NOT arg_LABELS)
+    set(arg_LABELS unit)
+  endif()
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+  tern_program(${name} SOURCES ${arg_SOURCES} LIBS ${arg_LIBS} GTest::gmock GTest::gtest_main)
+  add_test(NAME ${name} COMMAND ${name} --gtest_brief=1)
+  set_tests_properties(${name} PROPERTIES
+    LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT} WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}")
+  _tern_label(${name} ${arg_LABELS})
+endfunction()
+
+# SOURCES define LLVMFuzzerTestOneInput. In the fuzz preset that is a libFuzzer program; everywhere
+# else a program that runs each file of CORPUS once, and a ctest entry labelled `fuzz`.
+function(tern_fuzz name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "CORPUS" "SOURCES;LIBS")
+  if(arg_UNPARSED_ARGUMENTS OR NOT arg_CORPUS)
+    message(FATAL_ERROR "tern_fuzz(${name}): wants SOURCES, LIBS, CORPUS; got ${ARGN}")
+  endif()
+  cmake_path(ABSOLUTE_PATH arg_CORPUS BASE_DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}")
+  if(TERN_FUZZ)
+    tern_program(${name} SOURCES ${arg_SOURCES} LIBS ${arg_LIBS}
+      OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/fuzz")
+    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  else()
+    tern_program(${name} SOURCES ${arg_SOURCES} "${PROJECT_SOURCE_DIR}/tests/fuzz/replay_main.cc"
+      LIBS ${arg_LIBS} OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/fuzz")
+    add_test(NAME ${name} COMMAND ${name} "${arg_CORPUS}")
+    set_tests_properties(${name} PROPERTIES LABELS fuzz TIMEOUT 120)
+  endif()
+  _tern_label(${name} fuzz)
+  # For `tools/dev fuzz`: one line a target, name|corpus.
+  set_property(GLOBAL APPEND_STRING PROPERTY TERN_FUZZ_TARGETS "${name}|${arg_CORPUS}\n")
+endfunction()

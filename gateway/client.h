@@ -1,0 +1,167 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/runtime.h"
+#include "base/task.h"
+#include "gateway/client_options.h"
+#include "http/exchange.h"
+#include "http/message.h"
+#include "transport/quic/connection.h"
+#include "transport/udp/network.h"
+
+namespace tern {
+
+class ClientPool;
+
+/// A request to an absolute https URL.
+class ClientRequest {
+ public:
+  explicit ClientRequest(std::string url) : url_(std::move(url)) {}
+
+  /// Default GET.
+  ClientRequest& method(std::string name) { return method_ = std::move(name), *this; }
+  ClientRequest& field(std::string_view name, std::string_view value) {
+    return fields_.add(name, value), *this;
+  }
+  ClientRequest& body(Bytes bytes) { return body_ = std::move(bytes), *this; }
+  ClientRequest& body(std::string text) { return body_ = Bytes::take(std::move(text)), *this; }
+  /// The caller writes the body to the exchange and finishes it (Client::open alone).
+  ClientRequest& streaming(bool on = true) { return streaming_ = on, *this; }
+  ClientRequest& priority(http::Priority value) { return priority_ = value, *this; }
+
+ private:
+  friend class Client;
+  std::string url_;
+  std::string method_ = "GET";
+  http::Fields fields_;
+  Bytes body_;
+  bool streaming_ = false;
+  std::optional<http::Priority> priority_;
+};
+
+/// When things happened, counted from the call. Zero: it did not.
+struct ClientTimings {
+  Duration resolved{};
+  Duration connected{};  ///< handshake complete; zero on a connection that was there
+  Duration first_byte{}; ///< the response's head
+  Duration total{};
+};
+
+/// A response with all of its body.
+class ClientResponse {
+ public:
+  http::Status status() const noexcept { return head_.status(); }
+  bool ok() const noexcept { return http::code(status()) / 100 == 2; }
+  const http::Fields& fields() const noexcept { return head_.fields(); }
+  const http::Fields& trailers() const noexcept { return trailers_; }
+  const std::string& body() const noexcept { return body_; }
+  /// Where it came from, after redirects.
+  const std::string& url() const noexcept { return url_; }
+  std::size_t redirects() const noexcept { return redirects_; }
+  /// "h3"
+  const std::string& protocol() const noexcept { return protocol_; }
+  /// It went, or was answered, as early data.
+  bool early_data() const noexcept { return early_data_; }
+  const ClientTimings& timings() const noexcept { return timings_; }
+
+ private:
+  friend class Client;
+  http::Response head_;
+  http::Fields trailers_;
+  std::string body_;
+  std::string url_;
+  std::size_t redirects_ = 0;
+  std::string protocol_;
+  bool early_data_ = false;
+  ClientTimings timings_;
+};
+
+/// A request under way, as Client::open returns it: an exchange whose head has been sent. Read its
+/// response with `exchange().response()` and `exchange().read()`.
+class ClientStream {
+ public:
+  http::ClientExchange& exchange() noexcept { return *exchange_; }
+  /// Of the call that opened it, as far as they are known: resolved, connected.
+  const ClientTimings& timings() const noexcept { return timings_; }
+  /// Names the connection in Client::connections(); several requests share one.
+  std::uint64_t connection() const noexcept { return connection_; }
+
+ private:
+  friend class Client;
+  std::unique_ptr<http::ClientExchange> exchange_;
+  ClientTimings timings_;
+  std::uint64_t connection_ = 0;
+};
+
+/// A connection of a client, as Client::connections() shows it.
+struct ClientConnectionInfo {
+  std::uint64_t id = 0;
+  std::string origin;
+  udp::Path path;
+  quic::HandshakeInfo handshake;
+  quic::ConnectionStats stats;
+  std::uint64_t requests = 0;
+  bool early_data = false;  ///< it was opened with 0-RTT
+};
+
+/// An HTTP/3 client: a pool with one connection for each origin, opened when it is needed, shared by
+/// all requests that run at the same time. Belongs to the runtime's thread.
+///
+///   auto response = co_await client.get("https://localhost:4433/hello");
+///
+/// Errors, besides what servers and networks cause (Domain::quic, ::application, ::tls, ::os):
+///   Code::invalid      the URL, a field or an option
+///   Code::not_found    the name does not resolve
+///   Code::timed_out    a limit of ClientOptions passed, or nobody answered
+///   Code::certificate  the server's certificate is not trusted
+///   Code::limit        the response is larger than max_body, or redirects went on
+///   Code::rejected     the server refused before processing; safe to send again
+///   Code::closed       the connection ended in the middle of the response, or the client did
+class Client {
+ public:
+  static constexpr std::size_t kMaxOrigins = 256;  ///< idle connections make room beyond it
+
+  /// Runtime and network outlive the client; the network is the runtime's driver.
+  Client(Runtime& runtime, udp::Network& network, ClientOptions options);
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+  /// Closes its connections; what is under way fails with Code::closed.
+  ~Client();
+
+  Task<Result<ClientResponse>> get(std::string url);
+  /// Sends it and collects the response, within `timeout`; follows redirects as the options say.
+  Task<Result<ClientResponse>> send(ClientRequest request);
+  /// Sends the head (and the body, unless it streams). Follows no redirects and repeats nothing
+  /// after the head was sent.
+  Task<Result<ClientStream>> open(ClientRequest request);
+  /// Has a connection to the URL's origin ready.
+  Task<Result<void>> connect(std::string url);
+
+  /// Moves every connection to a new local address (a new port of `local`, or of the same address
+  /// when unspecified): the servers see a migration (RFC 9000 §9). Probes first unless `now`.
+  Result<void> migrate(const udp::Address& local = udp::Address(), bool now = false);
+  /// Updates the keys of every connection (RFC 9001 §6).
+  Result<void> update_keys();
+
+  std::vector<ClientConnectionInfo> connections() const;
+  SessionCache& sessions() noexcept;
+  /// Closes the connections with H3_NO_ERROR and waits until the close packets have left; new
+  /// requests are refused.
+  Task<void> close();
+
+ private:
+  std::shared_ptr<ClientPool> pool_;
+};
+
+}  // namespace tern

@@ -1,0 +1,126 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/time.h"
+#include "gateway/session_cache.h"
+#include "http3/session.h"
+#include "transport/quic/options.h"
+#include "transport/tls/certificate.h"
+#include "transport/tls/key_log.h"
+#include "transport/udp/address.h"
+
+namespace tern {
+
+/// Something that happened on one of a client's connections, for people who watch (`tern get -v`).
+struct ClientEvent {
+  enum class Type : std::uint8_t {
+    resolved,             ///< `text`: the addresses
+    connecting,           ///< a first packet is about to go to `path.remote`
+    connected,            ///< the handshake is complete; `handshake` says what it settled
+    early_data_rejected,  ///< the requests that went as 0-RTT are sent again
+    session_received,     ///< a ticket for the next time
+    path_changed,         ///< migration or NAT rebinding; `path` is the new one
+    keys_updated,
+    goaway,               ///< the server takes no new requests on this connection
+    closed,               ///< `text` says why
+  };
+
+  Type type;
+  std::string origin;  ///< "example.com:443"
+  udp::Path path;
+  quic::HandshakeInfo handshake;
+  std::string text;
+};
+
+/// How a Client goes about it. The defaults suit a client that is a guest on the network.
+class ClientOptions {
+ public:
+  /// Trust the CAs of this PEM file instead of the system's.
+  ClientOptions& ca_file(std::string path);
+  ClientOptions& ca_pem(std::string pem);
+  /// Trust any certificate. Default false.
+  ClientOptions& insecure(bool on);
+  /// mTLS: what the client shows a server that asks.
+  ClientOptions& certificate(tls::Certificate certificate);
+  ClientOptions& chacha20_only(bool on);
+  ClientOptions& key_log(std::shared_ptr<tls::KeyLog> log);
+
+  ClientOptions& transport(quic::TransportOptions options);
+  quic::TransportOptions& transport() noexcept { return transport_; }
+  ClientOptions& http3(http3::SessionOptions options);
+  /// Offers hq-interop instead of h3.
+  ClientOptions& hq_interop(bool on);
+  /// QUIC version of the first packet: quic::kVersion1 (default) or kVersion2.
+  ClientOptions& first_version(std::uint32_t version);
+  /// Connects to `address` for that host and port (curl --resolve). Call it again for more.
+  ClientOptions& resolve(std::string host, std::uint16_t port, udp::Address address);
+  /// Sends from this address. Default: what the system chooses.
+  ClientOptions& local_address(udp::Address address);
+
+  /// From the first look-up to the end of the handshake, over all addresses. Default 10 s.
+  ClientOptions& connect_timeout(Duration limit);
+  /// From the call to the last byte of a buffered response. 0 (default): none.
+  ClientOptions& timeout(Duration limit);
+  /// The next address is tried too when one has not answered by then. Default 250 ms.
+  ClientOptions& address_delay(Duration delay);
+  /// Largest buffered response body, in bytes. Default 64 MiB.
+  ClientOptions& max_body(std::size_t bytes);
+  /// 3xx responses to follow. Default 0: the caller sees them.
+  ClientOptions& redirects(std::size_t count);
+  /// Sends idempotent requests again, once, when their connection broke under them. Requests that
+  /// the server has certainly not processed (refused, GOAWAY) are sent again in any case.
+  ClientOptions& retry_on_close(bool on);
+
+  /// Remembers tickets, tokens and settings; share one between clients of a thread. Default: a
+  /// cache of this client's own.
+  ClientOptions& sessions(std::shared_ptr<SessionCache> cache);
+  /// Sends safe requests as 0-RTT when a ticket allows. Default false: they may be replayed.
+  ClientOptions& early_data(bool on);
+
+  ClientOptions& qlog(quic::QlogOpener opener);
+  /// Called in the turn; must not call the client.
+  ClientOptions& watch(std::function<void(const ClientEvent&)> watcher);
+
+ private:
+  friend class Client;
+  friend class ClientConnection;
+  friend class ClientPool;
+
+  struct Override {
+    std::string host;
+    std::uint16_t port;
+    udp::Address address;
+  };
+  std::string ca_file_;
+  std::string ca_pem_;
+  bool insecure_ = false;
+  std::optional<tls::Certificate> certificate_;
+  bool chacha20_only_ = false;
+  std::shared_ptr<tls::KeyLog> key_log_;
+  quic::TransportOptions transport_;
+  http3::SessionOptions http3_;
+  bool hq_interop_ = false;
+  std::vector<Override> overrides_;
+  std::optional<udp::Address> local_address_;
+  Duration connect_timeout_ = std::chrono::seconds(10);
+  Duration timeout_{};
+  Duration address_delay_ = std::chrono::milliseconds(250);
+  std::size_t max_body_ = 64 * 1024 * 1024;
+  std::size_t redirects_ = 0;
+  bool retry_on_close_ = false;
+  std::shared_ptr<SessionCache> sessions_;
+  bool early_data_ = false;
+  quic::QlogOpener qlog_;
+  std::function<void(const ClientEvent&)> watcher_;
+};
+
+}  // namespace tern

@@ -1,0 +1,88 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "base/runtime.h"
+#include "gateway/server_options.h"
+#include "http/exchange.h"
+#include "http/router.h"
+#include "transport/tls/certificate.h"
+#include "transport/udp/address.h"
+#include "transport/udp/network.h"
+
+namespace tern {
+
+class ServerShared;
+class ServerWorker;
+
+/// An HTTP/3 server.
+///
+///   http::Router router;
+///   router.get("/hello", hello);
+///   Server server(ServerOptions().certificate("cert.pem", "key.pem").listen("[::]:4433"));
+///   auto ended = server.run(router);
+///
+/// The handler is called for each request, on the thread of the worker that has the connection:
+/// with several workers it runs on several threads at once, so what it shares it must lock. A
+/// connection never changes its worker.
+///
+/// In the simulator, or in a program with an event loop of its own, `start(runtime, network, …)`
+/// puts the same server on a runtime that is there already.
+///
+/// Thread-safe: drain, stop, reload_certificates, counters, addresses, certificates. Everything else
+/// belongs to the thread that made the server. Destruction stops it.
+class Server {
+ public:
+  explicit Server(ServerOptions options);
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+  ~Server();
+
+  /// Starts the workers, each on a thread of its own, and returns once all of them listen. Errors
+  /// name the certificate, address or engine that does not work.
+  Result<void> start(http::Handler handler);
+  /// Returns when the server has stopped.
+  void wait();
+  /// start, then wait.
+  Result<void> run(http::Handler handler);
+
+  /// Starts on a runtime of the caller's and returns at once; runtime and network outlive the
+  /// server. A second call with another `worker` index adds a worker (on its own runtime).
+  Result<void> start(Runtime& runtime, udp::Network& network, http::Handler handler,
+                     std::size_t worker = 0);
+
+  /// Takes no new connections, tells the clients (GOAWAY), lets the requests that are under way
+  /// finish, then stops; at the latest after ServerOptions::drain_timeout. Returns at once.
+  void drain();
+  /// Closes every connection and stops. Returns at once.
+  void stop();
+  bool stopped() const noexcept;
+
+  /// Reads the certificate files again, for new connections. Existing connections go on. On an
+  /// error everything stays as it was.
+  Result<void> reload_certificates();
+
+  /// The sum over all workers, sorted by name.
+  std::vector<std::pair<std::string, std::uint64_t>> counters() const;
+  /// Where it listens, with the real ports; the preferred addresses come last.
+  std::vector<udp::Address> addresses() const;
+  std::vector<tls::Certificate> certificates() const;
+  /// The engine at work and why, for people.
+  std::string engine() const;
+  std::size_t workers() const noexcept;
+
+ private:
+  struct Thread;
+
+  std::shared_ptr<ServerShared> shared_;
+  std::vector<std::unique_ptr<ServerWorker>> own_workers_;  // on runtimes of the caller's
+  std::vector<std::unique_ptr<Thread>> threads_;
+};
+
+}  // namespace tern

@@ -1,0 +1,126 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/log.h"
+#include "base/time.h"
+#include "http/access_log.h"
+#include "http3/session.h"
+#include "transport/engine/engine.h"
+#include "transport/quic/cid.h"
+#include "transport/quic/options.h"
+#include "transport/tls/certificate.h"
+#include "transport/tls/key_log.h"
+#include "transport/tls/server_context.h"
+
+namespace tern {
+
+/// What a Server is to be. Every option has a default that serves; a certificate alone is needed.
+/// Paths are read when the server starts, and certificates again on reload_certificates().
+class ServerOptions {
+ public:
+  /// PEM files. Call it again for more names: SNI chooses, the first is for clients that name none.
+  ServerOptions& certificate(std::string chain_file, std::string key_file);
+  /// One that is in memory; reload_certificates() leaves it as it is.
+  ServerOptions& certificate(tls::Certificate certificate);
+  /// mTLS: clients show a certificate that chains to a CA of this PEM file.
+  ServerOptions& client_ca(std::string pem_file,
+                           tls::ClientCertificate mode = tls::ClientCertificate::required);
+
+  /// "[::]:4433", "127.0.0.1:443", ":4433" (any address), port 0: the system chooses. Call it again
+  /// for more addresses. Default "[::]:4433", which takes IPv4 as well.
+  ServerOptions& listen(std::string address);
+  /// Threads, each with its own socket of every address, event loop and connections. 0: one a core.
+  /// Default 1; at most 256. Not for servers that start on a runtime given to them.
+  ServerOptions& workers(std::size_t count);
+  ServerOptions& engine(engine::EngineOptions options);
+
+  /// Everything about the connections that has no option of its own here.
+  ServerOptions& transport(quic::TransportOptions options);
+  quic::TransportOptions& transport() noexcept { return transport_; }
+  ServerOptions& congestion(quic::Congestion algorithm);
+  ServerOptions& idle_timeout(Duration silence);
+  /// QUIC versions, best first. Default: v1, v2.
+  ServerOptions& versions(std::vector<std::uint32_t> versions);
+  /// Addresses that clients move to after the handshake (RFC 9000 §9.6), "192.0.2.1:4433": one for
+  /// each family at most. They must reach this server, so it also listens there.
+  ServerOptions& preferred_address(std::string address);
+  ServerOptions& retry(quic::RetryPolicy policy);
+  /// Over all workers. Beyond it, new ones are refused. Default 100,000.
+  ServerOptions& max_connections(std::size_t count);
+  /// HTTP/3 limits (headers, streams, resets, bodies) and settings.
+  ServerOptions& http3(http3::SessionOptions options);
+  http3::SessionOptions& http3() noexcept { return http3_; }
+
+  /// Also answers hq-interop, HTTP/0.9 over QUIC as the interop runner speaks it. Default false.
+  ServerOptions& hq_interop(bool on);
+  /// 0-RTT for clients that come back. Default true: the router lets safe methods alone through
+  /// and answers 425 to the others (RFC 8470).
+  ServerOptions& early_data(bool on);
+  /// TLS_CHACHA20_POLY1305_SHA256 alone. Default false.
+  ServerOptions& chacha20_only(bool on);
+  /// A folder, made with mode 0700, for the secrets that outlive the process and may be shared by
+  /// the machines behind one name: `keys` (session tickets and address tokens, rotated) and
+  /// `reset-key` (stateless resets). Default: secrets of this process alone.
+  ServerOptions& state_dir(std::string folder);
+  /// A ticket or token is good for up to three periods. Default 8 hours.
+  ServerOptions& key_rotation(Duration period);
+  /// How connection IDs look: machine ID and key for QUIC-LB. The worker is filled in.
+  ServerOptions& cids(quic::CidConfig config);
+
+  /// A file per connection, "<original DCID>_server.sqlog". The folder is made if needed.
+  ServerOptions& qlog_dir(std::string folder);
+  /// The same, to wherever `opener` says. Called on the workers' threads.
+  ServerOptions& qlog(quic::QlogOpener opener);
+  ServerOptions& key_log(std::shared_ptr<tls::KeyLog> log);
+  /// One entry a request. Called on the workers' threads.
+  ServerOptions& access_log(std::shared_ptr<http::AccessLog> log);
+  /// Where the server's own messages go; thread-safe, outlives the server. Default: nowhere.
+  ServerOptions& log(LogSink& sink);
+  /// How long drain() waits for requests before it closes their connections. Default 10 s.
+  ServerOptions& drain_timeout(Duration limit);
+
+ private:
+  friend class Server;
+  friend class ServerShared;
+  friend class ServerWorker;
+
+  struct CertificateFiles {
+    std::string chain_file;
+    std::string key_file;
+    std::optional<tls::Certificate> loaded;
+  };
+  std::vector<CertificateFiles> certificates_;
+  std::string client_ca_file_;
+  tls::ClientCertificate client_certificate_ = tls::ClientCertificate::none;
+  std::vector<std::string> listen_;
+  std::size_t workers_ = 1;
+  engine::EngineOptions engine_;
+  quic::TransportOptions transport_;
+  std::vector<std::string> preferred_addresses_;
+  quic::RetryPolicy retry_ = quic::RetryPolicy::when_busy;
+  std::size_t max_connections_ = 100'000;
+  http3::SessionOptions http3_;
+  bool hq_interop_ = false;
+  bool early_data_ = true;
+  bool chacha20_only_ = false;
+  std::string state_dir_;
+  Duration key_rotation_ = std::chrono::hours(8);
+  quic::CidConfig cids_;
+  std::string qlog_dir_;
+  quic::QlogOpener qlog_;
+  std::shared_ptr<tls::KeyLog> key_log_;
+  std::shared_ptr<http::AccessLog> access_log_;
+  LogSink* log_ = &null_log();
+  Duration drain_timeout_ = std::chrono::seconds(10);
+};
+
+}  // namespace tern

@@ -1,0 +1,270 @@
+#include "gateway/server_shared.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <map>
+#include <system_error>
+#include <utility>
+
+#include "gateway/qlog_files.h"
+#include "gateway/server_worker.h"
+#include "transport/tls/private_file.h"
+
+namespace tern {
+namespace {
+
+constexpr UnixSeconds kSharedKeysInterval = 60;  // seconds between two looks at the state folder
+
+Result<udp::Address> parse_listen(const std::string& text) {
+  const std::string full = text.starts_with(':') ? "[::]" + text : text;
+  auto address = udp::Address::parse(full);
+  if (!address) {
+    return fail(Error::invalid("address '" + text +
+                               "': give an IP address and a port, such as [::]:4433, "
+                               "127.0.0.1:4433 or :4433"));
+  }
+  return address;
+}
+
+std::string to_hex(const std::array<std::uint8_t, 32>& bytes) {
+  std::string text;
+  for (const std::uint8_t byte : bytes) {
+    text += "0123456789abcdef"[byte >> 4];
+    text += "0123456789abcdef"[byte & 15];
+  }
+  return text;
+}
+
+std::optional<std::array<std::uint8_t, 32>> from_hex(std::string_view text) {
+  while (!text.empty() && text.back() == '\n') text.remove_suffix(1);
+  std::array<std::uint8_t, 32> bytes{};
+  if (text.size() != 2 * bytes.size()) return std::nullopt;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const std::size_t value = std::string_view("0123456789abcdef").find(text[i]);
+    if (value == std::string_view::npos) return std::nullopt;
+    bytes[i / 2] = static_cast<std::uint8_t>(bytes[i / 2] << 4 | value);
+  }
+  return bytes;
+}
+
+bool exists(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::exists(path, ignored);
+}
+
+}  // namespace
+
+Result<void> ServerShared::prepare(Runtime& runtime) {
+  for (const std::string& text : options.listen_) {
+    TERN_TRY(const udp::Address address, parse_listen(text));
+    listen_.push_back(address);
+  }
+  for (const std::string& text : options.preferred_addresses_) {
+    auto address = udp::Address::parse(text);
+    if (!address || address->is_wildcard() || address->port() == 0) {
+      return fail(Error::invalid("preferred address '" + text +
+                                 "': give an address and a port that clients can reach"));
+    }
+    (address->is_v4() ? options.transport_.preferred_v4 : options.transport_.preferred_v6) =
+        *address;
+    preferred_.push_back(*address);
+  }
+  TERN_TRY(const quic::CidGenerator cids, quic::CidGenerator::create(options.cids_));
+  if (!cids.encrypted()) worker_offset = quic::CidGenerator::kWorkerOffset;
+  qlog = options.qlog_;
+  if (!options.qlog_dir_.empty()) {
+    TERN_TRY(qlog, qlog_files(options.qlog_dir_));
+  }
+  const Result<void> keys_ready = prepare_keys(runtime.random(), runtime.unix_seconds());
+  if (!keys_ready) return keys_ready;
+  TERN_TRY(context_, make_context());
+  return {};
+}
+
+Result<void> ServerShared::prepare_keys(Random& random, UnixSeconds now) {
+  if (options.state_dir_.empty()) {
+    keys = std::make_shared<tls::KeyRing>(random, now);
+    reset_key = std::make_shared<quic::StatelessResetKey>(random);
+    return {};
+  }
+  const std::string& folder = options.state_dir_;
+  if (!exists(folder)) {
+    std::error_code failed;
+    std::filesystem::create_directories(folder, failed);
+    if (!failed) {
+      std::filesystem::permissions(folder, std::filesystem::perms::owner_all, failed);
+    }
+    if (failed) return fail(Error::os(failed.value(), "state folder " + folder));
+  }
+  const std::string keys_file = folder + "/keys";
+  if (exists(keys_file)) {
+    TERN_TRY(keys, tls::KeyRing::load(keys_file));
+  } else {
+    keys = std::make_shared<tls::KeyRing>(random, now);
+    const Result<void> saved = keys->save(keys_file);
+    if (!saved) return saved;
+  }
+  const std::string reset_file = folder + "/reset-key";
+  std::array<std::uint8_t, 32> secret{};
+  if (exists(reset_file)) {
+    TERN_TRY(const std::string text, tls::read_file(reset_file));
+    const auto read = from_hex(text);
+    if (!read) {
+      return fail(Error::invalid(reset_file + ": not 64 hexadecimal digits; remove it to have a new "
+                                              "one made"));
+    }
+    secret = *read;
+  } else {
+    random.fill(secret);
+    const Result<void> saved = tls::write_private_file(reset_file, to_hex(secret) + "\n");
+    if (!saved) return saved;
+  }
+  reset_key = std::make_shared<quic::StatelessResetKey>(secret);
+  return {};
+}
+
+Result<std::shared_ptr<const tls::ServerContext>> ServerShared::make_context() const {
+  tls::ServerContextOptions context;
+  for (const ServerOptions::CertificateFiles& files : options.certificates_) {
+    if (files.loaded) {
+      context.certificate(*files.loaded);
+    } else {
+      TERN_TRY(tls::Certificate certificate,
+               tls::Certificate::load(files.chain_file, files.key_file));
+      context.certificate(std::move(certificate));
+    }
+  }
+  if (options.certificates_.empty()) {
+    return fail(Error::invalid("a server needs a certificate: ServerOptions::certificate"));
+  }
+  std::vector<std::string> alpn{"h3"};
+  if (options.hq_interop_) alpn.emplace_back("hq-interop");
+  context.alpn(std::move(alpn));
+  if (!options.client_ca_file_.empty()) {
+    TERN_TRY(std::string pem, tls::read_file(options.client_ca_file_));
+    context.client_ca(std::move(pem), options.client_certificate_);
+  }
+  context.ticket_keys(keys)
+      .early_data(options.early_data_)
+      .chacha20_only(options.chacha20_only_)
+      .key_log(options.key_log_);
+  return tls::ServerContext::create(context);
+}
+
+std::shared_ptr<const tls::ServerContext> ServerShared::context() const {
+  const std::lock_guard lock(mutex_);
+  return context_;
+}
+
+void ServerShared::use(std::shared_ptr<const tls::ServerContext> context) {
+  {
+    const std::lock_guard lock(mutex_);
+    context_ = context;
+  }
+  on_every_worker([context](ServerWorker& worker) { worker.use(context); });
+}
+
+Duration ServerShared::key_check_interval() const noexcept {
+  if (options.state_dir_.empty()) return options.key_rotation_;
+  return std::min<Duration>(options.key_rotation_, std::chrono::seconds(kSharedKeysInterval));
+}
+
+void ServerShared::tend_keys(Random& random, UnixSeconds now) {
+  const auto period =
+      std::chrono::duration_cast<std::chrono::seconds>(options.key_rotation_).count();
+  const bool shared = !options.state_dir_.empty();
+  const std::string file = options.state_dir_ + "/keys";
+  if (shared) {
+    const auto newest = tls::KeyRing::load(file);
+    if (newest) {
+      keys->replace(**newest);
+    } else {
+      log(LogLevel::warning, "keys stay as they are: " + newest.error().to_string());
+      return;
+    }
+  }
+  if (keys->snapshot()->front().created + period > now) return;
+  keys->rotate(random, now);
+  if (!shared) return;
+  const Result<void> saved = keys->save(file);
+  if (!saved) log(LogLevel::warning, "rotated keys not saved: " + saved.error().to_string());
+}
+
+void ServerShared::add(std::size_t index, Runtime& runtime, std::weak_ptr<ServerWorker> worker) {
+  const std::lock_guard lock(mutex_);
+  if (slots_.size() <= index) slots_.resize(index + 1);
+  slots_[index] = {&runtime, std::move(worker), std::make_shared<std::atomic<std::size_t>>(0)};
+}
+
+void ServerShared::remove(std::size_t index) noexcept {
+  const std::lock_guard lock(mutex_);
+  if (index < slots_.size()) slots_[index] = Slot();
+}
+
+void ServerShared::on_every_worker(const std::function<void(ServerWorker&)>& work) {
+  const std::lock_guard lock(mutex_);
+  for (const Slot& slot : slots_) {
+    if (slot.runtime == nullptr) continue;
+    slot.runtime->submit([weak = slot.worker, work] {
+      if (const auto worker = weak.lock()) work(*worker);
+    });
+  }
+}
+
+bool ServerShared::hand_over(std::size_t worker, const udp::Arrival& arrival) {
+  const std::lock_guard lock(mutex_);
+  if (worker >= slots_.size() || slots_[worker].runtime == nullptr) return false;
+  const Slot& slot = slots_[worker];
+  if (slot.handed_over->fetch_add(1, std::memory_order_relaxed) >= kMaxHandedOver) {
+    slot.handed_over->fetch_sub(1, std::memory_order_relaxed);
+    return false;
+  }
+  std::vector<std::uint8_t> copy(arrival.bytes.begin(), arrival.bytes.end());
+  slot.runtime->submit([weak = slot.worker, waiting = slot.handed_over, path = arrival.path,
+                        ecn = arrival.ecn, segment = arrival.segment_size,
+                        bytes = std::move(copy)]() mutable {
+    waiting->fetch_sub(1, std::memory_order_relaxed);
+    const auto owner = weak.lock();
+    if (!owner) return;
+    MutableBytes rest(bytes);
+    while (!rest.empty()) {
+      const std::size_t size = segment == 0 ? rest.size() : std::min(segment, rest.size());
+      owner->receive_handed_over(path, ecn, rest.first(size));
+      rest = rest.subspan(size);
+    }
+  });
+  return true;
+}
+
+std::vector<std::pair<std::string, std::uint64_t>> ServerShared::counters() const {
+  std::map<std::string, std::uint64_t> sums;
+  const std::lock_guard lock(mutex_);
+  for (const Slot& slot : slots_) {
+    if (slot.runtime == nullptr) continue;
+    for (const auto& [name, value] : slot.runtime->counters().snapshot()) sums[name] += value;
+  }
+  return {sums.begin(), sums.end()};
+}
+
+std::vector<udp::Address> ServerShared::listen() const { return listen_; }
+
+std::vector<udp::Address> ServerShared::preferred() const { return preferred_; }
+
+void ServerShared::set_bound(std::vector<udp::Address> addresses, std::string engine) {
+  const std::lock_guard lock(mutex_);
+  bound_ = std::move(addresses);
+  engine_ = std::move(engine);
+}
+
+std::vector<udp::Address> ServerShared::bound() const {
+  const std::lock_guard lock(mutex_);
+  return bound_;
+}
+
+std::string ServerShared::engine() const {
+  const std::lock_guard lock(mutex_);
+  return engine_;
+}
+
+}  // namespace tern

@@ -1,0 +1,99 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "base/runtime.h"
+#include "gateway/server_options.h"
+#include "http/exchange.h"
+#include "transport/quic/token.h"
+#include "transport/tls/key_ring.h"
+#include "transport/tls/server_context.h"
+#include "transport/udp/network.h"
+
+namespace tern {
+
+class ServerWorker;
+
+/// What the workers of one server share: the options and the handler, which never change, the keys,
+/// the TLS context, which reload_certificates() swaps, and the list of workers, so that a stray
+/// datagram finds its owner. Thread-safe where it changes.
+class ServerShared {
+ public:
+  /// Datagrams on their way from one worker to another; more are dropped.
+  static constexpr std::size_t kMaxHandedOver = 1024;
+
+  ServerShared(ServerOptions server_options, http::Handler request_handler)
+      : options(std::move(server_options)), handler(std::move(request_handler)) {}
+
+  /// On the first worker's thread, before there are others: certificates, keys, addresses.
+  Result<void> prepare(Runtime& runtime);
+  /// Reads the certificate files.
+  Result<std::shared_ptr<const tls::ServerContext>> make_context() const;
+  std::shared_ptr<const tls::ServerContext> context() const;
+  /// For this and all later connections, on every worker.
+  void use(std::shared_ptr<const tls::ServerContext> context);
+
+  /// The first worker calls it from time to time: rotates the keys when they are due, and takes
+  /// over what another process has rotated in the state folder.
+  void tend_keys(Random& random, UnixSeconds now);
+  /// How often.
+  Duration key_check_interval() const noexcept;
+
+  void add(std::size_t index, Runtime& runtime, std::weak_ptr<ServerWorker> worker);
+  void remove(std::size_t index) noexcept;
+  /// Has `work` run on every worker's thread.
+  void on_every_worker(const std::function<void(ServerWorker&)>& work);
+  /// Copies the datagrams and gives them to the worker that owns them. False: no such worker, or too
+  /// many wait already.
+  bool hand_over(std::size_t worker, const udp::Arrival& arrival);
+  std::vector<std::pair<std::string, std::uint64_t>> counters() const;
+
+  /// For LogSink: a line of the server's own.
+  void log(LogLevel level, const std::string& text) const { options.log_->line(level, text); }
+
+  ServerOptions options;
+  const http::Handler handler;
+  std::size_t worker_count = 1;
+  std::shared_ptr<tls::KeyRing> keys;
+  std::shared_ptr<const quic::StatelessResetKey> reset_key;
+  std::optional<std::uint8_t> worker_offset;  ///< of the CIDs, for steering
+  quic::QlogOpener qlog;
+
+  std::vector<udp::Address> listen() const;
+  std::vector<udp::Address> preferred() const;
+  /// The first worker's sockets have real ports: the other workers take them.
+  void set_bound(std::vector<udp::Address> addresses, std::string engine);
+  std::vector<udp::Address> bound() const;
+  std::string engine() const;
+
+  std::atomic<bool> stopped{false};
+
+ private:
+  struct Slot {
+    Runtime* runtime = nullptr;
+    std::weak_ptr<ServerWorker> worker;
+    std::shared_ptr<std::atomic<std::size_t>> handed_over;
+  };
+
+  Result<void> prepare_keys(Random& random, UnixSeconds now);
+
+  mutable std::mutex mutex_;
+  std::shared_ptr<const tls::ServerContext> context_;
+  std::vector<Slot> slots_;
+  std::vector<udp::Address> listen_;
+  std::vector<udp::Address> preferred_;
+  std::vector<udp::Address> bound_;
+  std::string engine_;
+};
+
+}  // namespace tern

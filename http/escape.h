@@ -1,0 +1,27 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace tern::http {
+
+/// `text` for one line of a log: control characters, DEL, the quote and the backslash as \xHH, so
+/// that what a peer sent can neither start a line of its own nor reach a terminal. Bytes from 0x80
+/// are kept. At most `limit` bytes of `text` are taken; "…" stands for the rest.
+std::string escaped(std::string_view text, std::size_t limit = 1024);
+
+/// Appends `text` as the inside of a JSON string: quotes, backslashes and control characters
+/// escaped, bytes that are not UTF-8 as U+FFFD.
+void append_json_escaped(std::string& out, std::string_view text);
+
+/// Appends `text` with &, <, >, " and ' as HTML character references.
+void append_html_escaped(std::string& out, std::string_view text);
+
+/// Percent-decodes (RFC 3986 §2.1) `text` into `out`, replacing its content. False at a `%` without
+/// two hexadecimal digits; `out` is then unspecified.
+bool percent_decode(std::string_view text, std::string& out);
+
+/// Appends `text` with every byte but the unreserved ones and those of `kept` percent-encoded.
+void append_percent_encoded(std::string& out, std::string_view text, std::string_view kept = {});
+
+}  // namespace tern::http

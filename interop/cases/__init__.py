@@ -1,0 +1,9 @@
+"""The matrix. Every case is a function that drives one real peer against the subject (tern).
+
+It raises Failure when the outcome is wrong and NotRun when the peer is not there. The order of the
+imports is the order of the cases.
+"""
+
+from cases import browsers, http_clients, gtls_client, gtls_server, http_servers
+
+__all__ = ["browsers", "http_clients", "gtls_client", "gtls_server", "http_servers"]

@@ -1,0 +1,33 @@
+// Drives Firefox ESR, headless: node firefox.mjs '{"module", "browser", "url", "profile"}'
+//
+// `profile` is a fresh profile folder whose certificate store trusts the server's CA (certutil).
+// Loads the demo page over HTTP/3 and prints one JSON object with what the browser saw.
+import { createRequire } from 'node:module';
+import { demoPanels, pageMeasurements } from './page.mjs';
+
+const options = JSON.parse(process.argv[2]);
+const puppeteer = createRequire(import.meta.url)(options.module);
+const { port } = new URL(options.url);
+
+const browser = await puppeteer.launch({
+  browser: 'firefox',
+  executablePath: options.browser,
+  userDataDir: options.profile,
+  extraPrefsFirefox: {
+    'network.http.http3.alt-svc-mapping-for-testing': `localhost;h3=:${port}`,
+    'network.http.http3.disable_when_third_party_roots_found': false,
+  },
+});
+try {
+  const page = await browser.newPage();
+  const complaints = [];
+  page.on('pageerror', (error) => complaints.push(String(error)));
+  const response = await page.goto(options.url, { waitUntil: 'load', timeout: 30000 });
+  const result = { browser: await browser.version(), status: response.status() };
+  result.panels = await page.evaluate(demoPanels);
+  Object.assign(result, await page.evaluate(pageMeasurements));
+  result.complaints = complaints;
+  console.log(JSON.stringify(result));
+} finally {
+  await browser.close();
+}

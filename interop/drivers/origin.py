@@ -1,0 +1,27 @@
+"""A plain HTTP/1.1 origin for the proxies: python3 origin.py PORT ROOT
+
+GET and HEAD answer with the files of ROOT, POST /echo with the request's body and content type.
+"""
+
+import functools
+import http.server
+import sys
+
+
+class Origin(http.server.SimpleHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):  # the name is http.server's
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        self.send_response(200 if self.path == "/echo" else 404)
+        self.send_header("content-type", self.headers.get("content-type", "text/plain"))
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+handler = functools.partial(Origin, directory=sys.argv[2])
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), handler).serve_forever()

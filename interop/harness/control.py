@@ -1,0 +1,79 @@
+"""Stand-ins for tern, `interop/run --control`: caddy or gtlsserver serve, curl or gtlsclient fetch.
+
+A case that fails with tern and passes here is about tern; one that fails in both is about the peer,
+the driver or the machine.
+"""
+
+from harness import servers
+from harness.process import NotRun, free_port, peer_path, wait_for_quic
+from harness.tern import Fetched, Serving, read
+
+
+class Control:
+    name = "control"
+
+    def __init__(self, certs, demo):
+        self.certs = certs
+        self.demo = demo  # tern's demo site as files, /bytes/N included
+
+    def serve(self, case, root=None, retry=False, engine=None, workers=None, v2=False):
+        if engine or workers:
+            raise NotRun("the stand-in has no engines and workers")
+        port = free_port()
+        if root and case.peer == "gtls":  # what HTTP servers cannot show: QUIC's own features
+            flags = (["--validate-addr"] if retry else []) + (
+                ["--preferred-versions=v2,v1"] if v2 else [])
+            launch = servers.gtlsserver(case.folder, port, root, self.certs, flags=flags)
+        else:
+            launch = servers.caddy(case.folder, port, root or self.demo, self.certs)
+        process = case.start("stand-in", launch.command, env=launch.env)
+        wait_for_quic(process, port)
+        return Serving(port, process)
+
+    def get(self, case, fetch, port):
+        if case.peer == "gtls":
+            return self._gtlsclient(case, fetch, port)
+        return self._curl(case, fetch)
+
+    def _curl(self, case, fetch):
+        peer_path("curl")
+        outputs = case.outputs(len(fetch.urls))
+        command = ["curl", "-sS", "-v", "--http3-only", "--parallel", "--cacert", self.certs.ca]
+        if fetch.method == "HEAD":
+            command.append("--head")
+        elif fetch.method:
+            command += ["-X", fetch.method]
+        if fetch.data:
+            command += ["--data-binary", f"@{fetch.data}"]
+        if fetch.content_type:
+            command += ["-H", f"content-type: {fetch.content_type}"]
+        if fetch.include_head and fetch.method != "HEAD":
+            command.append("-i")
+        if fetch.fail:
+            command.append("--fail")
+        for url, output in zip(fetch.urls, outputs):
+            command += ["-o", output, url]
+        status, text = case.run("curl", servers.in_chroot([], command), timeout=fetch.timeout)
+        return Fetched(status, text, [read(output) for output in outputs])
+
+    def _gtlsclient(self, case, fetch, port):
+        downloads = case.folder / f"downloads-{len(case.processes)}"
+        downloads.mkdir()
+        command = [peer_path("gtlsclient"), "--no-quic-dump", "--no-http-dump",
+                   "--exit-on-all-streams-close", f"--download={downloads}",
+                   "--available-versions=v2,v1", "--preferred-versions=v2,v1"]
+        if fetch.session:
+            command += [f"--session-file={fetch.session}", f"--tp-file={fetch.session}.tp",
+                        "--wait-for-ticket"]
+            if not fetch.early_data:
+                command.append("--disable-early-data")
+        if fetch.version == 2:
+            command += ["--version=v2"]
+        if fetch.key_update_at:
+            command += ["--key-update=1ms", "--delay-stream=10ms"]
+        if fetch.migrate_at:
+            command += ["--change-local-addr=1ms"]
+        command += ["localhost", str(port), *fetch.urls]
+        status, text = case.run("gtlsclient", command, timeout=fetch.timeout)
+        return Fetched(status, text,
+                       [read(downloads / url.rpartition("/")[2]) for url in fetch.urls])

@@ -1,0 +1,124 @@
+"""tern as the subject of the tests: the only place that knows its command line and its output.
+
+`serve` starts `tern serve` and returns once it answers; `get` runs `tern get` to its end. A
+stand-in with the same two methods is in control.py.
+"""
+
+import dataclasses
+import pathlib
+import re
+import signal
+
+from harness.process import Failure, check, free_port, wait_for_quic
+
+EXIT_HTTP_ERROR = 22  # `--fail` and a status of 400 or more, as in curl
+
+
+@dataclasses.dataclass
+class Serving:
+    port: int
+    process: object
+
+    def url(self, path="/"):
+        return f"https://localhost:{self.port}{path}"
+
+
+@dataclasses.dataclass
+class Fetch:
+    """What one run of the client is asked for. Each URL's body goes to a file of its own."""
+    urls: list
+    method: str | None = None
+    data: pathlib.Path | None = None  # request body
+    content_type: str | None = None
+    include_head: bool = False  # status line and fields before the body
+    fail: bool = False  # exit non-zero for a status of 400 or more
+    session: pathlib.Path | None = None  # keeps and resumes a session
+    early_data: bool = False
+    version: int | None = None  # QUIC version of the first flight: 1 or 2
+    migrate_at: str | None = None
+    key_update_at: str | None = None
+    timeout: float = 30.0
+
+
+@dataclasses.dataclass
+class Fetched:
+    status: int
+    text: str  # both output streams
+    files: list  # bytes of each URL's body, None where no file was written
+
+    def expect_success(self):
+        check(self.status == 0, f"client exited with {self.status}: {last_lines(self.text)}")
+        check(None not in self.files, f"{self.files.count(None)} bodies were not written")
+        return self
+
+
+def last_lines(text, count=4):
+    return " | ".join(text.strip().splitlines()[-count:])
+
+
+class Tern:
+    name = "tern"
+
+    def __init__(self, path, certs):
+        self.path = pathlib.Path(path).resolve()
+        self.certs = certs
+
+    def serve(self, case, root=None, retry=False, engine=None, workers=None, v2=False):
+        """`tern serve`: the built-in demo site, or the files of `root`."""
+        port = free_port()
+        command = [self.path, "serve", *([root] if root else []), "--listen", f"[::]:{port}",
+                   "--cert", self.certs.cert, "--key", self.certs.key]
+        if retry:
+            command.append("--retry")
+        if engine:
+            command += ["--engine", engine]
+        if workers:
+            command += ["--workers", str(workers)]
+        process = case.start("tern-serve", command, on_stop=self._drained)
+        wait_for_quic(process, port)
+        if engine:
+            check(re.search(engine, process.text()), f"`tern serve` does not say it uses {engine}")
+        return Serving(port, process)
+
+    @staticmethod
+    def _drained(process):
+        """The server must outlive its clients, and drain on Ctrl-C."""
+        status = process.status
+        if status is not None:
+            process.stop()
+            raise Failure(f"tern serve ended by itself with {status}: {process.tail()}")
+        status = process.stop(signal.SIGINT, timeout=10.0)
+        check(status is not None, "tern serve did not end within 10 s of Ctrl-C")
+        check(status == 0, f"tern serve exited with {status} on Ctrl-C: {process.tail()}")
+
+    def get(self, case, fetch, port):
+        outputs = case.outputs(len(fetch.urls))
+        command = [self.path, "get", "-v", "--http3-only", "--cacert", self.certs.ca]
+        if fetch.method:
+            command += ["-X", fetch.method]
+        if fetch.data:
+            command += ["-d", f"@{fetch.data}"]
+        if fetch.content_type:
+            command += ["-H", f"content-type: {fetch.content_type}"]
+        if fetch.include_head:
+            command.append("-i")
+        if fetch.fail:
+            command.append("--fail")
+        if fetch.session:
+            command += ["--session", fetch.session]
+        if fetch.early_data:
+            command.append("--early-data")
+        if fetch.version:
+            command += ["--quic-version", str(fetch.version)]
+        if fetch.migrate_at:
+            command += ["--migrate-at", fetch.migrate_at]
+        if fetch.key_update_at:
+            command += ["--key-update-at", fetch.key_update_at]
+        for url, output in zip(fetch.urls, outputs):
+            command += ["-o", output, url]
+        status, text = case.run("tern-get", command, timeout=fetch.timeout)
+        return Fetched(status, text, [read(output) for output in outputs])
+
+
+def read(path):
+    return path.read_bytes() if path.exists() else None

@@ -1,0 +1,23 @@
+# cmake -Dbuild=… -Dversion=… -Dcompiler=… -P find_package_test.cmake
+
+function(run)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(NOT status EQUAL 0)
+    list(JOIN ARGN " " command)
+    message(FATAL_ERROR "${command}\n${output}")
+  endif()
+endfunction()
+
+set(scratch "${build}/package_test")
+file(REMOVE_RECURSE "${scratch}")
+if(sanitize)
+  set(flags "-DCMAKE_CXX_FLAGS=-fsanitize=${sanitize}")
+endif()
+
+run("${CMAKE_COMMAND}" --install "${build}" --prefix "${scratch}/prefix")
+# Every public header in the installed tree, and nothing of the source tree, is what the consumer sees.
+run("${CMAKE_COMMAND}" -S "${CMAKE_CURRENT_LIST_DIR}/consumer" -B "${scratch}/consumer" -G Ninja
+  "-DCMAKE_PREFIX_PATH=${scratch}/prefix" "-DCMAKE_CXX_COMPILER=${compiler}"
+  "-DCMAKE_BUILD_TYPE=${build_type}" "-Dversion=${version}" ${flags})
+run("${CMAKE_COMMAND}" --build "${scratch}/consumer")
+run("${scratch}/consumer/consumer")

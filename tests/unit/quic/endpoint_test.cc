@@ -1,0 +1,397 @@
+#include "transport/quic/endpoint.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/quic/pair.h"
+
+namespace tern::quic::testing {
+namespace {
+
+using namespace std::chrono_literals;
+
+std::string pattern(std::size_t size) {
+  std::string text(size, '\0');
+  for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<char>(i % 251);
+  return text;
+}
+
+TEST(Endpoint, HandshakeCompletesAndSaysWhatWasSettled) {
+  Pair pair;
+  Connection* client = pair.connect();
+  pair.run();
+  ASSERT_TRUE(client->handshake_complete());
+  EXPECT_TRUE(client->handshake_confirmed());
+  EXPECT_EQ(client->handshake().alpn, "test");
+  EXPECT_EQ(client->handshake().version, kVersion1);
+  EXPECT_EQ(client->handshake().group, "X25519");
+  EXPECT_FALSE(client->handshake().resumed);
+  Connection* server = pair.server_connection();
+  ASSERT_NE(server, nullptr);
+  EXPECT_TRUE(server->handshake_complete());
+  EXPECT_EQ(server->handshake().server_name, "localhost");
+  EXPECT_EQ(server->original_dcid(), client->original_dcid());
+}
+
+TEST(Endpoint, BytesArriveInOrderBothWays) {
+  Pair pair;
+  Connection* client = pair.connect();
+  pair.run();
+  const std::string up = pattern(3'000'000);
+  const std::string down = pattern(5'000'001);
+  const StreamId stream = *client->open_bidi();
+  client->write(stream, Bytes::copy(up), true);
+  pair.server.on_event = [&](const Event& event) {
+    if (event.type == Event::Type::stream_data && event.fin) {
+      event.connection->write(event.stream, Bytes::copy(down), true);
+    }
+  };
+  pair.run(20s);
+  EXPECT_EQ(pair.server.received[stream], up);
+  EXPECT_EQ(pair.client.received[stream], down);
+  EXPECT_TRUE(pair.client.finished[stream]);
+  EXPECT_TRUE(pair.client.saw(Event::Type::stream_closed));
+  EXPECT_TRUE(pair.server.saw(Event::Type::stream_closed));
+}
+
+TEST(Endpoint, LossAndCorruptionAreRepaired) {
+  Pair pair;
+  Random dice(7);
+  pair.network = [&](const Side&, std::vector<std::uint8_t>& datagram) {
+    if (dice.below(10) == 0) return false;
+    if (dice.below(10) == 0) datagram[dice.below(datagram.size())] ^= 0x40;
+    return true;
+  };
+  Connection* client = pair.connect();
+  pair.run(5s);
+  ASSERT_TRUE(client->handshake_complete());
+  const std::string up = pattern(1'000'000);
+  const StreamId stream = *client->open_bidi();
+  client->write(stream, Bytes::copy(up), true);
+  pair.run(60s);
+  EXPECT_EQ(pair.server.received[stream], up);
+}
+
+TEST(Endpoint, RetryProvesTheAddress) {
+  EndpointOptions options = Pair::default_server();
+  options.retry = RetryPolicy::always;
+  Pair pair(options);
+  Connection* client = pair.connect();
+  pair.run();
+  EXPECT_TRUE(client->handshake_complete());
+  EXPECT_TRUE(client->handshake().retried);
+  EXPECT_EQ(pair.server.count("quic.retries_sent"), 1u);
+}
+
+TEST(Endpoint, NewTokenSparesTheRetry) {
+  EndpointOptions options = Pair::default_server();
+  options.retry = RetryPolicy::always;
+  Pair pair(options);
+  pair.connect();
+  pair.run();
+  ASSERT_FALSE(pair.client.sessions.empty());
+  const Session session = pair.client.sessions.back();
+  ASSERT_FALSE(session.token.empty());
+  ConnectOptions again = pair.connect_options();
+  again.session = session;
+  Connection* client = pair.connect(again);
+  pair.run();
+  EXPECT_TRUE(client->handshake_complete());
+  EXPECT_FALSE(client->handshake().retried);
+  EXPECT_TRUE(client->handshake().resumed);
+  EXPECT_EQ(pair.server.count("quic.retries_sent"), 1u);
+}
+
+TEST(Endpoint, EarlyDataIsTaken) {
+  Pair pair;
+  pair.connect();
+  pair.run();
+  ASSERT_FALSE(pair.client.sessions.empty());
+  ConnectOptions again = pair.connect_options();
+  again.session = pair.client.sessions.back();
+  again.early_data = true;
+  pair.client.on_event = [](const Event& event) {
+    if (event.type != Event::Type::ready || event.connection->handshake_complete()) return;
+    const StreamId stream = *event.connection->open_bidi();
+    event.connection->write(stream, Bytes::literal("early"), true);
+  };
+  Connection* client = pair.connect(again);
+  pair.run();
+  EXPECT_TRUE(client->handshake().early_data_accepted);
+  EXPECT_EQ(pair.server.early_bytes, 5u);
+}
+
+TEST(Endpoint, RejectedEarlyDataIsAnnouncedAndNothingOfItArrives) {
+  Pair first;
+  first.connect();
+  first.run();
+  ASSERT_FALSE(first.client.sessions.empty());
+  EndpointOptions options = Pair::default_server();
+  options.early_data_context = {1, 2, 3};  // other application state than the ticket's
+  Pair pair(options);
+  ConnectOptions again = pair.connect_options();
+  again.session = first.client.sessions.back();
+  again.early_data = true;
+  pair.client.on_event = [](const Event& event) {
+    if (event.type == Event::Type::ready || event.type == Event::Type::early_data_rejected) {
+      const StreamId stream = *event.connection->open_bidi();
+      event.connection->write(stream, Bytes::literal("again"), true);
+    }
+  };
+  Connection* client = pair.connect(again);
+  pair.run();
+  EXPECT_TRUE(client->handshake().early_data_rejected);
+  EXPECT_TRUE(pair.client.saw(Event::Type::early_data_rejected));
+  EXPECT_EQ(pair.server.early_bytes, 0u);
+  EXPECT_EQ(pair.server.received[0], "again");
+}
+
+TEST(Endpoint, CompatibleVersionNegotiationPicksTheServersFavourite) {
+  EndpointOptions options = Pair::default_server();
+  options.transport.versions = {kVersion2, kVersion1};
+  Pair pair(options);
+  Connection* client = pair.connect();
+  pair.run();
+  ASSERT_TRUE(client->handshake_complete());
+  EXPECT_EQ(client->handshake().version, kVersion2);
+}
+
+TEST(Endpoint, StartsInVersion2) {
+  EndpointOptions client_options;
+  client_options.transport.first_version = kVersion2;
+  client_options.transport.versions = {kVersion2, kVersion1};
+  EndpointOptions server_options = Pair::default_server();
+  server_options.transport.versions = {kVersion2, kVersion1};
+  Pair pair(server_options, client_options);
+  Connection* client = pair.connect();
+  pair.run();
+  ASSERT_TRUE(client->handshake_complete());
+  EXPECT_EQ(client->handshake().version, kVersion2);
+}
+
+TEST(Endpoint, VersionNegotiationEndsAClientWithNothingInCommon) {
+  EndpointOptions client_options;
+  client_options.transport.first_version = kVersion2;
+  client_options.transport.versions = {kVersion2};
+  EndpointOptions server_options = Pair::default_server();
+  server_options.transport.versions = {kVersion1};
+  Pair pair(server_options, client_options);
+  pair.connect();
+  pair.run();
+  ASSERT_EQ(pair.client.closed.size(), 1u);
+  EXPECT_TRUE(pair.client.closed[0].is(Code::version)) << pair.client.closed[0].to_string();
+  EXPECT_EQ(pair.server.count("quic.version_negotiations_sent"), 1u);
+}
+
+TEST(Endpoint, TheInteropRunnersProbeIsAnswered) {
+  Pair pair;
+  std::vector<std::uint8_t> probe(1207, 0);
+  const std::uint8_t head[] = {0xc0, 0x57, 0x41, 0x49, 0x54, 0x00, 0x00};
+  std::copy(std::begin(head), std::end(head), probe.begin());
+  udp::Arrival arrival;
+  arrival.path = {pair.server.address, pair.client.address};
+  arrival.bytes = probe;
+  arrival.segment_size = probe.size();
+  pair.server.endpoint->receive(arrival, pair.now, pair.unix_now);
+  std::vector<std::uint8_t> space(udp::Slab::kSize);
+  std::vector<udp::Transmit> transmits;
+  std::size_t used = 0;
+  pair.server.endpoint->fill(space, used, transmits, pair.now);
+  ASSERT_EQ(transmits.size(), 1u);
+  EXPECT_NE(space[0] & 0x80, 0);
+  EXPECT_EQ(space[1] | space[2] | space[3] | space[4], 0);
+}
+
+TEST(Endpoint, ApplicationCloseReachesThePeerWithItsCode) {
+  Pair pair;
+  Connection* client = pair.connect();
+  pair.run();
+  client->close(0x123, "done here");
+  pair.run();
+  ASSERT_EQ(pair.server.closed.size(), 1u);
+  EXPECT_EQ(pair.server.closed[0].domain, Domain::application);
+  EXPECT_EQ(pair.server.closed[0].code, 0x123u);
+  EXPECT_EQ(pair.server.closed[0].origin, Origin::remote);
+  EXPECT_EQ(pair.server.closed[0].detail, "done here");
+  EXPECT_EQ(pair.client.endpoint->connections(), 0u);
+  EXPECT_EQ(pair.server.endpoint->connections(), 0u);
+}
+
+TEST(Endpoint, AnUntrustedCertificateIsRefusedWithAReason) {
+  Pair pair;
+  ConnectOptions options = pair.connect_options();
+  options.server_name = "elsewhere.example";
+  pair.connect(options);
+  pair.run();
+  ASSERT_EQ(pair.client.closed.size(), 1u);
+  EXPECT_TRUE(pair.client.closed[0].is(Code::certificate)) << pair.client.closed[0].to_string();
+  ASSERT_EQ(pair.server.closed.size(), 1u);
+  EXPECT_EQ(pair.server.closed[0].domain, Domain::tls);
+}
+
+TEST(Endpoint, UnknownAlpnGetsNoApplicationProtocol) {
+  Pair pair;
+  ConnectOptions options = pair.connect_options();
+  options.alpn = {"other"};
+  pair.connect(options);
+  pair.run();
+  ASSERT_EQ(pair.client.closed.size(), 1u);
+  EXPECT_EQ(pair.client.closed[0].domain, Domain::tls);
+  EXPECT_EQ(pair.client.closed[0].code, 120u);  // RFC 7301 §3.2
+  EXPECT_EQ(pair.client.closed[0].origin, Origin::remote);
+}
+
+TEST(Endpoint, StatelessResetEndsAConnectionTheServerForgot) {
+  auto pair = std::make_unique<Pair>();
+  Connection* client = pair->connect();
+  pair->run();
+  ASSERT_TRUE(client->handshake_confirmed());
+  // A new server process with the same reset key.
+  pair->server.endpoint = *Endpoint::create(Pair::default_server(), pair->server.timers,
+                                            pair->server.random, pair->server.counters,
+                                            null_log());
+  const StreamId stream = *client->open_bidi();
+  client->write(stream, Bytes::copy(std::string(100, 'x')), true);
+  pair->run(2s);
+  ASSERT_EQ(pair->client.closed.size(), 1u);
+  EXPECT_TRUE(pair->client.closed[0].is(Code::stateless_reset))
+      << pair->client.closed[0].to_string();
+}
+
+TEST(Endpoint, IdleConnectionsTimeOutOnBothSides) {
+  Pair pair;
+  pair.connect();
+  pair.run(60s);
+  ASSERT_EQ(pair.client.closed.size(), 1u);
+  EXPECT_TRUE(pair.client.closed[0].is(Code::timed_out));
+  ASSERT_EQ(pair.server.closed.size(), 1u);
+  EXPECT_TRUE(pair.server.closed[0].is(Code::timed_out));
+}
+
+TEST(Endpoint, KeepAliveHoldsAnIdleConnection) {
+  EndpointOptions options;
+  options.transport.keep_alive = 10s;
+  Pair pair(Pair::default_server(), options);
+  Connection* client = pair.connect();
+  pair.run(120s);
+  EXPECT_FALSE(client->closed());
+}
+
+TEST(Endpoint, KeyUpdateIsFollowedByThePeer) {
+  Pair pair;
+  Connection* client = pair.connect();
+  pair.run();
+  ASSERT_TRUE(client->update_keys().has_value());
+  const StreamId stream = *client->open_bidi();
+  client->write(stream, Bytes::copy(pattern(50'000)), true);
+  pair.run(2s);
+  EXPECT_EQ(pair.server.received[stream].size(), 50'000u);
+  EXPECT_EQ(client->stats().key_updates, 1u);
+  EXPECT_EQ(pair.server_connection()->stats().key_updates, 1u);
+}
+
+TEST(Endpoint, NatRebindingKeepsTheConnection) {
+  Pair pair;
+  Connection* client = pair.connect();
+  pair.run();
+  udp::Address rebound = pair.client.address;
+  rebound.set_port(50001);
+  client->rebind_local(rebound);
+  const StreamId stream = *client->open_bidi();
+  client->write(stream, Bytes::copy(pattern(50'000)), true);
+  pair.run(3s);
+  EXPECT_EQ(pair.server.received[stream].size(), 50'000u);
+  EXPECT_EQ(pair.server_connection()->path().remote, rebound);
+}
+
+TEST(Endpoint, ClientMigratesToANewAddressWithAFreshConnectionId) {
+  Pair pair;
+  Connection* client = pair.connect();
+  pair.run();
+  const udp::Address other = udp::Address::v4(0x0a000003, 50002);
+  ASSERT_TRUE(client->migrate(other).has_value());
+  pair.run(3s);
+  EXPECT_EQ(client->path().local, other);
+  EXPECT_EQ(client->stats().migrations, 1u);
+  const StreamId stream = *client->open_bidi();
+  client->write(stream, Bytes::copy(pattern(10'000)), true);
+  pair.run(3s);
+  EXPECT_EQ(pair.server.received[stream].size(), 10'000u);
+  EXPECT_EQ(pair.server_connection()->path().remote, other);
+}
+
+TEST(Endpoint, DatagramsArrive) {
+  Pair pair;
+  Connection* client = pair.connect();
+  pair.run();
+  ASSERT_GT(client->max_datagram(), 1000u);
+  EXPECT_TRUE(client->send_datagram(Bytes::literal("one")));
+  EXPECT_TRUE(client->send_datagram(Bytes::literal("two")));
+  EXPECT_FALSE(client->send_datagram(Bytes::copy(std::string(2000, 'x'))));
+  pair.run();
+  EXPECT_EQ(pair.server.datagrams, (std::vector<std::string>{"one", "two"}));
+}
+
+TEST(Endpoint, RefusesBeyondItsConnectionLimit) {
+  EndpointOptions options = Pair::default_server();
+  options.max_connections = 1;
+  Pair pair(options);
+  Connection* first = pair.connect();
+  pair.run();
+  ASSERT_TRUE(first->handshake_complete());
+  pair.connect();
+  pair.run();
+  ASSERT_EQ(pair.client.closed.size(), 1u);
+  EXPECT_EQ(pair.client.closed[0].domain, Domain::quic);
+  EXPECT_EQ(pair.client.closed[0].code, 0x2u);  // CONNECTION_REFUSED
+  EXPECT_FALSE(first->closed());
+}
+
+TEST(Endpoint, AmplificationStaysUnderThreeTimes) {
+  Pair pair;
+  std::size_t to_server = 0;
+  std::size_t to_client = 0;
+  pair.network = [&](const Side& from, std::vector<std::uint8_t>& datagram) {
+    if (&from == &pair.client) {
+      to_server += datagram.size();
+      return to_server == datagram.size();  // only the first Initial gets through
+    }
+    to_client += datagram.size();
+    return false;
+  };
+  pair.connect();
+  pair.run(5s);
+  EXPECT_LE(to_client, 3u * 1452u);
+  EXPECT_GT(to_client, 0u);
+}
+
+TEST(Endpoint, PmtudFindsTheFullSize) {
+  Pair pair;
+  Connection* client = pair.connect();
+  pair.run(5s);
+  EXPECT_EQ(client->stats().max_udp_payload, 1452u);
+}
+
+TEST(Endpoint, GarbageIsCountedAndHarmsNobody) {
+  Pair pair;
+  Connection* client = pair.connect();
+  pair.run();
+  Random dice(3);
+  for (int i = 0; i < 2000; ++i) {
+    std::vector<std::uint8_t> garbage(1 + dice.below(1400));
+    dice.fill(garbage);
+    udp::Arrival arrival;
+    arrival.path = {pair.server.address, udp::Address::v4(0x0a000009, 9)};
+    arrival.bytes = garbage;
+    arrival.segment_size = garbage.size();
+    pair.server.endpoint->receive(arrival, pair.now, pair.unix_now);
+  }
+  pair.server.drain();
+  EXPECT_EQ(pair.server.endpoint->connections(), 1u);
+  const StreamId stream = *client->open_bidi();
+  client->write(stream, Bytes::literal("still here"), true);
+  pair.run();
+  EXPECT_EQ(pair.server.received[stream], "still here");
+}
+
+}  // namespace
+}  // namespace tern::quic::testing

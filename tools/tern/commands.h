@@ -1,0 +1,18 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include "tools/tern/exit_code.h"
+
+/// The verbs. Each adds itself to the app and, when it is the one that was asked for, leaves its
+/// exit code in `result`, or throws a Failure.
+
+namespace tern::cli {
+
+void add_serve(CLI::App& app, ExitCode& result);
+void add_get(CLI::App& app, ExitCode& result);
+void add_bench(CLI::App& app, ExitCode& result);
+void add_cert(CLI::App& app, ExitCode& result);
+void add_version(CLI::App& app, ExitCode& result);
+
+}  // namespace tern::cli

@@ -1,0 +1,40 @@
+# Writes OUTPUT, a C++ source that holds every file of FOLDER as tern::cli::kDemoFiles:
+#   cmake -DFOLDER=demo -DOUTPUT=demo_files.cc -P embed.cmake
+
+file(GLOB_RECURSE names RELATIVE "${FOLDER}" "${FOLDER}/*")
+list(SORT names)
+
+set(arrays "")
+set(entries "")
+set(number 0)
+foreach(name IN LISTS names)
+  file(READ "${FOLDER}/${name}" hex HEX)
+  file(SHA256 "${FOLDER}/${name}" hash)
+  string(SUBSTRING "${hash}" 0 16 tag)
+  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
+  string(REGEX REPLACE "(0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,)" "\\1\n    " bytes "${bytes}")
+  string(APPEND arrays "constexpr unsigned char kFile${number}[] = {\n    ${bytes}0};\n")
+  string(APPEND entries "    {\"${name}\", bytes(kFile${number}, sizeof kFile${number} - 1), \"\\\"${tag}\\\"\"},\n")
+  math(EXPR number "${number} + 1")
+endforeach()
+
+file(WRITE "${OUTPUT}" "// Made by tools/tern/embed.cmake.
+#include \"tools/tern/demo_files.h\"
+
+namespace tern::cli {
+namespace {
+
+${arrays}
+std::string_view bytes(const unsigned char* data, std::size_t size) {
+  return {reinterpret_cast<const char*>(data), size};
+}
+
+const DemoFile kFiles[] = {
+${entries}};
+
+}  // namespace
+
+std::span<const DemoFile> demo_files() noexcept { return kFiles; }
+
+}  // namespace tern::cli
+")

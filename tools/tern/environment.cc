@@ -1,0 +1,55 @@
+#include "tools/tern/environment.h"
+
+#include <pwd.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+
+#include "gateway/qlog_files.h"
+#include "tools/tern/exit_code.h"
+
+namespace tern::cli {
+namespace {
+
+std::string variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? std::string() : std::string(value);
+}
+
+}  // namespace
+
+std::shared_ptr<tls::KeyLog> key_log_from_environment() {
+  const std::string path = variable("SSLKEYLOGFILE");
+  if (path.empty()) return nullptr;
+  auto log = tls::KeyLog::open(path);
+  if (!log) fail_with(ExitCode::cannot_write, "SSLKEYLOGFILE: " + log.error().detail);
+  return *log;
+}
+
+quic::QlogOpener qlog_from_environment(const std::string& folder) {
+  const std::string path = folder.empty() ? variable("QLOGDIR") : folder;
+  if (path.empty()) return nullptr;
+  auto opener = qlog_files(path);
+  if (!opener) fail_with(ExitCode::cannot_write, opener.error().detail);
+  return *opener;
+}
+
+UnixSeconds unix_now() {
+  return std::chrono::duration_cast<std::chrono::seconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+std::string data_folder() {
+  const std::string data = variable("XDG_DATA_HOME");
+  if (!data.empty()) return data + "/tern";
+  std::string home = variable("HOME");
+  if (home.empty()) {
+    const passwd* user = getpwuid(getuid());
+    home = user == nullptr ? "." : user->pw_dir;
+  }
+  return home + "/.local/share/tern";
+}
+
+}  // namespace tern::cli

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/time.h"
+#include "transport/quic/qlog.h"
+#include "transport/tls/key_log.h"
+
+/// What every verb takes from its environment: QLOGDIR, SSLKEYLOGFILE, the time, the user's folder.
+
+namespace tern::cli {
+
+/// SSLKEYLOGFILE; null when it is not set. Throws a Failure when the file cannot be opened.
+std::shared_ptr<tls::KeyLog> key_log_from_environment();
+
+/// `folder` if not empty, else QLOGDIR; null when neither is set. Throws a Failure.
+quic::QlogOpener qlog_from_environment(const std::string& folder = {});
+
+UnixSeconds unix_now();
+
+/// Where tern keeps what it makes for this user: $XDG_DATA_HOME/tern, else ~/.local/share/tern.
+std::string data_folder();
+
+}  // namespace tern::cli

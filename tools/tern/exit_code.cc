@@ -1,0 +1,40 @@
+#include "tools/tern/exit_code.h"
+
+namespace tern::cli {
+
+ExitCode exit_code(const Error& error) noexcept {
+  constexpr std::uint64_t kCryptoError = 0x100;  // RFC 9000 §20.1: 0x100 + TLS alert
+  switch (error.domain) {
+    case Domain::tern:
+      switch (static_cast<Code>(error.code)) {
+        case Code::invalid: return ExitCode::bad_url;
+        case Code::not_found: return ExitCode::cannot_resolve;
+        case Code::timed_out: return ExitCode::timed_out;
+        case Code::certificate: return ExitCode::not_trusted;
+        case Code::version: return ExitCode::quic_error;
+        case Code::closed:
+        case Code::stateless_reset:
+        case Code::rejected: return ExitCode::receive_failed;
+        default: return ExitCode::failed;
+      }
+    case Domain::os: return ExitCode::cannot_connect;
+    case Domain::tls: return ExitCode::tls_handshake;
+    case Domain::quic:
+      return (error.code & ~std::uint64_t{0xff}) == kCryptoError ? ExitCode::tls_handshake
+                                                                 : ExitCode::quic_error;
+    case Domain::application: return ExitCode::http3_error;
+    case Domain::http: return ExitCode::http_error;
+  }
+  return ExitCode::failed;
+}
+
+void fail_with(const Error& error, std::string_view what) {
+  std::string message(what);
+  if (!message.empty()) message += ": ";
+  fail_with(exit_code(error),
+            message + (error.domain == Domain::tern ? error.detail : error.to_string()));
+}
+
+void fail_with(ExitCode code, std::string message) { throw Failure{code, std::move(message)}; }
+
+}  // namespace tern::cli

@@ -1,0 +1,92 @@
+#include <fmt/format.h>
+
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <string>
+#include <string_view>
+
+#include "tools/tern/commands.h"
+#include "tools/tern/terminal.h"
+
+namespace tern::cli {
+namespace {
+
+/// One line, whatever CLI11 makes of it.
+std::string one_line(std::string text) {
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  for (char& c : text) {
+    if (c == '\n') c = ' ';
+  }
+  return text;
+}
+
+std::string what_is_wrong(const CLI::ParseError& error) {
+  std::string text = one_line(error.what());
+  if (error.get_name() == "ExtrasError") {
+    const std::size_t colon = text.find(": ");
+    text = "unknown argument " + (colon == std::string::npos ? text : text.substr(colon + 2));
+  }
+  return text;
+}
+
+int complain(std::string_view verb, std::string_view message, ExitCode code) {
+  const Paint paint(stderr);
+  const std::string name = verb.empty() ? "tern" : fmt::format("tern {}", verb);
+  fmt::print(stderr, "{} {}\n", paint.red(name + ":"), printable(message));
+  return static_cast<int>(code);
+}
+
+int run(int argument_count, char** arguments) {
+  CLI::App app("HTTP/3 over QUIC: a server, a client and a load generator", "tern");
+  app.require_subcommand(1);
+  app.set_help_flag("-h,--help", "Show this, or a verb's flags: tern VERB --help");
+  app.set_version_flag("-V,--version", "tern " TERN_VERSION);
+  app.get_formatter()->column_width(34);
+  app.get_formatter()->label("REQUIRED", "");
+  app.footer(
+      "Examples:\n"
+      "  tern serve\n"
+      "  tern get -k https://localhost:4433/hello\n\n"
+      "QLOGDIR=DIR writes qlog, SSLKEYLOGFILE=FILE the TLS secrets. The exit codes are curl's.");
+
+  ExitCode result = ExitCode::failed;
+  add_serve(app, result);
+  add_get(app, result);
+  add_bench(app, result);
+  add_cert(app, result);
+  add_version(app, result);
+
+  std::string verb;
+  for (const CLI::App* known : app.get_subcommands(nullptr)) {
+    if (argument_count > 1 && known->check_name(arguments[1])) verb = arguments[1];
+  }
+  try {
+    app.parse(argument_count, arguments);
+    return static_cast<int>(result);
+  } catch (const CLI::Success& wanted) {  // --help, --version
+    return app.exit(wanted);
+  } catch (const CLI::ParseError& error) {
+    if (argument_count == 1) {
+      fmt::print(stderr, "{}", app.help());
+      return static_cast<int>(ExitCode::usage);
+    }
+    return complain(verb,
+                    fmt::format("{}; see `tern {}--help`", what_is_wrong(error),
+                                verb.empty() ? "" : verb + " "),
+                    ExitCode::usage);
+  } catch (const Failure& failure) {
+    if (failure.message.empty()) return static_cast<int>(failure.code);
+    return complain(verb, failure.message, failure.code);
+  } catch (const std::exception& error) {
+    return complain(verb, error.what(), ExitCode::failed);
+  }
+}
+
+}  // namespace
+}  // namespace tern::cli
+
+int main(int argument_count, char** arguments) {
+  std::signal(SIGPIPE, SIG_IGN);  // a closed stdout is a write error, not an end
+  return tern::cli::run(argument_count, arguments);
+}

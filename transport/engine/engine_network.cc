@@ -1,0 +1,191 @@
+#include "transport/engine/engine_network.h"
+
+#include <sys/random.h>
+#include <time.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "base/check.h"
+
+namespace tern::engine {
+
+namespace {
+
+std::size_t datagrams(std::size_t length, std::size_t segment_size) noexcept {
+  return (length + segment_size - 1) / segment_size;
+}
+
+}  // namespace
+
+EngineNetwork::EngineNetwork(const EngineOptions& options, std::string description)
+    : options_(options), description_(std::move(description)) {}
+
+Result<void> EngineNetwork::open_shared() {
+  if (auto opened = waker_->open(); !opened) return opened;
+  return pool_.open(options_.slabs());
+}
+
+Timestamp EngineNetwork::now() {
+  timespec time{};
+  ::clock_gettime(CLOCK_MONOTONIC, &time);
+  return Timestamp(std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec));
+}
+
+UnixSeconds EngineNetwork::unix_seconds() {
+  timespec time{};
+  ::clock_gettime(CLOCK_REALTIME, &time);
+  return time.tv_sec;
+}
+
+Random::Key EngineNetwork::random_key() {
+  Random::Key key;
+  // Up to 256 bytes come whole, whatever signals arrive (getrandom(2)).
+  TERN_CHECK(::getrandom(key.data(), key.size(), 0) == static_cast<ssize_t>(key.size()));
+  return key;
+}
+
+udp::Slab* EngineNetwork::acquire() {
+  SendSlab* slab = pool_.acquire();
+  if (slab == nullptr) {
+    slab_wanted_ = true;
+    slabs_exhausted_.add();
+  }
+  return slab;
+}
+
+void EngineNetwork::resolve(std::string_view host, std::uint16_t port, ResolveCallback done) {
+  const std::string name(host);
+  ResolveResult result;
+  if (!resolve_without_lookup(name, port, result)) {
+    auto started = resolver_.start(name, port, done);
+    if (started) return;
+    result = fail(std::move(started).error());
+  }
+  posted_.push_back([done = std::move(done), result = std::move(result)]() mutable {
+    done(std::move(result));
+  });
+}
+
+EngineNetwork::Next EngineNetwork::complete(SendOperation& operation, int error,
+                                            Requeue requeue) {
+  SocketState& socket = *operation.socket;
+  if (error == 0) {
+    transmits_.add();
+    datagrams_sent_.add(datagrams(operation.data.iov_len, operation.transmit->segment_size));
+    bytes_sent_.add(operation.data.iov_len);
+    if (operation.after_split) socket.segmentation = false;
+    release(operation);
+    return Next::nothing;
+  }
+  if (socket.sink == nullptr) {  // closed: dropped
+    release(operation);
+    return Next::nothing;
+  }
+  const auto keep = [&] {
+    sends_delayed_.add();
+    requeue == Requeue::front ? socket.hold_first(operation) : socket.hold(operation);
+    return Next::retry_when_writable;
+  };
+  switch (error) {
+    case EAGAIN:
+      return keep();
+    case ENOBUFS:
+    case ENOMEM:
+      if (operation.retried) break;
+      operation.retried = true;
+      return keep();
+    case EIO:
+      // The device cannot checksum, so the kernel will not segment for it (udp(7)).
+      if (!operation.segmented()) break;
+      socket.segmentation = false;
+      split(operation, false, requeue);
+      return Next::retry;
+    case EINVAL:
+      // No UDP_SEGMENT in this kernel, or something else is wrong: the parts will tell.
+      if (!operation.segmented()) break;
+      split(operation, true, requeue);
+      return Next::retry;
+    default:
+      break;
+  }
+  fail_send(operation, error);
+  return Next::nothing;
+}
+
+void EngineNetwork::split(SendOperation& whole, bool proves, Requeue requeue) {
+  SocketState& socket = *whole.socket;
+  sends_split_.add();
+  std::vector<SendOperation>& parts = whole.slab->split(whole);
+  for (SendOperation& part : parts) part.after_split = proves;
+  if (requeue == Requeue::back) {
+    for (SendOperation& part : parts) socket.hold(part);
+  } else {
+    for (auto part = parts.rbegin(); part != parts.rend(); ++part) socket.hold_first(*part);
+  }
+  release(whole);
+}
+
+void EngineNetwork::fail_send(SendOperation& operation, int error) {
+  sends_failed_.add();
+  failures_.push_back({operation.socket, operation.transmit->path, error});
+  release(operation);
+}
+
+void EngineNetwork::release(SendOperation& operation) noexcept {
+  SendSlab& slab = *operation.slab;
+  if (slab.finish_one()) pool_.release(slab);
+}
+
+void EngineNetwork::drop_backlog(SocketState& socket) noexcept {
+  while (socket.blocked()) release(socket.next_held());
+}
+
+void EngineNetwork::forget_failures(SocketState& socket) noexcept {
+  std::erase_if(failures_, [&](const Failure& failure) { return failure.socket == &socket; });
+  for (Failure& failure : delivering_) {
+    if (failure.socket == &socket) failure.socket = nullptr;
+  }
+}
+
+void EngineNetwork::deliver(SocketState& socket, const udp::Address& remote,
+                            const ReceivedControl& control, MutableBytes bytes) {
+  if (control.dropped != 0 && control.dropped != socket.dropped) {
+    receive_drops_.add(control.dropped - socket.dropped);
+    socket.dropped = control.dropped;
+  }
+  if (bytes.empty() || socket.sink == nullptr) return;
+  udp::Arrival arrival;
+  arrival.path.local = socket.local;
+  if (control.local.specified()) {
+    arrival.path.local = control.local;
+    arrival.path.local.set_port(socket.local.port());
+  }
+  arrival.path.remote = remote;
+  arrival.ecn = control.ecn;
+  arrival.bytes = bytes;
+  arrival.segment_size =
+      control.segment_size != 0 ? std::min(control.segment_size, bytes.size()) : bytes.size();
+  arrivals_.add();
+  datagrams_received_.add(datagrams(bytes.size(), arrival.segment_size));
+  bytes_received_.add(bytes.size());
+  socket.sink->receive(*socket.handle, arrival);
+}
+
+void EngineNetwork::run_callbacks() {
+  if (!failures_.empty()) {
+    delivering_.swap(failures_);
+    for (const Failure& failure : delivering_) {
+      if (failure.socket == nullptr) continue;
+      failure.socket->sink->send_failed(*failure.socket->handle, failure.path, failure.error);
+    }
+    delivering_.clear();
+  }
+  if (!posted_.empty()) {
+    for (const auto& callback : std::exchange(posted_, {})) callback();
+  }
+  resolver_.run_callbacks();
+}
+
+}  // namespace tern::engine

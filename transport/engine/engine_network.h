@@ -1,0 +1,117 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/counters.h"
+#include "transport/engine/engine.h"
+#include "transport/engine/resolver.h"
+#include "transport/engine/send_slab.h"
+#include "transport/engine/udp_socket.h"
+#include "transport/engine/waker.h"
+#include "transport/udp/network.h"
+
+namespace tern::engine {
+
+/// What the io_uring and the epoll network have in common: clocks, wake, slabs, the fate of sends,
+/// name lookup, counters. An engine adds how to wait, to receive, and to hand sends to the kernel.
+class EngineNetwork : public udp::Network {
+ public:
+  EngineNetwork(const EngineOptions& options, std::string description);
+
+  Timestamp now() final;
+  UnixSeconds unix_seconds() final;
+  Random::Key random_key() final;
+  void wake() noexcept final { waker_->wake(); }
+  udp::Slab* acquire() final;
+  void resolve(std::string_view host, std::uint16_t port,
+               std::function<void(Result<std::vector<udp::Address>>)> done) final;
+  std::string description() const final { return description_; }
+  const Counters& counters() const noexcept final { return counters_; }
+
+  /// For the handle's destructor.
+  virtual void close(SocketState& socket) = 0;
+
+ protected:
+  /// Slabs and the eventfd.
+  Result<void> open_shared();
+
+  /// Where in its socket's backlog a send goes that must wait.
+  enum class Requeue : std::uint8_t { front, back };
+  /// What is to be done next for the socket of a send.
+  enum class Next : std::uint8_t { nothing, retry, retry_when_writable };
+  /// The fate of a send: 0 or an errno value. Success and failure free the operation; otherwise
+  /// it, or what it was split into, is in the backlog.
+  Next complete(SendOperation& operation, int error, Requeue requeue);
+  /// Gives up everything in the backlog.
+  void drop_backlog(SocketState& socket) noexcept;
+  void release(SendOperation& operation) noexcept;
+  /// The socket's handle is gone: no more callbacks for it.
+  void forget_failures(SocketState& socket) noexcept;
+
+  /// Hands one received batch to the socket's sink.
+  void deliver(SocketState& socket, const udp::Address& remote, const ReceivedControl& control,
+               MutableBytes bytes);
+
+  /// Callbacks are due: a wait must not sleep.
+  bool callbacks_due() const noexcept { return !failures_.empty() || !posted_.empty(); }
+  /// Runs them: failed sends, looked-up names.
+  void run_callbacks();
+
+  const EngineOptions options_;
+  const std::shared_ptr<Waker> waker_ = std::make_shared<Waker>();
+  SlabPool pool_;
+  bool slab_wanted_ = false;  ///< `acquire` had none: a wait returns when there is one again
+  std::size_t open_sockets_ = 0;
+
+ private:
+  struct Failure {
+    SocketState* socket;
+    udp::Path path;
+    int error;
+  };
+
+  void split(SendOperation& whole, bool proven, Requeue requeue);
+  void fail_send(SendOperation& operation, int error);
+
+  const std::string description_;
+  std::vector<Failure> failures_;    // at most one for each operation of the slabs
+  std::vector<Failure> delivering_;  // those whose turn it is; null where the socket was closed
+  std::vector<std::function<void()>> posted_;
+  Resolver resolver_{waker_};
+
+ protected:
+  Counters counters_;
+  Counter& arrivals_ = counters_.at("udp.receive.batches");
+  Counter& datagrams_received_ = counters_.at("udp.receive.datagrams");
+  Counter& bytes_received_ = counters_.at("udp.receive.bytes");
+  Counter& receive_drops_ = counters_.at("udp.receive.dropped_by_kernel");
+  Counter& receive_starved_ = counters_.at("udp.receive.out_of_buffers");
+  Counter& transmits_ = counters_.at("udp.send.batches");
+  Counter& datagrams_sent_ = counters_.at("udp.send.datagrams");
+  Counter& bytes_sent_ = counters_.at("udp.send.bytes");
+  Counter& sends_delayed_ = counters_.at("udp.send.delayed");
+  Counter& sends_failed_ = counters_.at("udp.send.failed");
+  Counter& sends_split_ = counters_.at("udp.send.segmented_in_user_space");
+  Counter& slabs_exhausted_ = counters_.at("udp.send.out_of_slabs");
+};
+
+/// The socket as the application owns it; see SocketState.
+class SocketHandle final : public udp::Socket {
+ public:
+  SocketHandle(EngineNetwork& network, SocketState& state) noexcept
+      : network_(network), state_(state) {}
+  ~SocketHandle() override { network_.close(state_); }
+  const udp::Address& local() const noexcept override { return state_.local; }
+  SocketState& state() noexcept { return state_; }
+
+ private:
+  EngineNetwork& network_;
+  SocketState& state_;
+};
+
+}  // namespace tern::engine

@@ -1,0 +1,256 @@
+#include "transport/engine/epoll_network.h"
+
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "base/check.h"
+
+namespace tern::engine {
+
+struct EpollNetwork::EpollSocket final : SocketState {
+  explicit EpollSocket(UdpSocket&& opened) noexcept : descriptor(std::move(opened)) {}
+
+  UdpSocket descriptor;
+  bool watching_writable = false;
+  bool touched = false;  // in touched_
+};
+
+/// What recvmmsg fills; set up once, the lengths restored after each use.
+struct EpollNetwork::ReceiveSlots {
+  static constexpr std::size_t kPayloadSize = 64 * 1024;
+
+  struct Slot {
+    sockaddr_in6 name;
+    iovec data;
+    alignas(cmsghdr) std::uint8_t control[kReceiveControlSize];
+  };
+
+  static Result<std::unique_ptr<ReceiveSlots>> open(std::size_t count) {
+    const std::size_t size = count * kPayloadSize;
+    void* memory =
+        ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) return fail(Error::os(errno, "memory for receive buffers"));
+    auto slots = std::make_unique<ReceiveSlots>();
+    slots->memory = memory;
+    slots->size = size;
+    slots->slots.resize(count);
+    slots->messages.resize(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      Slot& slot = slots->slots[i];
+      slot.data = {static_cast<std::uint8_t*>(memory) + i * kPayloadSize, kPayloadSize};
+      msghdr& header = slots->messages[i].msg_hdr;
+      header.msg_iov = &slot.data;
+      header.msg_iovlen = 1;
+      header.msg_name = &slot.name;
+      header.msg_control = slot.control;
+      slots->restore(i);
+    }
+    return slots;
+  }
+  ~ReceiveSlots() { ::munmap(memory, size); }
+
+  void restore(std::size_t index) noexcept {
+    msghdr& header = messages[index].msg_hdr;
+    header.msg_namelen = sizeof(sockaddr_in6);
+    header.msg_controllen = kReceiveControlSize;
+  }
+
+  void* memory = nullptr;
+  std::size_t size = 0;
+  std::vector<Slot> slots;
+  std::vector<mmsghdr> messages;
+};
+
+EpollNetwork::EpollNetwork(const EngineOptions& options, std::string description)
+    : EngineNetwork(options, std::move(description)) {}
+
+EpollNetwork::~EpollNetwork() {
+  TERN_CHECK(open_sockets_ == 0);
+  if (epoll_ >= 0) ::close(epoll_);
+}
+
+Result<void> EpollNetwork::open_all() {
+  if (auto opened = open_shared(); !opened) return opened;
+  TERN_TRY(slots_, ReceiveSlots::open(std::min(options_.receive_buffers(), kMaxBatch)));
+  epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
+  if (epoll_ < 0) return fail(Error::os(errno, "epoll_create1"));
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLET;  // edge-triggered: never read
+  event.data.ptr = nullptr;
+  if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, waker_->fd(), &event) != 0) {
+    return fail(Error::os(errno, "epoll_ctl"));
+  }
+  return {};
+}
+
+// ---- sockets ------------------------------------------------------------------------------------
+
+Result<std::unique_ptr<udp::Socket>> EpollNetwork::open(const udp::SocketOptions& options,
+                                                        udp::Sink& sink) {
+  TERN_TRY(UdpSocket opened, UdpSocket::open(options, options_));
+  auto socket = std::make_unique<EpollSocket>(std::move(opened));
+  socket->sink = &sink;
+  socket->fd = socket->descriptor.fd();
+  socket->local = socket->descriptor.local();
+  socket->v6 = socket->descriptor.v6();
+  socket->wildcard = socket->local.is_wildcard();
+  socket->segmentation = options_.offload();
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.ptr = socket.get();
+  if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, socket->fd, &event) != 0) {
+    return fail(Error::os(errno, "epoll_ctl"));
+  }
+  auto handle = std::make_unique<SocketHandle>(*this, *socket);
+  socket->handle = handle.get();
+  sockets_.push_back(std::move(socket));
+  ++open_sockets_;
+  return handle;
+}
+
+void EpollNetwork::close(SocketState& state) {
+  auto& socket = static_cast<EpollSocket&>(state);
+  socket.sink = nullptr;
+  drop_backlog(socket);
+  forget_failures(socket);
+  for (std::size_t i = 0; i < event_count_; ++i) {
+    if (events_[i].data.ptr == &socket) events_[i].data.ptr = nullptr;
+  }
+  --open_sockets_;
+  const auto owner = std::find_if(sockets_.begin(), sockets_.end(),
+                                  [&](const auto& candidate) { return candidate.get() == &socket; });
+  TERN_CHECK(owner != sockets_.end());
+  std::swap(*owner, sockets_.back());
+  sockets_.pop_back();  // closing the descriptor takes it out of the epoll set
+}
+
+// ---- sending ------------------------------------------------------------------------------------
+
+void EpollNetwork::submit(udp::Slab* slab) {
+  auto& sending = static_cast<SendSlab&>(*slab);
+  sending.prepare();
+  if (sending.finished()) {
+    pool_.release(sending);
+    return;
+  }
+  for (SendOperation& operation : sending.operations()) {
+    auto& socket = static_cast<EpollSocket&>(*operation.socket);
+    socket.hold(operation);
+    if (!std::exchange(socket.touched, true)) touched_.push_back(&socket);
+  }
+  for (EpollSocket* socket : touched_) {
+    socket->touched = false;
+    if (!socket->watching_writable) send_backlog(*socket);
+  }
+  touched_.clear();
+}
+
+void EpollNetwork::send_backlog(EpollSocket& socket) {
+  while (socket.blocked()) {
+    std::array<mmsghdr, kMaxBatch> messages;
+    unsigned count = 0;
+    for (SendOperation* next = socket.backlog_head; next != nullptr && count < kMaxBatch;
+         next = next->next) {
+      messages[count].msg_hdr = next->header;
+      messages[count].msg_len = 0;
+      ++count;
+    }
+    const int sent = ::sendmmsg(socket.fd, messages.data(), count, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent < 0 && errno == EINTR) continue;
+    if (sent < 0) {
+      // The first one's error.
+      SendOperation& first = socket.next_held();
+      if (complete(first, errno, Requeue::front) == Next::retry_when_writable) {
+        watch_writable(socket, true);
+        return;
+      }
+      continue;
+    }
+    for (int i = 0; i < sent; ++i) complete(socket.next_held(), 0, Requeue::front);
+  }
+  watch_writable(socket, false);
+}
+
+void EpollNetwork::watch_writable(EpollSocket& socket, bool on) {
+  if (socket.watching_writable == on) return;
+  epoll_event event{};
+  event.events = on ? EPOLLIN | EPOLLOUT : EPOLLIN;
+  event.data.ptr = &socket;
+  TERN_CHECK(::epoll_ctl(epoll_, EPOLL_CTL_MOD, socket.fd, &event) == 0);
+  socket.watching_writable = on;
+}
+
+// ---- waiting and receiving ----------------------------------------------------------------------
+
+void EpollNetwork::wait(Timestamp deadline) {
+  const bool awake =
+      callbacks_due() || waker_->pending() || (slab_wanted_ && !pool_.exhausted());
+  const int count = sleep(deadline, awake);
+  event_count_ = count > 0 ? static_cast<std::size_t>(count) : 0;
+  slab_wanted_ = false;
+  waker_->clear();
+}
+
+int EpollNetwork::sleep(Timestamp deadline, bool poll) {
+  timespec timeout{};
+  if (!poll && deadline != kNever) {
+    const auto left = (deadline - now()).count();
+    if (left > 0) timeout = {.tv_sec = left / 1'000'000'000, .tv_nsec = left % 1'000'000'000};
+  }
+  const bool forever = !poll && deadline == kNever;
+  const bool at_once = !forever && timeout.tv_sec == 0 && timeout.tv_nsec == 0;
+  constexpr int kMax = static_cast<int>(kMaxEvents);
+  if (has_pwait2_ && !at_once) {
+    const long count = ::syscall(SYS_epoll_pwait2, epoll_, events_.data(), kMax,
+                                 forever ? nullptr : &timeout, nullptr, 0);
+    if (count >= 0 || (errno != ENOSYS && errno != EPERM)) return static_cast<int>(count);
+    has_pwait2_ = false;  // before Linux 5.11, or an old seccomp filter
+  }
+  constexpr long long kMaxMilliseconds = 3'600'000;
+  const long long milliseconds =
+      std::min(timeout.tv_sec * 1000LL + (timeout.tv_nsec + 999'999) / 1'000'000, kMaxMilliseconds);
+  return ::epoll_wait(epoll_, events_.data(), kMax,
+                      forever ? -1 : static_cast<int>(milliseconds));
+}
+
+void EpollNetwork::reap(Timestamp) {
+  for (std::size_t i = 0; i < event_count_; ++i) {
+    const auto ready = events_[i].events;
+    if (auto* socket = static_cast<EpollSocket*>(events_[i].data.ptr);
+        socket != nullptr && (ready & EPOLLOUT) != 0) {
+      send_backlog(*socket);
+    }
+    if (auto* socket = static_cast<EpollSocket*>(events_[i].data.ptr);
+        socket != nullptr && (ready & ~static_cast<unsigned>(EPOLLOUT)) != 0) {
+      receive(*socket);
+    }
+  }
+  event_count_ = 0;
+  run_callbacks();
+}
+
+/// One batch; epoll is level-triggered and reports what is left in the next turn.
+void EpollNetwork::receive(EpollSocket& socket) {
+  ReceiveSlots& slots = *slots_;
+  const int count = ::recvmmsg(socket.fd, slots.messages.data(),
+                               static_cast<unsigned>(slots.messages.size()), MSG_DONTWAIT, nullptr);
+  for (int i = 0; i < count; ++i) {
+    const auto index = static_cast<std::size_t>(i);
+    const mmsghdr& message = slots.messages[index];
+    const ReceiveSlots::Slot& slot = slots.slots[index];
+    if ((message.msg_hdr.msg_flags & MSG_TRUNC) == 0) {
+      const auto remote = udp::Address::from(reinterpret_cast<const sockaddr*>(&slot.name),
+                                             message.msg_hdr.msg_namelen);
+      deliver(socket, remote, decode_control(slot.control, message.msg_hdr.msg_controllen),
+              {static_cast<std::uint8_t*>(slot.data.iov_base), message.msg_len});
+    }
+    slots.restore(index);
+  }
+}
+
+}  // namespace tern::engine

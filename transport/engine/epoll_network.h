@@ -1,0 +1,51 @@
+#pragma once
+
+#include <sys/epoll.h>
+
+#include <array>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "transport/engine/engine_network.h"
+
+namespace tern::engine {
+
+/// The same with epoll: recvmmsg into GRO-sized buffers, sendmmsg of GSO batches from `submit`,
+/// epoll_pwait2 for timers.
+class EpollNetwork final : public EngineNetwork {
+ public:
+  /// Messages one recvmmsg or sendmmsg may take, and sockets one wait may report.
+  static constexpr std::size_t kMaxBatch = 64;
+  static constexpr std::size_t kMaxEvents = 256;
+
+  EpollNetwork(const EngineOptions& options, std::string description);
+  ~EpollNetwork() override;
+  Result<void> open_all();
+
+  void wait(Timestamp deadline) override;
+  void reap(Timestamp now) override;
+  Result<std::unique_ptr<udp::Socket>> open(const udp::SocketOptions& options,
+                                            udp::Sink& sink) override;
+  void submit(udp::Slab* slab) override;
+  void close(SocketState& socket) override;
+
+ private:
+  struct EpollSocket;
+  struct ReceiveSlots;
+
+  void receive(EpollSocket& socket);
+  void send_backlog(EpollSocket& socket);
+  void watch_writable(EpollSocket& socket, bool on);
+  int sleep(Timestamp deadline, bool poll);
+
+  int epoll_ = -1;
+  bool has_pwait2_ = true;
+  std::array<epoll_event, kMaxEvents> events_;
+  std::size_t event_count_ = 0;
+  std::unique_ptr<ReceiveSlots> slots_;
+  std::vector<std::unique_ptr<EpollSocket>> sockets_;
+  std::vector<EpollSocket*> touched_;  // while a slab is submitted
+};
+
+}  // namespace tern::engine

@@ -1,0 +1,289 @@
+#include "transport/engine/io_uring_network.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "base/check.h"
+
+namespace tern::engine {
+
+namespace {
+
+/// The low bits of a completion's user data say what its pointer points to.
+enum class Tag : std::uint64_t { wake = 0, receive = 1, send = 2, writable = 3 };
+constexpr std::uint64_t kTagMask = 3;
+
+std::uint64_t tagged(const void* pointer, Tag tag) noexcept {
+  return reinterpret_cast<std::uintptr_t>(pointer) | static_cast<std::uint64_t>(tag);
+}
+
+template <typename T>
+T& untagged(std::uint64_t user_data) noexcept {
+  return *reinterpret_cast<T*>(static_cast<std::uintptr_t>(user_data & ~kTagMask));
+}
+
+/// A multiple of 8 keeps the control messages behind it aligned.
+constexpr socklen_t kNameSize = 32;
+static_assert(kNameSize >= sizeof(sockaddr_in6) && kNameSize % alignof(cmsghdr) == 0);
+static_assert(sizeof(io_uring_recvmsg_out) % alignof(cmsghdr) == 0);
+static_assert(IoUringRing::kBufferSize >=
+              sizeof(io_uring_recvmsg_out) + kNameSize + kReceiveControlSize + 65535);
+
+}  // namespace
+
+struct IoUringNetwork::IoUringSocket final : SocketState {
+  explicit IoUringSocket(UdpSocket&& opened) noexcept : descriptor(std::move(opened)) {}
+  bool used_by_kernel() const noexcept { return receiving || polling || sends != 0; }
+
+  UdpSocket descriptor;
+  bool receiving = false;  // a multishot recvmsg is armed
+  bool polling = false;    // a poll for POLLOUT is armed
+  bool retrying = false;   // in retries_
+  unsigned sends = 0;      // in sends_
+};
+
+IoUringNetwork::IoUringNetwork(const EngineOptions& options, std::string description,
+                               std::unique_ptr<IoUringRing> ring)
+    : EngineNetwork(options, std::move(description)), ring_(std::move(ring)) {
+  receive_layout_.msg_namelen = kNameSize;
+  receive_layout_.msg_controllen = kReceiveControlSize;
+}
+
+IoUringNetwork::~IoUringNetwork() { TERN_CHECK(open_sockets_ == 0); }
+
+// ---- sockets ------------------------------------------------------------------------------------
+
+Result<std::unique_ptr<udp::Socket>> IoUringNetwork::open(const udp::SocketOptions& options,
+                                                          udp::Sink& sink) {
+  TERN_TRY(UdpSocket opened, UdpSocket::open(options, options_));
+  auto socket = std::make_unique<IoUringSocket>(std::move(opened));
+  socket->sink = &sink;
+  socket->fd = socket->descriptor.fd();
+  socket->local = socket->descriptor.local();
+  socket->v6 = socket->descriptor.v6();
+  socket->wildcard = socket->local.is_wildcard();
+  socket->segmentation = options_.offload();
+  auto handle = std::make_unique<SocketHandle>(*this, *socket);
+  socket->handle = handle.get();
+  arm_receive(*socket);
+  sockets_.push_back(std::move(socket));
+  ++open_sockets_;
+  return handle;
+}
+
+void IoUringNetwork::close(SocketState& state) {
+  auto& socket = static_cast<IoUringSocket&>(state);
+  // What was submitted goes out: a CONNECTION_CLOSE is often a socket's last packet.
+  if (ring_->has_submissions()) io_uring_submit(ring_->get());
+  socket.sink = nullptr;
+  socket.handle = nullptr;
+  drop_backlog(socket);
+  forget_failures(socket);
+  // Requests hold the open file, hence the port: cancel them before the descriptor goes.
+  io_uring_sync_cancel_reg cancel{};
+  cancel.fd = socket.fd;
+  cancel.flags = IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_ALL;
+  cancel.timeout = {.tv_sec = -1, .tv_nsec = -1};
+  const int cancelled = io_uring_register_sync_cancel(ring_->get(), &cancel);
+  TERN_CHECK(cancelled >= 0 || cancelled == -ENOENT || cancelled == -EINTR);
+  socket.descriptor.close();
+  --open_sockets_;
+  free_if_unused(socket);
+}
+
+void IoUringNetwork::free_if_unused(IoUringSocket& socket) {
+  if (socket.sink != nullptr || socket.used_by_kernel()) return;
+  const auto owner = std::find_if(sockets_.begin(), sockets_.end(),
+                                  [&](const auto& candidate) { return candidate.get() == &socket; });
+  TERN_CHECK(owner != sockets_.end());
+  std::swap(*owner, sockets_.back());
+  sockets_.pop_back();
+}
+
+// ---- submission ---------------------------------------------------------------------------------
+
+void IoUringNetwork::arm_wake() {
+  io_uring_sqe* entry = ring_->entry();
+  io_uring_prep_poll_multishot(entry, waker_->fd(), POLLIN);
+  io_uring_sqe_set_data64(entry, tagged(nullptr, Tag::wake));
+  wake_armed_ = true;
+}
+
+void IoUringNetwork::arm_receive(IoUringSocket& socket) {
+  io_uring_sqe* entry = ring_->entry();
+  io_uring_prep_recvmsg_multishot(entry, socket.fd, &receive_layout_, 0);
+  entry->flags |= IOSQE_BUFFER_SELECT;
+  entry->buf_group = IoUringRing::kBufferGroup;
+  io_uring_sqe_set_data64(entry, tagged(&socket, Tag::receive));
+  socket.receiving = true;
+}
+
+void IoUringNetwork::arm_writable(IoUringSocket& socket) {
+  if (socket.polling) return;
+  io_uring_sqe* entry = ring_->entry();
+  io_uring_prep_poll_add(entry, socket.fd, POLLOUT);
+  io_uring_sqe_set_data64(entry, tagged(&socket, Tag::writable));
+  socket.polling = true;
+}
+
+void IoUringNetwork::submit(udp::Slab* slab) {
+  auto& sending = static_cast<SendSlab&>(*slab);
+  sending.prepare();
+  if (sending.finished()) {
+    pool_.release(sending);
+    return;
+  }
+  for (SendOperation& operation : sending.operations()) {
+    SocketState& socket = *operation.socket;
+    if (socket.blocked()) {
+      sends_delayed_.add();
+      socket.hold(operation);
+    } else {
+      send(operation);
+    }
+  }
+}
+
+void IoUringNetwork::send(SendOperation& operation) {
+  auto& socket = static_cast<IoUringSocket&>(*operation.socket);
+  io_uring_sqe* entry = ring_->entry();
+  io_uring_prep_sendmsg(entry, socket.fd, &operation.header, MSG_DONTWAIT | MSG_NOSIGNAL);
+  entry->flags |= IOSQE_CQE_SKIP_SUCCESS;
+  io_uring_sqe_set_data64(entry, tagged(&operation, Tag::send));
+  operation.error = 0;
+  ++socket.sends;
+  sends_.push_back(&operation);
+}
+
+void IoUringNetwork::send_backlog(IoUringSocket& socket) {
+  while (socket.blocked()) send(socket.next_held());
+}
+
+// ---- waiting and completion ---------------------------------------------------------------------
+
+void IoUringNetwork::wait(Timestamp deadline) {
+  io_uring* ring = ring_->get();
+  if (!wake_armed_) arm_wake();
+  // The sends below are over before the call sleeps: if somebody waits for their slabs, it must not.
+  const bool awake = callbacks_due() || waker_->pending() || io_uring_cq_ready(ring) != 0 ||
+                     (slab_wanted_ && (!sends_.empty() || !pool_.exhausted()));
+  const Timestamp start = awake || deadline == kNever ? Timestamp() : now();
+  int result = 0;
+  if (awake || deadline <= start) {
+    if (ring_->has_submissions() || ring_->has_deferred_work()) {
+      result = io_uring_submit_and_get_events(ring);
+    }
+  } else {
+    io_uring_cqe* first = nullptr;
+    if (deadline == kNever) {
+      result = io_uring_submit_and_wait_timeout(ring, &first, 1, nullptr, nullptr);
+    } else {
+      const auto left = (deadline - start).count();
+      __kernel_timespec timeout{.tv_sec = left / 1'000'000'000, .tv_nsec = left % 1'000'000'000};
+      result = io_uring_submit_and_wait_timeout(ring, &first, 1, &timeout, nullptr);
+    }
+  }
+  // EEXIST: another thread than the one that opened the network.
+  TERN_CHECK(result >= 0 || result == -ETIME || result == -EINTR || result == -EAGAIN ||
+             result == -EBUSY || result == -ENOMEM);
+  slab_wanted_ = false;
+  waker_->clear();
+}
+
+void IoUringNetwork::reap(Timestamp) {
+  io_uring* ring = ring_->get();
+  // Sends that the kernel has taken are over, and the completions of those that failed are among
+  // the ones that are here; unless the kernel had to keep some back.
+  const bool all_here = !ring_->has_submissions() && !ring_->has_overflow();
+  const std::size_t sends = all_here ? sends_.size() : 0;
+  // What was there at the start, so that this ends however fast sinks answer.
+  for (unsigned left = io_uring_cq_ready(ring); left > 0; --left) {
+    const unsigned head = *ring->cq.khead;
+    const io_uring_cqe completion{ring->cq.cqes[head & ring->cq.ring_mask]};
+    io_uring_cq_advance(ring, 1);
+    dispatch(completion);
+  }
+  finish_sends(sends);
+  run_callbacks();
+}
+
+void IoUringNetwork::dispatch(const io_uring_cqe& completion) {
+  switch (static_cast<Tag>(completion.user_data & kTagMask)) {
+    case Tag::receive:
+      return received(untagged<IoUringSocket>(completion.user_data), completion);
+    case Tag::send:
+      untagged<SendOperation>(completion.user_data).error = -completion.res;
+      return;
+    case Tag::writable: {
+      auto& socket = untagged<IoUringSocket>(completion.user_data);
+      socket.polling = false;
+      send_backlog(socket);
+      return free_if_unused(socket);
+    }
+    case Tag::wake:
+      if ((completion.flags & IORING_CQE_F_MORE) == 0) wake_armed_ = false;
+      return;
+  }
+}
+
+void IoUringNetwork::received(IoUringSocket& socket, const io_uring_cqe& completion) {
+  if ((completion.flags & IORING_CQE_F_BUFFER) != 0) {
+    const auto id = static_cast<std::uint16_t>(completion.flags >> IORING_CQE_BUFFER_SHIFT);
+    if (completion.res >= 0) deliver_buffer(socket, ring_->buffer(id), completion.res);
+    ring_->give_back(id);
+  } else if (completion.res == -ENOBUFS) {
+    receive_starved_.add();
+  }
+  if ((completion.flags & IORING_CQE_F_MORE) != 0) return;
+  // The multishot has ended: out of buffers (those before it are back by now), or a socket error,
+  // which it took with it.
+  socket.receiving = false;
+  if (socket.sink != nullptr) {
+    arm_receive(socket);
+  } else {
+    free_if_unused(socket);
+  }
+}
+
+void IoUringNetwork::deliver_buffer(IoUringSocket& socket, std::uint8_t* buffer, int length) {
+  io_uring_recvmsg_out* out = io_uring_recvmsg_validate(buffer, length, &receive_layout_);
+  if (out == nullptr || (out->flags & MSG_TRUNC) != 0) return;
+  auto* name = static_cast<std::uint8_t*>(io_uring_recvmsg_name(out));
+  const auto remote = udp::Address::from(reinterpret_cast<const sockaddr*>(name), out->namelen);
+  const ReceivedControl control =
+      decode_control(name + kNameSize, std::min<std::size_t>(out->controllen, kReceiveControlSize));
+  auto* payload = static_cast<std::uint8_t*>(io_uring_recvmsg_payload(out, &receive_layout_));
+  const std::size_t size = io_uring_recvmsg_payload_length(out, length, &receive_layout_);
+  deliver(socket, remote, control, {payload, size});
+}
+
+/// The first `count` of sends_, in order, so that what must be sent again keeps its order too.
+void IoUringNetwork::finish_sends(std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) {
+    SendOperation& operation = *sends_[i];
+    auto& socket = static_cast<IoUringSocket&>(*operation.socket);
+    --socket.sends;
+    switch (complete(operation, operation.error, Requeue::back)) {
+      case Next::nothing:
+        free_if_unused(socket);
+        break;
+      case Next::retry:
+        if (!std::exchange(socket.retrying, true)) retries_.push_back(&socket);
+        break;
+      case Next::retry_when_writable:
+        arm_writable(socket);
+        break;
+    }
+  }
+  sends_.erase(sends_.begin(), sends_.begin() + static_cast<std::ptrdiff_t>(count));
+  for (IoUringSocket* socket : retries_) {
+    socket->retrying = false;
+    if (!socket->polling) send_backlog(*socket);
+  }
+  retries_.clear();
+}
+
+}  // namespace tern::engine

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "transport/engine/engine_network.h"
+#include "transport/engine/io_uring_ring.h"
+
+namespace tern::engine {
+
+/// Datagrams through io_uring: one multishot recvmsg per socket into shared provided buffers, one
+/// sendmsg entry per Transmit, one system call per turn.
+///
+/// Sends carry MSG_DONTWAIT, so each is over when the call that submits it returns, and only those
+/// that fail leave a completion behind: a turn that only sent does not wake itself, and a send
+/// that cannot go out does.
+class IoUringNetwork final : public EngineNetwork {
+ public:
+  IoUringNetwork(const EngineOptions& options, std::string description,
+                 std::unique_ptr<IoUringRing> ring);
+  ~IoUringNetwork() override;
+  Result<void> open_all() { return open_shared(); }
+
+  void wait(Timestamp deadline) override;
+  void reap(Timestamp now) override;
+  Result<std::unique_ptr<udp::Socket>> open(const udp::SocketOptions& options,
+                                            udp::Sink& sink) override;
+  void submit(udp::Slab* slab) override;
+  void close(SocketState& socket) override;
+
+ private:
+  struct IoUringSocket;
+
+  void arm_wake();
+  void arm_receive(IoUringSocket& socket);
+  void arm_writable(IoUringSocket& socket);
+  void send(SendOperation& operation);
+  void send_backlog(IoUringSocket& socket);
+
+  void dispatch(const io_uring_cqe& completion);
+  void received(IoUringSocket& socket, const io_uring_cqe& completion);
+  void deliver_buffer(IoUringSocket& socket, std::uint8_t* buffer, int length);
+  void finish_sends(std::size_t count);
+  void free_if_unused(IoUringSocket& socket);
+
+  msghdr receive_layout_{};  // what recvmsg puts before the payload
+  std::vector<std::unique_ptr<IoUringSocket>> sockets_;  // closed ones while the kernel uses them
+  std::vector<IoUringSocket*> retries_;  // while sends are finished
+  std::vector<SendOperation*> sends_;    // in the submission queue or submitted, oldest first
+  bool wake_armed_ = false;
+  std::unique_ptr<IoUringRing> ring_;  // last: dies first
+};
+
+}  // namespace tern::engine

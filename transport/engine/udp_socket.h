@@ -1,0 +1,37 @@
+#pragma once
+
+#include "base/error.h"
+#include "transport/engine/engine.h"
+#include "transport/udp/address.h"
+#include "transport/udp/network.h"
+
+namespace tern::engine {
+
+/// A bound UDP socket with everything set that both engines need: non-blocking, GRO, ECN and local
+/// addresses told, DF set without the kernel's own path MTU discovery, big buffers, reuse-port
+/// steering. Owns the descriptor.
+class UdpSocket {
+ public:
+  static Result<UdpSocket> open(const udp::SocketOptions& options, const EngineOptions& engine);
+
+  UdpSocket(UdpSocket&& other) noexcept
+      : fd_(std::exchange(other.fd_, -1)), local_(other.local_), v6_(other.v6_) {}
+  UdpSocket& operator=(UdpSocket&&) = delete;
+  ~UdpSocket() { close(); }
+
+  int fd() const noexcept { return fd_; }
+  /// The bound address with its real port.
+  const udp::Address& local() const noexcept { return local_; }
+  /// AF_INET6; sends to IPv4 addresses must be given as IPv4-mapped.
+  bool v6() const noexcept { return v6_; }
+  void close() noexcept;
+
+ private:
+  UdpSocket(int fd, bool v6) noexcept : fd_(fd), v6_(v6) {}
+
+  int fd_;
+  udp::Address local_;
+  bool v6_;
+};
+
+}  // namespace tern::engine

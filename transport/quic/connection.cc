@@ -1,0 +1,210 @@
+#include "transport/quic/connection.h"
+
+#include <fmt/format.h>
+#include <ngtcp2/ngtcp2.h>
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "transport/quic/crypto_bridge.h"
+#include "transport/quic/endpoint.h"
+#include "transport/quic/ngtcp2_bridge.h"
+
+namespace tern::quic {
+
+namespace {
+constexpr std::size_t kMaxReason = 256;
+/// Type, length (2 bytes) and the AEAD's and header's share of a packet around a DATAGRAM payload.
+constexpr std::size_t kDatagramOverhead = 3 + 1 + kMaxCidLength + 4 + 16;
+}  // namespace
+
+Connection::Connection(Endpoint& endpoint, bool is_server, std::uint64_t id)
+    : endpoint_(endpoint), source_(&queue_), id_(id), is_server_(is_server) {}
+
+Connection::~Connection() {
+  application_.reset();
+  if (conn_ != nullptr) ngtcp2_conn_del(conn_);
+}
+
+void Connection::set_application(std::unique_ptr<Application> application) {
+  application_ = std::move(application);
+}
+
+udp::Path Connection::path() const { return known_path_; }
+
+ConnectionStats Connection::stats() const {
+  ConnectionStats stats;
+  stats.packets_sent = packets_sent_;
+  stats.packets_received = packets_received_;
+  stats.bytes_sent = bytes_sent_;
+  stats.bytes_received = bytes_received_;
+  stats.migrations = migrations_;
+  stats.key_updates = key_updates_;
+  if (conn_ == nullptr) return stats;
+  ngtcp2_conn_info info;
+  ngtcp2_conn_get_conn_info(conn_, &info);
+  stats.smoothed_rtt = Duration(info.smoothed_rtt);
+  stats.min_rtt = info.min_rtt == UINT64_MAX ? Duration() : Duration(info.min_rtt);
+  stats.rtt_variation = Duration(info.rttvar);
+  stats.congestion_window = info.cwnd;
+  stats.bytes_in_flight = info.bytes_in_flight;
+  stats.max_udp_payload = ngtcp2_conn_get_path_max_tx_udp_payload_size(conn_);
+  return stats;
+}
+
+Event& Connection::emit(Event::Type type) { return endpoint_.emit(type, *this); }
+
+Result<StreamId> Connection::open_bidi() {
+  if (closed()) return fail(Error::closed("the connection is closed"));
+  StreamId stream = -1;
+  if (ngtcp2_conn_open_bidi_stream(conn_, &stream, nullptr) != 0) {
+    return fail(Error::limit("the peer allows no more bidirectional streams now"));
+  }
+  return stream;
+}
+
+Result<StreamId> Connection::open_uni() {
+  if (closed()) return fail(Error::closed("the connection is closed"));
+  StreamId stream = -1;
+  if (ngtcp2_conn_open_uni_stream(conn_, &stream, nullptr) != 0) {
+    return fail(Error::limit("the peer allows no more unidirectional streams now"));
+  }
+  return stream;
+}
+
+void Connection::write(StreamId stream, Bytes bytes, bool fin) {
+  if (closed()) return;
+  queue_.write(stream, std::move(bytes), fin);
+  wake();
+}
+
+std::size_t Connection::unsent(StreamId stream) const noexcept { return queue_.unsent(stream); }
+
+void Connection::reset(StreamId stream, std::uint64_t code) {
+  if (closed()) return;
+  queue_.gone(stream);
+  ngtcp2_conn_shutdown_stream_write(conn_, 0, stream, code);
+  wake();
+}
+
+void Connection::stop_sending(StreamId stream, std::uint64_t code) {
+  if (closed()) return;
+  ngtcp2_conn_shutdown_stream_read(conn_, 0, stream, code);
+  wake();
+}
+
+void Connection::consumed(StreamId stream, std::size_t count) {
+  if (closed() || count == 0) return;
+  ngtcp2_conn_extend_max_stream_offset(conn_, stream, count);
+  ngtcp2_conn_extend_max_offset(conn_, count);
+  wake();
+}
+
+void Connection::allow_stream(StreamId closed_stream) {
+  if (closed() || is_server_initiated(closed_stream) == is_server_) return;
+  if (is_unidirectional(closed_stream)) {
+    ngtcp2_conn_extend_max_streams_uni(conn_, 1);
+  } else {
+    ngtcp2_conn_extend_max_streams_bidi(conn_, 1);
+  }
+  wake();
+}
+
+void Connection::set_source(StreamSource* source) noexcept {
+  source_ = source != nullptr ? source : &queue_;
+}
+
+void Connection::wake() noexcept {
+  if (!closed()) endpoint_.mark_dirty(*this);
+}
+
+bool Connection::send_datagram(Bytes payload) {
+  if (closed() || payload.size() > max_datagram() || datagrams_.size() >= kMaxDatagrams) {
+    return false;
+  }
+  datagrams_.push_back(std::move(payload));
+  wake();
+  return true;
+}
+
+std::size_t Connection::max_datagram() const noexcept {
+  if (closed() || !ready_) return 0;
+  const ngtcp2_transport_params* params = ngtcp2_conn_get_remote_transport_params(conn_);
+  if (params == nullptr || params->max_datagram_frame_size <= 3) return 0;
+  const std::size_t fits =
+      ngtcp2_conn_get_path_max_tx_udp_payload_size(conn_) - kDatagramOverhead;
+  return std::min<std::size_t>(fits, params->max_datagram_frame_size - 3);
+}
+
+void Connection::close(std::uint64_t code, std::string_view reason) {
+  if (closed()) return;
+  reason = reason.substr(0, kMaxReason);
+  ngtcp2_ccerr error;
+  ngtcp2_ccerr_set_application_error(
+      &error, code, reinterpret_cast<const std::uint8_t*>(reason.data()), reason.size());
+  write_close(error);
+  end(Error(Domain::application, code, std::string(reason)));
+}
+
+void Connection::close_transport(std::uint64_t code, std::string_view reason) {
+  if (closed()) return;
+  reason = reason.substr(0, kMaxReason);
+  ngtcp2_ccerr error;
+  ngtcp2_ccerr_set_transport_error(
+      &error, code, reinterpret_cast<const std::uint8_t*>(reason.data()), reason.size());
+  write_close(error);
+  end(Error(Domain::quic, code, std::string(reason)));
+}
+
+Result<void> Connection::migrate(const udp::Address& local, bool now_unprobed) {
+  if (closed()) return fail(Error::closed("the connection is closed"));
+  if (is_server_) return fail(Error::invalid("only a client migrates (RFC 9000 §9)"));
+  if (!handshake_confirmed_) {
+    return fail(Error::invalid("migration before the handshake is confirmed (RFC 9000 §9)"));
+  }
+  const udp::Path target{local, known_path_.remote};
+  const ngtcp2_path path = to_library(target);
+  const std::uint64_t now = to_library(endpoint_.now_);
+  const int failure = now_unprobed ? ngtcp2_conn_initiate_immediate_migration(conn_, &path, now)
+                                   : ngtcp2_conn_initiate_migration(conn_, &path, now);
+  switch (failure) {
+    case 0: break;
+    case NGTCP2_ERR_CONN_ID_BLOCKED:
+      return fail(Error::limit("the peer gave no spare connection ID to migrate with"));
+    case NGTCP2_ERR_INVALID_STATE:
+      return fail(Error(Code::unsupported, "the server disabled active migration"));
+    default:
+      return fail(Error::invalid(fmt::format("cannot migrate to {}: {}", local.to_string(),
+                                             ngtcp2_strerror(failure))));
+  }
+  path_may_have_changed_ = true;
+  wake();
+  return {};
+}
+
+void Connection::rebind_local(const udp::Address& local) {
+  if (closed()) return;
+  const ngtcp2_addr address{const_cast<sockaddr*>(local.data()), local.size()};
+  ngtcp2_conn_set_local_addr(conn_, &address);
+  known_path_ = from_library(*ngtcp2_conn_get_path(conn_));
+  wake();
+}
+
+Result<void> Connection::update_keys() {
+  if (closed()) return fail(Error::closed("the connection is closed"));
+  if (ngtcp2_conn_initiate_key_update(conn_, to_library(endpoint_.now_)) != 0) {
+    return fail(Error::invalid(
+        "a key update is possible once the handshake is confirmed and the last one acknowledged"));
+  }
+  wake();
+  return {};
+}
+
+bool Connection::take_session(Session& session) {
+  if (crypto_ == nullptr || !crypto_->take_session(session)) return false;
+  session.token = new_token_;
+  if (!crypto_->has_session()) session_announced_ = false;
+  return true;
+}
+
+}  // namespace tern::quic

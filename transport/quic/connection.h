@@ -1,0 +1,208 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/time.h"
+#include "base/timer_heap.h"
+#include "transport/quic/cid.h"
+#include "transport/quic/event.h"
+#include "transport/quic/session.h"
+#include "transport/quic/stream_queue.h"
+#include "transport/udp/network.h"
+
+struct ngtcp2_conn;
+struct ngtcp2_ccerr;
+
+namespace tern::quic {
+
+class CryptoBridge;
+class Endpoint;
+class QlogWriter;
+
+/// What `Connection::stats` reports. Counters are totals since the connection began.
+struct ConnectionStats {
+  Duration smoothed_rtt{};
+  Duration min_rtt{};
+  Duration rtt_variation{};
+  std::uint64_t congestion_window = 0;
+  std::uint64_t bytes_in_flight = 0;
+  std::uint64_t packets_sent = 0;
+  std::uint64_t packets_received = 0;
+  std::uint64_t packets_lost = 0;  ///< as far as ngtcp2 reports it: see docs/operations.md
+  std::uint64_t bytes_sent = 0;
+  std::uint64_t bytes_received = 0;
+  std::uint64_t migrations = 0;    ///< path changes after the handshake
+  std::uint64_t key_updates = 0;
+  std::size_t max_udp_payload = 0;  ///< what PMTUD has found
+};
+
+/// What the handshake settled. Copies, since the TLS state is freed early.
+struct HandshakeInfo {
+  std::uint32_t version = 0;  ///< negotiated: kVersion1 or kVersion2
+  std::string alpn;
+  std::string cipher;
+  std::string group;
+  std::string server_name;
+  bool resumed = false;
+  bool early_data_accepted = false;
+  bool early_data_rejected = false;
+  std::string peer_certificate_subject;
+  bool retried = false;  ///< the server asked for address validation by Retry
+};
+
+/// One QUIC connection, sans-IO. Owned by its `Endpoint`; references are valid until the event
+/// after `Event::closed` is taken. Every call belongs to the endpoint's thread. Commands take
+/// effect in packets at the next `Endpoint::fill`.
+class Connection final : private TimerNode {
+ public:
+  ~Connection();
+
+  bool is_server() const noexcept { return is_server_; }
+  /// Unique in its endpoint for ever: for logs and maps.
+  std::uint64_t id() const noexcept { return id_; }
+  const HandshakeInfo& handshake() const noexcept { return handshake_; }
+  bool handshake_complete() const noexcept { return handshake_complete_; }
+  bool handshake_confirmed() const noexcept { return handshake_confirmed_; }
+  /// Closed by us, the peer or a timeout; commands do nothing any more.
+  bool closed() const noexcept { return close_reason_.has_value(); }
+  /// Why it is over. NO_ERROR closes (QUIC 0, or HTTP/3's 0x100) are errors here too: look at the
+  /// domain and code. Only after `closed`.
+  const Error& close_reason() const { return *close_reason_; }
+  udp::Path path() const;
+  ConnectionStats stats() const;
+  /// The DCID of the client's first Initial: names the connection in qlog and logs.
+  const ConnectionId& original_dcid() const noexcept { return original_dcid_; }
+
+  /// Streams. Error limit: the peer allows no more now (wait for streams_available).
+  Result<StreamId> open_bidi();
+  Result<StreamId> open_uni();
+  /// Queues bytes on a stream of our default source; they are held until acknowledged. For streams
+  /// that the set `StreamSource` does not schedule itself.
+  void write(StreamId stream, Bytes bytes, bool fin);
+  /// Bytes of `write` that no packet has taken yet.
+  std::size_t unsent(StreamId stream) const noexcept;
+  /// RESET_STREAM / STOP_SENDING with an application error code.
+  void reset(StreamId stream, std::uint64_t code);
+  void stop_sending(StreamId stream, std::uint64_t code);
+  /// The application has taken `count` bytes that came on `stream`: windows open by as much.
+  /// `stream_data` never opens windows by itself.
+  void consumed(StreamId stream, std::size_t count);
+  /// Lets the peer open one more stream of that kind for each one that was closed. Called for every
+  /// peer's stream automatically at stream_closed unless `hold_streams(true)`.
+  void hold_streams(bool on) noexcept { hold_streams_ = on; }
+  void allow_stream(StreamId closed_stream);
+
+  /// Replaces the scheduler; nullptr restores the default one. The source outlives its use and may
+  /// fall back on `default_source()`.
+  void set_source(StreamSource* source) noexcept;
+  StreamSource& default_source() noexcept { return queue_; }
+  /// There is something to send: have the endpoint fill this connection in this turn.
+  void wake() noexcept;
+
+  /// RFC 9221. At most kMaxDatagrams wait; beyond it, and above max_datagram(), false.
+  static constexpr std::size_t kMaxDatagrams = 256;
+  bool send_datagram(Bytes payload);
+  /// Largest payload that the peer and the path take now; 0 if the peer takes none.
+  std::size_t max_datagram() const noexcept;
+
+  /// CONNECTION_CLOSE with an application error code; the reason is cut at 256 bytes.
+  void close(std::uint64_t code, std::string_view reason);
+  /// CONNECTION_CLOSE with a transport error code (RFC 9000 §20.1).
+  void close_transport(std::uint64_t code, std::string_view reason);
+
+  /// Client: moves to `local` (a socket of the endpoint). Probes first, unless `now_unprobed`:
+  /// then traffic moves at once (RFC 9000 §9.2). Error before confirmation or when the server
+  /// disabled migration.
+  Result<void> migrate(const udp::Address& local, bool now_unprobed = false);
+  /// Tells the connection that its local address changed under it without a new socket (a
+  /// rebinding by our own host): not a migration, no new connection ID.
+  void rebind_local(const udp::Address& local);
+  Result<void> update_keys();
+
+  /// Client: the newest session for resumption, once each.
+  bool take_session(Session& session);
+
+  /// qlog of this connection, or nullptr.
+  QlogWriter* qlog() noexcept { return qlog_.get(); }
+
+  /// For whoever runs the protocol on this connection.
+  Application* application() noexcept { return application_.get(); }
+  void set_application(std::unique_ptr<Application> application);
+
+ private:
+  friend class Endpoint;
+  friend struct Ngtcp2Callbacks;  // ngtcp2_bridge.cc
+
+  enum class Written : std::uint8_t { idle, more, full, failed };
+
+  Connection(Endpoint& endpoint, bool is_server, std::uint64_t id);
+
+  // connection_io.cc
+  void receive(const udp::Path& path, udp::Ecn ecn, ByteView datagram, Timestamp now);
+  Written fill(MutableBytes space, std::size_t& used, std::vector<udp::Transmit>& out,
+               Timestamp now);
+  std::ptrdiff_t write_packet(struct PacketOut& out, std::uint64_t now);
+  void expire(Timestamp now) override;
+  void rearm();
+  void fail_with(int library_error, Timestamp now);
+  void write_close(const ngtcp2_ccerr& error);
+  void end(Error reason);
+  void check_path();
+  void note_progress();
+  void make_ready();
+
+  // ngtcp2_bridge.cc
+  Event& emit(Event::Type type);
+
+  Endpoint& endpoint_;
+  ngtcp2_conn* conn_ = nullptr;
+  std::unique_ptr<CryptoBridge> crypto_;
+  StreamQueue queue_;  // the default source
+  StreamSource* source_;
+  std::unique_ptr<Application> application_;
+  std::unique_ptr<QlogWriter> qlog_;
+  std::deque<Bytes> datagrams_;
+  std::vector<ConnectionId> local_cids_;
+  std::vector<std::uint8_t> new_token_;
+  std::optional<Error> close_reason_;
+  std::vector<std::uint8_t> close_packet_;
+  std::vector<std::uint32_t> offered_versions_;  // client: from a Version Negotiation packet
+  HandshakeInfo handshake_;
+  ConnectionId original_dcid_;
+  std::uint64_t id_;
+  std::uint64_t migrations_ = 0;
+  std::uint64_t key_updates_ = 0;
+  std::uint64_t packets_sent_ = 0;
+  std::uint64_t packets_received_ = 0;
+  std::uint64_t bytes_sent_ = 0;
+  std::uint64_t bytes_received_ = 0;
+  std::uint64_t key_preparations_ = 0;
+  udp::Path known_path_;
+  Connection* next_dirty_ = nullptr;  // the endpoint's list of connections to fill
+  bool is_server_;
+  bool dirty_ = false;
+  bool ready_ = false;
+  bool handshake_complete_ = false;
+  bool handshake_confirmed_ = false;
+  bool hold_streams_ = false;
+  bool wrote_once_ = false;
+  bool counts_as_handshake_ = false;   // in the endpoint's open_handshakes_
+  bool reset_by_peer_ = false;         // a stateless reset arrived
+  bool path_may_have_changed_ = false;
+  bool handshake_noted_ = false;
+  bool confirmation_noted_ = false;
+  bool wants_new_token_ = false;
+  bool session_announced_ = false;
+};
+
+}  // namespace tern::quic

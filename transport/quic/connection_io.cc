@@ -1,0 +1,337 @@
+#include <fmt/format.h>
+#include <ngtcp2/ngtcp2.h>
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "transport/quic/connection.h"
+#include "transport/quic/crypto_bridge.h"
+#include "transport/quic/endpoint.h"
+#include "transport/quic/ngtcp2_bridge.h"
+
+/// A connection's packets: what comes in, what goes out, what the clock does.
+
+namespace tern::quic {
+
+/// A packet being written, and where ngtcp2 says it is to go.
+struct PacketOut {
+  MutableBytes space;
+  ngtcp2_path_storage path;
+  ngtcp2_pkt_info info;
+};
+
+namespace {
+
+/// Packets of one connection in one fill before the others have their turn.
+constexpr std::size_t kMaxPacketsPerFill = 64;
+constexpr std::size_t kMaxCloseReason = 256;
+
+Error describe_close(const ngtcp2_ccerr& error) {
+  const std::string reason(reinterpret_cast<const char*>(error.reason), error.reasonlen);
+  switch (error.type) {
+    case NGTCP2_CCERR_TYPE_APPLICATION:
+      return Error(Domain::application, error.error_code, reason, Origin::remote);
+    case NGTCP2_CCERR_TYPE_IDLE_CLOSE:
+      return Error(Code::timed_out, "idle timeout");
+    default: break;
+  }
+  constexpr std::uint64_t kCryptoError = 0x100;  // RFC 9000 §20.1
+  if (error.error_code >= kCryptoError && error.error_code < kCryptoError + 0x100) {
+    const auto alert = static_cast<std::uint8_t>(error.error_code - kCryptoError);
+    return Error(Domain::tls, alert,
+                 reason.empty() ? std::string(alert_name(alert))
+                                : fmt::format("{}: {}", alert_name(alert), reason),
+                 Origin::remote);
+  }
+  return Error(Domain::quic, error.error_code, reason, Origin::remote);
+}
+
+}  // namespace
+
+void Connection::receive(const udp::Path& path, udp::Ecn ecn, ByteView datagram, Timestamp now) {
+  if (closed()) return;
+  ++packets_received_;
+  bytes_received_ += datagram.size();
+  if (!is_server_ || !handshake_complete_) crypto_->set_unix_time(endpoint_.unix_now_);
+  const ngtcp2_path library_path = to_library(path);
+  const ngtcp2_pkt_info info{static_cast<std::uint8_t>(ecn)};
+  const int result = ngtcp2_conn_read_pkt(conn_, &library_path, &info, datagram.data(),
+                                          datagram.size(), to_library(now));
+  if (result != 0) {
+    fail_with(result, now);
+    return;
+  }
+  note_progress();
+  // NAT rebinding moves the path before it is validated.
+  if (is_server_ && !(path == known_path_)) path_may_have_changed_ = true;
+  if (path_may_have_changed_) check_path();
+  wake();
+}
+
+void Connection::note_progress() {
+  if (handshake_complete_ && !handshake_noted_) {
+    handshake_noted_ = true;
+    if (counts_as_handshake_) {
+      counts_as_handshake_ = false;
+      --endpoint_.open_handshakes_;
+    }
+    make_ready();
+    const HandshakeFacts facts = crypto_->facts();
+    handshake_.version = ngtcp2_conn_get_negotiated_version(conn_);
+    handshake_.cipher = facts.cipher;
+    handshake_.group = facts.group;
+    handshake_.server_name = facts.server_name;
+    handshake_.resumed = facts.resumed;
+    handshake_.early_data_accepted = facts.early_data_accepted;
+    handshake_.peer_certificate_subject = facts.peer_certificate_subject;
+    if (!is_server_) handshake_.retried = ngtcp2_conn_after_retry(conn_) != 0;
+    endpoint_.counts_.handshakes_completed.add();
+    if (facts.resumed) endpoint_.counts_.resumed.add();
+    if (facts.early_data_accepted) endpoint_.counts_.early_data_accepted.add();
+    emit(Event::Type::handshake_completed);
+    if (is_server_) {
+      // The client's first DCID is of no use once it has ours.
+      endpoint_.remove_cid(original_dcid_, *this);
+      wants_new_token_ = true;
+    }
+  }
+  if (handshake_confirmed_ && !confirmation_noted_) {
+    confirmation_noted_ = true;
+    emit(Event::Type::handshake_confirmed);
+  }
+  if (wants_new_token_ && is_server_ && endpoint_.options_.token_keys != nullptr) {
+    wants_new_token_ = false;
+    const auto token = endpoint_.tokens_.new_token(
+        endpoint_.random_, ngtcp2_conn_get_negotiated_version(conn_), known_path_.remote.ip(),
+        endpoint_.unix_now_);
+    ngtcp2_conn_submit_new_token(conn_, token.bytes.data(), token.size);
+  }
+  if (!is_server_ && !session_announced_ && crypto_->has_session()) {
+    session_announced_ = true;
+    emit(Event::Type::session);
+  }
+}
+
+void Connection::make_ready() {
+  if (ready_) return;
+  ready_ = true;
+  handshake_.alpn = crypto_->facts().alpn;
+  emit(Event::Type::ready);
+}
+
+void Connection::check_path() {
+  path_may_have_changed_ = false;
+  const udp::Path current = from_library(*ngtcp2_conn_get_path(conn_));
+  if (current == known_path_) return;
+  known_path_ = current;
+  if (!handshake_complete_) return;
+  ++migrations_;
+  endpoint_.counts_.migrations.add();
+  emit(Event::Type::path_changed);
+}
+
+std::ptrdiff_t Connection::write_packet(PacketOut& out, std::uint64_t now) {
+  while (ready_ && !datagrams_.empty()) {
+    const Bytes& payload = datagrams_.front();
+    if (payload.size() > max_datagram()) {  // the path has shrunk since
+      datagrams_.pop_front();
+      continue;
+    }
+    int accepted = 0;
+    const ngtcp2_ssize written = ngtcp2_conn_write_datagram(
+        conn_, &out.path.path, &out.info, out.space.data(), out.space.size(), &accepted,
+        NGTCP2_WRITE_DATAGRAM_FLAG_MORE, 0, payload.data(), payload.size(), now);
+    if (accepted != 0) datagrams_.pop_front();
+    if (written == NGTCP2_ERR_WRITE_MORE) {
+      // ngtcp2 allows no other call now: go straight on to what shares the packet.
+      if (!datagrams_.empty()) continue;
+      break;
+    }
+    return written;
+  }
+  for (;;) {
+    StreamSource::Write write;
+    const bool offered = ready_ && source_->next(write);
+    std::uint32_t flags = NGTCP2_WRITE_STREAM_FLAG_NONE;
+    std::size_t total = 0;
+    if (offered) {
+      flags |= NGTCP2_WRITE_STREAM_FLAG_MORE;
+      if (write.fin) flags |= NGTCP2_WRITE_STREAM_FLAG_FIN;
+      for (const Vec& vec : write.data) total += vec.size;
+    } else {
+      write = {};
+    }
+    static_assert(sizeof(Vec) == sizeof(ngtcp2_vec));
+    ngtcp2_ssize taken = -1;
+    const ngtcp2_ssize written = ngtcp2_conn_writev_stream(
+        conn_, &out.path.path, &out.info, out.space.data(), out.space.size(), &taken, flags,
+        write.stream, reinterpret_cast<const ngtcp2_vec*>(write.data.data()), write.data.size(),
+        now);
+    if (taken >= 0) {
+      const auto count = static_cast<std::size_t>(taken);
+      source_->sent(write.stream, count, write.fin && count == total);
+    }
+    switch (written) {
+      case NGTCP2_ERR_WRITE_MORE: continue;
+      case NGTCP2_ERR_STREAM_DATA_BLOCKED: source_->blocked(write.stream); continue;
+      case NGTCP2_ERR_STREAM_SHUT_WR:
+      case NGTCP2_ERR_STREAM_NOT_FOUND: source_->gone(write.stream); continue;
+      default: return written;
+    }
+  }
+}
+
+Connection::Written Connection::fill(MutableBytes space, std::size_t& used,
+                                     std::vector<udp::Transmit>& out, Timestamp now) {
+  if (closed()) return Written::idle;
+  const std::uint64_t library_now = to_library(now);
+  const std::size_t packet_size =
+      std::max<std::size_t>(endpoint_.options_.transport.max_udp_payload,
+                            ngtcp2_conn_get_max_tx_udp_payload_size(conn_));
+  const std::size_t quantum = ngtcp2_conn_get_send_quantum(conn_);
+  PacketOut packet;
+  ngtcp2_path_storage_zero(&packet.path);
+  udp::Transmit* batch = nullptr;
+  Written result = Written::more;
+  std::size_t written_bytes = 0;
+  for (std::size_t count = 0; count < kMaxPacketsPerFill; ++count) {
+    if (space.size() - used < packet_size) {
+      result = Written::full;
+      break;
+    }
+    packet.space = space.subspan(used, packet_size);
+    packet.info = {};
+    const std::ptrdiff_t size = write_packet(packet, library_now);
+    if (size < 0) {
+      fail_with(static_cast<int>(size), now);
+      return Written::failed;
+    }
+    if (size == 0) {
+      result = Written::idle;
+      break;
+    }
+    const auto length = static_cast<std::uint32_t>(size);
+    const udp::Path path = from_library(packet.path.path);
+    const auto ecn = static_cast<udp::Ecn>(
+        endpoint_.options_.transport.ecn ? packet.info.ecn & 3 : 0);
+    if (batch != nullptr && batch->ecn == ecn && length <= batch->segment_size &&
+        batch->length % batch->segment_size == 0 &&
+        batch->length + length <= udp::Slab::kMaxTransmit &&
+        batch->length / batch->segment_size < udp::Slab::kMaxSegments && batch->path == path) {
+      batch->length += length;
+    } else {
+      batch = &out.emplace_back();
+      batch->path = path;
+      batch->ecn = ecn;
+      batch->offset = static_cast<std::uint32_t>(used);
+      batch->length = length;
+      batch->segment_size = length;
+    }
+    used += length;
+    written_bytes += length;
+    ++packets_sent_;
+    if (written_bytes >= quantum) break;
+  }
+  bytes_sent_ += written_bytes;
+  endpoint_.counts_.bytes_sent.add(written_bytes);
+  ngtcp2_conn_update_pkt_tx_time(conn_, library_now);
+  if (!wrote_once_) {
+    wrote_once_ = true;
+    // ngtcp2 opens 0-RTT streams only after its first write; the requests follow in this turn's
+    // next fill.
+    if (!is_server_ && crypto_->offers_early_data()) make_ready();
+  }
+  rearm();
+  return result;
+}
+
+void Connection::rearm() {
+  endpoint_.timers_.arm(*this, from_library(ngtcp2_conn_get_expiry(conn_)));
+}
+
+void Connection::expire(Timestamp now) {
+  endpoint_.now_ = now;
+  const int result = ngtcp2_conn_handle_expiry(conn_, to_library(now));
+  if (result != 0) {
+    fail_with(result, now);
+    return;
+  }
+  if (path_may_have_changed_) check_path();
+  wake();
+}
+
+void Connection::fail_with(int library_error, Timestamp) {
+  switch (library_error) {
+    case NGTCP2_ERR_IDLE_CLOSE:
+      end(Error(Code::timed_out, "idle timeout: nothing was heard from the peer"));
+      return;
+    case NGTCP2_ERR_HANDSHAKE_TIMEOUT:
+      end(Error(Code::timed_out, "the handshake timed out"));
+      return;
+    case NGTCP2_ERR_DROP_CONN:
+      end(Error::closed("dropped during the handshake"));
+      return;
+    case NGTCP2_ERR_CLOSING:
+      return;
+    case NGTCP2_ERR_DRAINING:
+      if (reset_by_peer_) {
+        end(Error(Code::stateless_reset, "stateless reset: the peer lost the connection",
+                  Origin::remote));
+      } else {
+        end(describe_close(*ngtcp2_conn_get_ccerr(conn_)));
+      }
+      return;
+    case NGTCP2_ERR_RECV_VERSION_NEGOTIATION: {
+      std::string list;
+      for (const std::uint32_t version : offered_versions_) {
+        list += fmt::format("{}{:#x}", list.empty() ? "" : ", ", version);
+      }
+      end(Error(Code::version, fmt::format("the server speaks other QUIC versions: {}", list),
+                Origin::remote));
+      return;
+    }
+    default: break;
+  }
+  ngtcp2_ccerr error;
+  Error reason;
+  if (library_error == NGTCP2_ERR_CRYPTO) {
+    reason = crypto_->failure();
+    const std::uint8_t alert = ngtcp2_conn_get_tls_alert(conn_);
+    ngtcp2_ccerr_set_tls_alert(&error, alert,
+                               reinterpret_cast<const std::uint8_t*>(reason.detail.data()),
+                               std::min(reason.detail.size(), kMaxCloseReason));
+  } else {
+    const std::string_view text = ngtcp2_strerror(library_error);
+    ngtcp2_ccerr_set_liberr(&error, library_error,
+                            reinterpret_cast<const std::uint8_t*>(text.data()), text.size());
+    reason = Error(Domain::quic, error.error_code, std::string(text));
+  }
+  write_close(error);
+  end(std::move(reason));
+}
+
+void Connection::write_close(const ngtcp2_ccerr& error) {
+  close_packet_.resize(NGTCP2_MAX_UDP_PAYLOAD_SIZE);
+  ngtcp2_path_storage path;
+  ngtcp2_path_storage_zero(&path);
+  ngtcp2_pkt_info info;
+  const ngtcp2_ssize written = ngtcp2_conn_write_connection_close(
+      conn_, &path.path, &info, close_packet_.data(), close_packet_.size(), &error,
+      to_library(endpoint_.now_));
+  close_packet_.resize(written > 0 ? static_cast<std::size_t>(written) : 0);
+  if (!close_packet_.empty()) endpoint_.push_stateless(known_path_, close_packet_);
+}
+
+void Connection::end(Error reason) {
+  if (closed()) return;
+  close_reason_ = std::move(reason);
+  if (counts_as_handshake_) {
+    counts_as_handshake_ = false;
+    --endpoint_.open_handshakes_;
+  }
+  endpoint_.timers_.disarm(*this);
+  emit(Event::Type::closed);
+  endpoint_.retire(*this);
+}
+
+}  // namespace tern::quic

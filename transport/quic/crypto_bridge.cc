@@ -1,0 +1,778 @@
+#include "transport/quic/crypto_bridge.h"
+
+#include <array>
+#include <cstring>
+#include <utility>
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+
+#include "base/check.h"
+
+namespace tern::quic {
+namespace {
+
+constexpr std::size_t kMaxTransportParams = 512;
+
+ByteView view(const ngtcp2_cid& cid) noexcept { return {cid.data, cid.datalen}; }
+
+ngtcp2_cid to_ngtcp2(ByteView cid) noexcept {
+  ngtcp2_cid out;
+  ngtcp2_cid_init(&out, cid.data(), cid.size());
+  return out;
+}
+
+ngtcp2_encryption_level from_ssl(ssl_encryption_level_t level) noexcept {
+  switch (level) {
+    case ssl_encryption_initial:
+      return NGTCP2_ENCRYPTION_LEVEL_INITIAL;
+    case ssl_encryption_early_data:
+      return NGTCP2_ENCRYPTION_LEVEL_0RTT;
+    case ssl_encryption_handshake:
+      return NGTCP2_ENCRYPTION_LEVEL_HANDSHAKE;
+    case ssl_encryption_application:
+      break;
+  }
+  return NGTCP2_ENCRYPTION_LEVEL_1RTT;
+}
+
+ssl_encryption_level_t to_ssl(ngtcp2_encryption_level level) noexcept {
+  switch (level) {
+    case NGTCP2_ENCRYPTION_LEVEL_INITIAL:
+      return ssl_encryption_initial;
+    case NGTCP2_ENCRYPTION_LEVEL_0RTT:
+      return ssl_encryption_early_data;
+    case NGTCP2_ENCRYPTION_LEVEL_HANDSHAKE:
+      return ssl_encryption_handshake;
+    case NGTCP2_ENCRYPTION_LEVEL_1RTT:
+      break;
+  }
+  return ssl_encryption_application;
+}
+
+ngtcp2_crypto_ctx crypto_context(CipherSuite suite) noexcept {
+  ngtcp2_crypto_ctx context{};
+  context.aead.max_overhead = kAeadTagLength;
+  context.max_encryption = suite.max_encryption();
+  context.max_decryption_failure = suite.max_decryption_failure();
+  return context;
+}
+
+/// Contexts on their way to ngtcp2: freed here unless ngtcp2 took them over.
+class KeyPair {
+ public:
+  KeyPair(std::uint32_t version, CipherSuite suite, ByteView secret)
+      : keys_(derive_packet_keys(version, suite, secret)) {
+    aead_.native_handle = new AeadKey(suite.aead, keys_.key_view());
+    header_.native_handle = new HeaderKey(suite.aead, keys_.hp_view());
+  }
+  ~KeyPair() {
+    if (taken_) return;
+    delete static_cast<AeadKey*>(aead_.native_handle);
+    delete static_cast<HeaderKey*>(header_.native_handle);
+  }
+  KeyPair(const KeyPair&) = delete;
+  KeyPair& operator=(const KeyPair&) = delete;
+
+  const ngtcp2_crypto_aead_ctx* aead() const noexcept { return &aead_; }
+  const ngtcp2_crypto_cipher_ctx* header() const noexcept { return &header_; }
+  const std::uint8_t* iv() const noexcept { return keys_.iv.data(); }
+  /// ngtcp2's install functions take the contexts over only if they return 0.
+  bool taken(int result) noexcept { return taken_ = result == 0; }
+
+ private:
+  PacketKeys keys_;
+  ngtcp2_crypto_aead_ctx aead_{};
+  ngtcp2_crypto_cipher_ctx header_{};
+  bool taken_ = false;
+};
+
+struct InitialKeys {
+  InitialKeys(std::uint32_t version, ByteView dcid, bool server)
+      : InitialKeys(version, initial_secrets(version, dcid), server) {}
+
+  KeyPair rx, tx;
+
+ private:
+  InitialKeys(std::uint32_t version, const InitialSecrets& secrets, bool server)
+      : rx(version, kInitialSuite, ByteView(server ? secrets.client : secrets.server).first(32)),
+        tx(version, kInitialSuite, ByteView(server ? secrets.server : secrets.client).first(32)) {}
+};
+
+bool install_initial_keys(ngtcp2_conn* conn, std::uint32_t version, ByteView dcid) {
+  const bool server = ngtcp2_conn_is_server(conn) != 0;
+  const ngtcp2_crypto_ctx context = crypto_context(kInitialSuite);
+  ngtcp2_conn_set_initial_crypto_ctx(conn, &context);
+  if (!server && !ngtcp2_conn_after_retry(conn)) {
+    ngtcp2_crypto_aead_ctx retry{new AeadKey(Aead::aes_128_gcm, retry_key(version))};
+    ngtcp2_conn_set_retry_aead(conn, &context.aead, &retry);  // takes it over
+  }
+  InitialKeys keys(version, dcid, server);
+  const int result = ngtcp2_conn_install_initial_key(
+      conn, keys.rx.aead(), keys.rx.iv(), keys.rx.header(), keys.tx.aead(), keys.tx.iv(),
+      keys.tx.header(), kIvLength);
+  return keys.rx.taken(result) && keys.tx.taken(result);
+}
+
+std::string tls_reason() {
+  const std::uint32_t error = ERR_peek_error();
+  const char* reason = error != 0 ? ERR_reason_error_string(error) : nullptr;
+  return reason != nullptr ? reason : "";
+}
+
+}  // namespace
+
+// ---- callbacks ----------------------------------------------------------------------------------
+
+/// C callbacks: they find the bridge and hand over. Running out of memory ends the process.
+struct BridgeCallbacks {
+  static CryptoBridge& bridge_of(const SSL* ssl) noexcept {
+    auto* state = static_cast<tls::HandshakeState*>(SSL_get_app_data(ssl));
+    return *static_cast<CryptoBridge*>(state->owner);
+  }
+  static CryptoBridge& bridge_of(ngtcp2_conn* conn) noexcept {
+    return *static_cast<CryptoBridge*>(ngtcp2_conn_get_tls_native_handle(conn));
+  }
+
+  // BoringSSL: 1 is success, 0 ends the handshake.
+
+  static int set_read_secret(SSL* ssl, ssl_encryption_level_t level, const SSL_CIPHER* cipher,
+                             const std::uint8_t* secret, std::size_t length) noexcept {
+    const auto suite = CipherSuite::from_tls(SSL_CIPHER_get_protocol_id(cipher));
+    return suite && bridge_of(ssl).install_rx_secret(from_ssl(level), *suite, {secret, length});
+  }
+
+  static int set_write_secret(SSL* ssl, ssl_encryption_level_t level, const SSL_CIPHER* cipher,
+                              const std::uint8_t* secret, std::size_t length) noexcept {
+    const auto suite = CipherSuite::from_tls(SSL_CIPHER_get_protocol_id(cipher));
+    return suite && bridge_of(ssl).install_tx_secret(from_ssl(level), *suite, {secret, length});
+  }
+
+  static int add_handshake_data(SSL* ssl, ssl_encryption_level_t level, const std::uint8_t* data,
+                                std::size_t length) noexcept {
+    const CryptoBridge& bridge = bridge_of(ssl);
+    std::vector<std::uint8_t> hello;
+    if (bridge.chacha20_only_ && level == ssl_encryption_initial) {
+      hello.assign(data, data + length);
+      if (!tls::offer_only_chacha20(hello)) return 0;
+      data = hello.data();
+    }
+    return ngtcp2_conn_submit_crypto_data(bridge.conn_, from_ssl(level), data, length) == 0;
+  }
+
+  static int flush_flight(SSL*) noexcept { return 1; }  // ngtcp2 packs on the next write_pkt
+
+  static int send_alert(SSL* ssl, ssl_encryption_level_t, std::uint8_t alert) noexcept {
+    CryptoBridge& bridge = bridge_of(ssl);
+    bridge.alert_ = alert;
+    ngtcp2_conn_set_tls_alert(bridge.conn_, alert);
+    return 1;
+  }
+
+  static constexpr SSL_QUIC_METHOD kMethod = {set_read_secret, set_write_secret,
+                                              add_handshake_data, flush_flight, send_alert};
+
+  /// A ClientHello on its way into the transcript: see tls::offer_only_chacha20.
+  static void message(int is_write, int, int content_type, const void* data, std::size_t length,
+                      SSL* ssl, void*) noexcept {
+    if (is_write == 0 || content_type != SSL3_RT_HANDSHAKE || length == 0) return;
+    auto* bytes = static_cast<std::uint8_t*>(const_cast<void*>(data));
+    if (bytes[0] != SSL3_MT_CLIENT_HELLO) return;
+    if (!tls::offer_only_chacha20({bytes, length})) bridge_of(ssl).failure_ = "ClientHello";
+  }
+
+  static void session_received(tls::HandshakeState& state, SSL_SESSION* session) {
+    static_cast<CryptoBridge*>(state.owner)->receive_session(session);
+  }
+
+  // ngtcp2: 0 is success.
+
+  static int client_initial(ngtcp2_conn* conn, void*) noexcept {
+    const bool installed = install_initial_keys(conn, ngtcp2_conn_get_client_chosen_version(conn),
+                                                view(*ngtcp2_conn_get_dcid(conn)));
+    CryptoBridge& bridge = bridge_of(conn);
+    if (!installed || !bridge.set_local_transport_params() || bridge.advance() != 0) {
+      return NGTCP2_ERR_CALLBACK_FAILURE;
+    }
+    return 0;
+  }
+
+  static int recv_client_initial(ngtcp2_conn* conn, const ngtcp2_cid* dcid, void*) noexcept {
+    const std::uint32_t version = ngtcp2_conn_get_client_chosen_version(conn);
+    return install_initial_keys(conn, version, view(*dcid)) ? 0 : NGTCP2_ERR_CALLBACK_FAILURE;
+  }
+
+  static int recv_retry(ngtcp2_conn* conn, const ngtcp2_pkt_hd* header, void*) noexcept {
+    const std::uint32_t version = ngtcp2_conn_get_client_chosen_version(conn);
+    return install_initial_keys(conn, version, view(header->scid)) ? 0
+                                                                   : NGTCP2_ERR_CALLBACK_FAILURE;
+  }
+
+  static int version_negotiation(ngtcp2_conn* conn, std::uint32_t version,
+                                 const ngtcp2_cid* client_dcid, void*) noexcept {
+    InitialKeys keys(version, view(*client_dcid), ngtcp2_conn_is_server(conn) != 0);
+    const int result = ngtcp2_conn_install_vneg_initial_key(
+        conn, version, keys.rx.aead(), keys.rx.iv(), keys.rx.header(), keys.tx.aead(),
+        keys.tx.iv(), keys.tx.header(), kIvLength);
+    return keys.rx.taken(result) && keys.tx.taken(result) ? 0 : NGTCP2_ERR_CALLBACK_FAILURE;
+  }
+
+  static int recv_crypto_data(ngtcp2_conn* conn, ngtcp2_encryption_level level, std::uint64_t,
+                              const std::uint8_t* data, std::size_t length, void*) noexcept {
+    return bridge_of(conn).read_crypto_data(level, {data, length});
+  }
+
+  static int update_key(ngtcp2_conn* conn, std::uint8_t* rx_secret, std::uint8_t* tx_secret,
+                        ngtcp2_crypto_aead_ctx* rx_aead, std::uint8_t* rx_iv,
+                        ngtcp2_crypto_aead_ctx* tx_aead, std::uint8_t* tx_iv,
+                        const std::uint8_t* current_rx, const std::uint8_t* current_tx,
+                        std::size_t length, void*) noexcept {
+    const CipherSuite suite = bridge_of(conn).suite_;
+    const std::uint32_t version = ngtcp2_conn_get_negotiated_version(conn);
+    const auto derive = [&](std::uint8_t* secret, ngtcp2_crypto_aead_ctx* aead, std::uint8_t* iv,
+                            const std::uint8_t* current) {
+      derive_next_secret({secret, length}, version, suite.hash, {current, length});
+      const PacketKeys keys = derive_packet_keys(version, suite, {secret, length});
+      std::memcpy(iv, keys.iv.data(), kIvLength);
+      aead->native_handle = new AeadKey(suite.aead, keys.key_view());
+    };
+    derive(rx_secret, rx_aead, rx_iv, current_rx);
+    derive(tx_secret, tx_aead, tx_iv, current_tx);
+    return 0;
+  }
+
+  static int encrypt(std::uint8_t* dest, const ngtcp2_crypto_aead*,
+                     const ngtcp2_crypto_aead_ctx* context, const std::uint8_t* plaintext,
+                     std::size_t plaintext_length, const std::uint8_t* nonce,
+                     std::size_t nonce_length, const std::uint8_t* ad,
+                     std::size_t ad_length) noexcept {
+    const auto& key = *static_cast<const AeadKey*>(context->native_handle);
+    const bool sealed =
+        key.seal(dest, {plaintext, plaintext_length}, {nonce, nonce_length}, {ad, ad_length});
+    return sealed ? 0 : NGTCP2_ERR_CALLBACK_FAILURE;
+  }
+
+  static int decrypt(std::uint8_t* dest, const ngtcp2_crypto_aead*,
+                     const ngtcp2_crypto_aead_ctx* context, const std::uint8_t* ciphertext,
+                     std::size_t ciphertext_length, const std::uint8_t* nonce,
+                     std::size_t nonce_length, const std::uint8_t* ad,
+                     std::size_t ad_length) noexcept {
+    const auto& key = *static_cast<const AeadKey*>(context->native_handle);
+    const bool opened =
+        key.open(dest, {ciphertext, ciphertext_length}, {nonce, nonce_length}, {ad, ad_length});
+    return opened ? 0 : NGTCP2_ERR_DECRYPT;
+  }
+
+  static int hp_mask(std::uint8_t* dest, const ngtcp2_crypto_cipher*,
+                     const ngtcp2_crypto_cipher_ctx* context,
+                     const std::uint8_t* sample) noexcept {
+    static_cast<const HeaderKey*>(context->native_handle)->mask(dest, sample);
+    return 0;
+  }
+
+  static void delete_aead(ngtcp2_conn*, ngtcp2_crypto_aead_ctx* context, void*) noexcept {
+    delete static_cast<AeadKey*>(context->native_handle);
+  }
+
+  static void delete_cipher(ngtcp2_conn*, ngtcp2_crypto_cipher_ctx* context, void*) noexcept {
+    delete static_cast<HeaderKey*>(context->native_handle);
+  }
+};
+
+void CryptoBridge::install(ngtcp2_callbacks& callbacks) {
+  callbacks.client_initial = BridgeCallbacks::client_initial;
+  callbacks.recv_client_initial = BridgeCallbacks::recv_client_initial;
+  callbacks.recv_retry = BridgeCallbacks::recv_retry;
+  callbacks.recv_crypto_data = BridgeCallbacks::recv_crypto_data;
+  callbacks.encrypt = BridgeCallbacks::encrypt;
+  callbacks.decrypt = BridgeCallbacks::decrypt;
+  callbacks.hp_mask = BridgeCallbacks::hp_mask;
+  callbacks.update_key = BridgeCallbacks::update_key;
+  callbacks.delete_crypto_aead_ctx = BridgeCallbacks::delete_aead;
+  callbacks.delete_crypto_cipher_ctx = BridgeCallbacks::delete_cipher;
+  callbacks.version_negotiation = BridgeCallbacks::version_negotiation;
+}
+
+// ---- construction -------------------------------------------------------------------------------
+
+CryptoBridge::CryptoBridge(Role role, UnixSeconds now) : role_(role) {
+  state_.owner = this;
+  state_.now = now;
+}
+
+CryptoBridge::~CryptoBridge() { SSL_free(ssl_); }
+
+Result<std::unique_ptr<CryptoBridge>> CryptoBridge::server(
+    std::shared_ptr<const tls::ServerContext> context, UnixSeconds now,
+    ByteView early_data_context) {
+  std::unique_ptr<CryptoBridge> bridge(new CryptoBridge(Role::server, now));
+  bridge->ssl_ = SSL_new(context->native());
+  SSL* const ssl = bridge->ssl_;
+  if (ssl == nullptr || SSL_set_quic_method(ssl, &BridgeCallbacks::kMethod) != 1) {
+    return fail(Error(Domain::tls, 0, "cannot begin a TLS session: " + tls_reason()));
+  }
+  SSL_set_accept_state(ssl);
+  tls::attach(ssl, bridge->state_);
+  tls::set_verify_time(ssl, now);
+  if (context->early_data()) {
+    bridge->early_data_context_.assign(early_data_context.begin(), early_data_context.end());
+  }
+  bridge->server_context_ = std::move(context);
+  return bridge;
+}
+
+Result<std::unique_ptr<CryptoBridge>> CryptoBridge::client(
+    std::shared_ptr<const tls::ClientContext> context, UnixSeconds now,
+    const ClientOptions& options) {
+  std::unique_ptr<CryptoBridge> bridge(new CryptoBridge(Role::client, now));
+  bridge->ssl_ = SSL_new(context->native());
+  SSL* const ssl = bridge->ssl_;
+  if (ssl == nullptr || SSL_set_quic_method(ssl, &BridgeCallbacks::kMethod) != 1) {
+    return fail(Error(Domain::tls, 0, "cannot begin a TLS session: " + tls_reason()));
+  }
+  SSL_set_connect_state(ssl);
+  tls::attach(ssl, bridge->state_);
+  bridge->state_.session_received = BridgeCallbacks::session_received;
+  if (auto named = tls::set_server_name(ssl, *context, options.server_name, now); !named) {
+    return fail(std::move(named).error());
+  }
+
+  std::vector<std::uint8_t> protocols;  // each with its length before it
+  for (const std::string& protocol : options.alpn) {
+    if (protocol.empty() || protocol.size() > 255) {
+      return fail(Error::invalid("ALPN protocol names have 1 to 255 bytes"));
+    }
+    protocols.push_back(static_cast<std::uint8_t>(protocol.size()));
+    protocols.insert(protocols.end(), protocol.begin(), protocol.end());
+  }
+  if (protocols.empty() ||
+      SSL_set_alpn_protos(ssl, protocols.data(), protocols.size()) != 0) {
+    return fail(Error::invalid("QUIC needs an ALPN protocol (RFC 9001 section 8.1)"));
+  }
+
+  if (context->chacha20_only()) {
+    bridge->chacha20_only_ = true;
+    SSL_set_msg_callback(ssl, BridgeCallbacks::message);
+  }
+  if (options.session != nullptr && !bridge->chacha20_only_ &&
+      options.session->server_name == options.server_name && options.session->expires > now) {
+    const Session& session = *options.session;
+    // A ticket that cannot be read or was got without verifying the server means a full handshake.
+    SSL_SESSION* ticket = SSL_SESSION_from_bytes(session.ticket.data(), session.ticket.size(),
+                                                 context->native());
+    if (ticket != nullptr) {
+      const bool set = SSL_set_session(ssl, ticket) == 1;
+      SSL_SESSION_free(ticket);
+      if (set) bridge->session_version_ = session.quic_version;
+      if (!context->insecure() && SSL_get_verify_result(ssl) != X509_V_OK) {
+        SSL_set_session(ssl, nullptr);
+        bridge->session_version_ = 0;
+      } else if (set && options.early_data && session.early_data) {
+        SSL_set_early_data_enabled(ssl, 1);
+        bridge->early_transport_params_ = session.transport_params;
+        bridge->offers_early_data_ = true;  // as far as TLS goes; `attach` has a word in it
+      }
+    } else {
+      ERR_clear_error();
+    }
+  }
+  bridge->facts_.server_name = options.server_name;
+  bridge->client_context_ = std::move(context);
+  return bridge;
+}
+
+Result<void> CryptoBridge::attach(ngtcp2_conn* conn) {
+  TERN_CHECK(conn_ == nullptr);
+  conn_ = conn;
+  ngtcp2_conn_set_tls_native_handle(conn, this);
+  state_.quic_version = ngtcp2_conn_get_client_chosen_version(conn);
+
+  if (role_ == Role::server) {
+    if (!server_context_->early_data()) return {};
+    std::array<std::uint8_t, kMaxTransportParams> params;
+    const ngtcp2_ssize length =
+        ngtcp2_conn_encode_0rtt_transport_params(conn, params.data(), params.size());
+    TERN_CHECK(length >= 0);  // our own parameters
+    early_data_context_.insert(early_data_context_.end(), params.data(), params.data() + length);
+    TERN_CHECK(SSL_set_quic_early_data_context(ssl_, early_data_context_.data(),
+                                               early_data_context_.size()) == 1);
+    early_data_context_ = {};
+    return {};
+  }
+
+  if (session_version_ != 0 && session_version_ != state_.quic_version) {
+    SSL_set_session(ssl_, nullptr);
+    SSL_set_early_data_enabled(ssl_, 0);
+    offers_early_data_ = false;
+    return fail(Error(Code::version, "the session is for another QUIC version (RFC 9369 section 5)"));
+  }
+  if (!offers_early_data_) return {};
+  const int result = ngtcp2_conn_decode_and_set_0rtt_transport_params(
+      conn, early_transport_params_.data(), early_transport_params_.size());
+  early_transport_params_ = {};
+  if (result != 0) {
+    offers_early_data_ = false;
+    SSL_set_session(ssl_, nullptr);
+    SSL_set_early_data_enabled(ssl_, 0);
+    return fail(Error::invalid("the session's transport parameters are not readable: " +
+                               std::string(ngtcp2_strerror(result))));
+  }
+  return {};
+}
+
+// ---- the handshake ------------------------------------------------------------------------------
+
+int CryptoBridge::read_crypto_data(ngtcp2_encryption_level level, ByteView data) {
+  if (ssl_ == nullptr) {  // a server whose handshake is complete
+    alert_ = SSL_AD_UNEXPECTED_MESSAGE;
+    ngtcp2_conn_set_tls_alert(conn_, alert_);
+    failure_ = "a TLS message after the handshake";
+    return NGTCP2_ERR_CRYPTO;
+  }
+  const tls::ScopedTime time(state_.now);
+  ERR_clear_error();
+  if (SSL_provide_quic_data(ssl_, to_ssl(level), data.data(), data.size()) != 1) {
+    switch (ERR_GET_REASON(ERR_peek_error())) {
+      case SSL_R_WRONG_ENCRYPTION_LEVEL_RECEIVED:
+        transport_error_ = NGTCP2_ERR_PROTO;  // RFC 9001 §4.1.3
+        break;
+      case SSL_R_EXCESSIVE_MESSAGE_SIZE:
+        transport_error_ = NGTCP2_ERR_CRYPTO_BUFFER_EXCEEDED;
+        break;
+      default:
+        break;
+    }
+    return fail_handshake();
+  }
+  return advance();
+}
+
+int CryptoBridge::advance() {
+  const tls::ScopedTime time(state_.now);
+  ERR_clear_error();
+  if (!handshake_complete_) {
+    for (;;) {
+      const int result = SSL_do_handshake(ssl_);
+      if (result == 1) break;
+      const int error = SSL_get_error(ssl_, result);
+      if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) return 0;
+      if (error != SSL_ERROR_EARLY_DATA_REJECTED) return fail_handshake();
+      SSL_reset_early_data_reject(ssl_);
+      offers_early_data_ = false;
+      facts_.early_data_rejected = true;
+      if (const int rejected = ngtcp2_conn_tls_early_data_rejected(conn_); rejected != 0) {
+        transport_error_ = rejected;
+        return fail_handshake();
+      }
+    }
+    if (SSL_in_early_data(ssl_)) return 0;
+    complete();
+  }
+  if (ssl_ != nullptr && SSL_process_quic_post_handshake(ssl_) != 1) return fail_handshake();
+  return 0;
+}
+
+int CryptoBridge::fail_handshake() {
+  if (failure_.empty()) failure_ = tls_reason();
+  ERR_clear_error();
+  if (transport_error_ != 0) return transport_error_;
+  if (alert_ == 0) {
+    alert_ = SSL_AD_INTERNAL_ERROR;
+    ngtcp2_conn_set_tls_alert(conn_, alert_);
+  }
+  return NGTCP2_ERR_CRYPTO;
+}
+
+void CryptoBridge::complete() {
+  handshake_complete_ = true;
+  ngtcp2_conn_tls_handshake_completed(conn_);
+  record_facts();
+  if (role_ == Role::server) {  // its tickets are written: nothing is left to say
+    SSL_free(std::exchange(ssl_, nullptr));
+    server_context_.reset();
+  }
+}
+
+bool CryptoBridge::install_rx_secret(ngtcp2_encryption_level level, CipherSuite suite,
+                                     ByteView secret) {
+  if (!set_crypto_context(level, suite)) return false;
+  // A client believes the server's transport parameters once the server's Finished is verified,
+  // which is when its 1-RTT secret comes.
+  if (level == NGTCP2_ENCRYPTION_LEVEL_1RTT && role_ == Role::client &&
+      !set_remote_transport_params()) {
+    return false;
+  }
+  const bool early = level == NGTCP2_ENCRYPTION_LEVEL_0RTT;
+  const std::uint32_t version = early ? ngtcp2_conn_get_client_chosen_version(conn_)
+                                      : ngtcp2_conn_get_negotiated_version(conn_);
+  KeyPair keys(version, suite, secret);
+  switch (level) {
+    case NGTCP2_ENCRYPTION_LEVEL_0RTT:
+      return keys.taken(
+          ngtcp2_conn_install_0rtt_key(conn_, keys.aead(), keys.iv(), kIvLength, keys.header()));
+    case NGTCP2_ENCRYPTION_LEVEL_HANDSHAKE:
+      return keys.taken(ngtcp2_conn_install_rx_handshake_key(conn_, keys.aead(), keys.iv(),
+                                                             kIvLength, keys.header()));
+    case NGTCP2_ENCRYPTION_LEVEL_1RTT:
+      return keys.taken(ngtcp2_conn_install_rx_key(conn_, secret.data(), secret.size(),
+                                                   keys.aead(), keys.iv(), kIvLength,
+                                                   keys.header()));
+    case NGTCP2_ENCRYPTION_LEVEL_INITIAL:
+      break;
+  }
+  return false;
+}
+
+bool CryptoBridge::install_tx_secret(ngtcp2_encryption_level level, CipherSuite suite,
+                                     ByteView secret) {
+  if (!set_crypto_context(level, suite)) return false;
+  const bool early = level == NGTCP2_ENCRYPTION_LEVEL_0RTT;
+  const std::uint32_t version = early ? ngtcp2_conn_get_client_chosen_version(conn_)
+                                      : ngtcp2_conn_get_negotiated_version(conn_);
+  KeyPair keys(version, suite, secret);
+  switch (level) {
+    case NGTCP2_ENCRYPTION_LEVEL_0RTT:
+      return keys.taken(
+          ngtcp2_conn_install_0rtt_key(conn_, keys.aead(), keys.iv(), kIvLength, keys.header()));
+    case NGTCP2_ENCRYPTION_LEVEL_HANDSHAKE:
+      if (!keys.taken(ngtcp2_conn_install_tx_handshake_key(conn_, keys.aead(), keys.iv(),
+                                                           kIvLength, keys.header()))) {
+        return false;
+      }
+      // EncryptedExtensions come next, and the negotiated version, which they hold, is known now.
+      return role_ == Role::client || set_local_transport_params();
+    case NGTCP2_ENCRYPTION_LEVEL_1RTT:
+      return keys.taken(ngtcp2_conn_install_tx_key(conn_, secret.data(), secret.size(),
+                                                   keys.aead(), keys.iv(), kIvLength,
+                                                   keys.header()));
+    case NGTCP2_ENCRYPTION_LEVEL_INITIAL:
+      break;
+  }
+  return false;
+}
+
+bool CryptoBridge::set_crypto_context(ngtcp2_encryption_level level, CipherSuite suite) {
+  const ngtcp2_crypto_ctx context = crypto_context(suite);
+  if (level == NGTCP2_ENCRYPTION_LEVEL_0RTT) {
+    ngtcp2_conn_set_0rtt_crypto_ctx(conn_, &context);
+    return true;
+  }
+  // A server learns from the client's parameters which version the two speak from here on; every
+  // later key depends on it.
+  if (role_ == Role::server && ngtcp2_conn_get_negotiated_version(conn_) == 0) {
+    if (!set_remote_transport_params()) return false;
+    state_.quic_version = ngtcp2_conn_get_negotiated_version(conn_);
+  }
+  suite_ = suite;
+  ngtcp2_conn_set_crypto_ctx(conn_, &context);
+  return true;
+}
+
+bool CryptoBridge::set_remote_transport_params() {
+  const std::uint8_t* params = nullptr;
+  std::size_t length = 0;
+  SSL_get_peer_quic_transport_params(ssl_, &params, &length);
+  const int result = ngtcp2_conn_decode_and_set_remote_transport_params(conn_, params, length);
+  if (result == 0) return true;
+  transport_error_ = result;
+  failure_ = std::string("the peer's transport parameters: ") + ngtcp2_strerror(result);
+  return false;
+}
+
+bool CryptoBridge::set_local_transport_params() {
+  std::array<std::uint8_t, kMaxTransportParams> params;
+  const ngtcp2_ssize length =
+      ngtcp2_conn_encode_local_transport_params(conn_, params.data(), params.size());
+  TERN_CHECK(length >= 0);
+  return SSL_set_quic_transport_params(ssl_, params.data(), static_cast<std::size_t>(length)) == 1;
+}
+
+// ---- results ------------------------------------------------------------------------------------
+
+void CryptoBridge::record_facts() {
+  const std::uint8_t* alpn = nullptr;
+  unsigned alpn_length = 0;
+  SSL_get0_alpn_selected(ssl_, &alpn, &alpn_length);
+  facts_.alpn.assign(reinterpret_cast<const char*>(alpn), alpn_length);
+  if (const SSL_CIPHER* cipher = SSL_get_current_cipher(ssl_); cipher != nullptr) {
+    facts_.cipher = SSL_CIPHER_standard_name(cipher);
+  }
+  if (const char* group = SSL_get_curve_name(SSL_get_curve_id(ssl_)); group != nullptr) {
+    facts_.group = group;
+  }
+  if (role_ == Role::server) {
+    if (const char* name = SSL_get_servername(ssl_, TLSEXT_NAMETYPE_host_name); name != nullptr) {
+      facts_.server_name = name;
+    }
+  }
+  facts_.resumed = SSL_session_reused(ssl_) != 0;
+  facts_.early_data_accepted = SSL_early_data_accepted(ssl_) != 0;
+  const STACK_OF(CRYPTO_BUFFER)* chain = SSL_get0_peer_certificates(ssl_);
+  if (chain != nullptr && SSL_get_verify_result(ssl_) == X509_V_OK) {
+    X509* const leaf = SSL_get_peer_certificate(ssl_);
+    char text[256];
+    if (leaf != nullptr &&
+        X509_NAME_oneline(X509_get_subject_name(leaf), text, sizeof(text)) != nullptr) {
+      facts_.peer_subject = text;
+    }
+    X509_free(leaf);
+  }
+}
+
+HandshakeFacts CryptoBridge::facts() const {
+  HandshakeFacts facts;
+  facts.alpn = facts_.alpn;
+  facts.cipher = facts_.cipher;
+  facts.group = facts_.group;
+  facts.server_name = facts_.server_name;
+  facts.peer_certificate_subject = facts_.peer_subject;
+  facts.resumed = facts_.resumed;
+  facts.early_data_accepted = facts_.early_data_accepted;
+  facts.early_data_rejected = facts_.early_data_rejected;
+  return facts;
+}
+
+Error CryptoBridge::failure() const {
+  if (!state_.verify_failure.empty()) return Error(Code::certificate, state_.verify_failure);
+  std::string text = alert_ != 0 ? std::string(alert_name(alert_)) : std::string();
+  if (!failure_.empty()) text += (text.empty() ? "" : ": ") + failure_;
+  return Error(Domain::tls, alert_, std::move(text));
+}
+
+void CryptoBridge::receive_session(SSL_SESSION* ssl_session) {
+  std::array<std::uint8_t, kMaxTransportParams> params;
+  const ngtcp2_ssize params_length =
+      ngtcp2_conn_encode_0rtt_transport_params(conn_, params.data(), params.size());
+  std::uint8_t* ticket = nullptr;
+  std::size_t ticket_length = 0;
+  if (params_length < 0 || SSL_SESSION_to_bytes(ssl_session, &ticket, &ticket_length) != 1) {
+    ERR_clear_error();
+    return;
+  }
+  Session session;
+  session.server_name = facts_.server_name;
+  session.alpn = facts_.alpn;
+  session.quic_version = ngtcp2_conn_get_negotiated_version(conn_);
+  session.expires = static_cast<UnixSeconds>(SSL_SESSION_get_time(ssl_session)) +
+                    static_cast<UnixSeconds>(SSL_SESSION_get_timeout(ssl_session));
+  session.early_data = SSL_SESSION_early_data_capable(ssl_session) != 0;
+  session.ticket.assign(ticket, ticket + ticket_length);
+  session.transport_params.assign(params.data(), params.data() + params_length);
+  OPENSSL_free(ticket);
+  if (sessions_.size() == kMaxSessions) sessions_.erase(sessions_.begin());
+  sessions_.push_back(std::move(session));
+}
+
+bool CryptoBridge::take_session(Session& session) {
+  if (sessions_.empty()) return false;
+  session = std::move(sessions_.front());
+  sessions_.erase(sessions_.begin());
+  return true;
+}
+
+// ---- stateless packets --------------------------------------------------------------------------
+
+namespace {
+
+Result<std::size_t> written(ngtcp2_ssize result, const char* what) {
+  if (result < 0) {
+    return fail(Error::invalid(std::string(what) + ": " +
+                               ngtcp2_strerror(static_cast<int>(result))));
+  }
+  return static_cast<std::size_t>(result);
+}
+
+}  // namespace
+
+Result<std::size_t> write_retry(MutableBytes out, std::uint32_t version, ByteView peer_scid,
+                                ByteView retry_scid, ByteView original_dcid, ByteView token) {
+  const ngtcp2_crypto_ctx context = crypto_context(kInitialSuite);
+  AeadKey key(Aead::aes_128_gcm, retry_key(version));
+  const ngtcp2_crypto_aead_ctx aead{&key};
+  const ngtcp2_cid dcid = to_ngtcp2(peer_scid);
+  const ngtcp2_cid scid = to_ngtcp2(retry_scid);
+  const ngtcp2_cid odcid = to_ngtcp2(original_dcid);
+  return written(ngtcp2_pkt_write_retry(out.data(), out.size(), version, &dcid, &scid, &odcid,
+                                        token.data(), token.size(), BridgeCallbacks::encrypt,
+                                        &context.aead, &aead),
+                 "Retry");
+}
+
+Result<std::size_t> write_initial_close(MutableBytes out, std::uint32_t version,
+                                        ByteView peer_scid, ByteView client_dcid,
+                                        std::uint64_t error_code, std::string_view reason) {
+  const ngtcp2_crypto_ctx context = crypto_context(kInitialSuite);
+  InitialKeys keys(version, client_dcid, /*server=*/true);
+  const ngtcp2_cid dcid = to_ngtcp2(peer_scid);
+  const ngtcp2_cid scid = to_ngtcp2(client_dcid);
+  return written(
+      ngtcp2_pkt_write_connection_close(
+          out.data(), out.size(), version, &dcid, &scid, error_code, as_bytes(reason).data(),
+          reason.size(), BridgeCallbacks::encrypt, &context.aead, keys.tx.aead(), keys.tx.iv(),
+          BridgeCallbacks::hp_mask, &context.hp, keys.tx.header()),
+      "CONNECTION_CLOSE");
+}
+
+std::string_view alert_name(std::uint8_t alert) noexcept {
+  switch (alert) {
+    case 0:
+      return "close_notify";
+    case 10:
+      return "unexpected_message";
+    case 20:
+      return "bad_record_mac";
+    case 22:
+      return "record_overflow";
+    case 40:
+      return "handshake_failure";
+    case 42:
+      return "bad_certificate";
+    case 43:
+      return "unsupported_certificate";
+    case 44:
+      return "certificate_revoked";
+    case 45:
+      return "certificate_expired";
+    case 46:
+      return "certificate_unknown";
+    case 47:
+      return "illegal_parameter";
+    case 48:
+      return "unknown_ca";
+    case 49:
+      return "access_denied";
+    case 50:
+      return "decode_error";
+    case 51:
+      return "decrypt_error";
+    case 70:
+      return "protocol_version";
+    case 71:
+      return "insufficient_security";
+    case 80:
+      return "internal_error";
+    case 86:
+      return "inappropriate_fallback";
+    case 90:
+      return "user_canceled";
+    case 109:
+      return "missing_extension";
+    case 110:
+      return "unsupported_extension";
+    case 112:
+      return "unrecognized_name";
+    case 113:
+      return "bad_certificate_status_response";
+    case 115:
+      return "unknown_psk_identity";
+    case 116:
+      return "certificate_required";
+    case 120:
+      return "no_application_protocol";
+    default:
+      return "unknown alert";
+  }
+}
+
+}  // namespace tern::quic

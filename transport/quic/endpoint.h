@@ -1,0 +1,166 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "base/counters.h"
+#include "base/log.h"
+#include "base/memory_pool.h"
+#include "base/random.h"
+#include "base/timer_heap.h"
+#include "transport/quic/cid.h"
+#include "transport/quic/connection.h"
+#include "transport/quic/options.h"
+#include "transport/udp/network.h"
+
+struct ngtcp2_mem;
+struct ngtcp2_pkt_hd;
+
+namespace tern::quic {
+
+/// All QUIC connections of one worker, client and server, sans-IO: datagrams and time in, packets
+/// and events out. It touches no socket and no clock. Single-threaded.
+///
+///   receive(arrival, now) …  ►  next_event(event) until false  ►  fill(…) until false
+///
+/// Timers live in the heap given at construction: whoever owns that heap expires it.
+class Endpoint {
+ public:
+  /// The heap, the random numbers, the counters and the log outlive the endpoint.
+  static Result<std::unique_ptr<Endpoint>> create(EndpointOptions options, TimerHeap& timers,
+                                                  Random& random, Counters& counters,
+                                                  LogSink& log);
+  ~Endpoint();
+  Endpoint(const Endpoint&) = delete;
+  Endpoint& operator=(const Endpoint&) = delete;
+
+  /// Feeds what a socket received. `unix_now` ages tokens, tickets and certificates.
+  /// `handed_over`: another worker received it, so it is not handed on again.
+  void receive(const udp::Arrival& arrival, Timestamp now, UnixSeconds unix_now,
+               bool handed_over = false);
+  /// The next thing that happened. After `Event::closed`, the connection is destroyed when the next
+  /// event is asked for.
+  bool next_event(Event& event);
+  bool has_events() const noexcept { return next_event_ < events_.size(); }
+
+  /// Opens a client connection. It belongs to the endpoint.
+  Result<Connection*> connect(const ConnectOptions& options, Timestamp now, UnixSeconds unix_now);
+
+  /// Writes packets into `space` and says in `out` how to send them, as many as fit. False when
+  /// nobody has anything to send; true: call again with fresh space. One call serves each
+  /// connection at most once, so a busy one does not starve the rest.
+  bool fill(MutableBytes space, std::size_t& used, std::vector<udp::Transmit>& out, Timestamp now);
+  bool has_work() const noexcept { return first_dirty_ != nullptr || !stateless_.empty(); }
+
+  /// Takes datagrams whose connection ID names another worker of this machine. The bytes are valid
+  /// during the call. Without it they are dropped.
+  std::function<void(std::size_t worker, const udp::Arrival&)> stray;
+
+  /// New connections use it from now on; existing ones keep what they began with.
+  void set_server_context(std::shared_ptr<const tls::ServerContext> context) {
+    options_.server_context = std::move(context);
+  }
+  /// Refuses new connections (CONNECTION_REFUSED), for draining.
+  void set_accepting(bool on) noexcept { accepting_ = on; }
+
+  /// Closes every connection with an application error code.
+  void close_all(std::uint64_t code, std::string_view reason);
+
+  std::size_t connections() const noexcept { return connections_.size(); }
+  template <typename Visit>
+  void for_each(Visit&& visit) {
+    for (auto& [id, connection] : connections_) visit(*connection);
+  }
+  const EndpointOptions& options() const noexcept { return options_; }
+
+ private:
+  friend class Connection;
+  friend struct Ngtcp2Callbacks;
+
+  /// A packet that belongs to no connection: version negotiation, Retry, stateless reset, refusal.
+  struct Stateless {
+    udp::Path path;
+    std::vector<std::uint8_t> packet;
+  };
+  /// What is left of a closed connection: its close packet, sent again when the peer goes on
+  /// (RFC 9000 §10.2.1), for three PTOs. Without a packet (the peer closed) it only keeps its
+  /// connection IDs from being answered with a stateless reset.
+  class Lingering;
+
+  Endpoint(EndpointOptions options, CidGenerator cids, TimerHeap& timers, Random& random,
+           Counters& counters, LogSink& log);
+
+  void receive_datagram(const udp::Path& path, udp::Ecn ecn, MutableBytes datagram);
+  void receive_short(const udp::Path& path, udp::Ecn ecn, MutableBytes datagram);
+  bool receive_known(const ConnectionId& cid, const udp::Path& path, udp::Ecn ecn,
+                     MutableBytes datagram);
+  bool hand_over(ByteView dcid, const udp::Path& path, udp::Ecn ecn, MutableBytes datagram);
+  void accept(const udp::Path& path, udp::Ecn ecn, MutableBytes datagram);
+  Connection* make_server_connection(const ngtcp2_pkt_hd& header, const udp::Path& path,
+                                     const ValidatedToken* token);
+  Result<void> open_library_connection(Connection& connection, const ConnectOptions& options);
+  void send_version_negotiation(const udp::Path& path, ByteView dcid, ByteView scid);
+  void send_retry(const udp::Path& path, const ngtcp2_pkt_hd& header);
+  void send_refusal(const udp::Path& path, const ngtcp2_pkt_hd& header, std::uint64_t code,
+                    std::string_view reason);
+  void send_stateless_reset(const udp::Path& path, ByteView dcid, std::size_t received_size);
+  void push_stateless(const udp::Path& path, std::vector<std::uint8_t> packet);
+
+  ConnectionId fresh_cid();
+  void add_cid(const ConnectionId& cid, Connection& connection);
+  void remove_cid(const ConnectionId& cid, Connection& connection) noexcept;
+  StatelessResetKey::Token reset_token(const ConnectionId& cid) const noexcept;
+  void mark_dirty(Connection& connection) noexcept;
+  void linger(Connection& connection, Duration how_long);
+  void retire(Connection& connection);
+  Event& emit(Event::Type type, Connection& connection);
+  void destroy(Connection& connection);
+
+  /// Peers choose some of the CIDs in our tables, so the hash is salted.
+  struct CidHash {
+    std::uint64_t salt;
+    std::size_t operator()(const ConnectionId& cid) const noexcept;
+  };
+  static constexpr std::size_t kMaxLingering = 10'000;
+
+  EndpointOptions options_;
+  CidGenerator cids_;
+  TimerHeap& timers_;
+  Random& random_;
+  LogSink& log_;
+  MemoryPool memory_;
+  ChunkArena arena_;
+  AddressTokens tokens_;
+  StatelessResetKey reset_key_;
+  std::unique_ptr<ngtcp2_mem> library_memory_;
+  UnixSeconds unix_now_ = 0;
+  Timestamp now_{};
+  bool accepting_ = true;
+  bool handed_over_ = false;  // the arrival being received
+  std::uint64_t next_id_ = 1;
+  std::size_t open_handshakes_ = 0;
+  std::unordered_map<std::uint64_t, std::unique_ptr<Connection>> connections_;
+  std::unordered_map<ConnectionId, Connection*, CidHash> by_cid_;
+  std::unordered_map<ConnectionId, std::shared_ptr<Lingering>, CidHash> lingering_;
+  std::deque<Stateless> stateless_;
+  std::vector<Event> events_;
+  std::size_t next_event_ = 0;
+  Connection* closing_ = nullptr;  // its `closed` event was given out last
+  Connection* first_dirty_ = nullptr;
+  Connection* last_dirty_ = nullptr;
+
+  struct Counts {
+    explicit Counts(Counters& counters);
+    Counter &datagrams_received, &packets_received, &packets_sent, &bytes_received, &bytes_sent;
+    Counter &accepted, &refused, &connected, &closed, &open, &handshakes_completed, &resumed;
+    Counter &early_data_accepted, &retries, &version_negotiations, &stateless_resets, &strays;
+    Counter &dropped_short, &dropped_no_connection, &dropped_malformed, &dropped_limit;
+    Counter &dropped_token, &migrations, &key_updates, &stateless_dropped;
+  } counts_;
+};
+
+}  // namespace tern::quic

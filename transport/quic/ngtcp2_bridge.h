@@ -1,0 +1,59 @@
+#pragma once
+
+#include <ngtcp2/ngtcp2.h>
+
+#include <cstdint>
+#include <optional>
+
+#include "base/memory_pool.h"
+#include "base/random.h"
+#include "transport/quic/cid.h"
+#include "transport/quic/options.h"
+#include "transport/udp/address.h"
+
+/// What ngtcp2 wants, made from what we have. Internal to transport/quic.
+
+namespace tern::quic {
+
+inline std::uint64_t to_library(Timestamp time) noexcept {
+  return static_cast<std::uint64_t>(time.time_since_epoch().count());
+}
+inline std::uint64_t to_library(Duration duration) noexcept {
+  return static_cast<std::uint64_t>(duration.count());
+}
+inline Timestamp from_library(std::uint64_t time) noexcept {
+  return time >= static_cast<std::uint64_t>(INT64_MAX)
+             ? kNever
+             : Timestamp(Duration(static_cast<std::int64_t>(time)));
+}
+
+inline ngtcp2_cid to_library(const ConnectionId& cid) noexcept {
+  ngtcp2_cid out;
+  ngtcp2_cid_init(&out, cid.data(), cid.size());
+  return out;
+}
+inline ConnectionId from_library(const ngtcp2_cid& cid) noexcept {
+  return ConnectionId(ByteView(cid.data, cid.datalen));
+}
+
+/// A view of `path`, which must outlive it. ngtcp2 takes non-const pointers and writes nothing.
+inline ngtcp2_path to_library(const udp::Path& path) noexcept {
+  return {{const_cast<sockaddr*>(path.local.data()), path.local.size()},
+          {const_cast<sockaddr*>(path.remote.data()), path.remote.size()},
+          nullptr};
+}
+inline udp::Path from_library(const ngtcp2_path& path) noexcept {
+  return {udp::Address::from(path.local.addr, path.local.addrlen),
+          udp::Address::from(path.remote.addr, path.remote.addrlen)};
+}
+
+/// All callbacks: ours and CryptoBridge's. The `user_data` of a connection is its `Connection*`.
+/// Ours append events and return.
+const ngtcp2_callbacks& callbacks();
+
+/// `versions` is borrowed from `options`.
+ngtcp2_settings make_settings(const TransportOptions& options, Timestamp now, Random& random);
+ngtcp2_transport_params make_transport_params(const TransportOptions& options);
+ngtcp2_mem make_memory(MemoryPool& pool) noexcept;
+
+}  // namespace tern::quic

@@ -1,0 +1,55 @@
+#include "transport/sim/trace.h"
+
+#include <fmt/format.h>
+
+#include <ostream>
+
+#include "base/check.h"
+
+namespace tern::sim {
+
+namespace {
+
+constexpr std::array<std::string_view, kVerdicts> kVerdictNames = {
+    "delivered",      "loss",      "burst-loss", "listed",   "filtered",  "queue-full",
+    "too-big",        "cut",       "blackhole",  "if-down",  "host-down", "nat",
+    "no-route",       "hop-limit", "no-socket",  "buffer-full", "closed"};
+
+constexpr std::string_view ecn_name(udp::Ecn ecn) {
+  constexpr std::string_view names[] = {"not-ect", "ect1", "ect0", "ce"};
+  return names[static_cast<std::size_t>(ecn)];
+}
+
+/// Two rounds of multiply and shift (the finaliser of splitmix64): every input bit reaches every
+/// output bit.
+constexpr std::uint64_t mix(std::uint64_t value) {
+  value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9;
+  value = (value ^ (value >> 27)) * 0x94d049bb133111eb;
+  return value ^ (value >> 31);
+}
+
+}  // namespace
+
+std::string_view verdict_name(Verdict verdict) noexcept {
+  return kVerdictNames[static_cast<std::size_t>(verdict)];
+}
+
+void TraceHash::add(const TraceEvent& event) noexcept {
+  const auto time = static_cast<std::uint64_t>(event.now.time_since_epoch().count());
+  const std::uint64_t what = static_cast<std::uint64_t>(event.link) << 32 |
+                             static_cast<std::uint64_t>(event.direction) << 31 |
+                             static_cast<std::uint64_t>(event.verdict) << 24 |
+                             static_cast<std::uint64_t>(event.payload.size());
+  value_ = mix(value_ ^ time) + what;
+  value_ = mix(value_ + 0x9e3779b97f4a7c15);
+  ++events_;
+}
+
+void TraceText::observe(const TraceEvent& event) {
+  const double seconds = std::chrono::duration<double>(event.now.time_since_epoch()).count();
+  out_ << fmt::format("{:12.6f} {} {} {} {} {} > {}\n", seconds, event.where,
+                      event.payload.size(), ecn_name(event.ecn), verdict_name(event.verdict),
+                      event.source.to_string(), event.destination.to_string());
+}
+
+}  // namespace tern::sim

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+
+/// The small files of certificates and keys. Read and written at start and on reload, not in a turn.
+
+namespace tern::tls {
+
+inline constexpr std::size_t kMaxFileSize = 4 * 1024 * 1024;
+
+/// The whole file; errors name it. Larger than kMaxFileSize is refused.
+Result<std::string> read_file(const std::string& path);
+/// Replaces `path` atomically with a file of mode 0600.
+Result<void> write_private_file(const std::string& path, std::string_view text);
+
+}  // namespace tern::tls

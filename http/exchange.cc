@@ -540,11 +540,11 @@ void Exchange::end_after_handler(bool threw) {
   }
 }
 
-Task<void> serve(Handler handler, std::unique_ptr<Exchange> exchange,
-                 std::function<void(const Exchange&)> done) {
+Task<void> serve(const Handler* handler, std::unique_ptr<Exchange> exchange,
+                 const std::function<void(const Exchange&)>* done) {
   bool threw = false;
   try {
-    co_await handler(*exchange);
+    co_await (*handler)(*exchange);
   } catch (const std::exception& exception) {
     threw = true;
     log_handler_error(*exchange, "threw: " + escaped(exception.what()));
@@ -553,7 +553,12 @@ Task<void> serve(Handler handler, std::unique_ptr<Exchange> exchange,
     log_handler_error(*exchange, "threw something that is no std::exception");
   }
   exchange->end_after_handler(threw);
-  if (done) done(*exchange);
+  if (done != nullptr && *done) (*done)(*exchange);
+}
+
+Task<void> serve(Handler handler, std::unique_ptr<Exchange> exchange,
+                 std::function<void(const Exchange&)> done) {
+  co_await serve(&handler, std::move(exchange), &done);
 }
 
 }  // namespace tern::http

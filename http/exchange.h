@@ -222,8 +222,10 @@ class Ends {
   /// A piece of our body. Error invalid, and nothing is sent, before the head, after the end, or
   /// when the body would get longer than its content-length.
   Write write(Bytes bytes) { return send_piece(std::move(bytes), false); }
-  /// Ends our message. A body shorter than its content-length is reset instead: Error invalid.
+  /// Ends our message, with a last piece perhaps. A body shorter than its content-length is reset
+  /// instead: Error invalid.
   Write finish() { return send_piece(Bytes(), true); }
+  Write finish(Bytes last) { return send_piece(std::move(last), true); }
   /// Ends our message with trailers.
   Write finish(const Fields& trailers);
   bool finished() const noexcept { return finished_; }
@@ -315,8 +317,8 @@ class Exchange final : public detail::Ends {
   bool tunnel() const noexcept { return tunnel_; }
 
  private:
-  friend Task<void> serve(Handler, std::unique_ptr<Exchange>,
-                          std::function<void(const Exchange&)>);
+  friend Task<void> serve(const Handler*, std::unique_ptr<Exchange>,
+                          const std::function<void(const Exchange&)>*);
 
   std::optional<Error> prepare(Response& response, bool whole);
   void end_after_handler(bool threw);
@@ -377,5 +379,9 @@ class ClientExchange final : public detail::Ends {
 /// to the carrier (access log); may be null.
 Task<void> serve(Handler handler, std::unique_ptr<Exchange> exchange,
                  std::function<void(const Exchange&)> done);
+/// What the first parameter and `done` of the function above cost (a copy of two std::functions, so
+/// perhaps two allocations) saved: both outlive the task; `done` may be null or empty.
+Task<void> serve(const Handler* handler, std::unique_ptr<Exchange> exchange,
+                 const std::function<void(const Exchange&)>* done);
 
 }  // namespace tern::http

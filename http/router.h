@@ -4,6 +4,8 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "http/exchange.h"
@@ -65,9 +67,9 @@ class Router {
                  RouteOptions options = RouteOptions());
   /// Extended CONNECT (RFC 9220) for that `:protocol`.
   Router& connect(std::string_view protocol, std::string_view pattern, Handler handler);
-  /// Everything at `prefix` and below it that no route of this router matches, whatever the method
-  /// (not extended CONNECT for a protocol registered here). The handler sees what is below in
-  /// `Exchange::mounted_path`. "/" mounts at the root.
+  /// Everything at `prefix` and below it that no route of this router matches, whatever the method.
+  /// The handler sees what is below in `Exchange::mounted_path`. "/" mounts at the root; of several
+  /// mounts the longest prefix wins.
   Router& mount(std::string_view prefix, Handler handler, RouteOptions options = RouteOptions());
   /// Answers instead of 404.
   Router& fallback(Handler handler);

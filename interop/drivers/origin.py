@@ -23,5 +23,9 @@ class Origin(http.server.SimpleHTTPRequestHandler):
         pass
 
 
+class Server(http.server.ThreadingHTTPServer):
+    request_queue_size = 128  # haproxy opens a connection a stream
+
+
 handler = functools.partial(Origin, directory=sys.argv[2])
-http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), handler).serve_forever()
+Server(("127.0.0.1", int(sys.argv[1])), handler).serve_forever()

@@ -50,21 +50,31 @@ Result<void> pin(int cpu) {
 
 /// What the owner and the threads say to each other.
 struct Workers::Shared {
-  enum class Phase : std::uint8_t { setting_up, running, released };
-
   std::mutex mutex;  // guards the rest
   std::condition_variable changed;
-  Phase phase = Phase::setting_up;
+  bool start_decided = false;
+  bool start_loops = false;
+  bool joining = false;
 
-  void enter(Phase next) {
+  void decide_start(bool loops) {
     const std::lock_guard lock(mutex);
-    phase = next;
+    if (std::exchange(start_decided, true)) return;
+    start_loops = loops;
     changed.notify_all();
   }
-  Phase wait_past(Phase current) {
+  bool wait_for_start() {
     std::unique_lock lock(mutex);
-    changed.wait(lock, [&] { return phase != current; });
-    return phase;
+    changed.wait(lock, [&] { return start_decided; });
+    return start_loops;
+  }
+  void join() {
+    const std::lock_guard lock(mutex);
+    joining = true;
+    changed.notify_all();
+  }
+  void wait_for_join() {
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [&] { return joining; });
   }
 };
 
@@ -117,12 +127,9 @@ class Workers::Thread {
       SetUpResult owned = set_up_(worker);
       if (!owned) return report(fail(std::move(owned).error()));
       report(Ready{&worker.runtime(), (*network)->description()});
-      if (shared_->wait_past(Shared::Phase::setting_up) == Shared::Phase::running) {
-        worker.runtime().run();
-      }
+      if (shared_->wait_for_start()) worker.runtime().run();
     }
-    // Others may hold on to the runtime until the owner joins.
-    shared_->wait_past(Shared::Phase::running);
+    shared_->wait_for_join();  // until then others may use the runtime
   }
 
   const std::shared_ptr<Shared> shared_;
@@ -151,12 +158,12 @@ Result<std::unique_ptr<Workers>> Workers::start(const WorkersOptions& options, S
     workers->runtimes_.push_back(ready->runtime);
     workers->descriptions_.push_back(std::move(ready->description));
   }
-  workers->shared_->enter(Shared::Phase::running);
+  workers->shared_->decide_start(true);
   return workers;
 }
 
 Workers::~Workers() {
-  if (threads_.empty()) return;
+  shared_->decide_start(false);
   stop();
   join();
 }
@@ -166,8 +173,8 @@ void Workers::stop() noexcept {
 }
 
 void Workers::join() {
-  shared_->enter(Shared::Phase::released);
-  threads_.clear();
+  shared_->join();
+  threads_.clear();  // joins each
   runtimes_.clear();
 }
 

@@ -196,8 +196,14 @@ Result<void> Connection::update_keys() {
     return fail(Error::invalid(
         "a key update is possible once the handshake is confirmed and the last one acknowledged"));
   }
+  note_key_update();
   wake();
   return {};
+}
+
+void Connection::note_key_update() {
+  ++key_updates_;
+  emit(Event::Type::key_updated).value = key_updates_;
 }
 
 bool Connection::take_session(Session& session) {

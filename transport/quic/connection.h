@@ -163,6 +163,7 @@ class Connection final : private TimerNode {
 
   // ngtcp2_bridge.cc
   Event& emit(Event::Type type);
+  void note_key_update();
 
   Endpoint& endpoint_;
   ngtcp2_conn* conn_ = nullptr;
@@ -173,6 +174,7 @@ class Connection final : private TimerNode {
   std::unique_ptr<QlogWriter> qlog_;
   std::deque<Bytes> datagrams_;
   std::vector<ConnectionId> local_cids_;
+  std::vector<ConnectionId> peer_reset_tokens_;  // of the CIDs we send to; 16 bytes each
   std::vector<std::uint8_t> new_token_;
   std::optional<Error> close_reason_;
   std::vector<std::uint8_t> close_packet_;

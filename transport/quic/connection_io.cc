@@ -234,13 +234,16 @@ Connection::Written Connection::fill(MutableBytes space, std::size_t& used,
   }
   bytes_sent_ += written_bytes;
   endpoint_.counts_.bytes_sent.add(written_bytes);
-  ngtcp2_conn_update_pkt_tx_time(conn_, library_now);
   if (!wrote_once_) {
     wrote_once_ = true;
-    // ngtcp2 opens 0-RTT streams only after its first write; the requests follow in this turn's
-    // next fill.
-    if (!is_server_ && crypto_->offers_early_data()) make_ready();
+    if (!is_server_ && crypto_->offers_early_data()) {
+      // ngtcp2 opens 0-RTT streams only after its first write. The requests follow in this turn's
+      // next fill, and pacing counts from there: they belong to the same flight.
+      make_ready();
+      return Written::more;
+    }
   }
+  ngtcp2_conn_update_pkt_tx_time(conn_, library_now);
   rearm();
   return result;
 }

@@ -598,8 +598,11 @@ void CryptoBridge::record_facts() {
   if (const SSL_CIPHER* cipher = SSL_get_current_cipher(ssl_); cipher != nullptr) {
     facts_.cipher = SSL_CIPHER_standard_name(cipher);
   }
-  if (const char* group = SSL_get_curve_name(SSL_get_curve_id(ssl_)); group != nullptr) {
-    facts_.group = group;
+  const std::uint16_t group = SSL_get_curve_id(ssl_);
+  if (group == SSL_CURVE_X25519KYBER768) {
+    facts_.group = "X25519Kyber768Draft00";  // as IANA has it; BoringSSL's name is another
+  } else if (const char* name = SSL_get_curve_name(group); name != nullptr) {
+    facts_.group = name;
   }
   if (role_ == Role::server) {
     if (const char* name = SSL_get_servername(ssl_, TLSEXT_NAMETYPE_host_name); name != nullptr) {

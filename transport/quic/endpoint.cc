@@ -13,6 +13,9 @@ namespace tern::quic {
 
 namespace {
 
+/// RFC 9000 §10.3: a packet shorter than this is no stateless reset.
+constexpr std::size_t kMinResetSize = 21;
+
 StatelessResetKey reset_key_of(const EndpointOptions& options, Random& random) {
   return options.reset_key != nullptr ? *options.reset_key : StatelessResetKey(random);
 }
@@ -115,6 +118,8 @@ Endpoint::Endpoint(EndpointOptions options, CidGenerator cids, TimerHeap& timers
       library_memory_(std::make_unique<ngtcp2_mem>(make_memory(memory_))),
       by_cid_(16, CidHash{random.next()}),
       lingering_(16, CidHash{random.next()}),
+      by_reset_token_(16, CidHash{random.next()}),
+      mtu_probes_(make_mtu_probes(options_.transport.max_udp_payload)),
       counts_(counters) {}
 
 Endpoint::~Endpoint() {
@@ -210,6 +215,13 @@ void Endpoint::receive_short(const udp::Path& path, udp::Ecn ecn, MutableBytes d
   }
   const ConnectionId dcid(ByteView(datagram).subspan(1, cids_.cid_length()));
   if (receive_known(dcid, path, ecn, datagram)) return;
+  if (datagram.size() >= kMinResetSize && !by_reset_token_.empty()) {
+    const ConnectionId token(ByteView(datagram).last(NGTCP2_STATELESS_RESET_TOKENLEN));
+    if (const auto found = by_reset_token_.find(token); found != by_reset_token_.end()) {
+      found->second->receive(path, ecn, datagram, now_);
+      return;
+    }
+  }
   if (hand_over(dcid, path, ecn, datagram)) return;
   counts_.dropped_no_connection.add();
   if (options_.reset_key != nullptr) send_stateless_reset(path, dcid, datagram.size());
@@ -313,6 +325,18 @@ void Endpoint::remove_cid(const ConnectionId& cid, Connection& connection) noexc
   std::erase(connection.local_cids_, cid);
 }
 
+void Endpoint::add_peer_reset_token(const ConnectionId& token, Connection& connection) {
+  by_reset_token_[token] = &connection;
+  connection.peer_reset_tokens_.push_back(token);
+}
+
+void Endpoint::remove_peer_reset_token(const ConnectionId& token,
+                                       Connection& connection) noexcept {
+  const auto found = by_reset_token_.find(token);
+  if (found != by_reset_token_.end() && found->second == &connection) by_reset_token_.erase(found);
+  std::erase(connection.peer_reset_tokens_, token);
+}
+
 StatelessResetKey::Token Endpoint::reset_token(const ConnectionId& cid) const noexcept {
   return reset_key_.token(cid);
 }
@@ -320,6 +344,9 @@ StatelessResetKey::Token Endpoint::reset_token(const ConnectionId& cid) const no
 /// The connection is over, though its events are still to be taken: its connection IDs linger.
 void Endpoint::retire(Connection& connection) {
   for (const ConnectionId& cid : connection.local_cids_) by_cid_.erase(cid);
+  while (!connection.peer_reset_tokens_.empty()) {
+    remove_peer_reset_token(ConnectionId(connection.peer_reset_tokens_.back()), connection);
+  }
   counts_.closed.add();
   const Error& reason = connection.close_reason();
   const bool silent = reason.is(Code::timed_out) || reason.is(Code::stateless_reset);

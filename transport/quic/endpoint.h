@@ -113,6 +113,8 @@ class Endpoint {
   ConnectionId fresh_cid();
   void add_cid(const ConnectionId& cid, Connection& connection);
   void remove_cid(const ConnectionId& cid, Connection& connection) noexcept;
+  void add_peer_reset_token(const ConnectionId& token, Connection& connection);
+  void remove_peer_reset_token(const ConnectionId& token, Connection& connection) noexcept;
   StatelessResetKey::Token reset_token(const ConnectionId& cid) const noexcept;
   void mark_dirty(Connection& connection) noexcept;
   void linger(Connection& connection, Duration how_long);
@@ -146,6 +148,9 @@ class Endpoint {
   std::unordered_map<std::uint64_t, std::unique_ptr<Connection>> connections_;
   std::unordered_map<ConnectionId, Connection*, CidHash> by_cid_;
   std::unordered_map<ConnectionId, std::shared_ptr<Lingering>, CidHash> lingering_;
+  /// A stateless reset carries no connection ID, only its token at the end (RFC 9000 §10.3.1).
+  std::unordered_map<ConnectionId, Connection*, CidHash> by_reset_token_;
+  std::vector<std::uint16_t> mtu_probes_;
   std::deque<Stateless> stateless_;
   std::vector<Event> events_;
   std::size_t next_event_ = 0;

@@ -113,7 +113,7 @@ Connection* Endpoint::make_server_connection(const ngtcp2_pkt_hd& header, const 
   }
   connection.crypto_ = std::move(*crypto);
 
-  ngtcp2_settings settings = make_settings(transport, now_, random_);
+  ngtcp2_settings settings = make_settings(transport, mtu_probes_, now_, random_);
   if (token != nullptr) {
     settings.token = header.token;
     settings.tokenlen = header.tokenlen;
@@ -231,7 +231,7 @@ Result<void> Endpoint::open_library_connection(Connection& connection,
   connection.original_dcid_ = dcid;
   connection.known_path_ = {options.local, options.remote};
 
-  ngtcp2_settings settings = make_settings(transport, now_, random_);
+  ngtcp2_settings settings = make_settings(transport, mtu_probes_, now_, random_);
   if (session != nullptr && !session->token.empty()) {
     settings.token = session->token.data();
     settings.tokenlen = session->token.size();

@@ -42,7 +42,9 @@ struct Event {
     datagram,           ///< `data`: a DATAGRAM frame's payload (RFC 9221)
     session,            ///< client: `Connection::take_session` has something
     path_changed,       ///< Connection::path() has moved (migration or NAT rebinding, validated)
-    key_updated,        ///< 1-RTT keys changed (RFC 9001 §6)
+    /// 1-RTT keys changed (RFC 9001 §6). The peer's updates are reported late, when ngtcp2 prepares
+    /// the keys after them (three PTOs).
+    key_updated,
     closed,             ///< the connection is over; Connection::close_reason() says why. Last event
   };
 

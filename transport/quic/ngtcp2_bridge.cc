@@ -177,6 +177,19 @@ struct Ngtcp2Callbacks {
     return kOk;
   }
 
+  static int dcid_status(ngtcp2_conn*, ngtcp2_connection_id_status_type type, std::uint64_t,
+                         const ngtcp2_cid*, const std::uint8_t* token, void* user_data) noexcept {
+    if (token == nullptr) return kOk;
+    Connection& connection = connection_of(user_data);
+    const ConnectionId key(ByteView(token, NGTCP2_STATELESS_RESET_TOKENLEN));
+    if (type == NGTCP2_CONNECTION_ID_STATUS_TYPE_ACTIVATE) {
+      connection.endpoint_.add_peer_reset_token(key, connection);
+    } else {
+      connection.endpoint_.remove_peer_reset_token(key, connection);
+    }
+    return kOk;
+  }
+
   static int recv_new_token(ngtcp2_conn*, const std::uint8_t* token, std::size_t size,
                             void* user_data) noexcept {
     connection_of(user_data).new_token_.assign(token, token + size);
@@ -220,10 +233,8 @@ struct Ngtcp2Callbacks {
                         const std::uint8_t* current_tx_secret, std::size_t secret_size,
                         void* user_data) noexcept {
     Connection& connection = connection_of(user_data);
-    if (connection.key_preparations_++ > 0) {
-      ++connection.key_updates_;
-      connection.emit(Event::Type::key_updated).value = connection.key_updates_;
-    }
+    // Our own updates are counted when we begin them, the peer's here.
+    if (connection.key_preparations_++ > connection.key_updates_) connection.note_key_update();
     return crypto_update_key(conn, rx_secret, tx_secret, rx_context, rx_iv, tx_context, tx_iv,
                              current_rx_secret, current_tx_secret, secret_size, user_data);
   }
@@ -252,6 +263,7 @@ struct Ngtcp2Callbacks {
     all.remove_connection_id = remove_connection_id;
     all.path_validation = path_validation;
     all.select_preferred_addr = select_preferred_addr;
+    all.dcid_status = dcid_status;
     all.recv_new_token = recv_new_token;
     all.recv_datagram = recv_datagram;
     all.get_path_challenge_data = get_path_challenge_data;
@@ -266,7 +278,9 @@ const ngtcp2_callbacks& callbacks() {
   return all;
 }
 
-ngtcp2_settings make_settings(const TransportOptions& options, Timestamp now, Random& random) {
+ngtcp2_settings make_settings(const TransportOptions& options,
+                              const std::vector<std::uint16_t>& mtu_probes, Timestamp now,
+                              Random& random) {
   ngtcp2_settings settings;
   ngtcp2_settings_default(&settings);
   settings.initial_ts = to_library(now);
@@ -276,7 +290,9 @@ ngtcp2_settings make_settings(const TransportOptions& options, Timestamp now, Ra
       std::max<std::size_t>(options.max_udp_payload, NGTCP2_MAX_UDP_PAYLOAD_SIZE);
   settings.max_window = options.max_window;
   settings.max_stream_window = options.max_stream_window;
-  settings.no_pmtud = options.pmtud ? 0 : 1;
+  settings.no_pmtud = options.pmtud && !mtu_probes.empty() ? 0 : 1;
+  settings.pmtud_probes = mtu_probes.data();
+  settings.pmtud_probeslen = mtu_probes.size();
   settings.preferred_versions = options.versions.data();
   settings.preferred_versionslen = options.versions.size();
   settings.available_versions = options.versions.data();
@@ -288,6 +304,20 @@ ngtcp2_settings make_settings(const TransportOptions& options, Timestamp now, Ra
     case Congestion::reno: settings.cc_algo = NGTCP2_CC_ALGO_RENO; break;
   }
   return settings;
+}
+
+std::vector<std::uint16_t> make_mtu_probes(std::size_t largest) {
+  std::vector<std::uint16_t> probes;
+  // First what tunnels and PPPoE leave of 1500 bytes, then the whole; ngtcp2 skips what is not
+  // larger than the size already proved.
+  for (const std::size_t size : {std::size_t{1406}, std::size_t{1342}, std::size_t{1232}, std::size_t{1452},
+                                 std::size_t{4052}, std::size_t{8952}, largest}) {
+    if (size <= largest && size > NGTCP2_MAX_UDP_PAYLOAD_SIZE &&
+        (probes.empty() || size != probes.back())) {
+      probes.push_back(static_cast<std::uint16_t>(size));
+    }
+  }
+  return probes;
 }
 
 ngtcp2_transport_params make_transport_params(const TransportOptions& options) {

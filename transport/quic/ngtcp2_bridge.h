@@ -3,7 +3,7 @@
 #include <ngtcp2/ngtcp2.h>
 
 #include <cstdint>
-#include <optional>
+#include <vector>
 
 #include "base/memory_pool.h"
 #include "base/random.h"
@@ -51,8 +51,12 @@ inline udp::Path from_library(const ngtcp2_path& path) noexcept {
 /// Ours append events and return.
 const ngtcp2_callbacks& callbacks();
 
-/// `versions` is borrowed from `options`.
-ngtcp2_settings make_settings(const TransportOptions& options, Timestamp now, Random& random);
+/// Borrows the versions of `options` and the probes until the connection is made.
+ngtcp2_settings make_settings(const TransportOptions& options,
+                              const std::vector<std::uint16_t>& mtu_probes, Timestamp now,
+                              Random& random);
+/// The UDP payload sizes that PMTUD tries on the way up to `largest`, in order.
+std::vector<std::uint16_t> make_mtu_probes(std::size_t largest);
 ngtcp2_transport_params make_transport_params(const TransportOptions& options);
 ngtcp2_mem make_memory(MemoryPool& pool) noexcept;
 

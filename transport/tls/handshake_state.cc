@@ -24,6 +24,15 @@ void log_key(const SSL* ssl, const char* line) noexcept {
   static_cast<ContextState*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)))->key_log->write(line);
 }
 
+/// The IANA name of X25519Kyber768Draft00 in BoringSSL's own spelling.
+std::string spell_groups(std::string groups) {
+  constexpr std::string_view kName = "X25519Kyber768Draft00";
+  for (std::size_t at = 0; (at = groups.find(kName, at)) != std::string::npos;) {
+    groups.replace(at, kName.size(), SSL_get_curve_name(SSL_CURVE_X25519KYBER768));
+  }
+  return groups;
+}
+
 /// "a, b and 3 more"
 std::string list(const std::vector<std::string>& names) {
   constexpr std::size_t kShown = 4;
@@ -99,7 +108,7 @@ Result<void> make_context(ContextState& state, const std::string& groups) {
   TERN_CHECK(SSL_CTX_set_max_proto_version(context, TLS1_3_VERSION) == 1);
   SSL_CTX_set_app_data(context, &state);
   SSL_CTX_set_current_time_cb(context, tell_time);
-  if (SSL_CTX_set1_groups_list(context, groups.c_str()) != 1) {
+  if (SSL_CTX_set1_groups_list(context, spell_groups(groups).c_str()) != 1) {
     take_error();
     return fail(Error::invalid("\"" + groups + "\" is not a list of key exchange groups such as " +
                                "X25519:P-256:P-384:X25519Kyber768Draft00"));

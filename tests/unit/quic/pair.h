@@ -186,6 +186,7 @@ class Pair {
         }
       }
       from.drain();
+      more = more || from.endpoint->has_work();
     }
     to.drain();
     return moved;

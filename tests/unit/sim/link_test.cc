@@ -143,7 +143,7 @@ TEST(Link, JitterKeepsTheOrderUnlessAsked) {
         const Duration sent = 100us * got[i];
         const Duration delay = pair.server.received[i].at - sent;
         EXPECT_GE(delay, 10ms);
-        if (shape == Jitter::uniform) EXPECT_LE(delay, 15ms);
+        if (shape == Jitter::uniform) { EXPECT_LE(delay, 15ms); }
         delays.insert(delay);
       }
       EXPECT_GT(delays.size(), 400u);

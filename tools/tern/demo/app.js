@@ -22,7 +22,7 @@ function addRow(entry) {
   const url = new URL(entry.name);
   const row = $('#requests tbody').insertRow(0);
   const cell = (text) => { row.insertCell().textContent = text; };
-  cell(url.pathname.split('/').at(-1) === '' ? '/' : url.pathname);
+  cell(url.pathname);
   const tag = document.createElement('span');
   tag.className = 'tag';
   tag.dataset.over = tag.textContent = entry.nextHopProtocol || '?';

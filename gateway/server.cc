@@ -1,0 +1,149 @@
+#include "gateway/server.h"
+
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <cstddef>
+#include <mutex>
+#include <utility>
+
+#include "base/check.h"
+#include "gateway/server_shared.h"
+#include "gateway/server_worker.h"
+#include "transport/engine/workers.h"
+
+namespace tern {
+
+/// The threads of a server that has some of its own.
+struct Server::Threads {
+  std::unique_ptr<engine::Workers> workers;
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::size_t ended = 0;  // workers with nothing left to do; guarded by the mutex
+};
+
+namespace {
+
+/// CPUs this process may run on.
+std::size_t usable_cpus() noexcept {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+  return static_cast<std::size_t>(std::max(1, CPU_COUNT(&set)));
+}
+
+}  // namespace
+
+Server::Server(ServerOptions options)
+    : shared_(std::make_shared<ServerShared>(std::move(options))) {}
+
+Server::~Server() {
+  stop();
+  if (threads_ != nullptr) wait();
+}
+
+Result<void> Server::start(http::Handler handler) {
+  TERN_CHECK(threads_ == nullptr && own_workers_.empty());
+  const ServerOptions& options = shared_->options;
+  const std::size_t count = options.workers_ == 0 ? usable_cpus() : options.workers_;
+  shared_->worker_count = count;
+  shared_->handler = std::move(handler);
+  auto threads = std::make_unique<Threads>();
+  const auto ended = [state = threads.get()] {
+    const std::lock_guard lock(state->mutex);
+    ++state->ended;
+    state->changed.notify_all();
+  };
+  const auto set_up = [this, ended](engine::Worker& worker) -> engine::Workers::SetUpResult {
+    if (worker.index() == 0) {
+      const Result<void> prepared = shared_->prepare(worker.runtime());
+      if (!prepared) return fail(prepared.error());
+    }
+    return ServerWorker::create(shared_, worker.runtime(), worker.network(), worker.index(), ended);
+  };
+  auto started = engine::Workers::start(
+      engine::WorkersOptions().count(static_cast<std::uint32_t>(count)).engine(options.engine_),
+      set_up);
+  if (!started) return fail(std::move(started).error());
+  threads->workers = std::move(*started);
+  threads_ = std::move(threads);
+  return {};
+}
+
+void Server::wait() {
+  TERN_CHECK(threads_ != nullptr);
+  if (threads_->workers == nullptr) return;
+  {
+    std::unique_lock lock(threads_->mutex);
+    threads_->changed.wait(lock, [&] { return threads_->ended == shared_->worker_count; });
+  }
+  // All together: a socket that leaves a reuse-port group changes the others' places in it.
+  threads_->workers->stop();
+  threads_->workers->join();
+  threads_->workers.reset();
+  shared_->stopped.store(true);
+}
+
+Result<void> Server::run(http::Handler handler) {
+  Result<void> started = start(std::move(handler));
+  if (started) wait();
+  return started;
+}
+
+Result<void> Server::start(Runtime& runtime, udp::Network& network, http::Handler handler,
+                           std::size_t worker) {
+  TERN_CHECK(threads_ == nullptr);
+  if (own_workers_.empty()) {
+    shared_->worker_count = std::max<std::size_t>(1, shared_->options.workers_);
+    shared_->handler = std::move(handler);
+    const Result<void> prepared = shared_->prepare(runtime);
+    if (!prepared) return prepared;
+  }
+  if (worker >= shared_->worker_count) {
+    return fail(Error::invalid("worker " + std::to_string(worker) + " of " +
+                               std::to_string(shared_->worker_count) +
+                               ": say how many there will be with ServerOptions::workers"));
+  }
+  auto ended = [shared = shared_, left = ++own_running_] {
+    (void)left;
+    shared->stopped.store(true);
+  };
+  auto created = ServerWorker::create(shared_, runtime, network, worker, std::move(ended));
+  if (!created) return fail(std::move(created).error());
+  own_workers_.push_back(std::move(*created));
+  return {};
+}
+
+void Server::drain() {
+  shared_->on_every_worker([](ServerWorker& worker) { worker.drain(); });
+}
+
+void Server::stop() {
+  shared_->on_every_worker([](ServerWorker& worker) { worker.close(); });
+}
+
+bool Server::stopped() const noexcept { return shared_->stopped.load(); }
+
+Result<void> Server::reload_certificates() {
+  TERN_TRY(auto context, shared_->make_context());
+  shared_->use(std::move(context));
+  return {};
+}
+
+std::vector<std::pair<std::string, std::uint64_t>> Server::counters() const {
+  return shared_->counters();
+}
+
+std::vector<udp::Address> Server::addresses() const { return shared_->bound(); }
+
+std::vector<tls::Certificate> Server::certificates() const {
+  const auto context = shared_->context();
+  return context == nullptr ? std::vector<tls::Certificate>() : context->certificates();
+}
+
+std::string Server::engine() const { return shared_->engine(); }
+
+std::size_t Server::workers() const noexcept { return shared_->worker_count; }
+
+}  // namespace tern

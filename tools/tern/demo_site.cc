@@ -1,0 +1,134 @@
+#include "tools/tern/demo_site.h"
+
+#include <algorithm>
+#include <charconv>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/bytes.h"
+#include "http/conditional.h"
+#include "http/content_type.h"
+#include "http/exchange.h"
+#include "tools/tern/demo_files.h"
+
+namespace tern::cli {
+namespace {
+
+Task<void> hello(http::Exchange& exchange) {
+  std::string text = "hello over ";
+  text += exchange.protocol();
+  text += '\n';
+  co_await exchange.respond(http::Status::ok, std::move(text));
+}
+
+Task<void> echo(http::Exchange& exchange) {
+  http::Response head(http::Status::ok);
+  const auto type = exchange.request().fields.find("content-type");
+  head.field("content-type", type ? *type : "application/octet-stream");
+  if (const auto length = exchange.request().fields.find("content-length")) {
+    head.field("content-length", *length);
+  }
+  Result<void> written = co_await exchange.start(std::move(head));
+  while (written) {
+    Result<Bytes> piece = co_await exchange.read();
+    if (!piece) {
+      exchange.abort(http::Abort::cancelled);
+      co_return;
+    }
+    if (piece->empty()) break;
+    written = co_await exchange.write(std::move(*piece));
+  }
+  co_await exchange.finish();
+}
+
+/// The bytes 0, 1, … 250, 0, 1, …; its length is a multiple of 251, so that copies of it follow one
+/// another.
+const Bytes& pattern() {
+  static const Bytes bytes = [] {
+    std::vector<std::uint8_t> block(std::size_t{251} * 256);
+    for (std::size_t i = 0; i < block.size(); ++i) block[i] = static_cast<std::uint8_t>(i % 251);
+    return Bytes::take(std::move(block));
+  }();
+  return bytes;
+}
+
+Task<void> bytes(http::Exchange& exchange) {
+  const std::string_view text = exchange.parameter("count");
+  std::uint64_t count = 0;
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  if (error != std::errc() || rest != text.data() + text.size() || count > kMaxDemoBytes) {
+    co_await exchange.respond(http::Status::bad_request,
+                              "/bytes/N: N is a number up to " + std::to_string(kMaxDemoBytes) +
+                                  "\n");
+    co_return;
+  }
+  http::Response head(http::Status::ok);
+  head.field("content-type", "application/octet-stream");
+  head.field("content-length", std::to_string(count));
+  head.field("cache-control", "no-store");
+  if (exchange.method() == "HEAD") {
+    co_await exchange.start(std::move(head));
+    co_await exchange.finish();
+    co_return;
+  }
+  Result<void> written = co_await exchange.start(std::move(head));
+  while (written && count > 0) {
+    Bytes piece = pattern().slice(0, static_cast<std::size_t>(std::min<std::uint64_t>(
+                                         count, pattern().size())));
+    count -= piece.size();
+    if (count == 0) {
+      co_await exchange.finish(std::move(piece));
+      co_return;
+    }
+    written = co_await exchange.write(std::move(piece));
+  }
+  if (written) co_await exchange.finish();
+}
+
+const DemoFile* find_file(std::string_view name) noexcept {
+  for (const DemoFile& file : demo_files()) {
+    if (file.name == name) return &file;
+  }
+  return nullptr;
+}
+
+Task<void> file(http::Exchange& exchange) {
+  std::string_view name = exchange.parameter("path");
+  if (name.empty()) name = "index.html";
+  const DemoFile* found = find_file(name);
+  if (found == nullptr) {
+    co_await exchange.respond(http::Status::not_found, "The demo site has no such page.\n");
+    co_return;
+  }
+  http::Validators validators;
+  validators.etag = found->etag;
+  http::Response response(http::Status::ok);
+  response.field("etag", found->etag);
+  response.field("cache-control", "no-cache");
+  const auto precondition = http::evaluate_preconditions(exchange.request(), validators,
+                                                         exchange.runtime().unix_seconds());
+  if (precondition == http::Precondition::not_modified) {
+    response.set_status(http::Status::not_modified);
+  } else if (precondition == http::Precondition::failed) {
+    response.set_status(http::Status::precondition_failed);
+  } else {
+    response.field("content-type", http::content_type_of(found->name));
+    response.field("x-content-type-options", "nosniff");
+    response.body(Bytes::literal(found->content));
+  }
+  co_await exchange.respond(std::move(response));
+}
+
+}  // namespace
+
+http::Router demo_site() {
+  http::Router router;
+  router.get("/hello", hello);
+  router.get("/bytes/{count}", bytes);
+  router.post("/echo", echo);
+  router.get("/{path...}", file);
+  return router;
+}
+
+}  // namespace tern::cli

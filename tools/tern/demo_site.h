@@ -1,0 +1,18 @@
+#pragma once
+
+#include <cstdint>
+
+#include "http/router.h"
+
+namespace tern::cli {
+
+/// Bytes that one GET /bytes/N may ask for.
+inline constexpr std::uint64_t kMaxDemoBytes = std::uint64_t{10} << 30;
+
+/// The site built into `tern serve`: the files of tools/tern/demo at "/", and
+///   GET /hello      "hello over h3\n" (the protocol in use)
+///   GET /bytes/N    N bytes, byte i is i mod 251
+///   POST /echo      the request's body and content-type, as they come
+http::Router demo_site();
+
+}  // namespace tern::cli

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+
+#include "base/time.h"
+
+namespace tern::cli {
+
+/// What a process has used so far. From /proc, so for processes this user may look at.
+struct ProcessUse {
+  Duration user{};
+  Duration system{};
+  std::uint64_t resident_bytes = 0;
+  Duration total() const noexcept { return user + system; }
+};
+
+/// Nothing if there is no such process.
+std::optional<ProcessUse> process_use(pid_t pid);
+
+/// The process that has a UDP socket on this local port, the one with the lowest PID if there are
+/// several; nothing if there is none, or it is another user's.
+std::optional<pid_t> owner_of_udp_port(std::uint16_t port);
+
+}  // namespace tern::cli

@@ -1,12 +1,10 @@
 #include "gateway/server.h"
 
 #include <sched.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <condition_variable>
 #include <cstddef>
-#include <mutex>
+#include <string>
 #include <utility>
 
 #include "base/check.h"
@@ -15,14 +13,6 @@
 #include "transport/engine/workers.h"
 
 namespace tern {
-
-/// The threads of a server that has some of its own.
-struct Server::Threads {
-  std::unique_ptr<engine::Workers> workers;
-  std::mutex mutex;
-  std::condition_variable changed;
-  std::size_t ended = 0;  // workers with nothing left to do; guarded by the mutex
-};
 
 namespace {
 
@@ -40,7 +30,7 @@ Server::Server(ServerOptions options)
 
 Server::~Server() {
   stop();
-  if (threads_ != nullptr) wait();
+  wait();
 }
 
 Result<void> Server::start(http::Handler handler) {
@@ -49,40 +39,28 @@ Result<void> Server::start(http::Handler handler) {
   const std::size_t count = options.workers_ == 0 ? usable_cpus() : options.workers_;
   shared_->worker_count = count;
   shared_->handler = std::move(handler);
-  auto threads = std::make_unique<Threads>();
-  const auto ended = [state = threads.get()] {
-    const std::lock_guard lock(state->mutex);
-    ++state->ended;
-    state->changed.notify_all();
-  };
-  const auto set_up = [this, ended](engine::Worker& worker) -> engine::Workers::SetUpResult {
+  const auto set_up = [this](engine::Worker& worker) -> engine::Workers::SetUpResult {
     if (worker.index() == 0) {
       const Result<void> prepared = shared_->prepare(worker.runtime());
       if (!prepared) return fail(prepared.error());
     }
-    return ServerWorker::create(shared_, worker.runtime(), worker.network(), worker.index(), ended);
+    return ServerWorker::create(shared_, worker.runtime(), worker.network(), worker.index());
   };
   auto started = engine::Workers::start(
       engine::WorkersOptions().count(static_cast<std::uint32_t>(count)).engine(options.engine_),
       set_up);
   if (!started) return fail(std::move(started).error());
-  threads->workers = std::move(*started);
-  threads_ = std::move(threads);
+  threads_ = std::move(*started);
   return {};
 }
 
 void Server::wait() {
-  TERN_CHECK(threads_ != nullptr);
-  if (threads_->workers == nullptr) return;
-  {
-    std::unique_lock lock(threads_->mutex);
-    threads_->changed.wait(lock, [&] { return threads_->ended == shared_->worker_count; });
-  }
+  if (threads_ == nullptr) return;
+  shared_->wait_until_ended();
   // All together: a socket that leaves a reuse-port group changes the others' places in it.
-  threads_->workers->stop();
-  threads_->workers->join();
-  threads_->workers.reset();
-  shared_->stopped.store(true);
+  threads_->stop();
+  threads_->join();
+  threads_.reset();
 }
 
 Result<void> Server::run(http::Handler handler) {
@@ -105,11 +83,7 @@ Result<void> Server::start(Runtime& runtime, udp::Network& network, http::Handle
                                std::to_string(shared_->worker_count) +
                                ": say how many there will be with ServerOptions::workers"));
   }
-  auto ended = [shared = shared_, left = ++own_running_] {
-    (void)left;
-    shared->stopped.store(true);
-  };
-  auto created = ServerWorker::create(shared_, runtime, network, worker, std::move(ended));
+  auto created = ServerWorker::create(shared_, runtime, network, worker);
   if (!created) return fail(std::move(created).error());
   own_workers_.push_back(std::move(*created));
   return {};
@@ -123,7 +97,7 @@ void Server::stop() {
   shared_->on_every_worker([](ServerWorker& worker) { worker.close(); });
 }
 
-bool Server::stopped() const noexcept { return shared_->stopped.load(); }
+bool Server::stopped() const noexcept { return shared_->ended(); }
 
 Result<void> Server::reload_certificates() {
   TERN_TRY(auto context, shared_->make_context());

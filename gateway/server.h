@@ -18,6 +18,9 @@
 
 namespace tern {
 
+namespace engine {
+class Workers;
+}
 class ServerShared;
 class ServerWorker;
 
@@ -47,7 +50,7 @@ class Server {
   /// Starts the workers, each on a thread of its own, and returns once all of them listen. Errors
   /// name the certificate, address or engine that does not work.
   Result<void> start(http::Handler handler);
-  /// Returns when the server has stopped.
+  /// Returns when the server has stopped; at once if it has no threads.
   void wait();
   /// start, then wait.
   Result<void> run(http::Handler handler);
@@ -78,11 +81,9 @@ class Server {
   std::size_t workers() const noexcept;
 
  private:
-  struct Thread;
-
   std::shared_ptr<ServerShared> shared_;
-  std::vector<std::unique_ptr<ServerWorker>> own_workers_;  // on runtimes of the caller's
-  std::vector<std::unique_ptr<Thread>> threads_;
+  std::vector<std::shared_ptr<ServerWorker>> own_workers_;  // on runtimes of the caller's
+  std::unique_ptr<engine::Workers> threads_;
 };
 
 }  // namespace tern

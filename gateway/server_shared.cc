@@ -56,6 +56,8 @@ bool exists(const std::string& path) {
 }  // namespace
 
 Result<void> ServerShared::prepare(Runtime& runtime) {
+  listen_.clear();
+  preferred_.clear();
   for (const std::string& text : options.listen_) {
     TERN_TRY(const udp::Address address, parse_listen(text));
     listen_.push_back(address);
@@ -195,11 +197,29 @@ void ServerShared::add(std::size_t index, Runtime& runtime, std::weak_ptr<Server
   const std::lock_guard lock(mutex_);
   if (slots_.size() <= index) slots_.resize(index + 1);
   slots_[index] = {&runtime, std::move(worker), std::make_shared<std::atomic<std::size_t>>(0)};
+  ++running_;
+  started_ = true;
 }
 
 void ServerShared::remove(std::size_t index) noexcept {
   const std::lock_guard lock(mutex_);
   if (index < slots_.size()) slots_[index] = Slot();
+}
+
+void ServerShared::worker_ended() {
+  const std::lock_guard lock(mutex_);
+  --running_;
+  changed_.notify_all();
+}
+
+bool ServerShared::ended() const {
+  const std::lock_guard lock(mutex_);
+  return started_ && running_ == 0;
+}
+
+void ServerShared::wait_until_ended() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return running_ == 0; });
 }
 
 void ServerShared::on_every_worker(const std::function<void(ServerWorker&)>& work) {

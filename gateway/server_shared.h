@@ -32,8 +32,7 @@ class ServerShared {
   /// Datagrams on their way from one worker to another; more are dropped.
   static constexpr std::size_t kMaxHandedOver = 1024;
 
-  ServerShared(ServerOptions server_options, http::Handler request_handler)
-      : options(std::move(server_options)), handler(std::move(request_handler)) {}
+  explicit ServerShared(ServerOptions server_options) : options(std::move(server_options)) {}
 
   /// On the first worker's thread, before there are others: certificates, keys, addresses.
   Result<void> prepare(Runtime& runtime);
@@ -62,7 +61,7 @@ class ServerShared {
   void log(LogLevel level, const std::string& text) const { options.log_->line(level, text); }
 
   ServerOptions options;
-  const http::Handler handler;
+  http::Handler handler;  ///< set before there are workers
   std::size_t worker_count = 1;
   std::shared_ptr<tls::KeyRing> keys;
   std::shared_ptr<const quic::StatelessResetKey> reset_key;
@@ -76,7 +75,11 @@ class ServerShared {
   std::vector<udp::Address> bound() const;
   std::string engine() const;
 
-  std::atomic<bool> stopped{false};
+  /// A worker has nothing left to do; called once by each.
+  void worker_ended();
+  /// All have.
+  bool ended() const;
+  void wait_until_ended();
 
  private:
   struct Slot {
@@ -88,6 +91,9 @@ class ServerShared {
   Result<void> prepare_keys(Random& random, UnixSeconds now);
 
   mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::size_t running_ = 0;
+  bool started_ = false;
   std::shared_ptr<const tls::ServerContext> context_;
   std::vector<Slot> slots_;
   std::vector<udp::Address> listen_;

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstddef>
-#include <functional>
 #include <memory>
 #include <vector>
 
@@ -18,13 +17,12 @@ class ServerWorker final : private TurnHook {
  public:
   /// How long the close packets get to leave before the worker is done.
   static constexpr Duration kLastWords = std::chrono::milliseconds(20);
+  static constexpr std::uint16_t kDefaultPort = 4433;
 
-  /// Binds the server's addresses. `ended` is called once, on this thread, when the worker has
-  /// nothing left to do after drain or close.
+  /// Binds the server's addresses.
   static Result<std::shared_ptr<ServerWorker>> create(std::shared_ptr<ServerShared> shared,
                                                       Runtime& runtime, udp::Network& network,
-                                                      std::size_t index,
-                                                      std::function<void()> ended);
+                                                      std::size_t index);
   ~ServerWorker();
 
   void use(const std::shared_ptr<const tls::ServerContext>& context);
@@ -37,14 +35,13 @@ class ServerWorker final : private TurnHook {
   Runtime& runtime() noexcept { return endpoint_->runtime(); }
 
  private:
-  ServerWorker(std::shared_ptr<ServerShared> shared, Runtime& runtime, std::size_t index,
-               std::function<void()> ended);
+  ServerWorker(std::shared_ptr<ServerShared> shared, Runtime& runtime, std::size_t index);
 
   Result<void> open(udp::Network& network);
   Result<void> bind_all();
   Result<udp::Address> bind(udp::Address address);
   std::unique_ptr<quic::Application> make_application(quic::Connection& connection);
-  void end_soon();
+  void deadline_passed();
 
   void drain(Timestamp now) override;
   bool flush(Timestamp) override { return false; }
@@ -53,9 +50,9 @@ class ServerWorker final : private TurnHook {
 
   std::shared_ptr<ServerShared> shared_;
   const std::size_t index_;
-  std::function<void()> ended_;
   Runtime& runtime_;
   Phase phase_ = Phase::serving;
+  bool hooked_ = false;
   std::unique_ptr<quic::BoundEndpoint> endpoint_;
   Timer tend_keys_;
   Timer deadline_;  // of draining, then of closing

@@ -139,7 +139,10 @@ class Pair {
       }
       const Timestamp next =
           std::min(client.timers.next_deadline(), server.timers.next_deadline());
-      if (next > limit) return;
+      if (next > limit) {
+        now = limit;
+        return;
+      }
       now = std::max(now + Duration(1), next);
       client.timers.expire(now);
       server.timers.expire(now);

@@ -5,12 +5,14 @@
 #include <string>
 
 #include "tests/unit/tls/temporary_folder.h"
+#include "tests/vectors/vector_file.h"
 #include "transport/tls/development.h"
 
 namespace tern::tls {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
 
 constexpr UnixSeconds kNow = 1'750'000'000;
@@ -60,7 +62,14 @@ TEST_F(CertificateTest, CoversNamesAsTlsDoes) {
 /// The fingerprints of a fixed certificate, as `openssl x509 -fingerprint -sha256` and
 /// `openssl x509 -pubkey | openssl pkey -pubin -outform der | openssl dgst -sha256` print them.
 TEST_F(CertificateTest, Fingerprints) {
-  const auto certificate = Certificate::parse(TERN_FIXED_CERTIFICATE, TERN_FIXED_KEY);
+  const auto certificate = Certificate::load("tests/vectors/tls/fixed_certificate.pem",
+                                             "tests/vectors/tls/fixed_key.pem");
+  ASSERT_TRUE(certificate) << certificate.error().detail;
+  EXPECT_EQ(certificate->spki_sha256(), "rVBuoS8QzSv2My3gTWhLyrXO6noIivYSGp+mW2xTluo=");
+  EXPECT_THAT(certificate->sha256(),
+              ElementsAreArray(test::from_hex(
+                  "9266b3ddaab7ac69052e623ba3962dd59ac1a1d73d99a1fb5bac5c26c3159dee")));
+  EXPECT_THAT(certificate->names(), ElementsAre("fixed.example")) << "the common name";
 }
 
 TEST_F(CertificateTest, LoadsFiles) {
@@ -106,7 +115,8 @@ TEST_F(CertificateTest, ErrorsNameTheFileAndTheFix) {
 }
 
 TEST_F(CertificateTest, RefusesWeakKeys) {
-  EXPECT_THAT(error(leaf({}).certificate, TERN_WEAK_KEY), HasSubstr("RSA 1024"));
+  const std::string key = test::TemporaryFolder::read("tests/vectors/tls/rsa1024_key.pem");
+  EXPECT_THAT(error(leaf({}).certificate, key), HasSubstr("RSA 1024"));
 }
 
 }  // namespace

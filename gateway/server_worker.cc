@@ -1,0 +1,174 @@
+#include "gateway/server_worker.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <string>
+#include <utility>
+
+namespace tern {
+namespace {
+
+/// Does a socket bound to `bound` receive what is sent to `address`?
+bool covers(const udp::Address& bound, const udp::Address& address) noexcept {
+  if (bound.port() != address.port()) return false;
+  if (bound.is_wildcard()) return bound.is_v6() || address.is_v4();
+  return bound.same_ip(address);
+}
+
+}  // namespace
+
+Result<std::shared_ptr<ServerWorker>> ServerWorker::create(std::shared_ptr<ServerShared> shared,
+                                                           Runtime& runtime,
+                                                           udp::Network& network,
+                                                           std::size_t index) {
+  std::shared_ptr<ServerWorker> worker(new ServerWorker(std::move(shared), runtime, index));
+  const Result<void> opened = worker->open(network);
+  if (!opened) return fail(opened.error());
+  worker->shared_->add(index, runtime, worker);
+  runtime.add(*worker);
+  worker->hooked_ = true;
+  return worker;
+}
+
+ServerWorker::ServerWorker(std::shared_ptr<ServerShared> shared, Runtime& runtime,
+                           std::size_t index)
+    : shared_(std::move(shared)),
+      index_(index),
+      runtime_(runtime),
+      tend_keys_(runtime.timers(),
+                 [this](Timestamp now) {
+                   shared_->tend_keys(runtime_.random(), runtime_.unix_seconds());
+                   tend_keys_.arm(now + shared_->key_check_interval());
+                 }),
+      deadline_(runtime.timers(), [this](Timestamp) { deadline_passed(); }),
+      handed_over_(runtime.counters().at("server.handed_over")),
+      handed_over_dropped_(runtime.counters().at("server.handed_over_dropped")) {}
+
+ServerWorker::~ServerWorker() {
+  if (!hooked_) return;
+  runtime_.remove(*this);
+  if (phase_ != Phase::ended) shared_->worker_ended();
+  shared_->remove(index_);
+}
+
+Result<void> ServerWorker::open(udp::Network& network) {
+  ServerOptions& options = shared_->options;
+  const std::size_t count = shared_->worker_count;
+  runtime_.log_to(*options.log_);
+
+  quic::EndpointOptions endpoint;
+  endpoint.transport = options.transport_;
+  endpoint.cids = options.cids_;
+  endpoint.cids.worker(static_cast<std::uint8_t>(index_));
+  endpoint.reset_key = shared_->reset_key;
+  endpoint.token_keys = shared_->keys;
+  endpoint.server_context = shared_->context();
+  endpoint.early_data_context = http3::early_data_context(options.http3_);
+  endpoint.retry = options.retry_;
+  endpoint.max_connections = (options.max_connections_ + count - 1) / count;
+  endpoint.workers = count;
+  endpoint.qlog = shared_->qlog;
+  TERN_TRY(endpoint_, quic::BoundEndpoint::create(runtime_, network, std::move(endpoint)));
+  endpoint_->serve(
+      [this](quic::Connection& connection) { return make_application(connection); });
+  endpoint_->endpoint().stray = [this](std::size_t owner, const udp::Arrival& arrival) {
+    (shared_->hand_over(owner, arrival) ? handed_over_ : handed_over_dropped_).add();
+  };
+  const Result<void> bound = bind_all();
+  if (!bound) return bound;
+  if (index_ == 0) tend_keys_.arm(runtime_.now() + shared_->key_check_interval());
+  return {};
+}
+
+Result<void> ServerWorker::bind_all() {
+  std::vector<udp::Address> addresses;
+  if (index_ != 0) {
+    for (const udp::Address& address : shared_->bound()) {
+      TERN_TRY(const udp::Address bound, bind(address));
+      addresses.push_back(bound);
+    }
+    return {};
+  }
+  if (shared_->listen().empty()) {
+    auto bound = bind(udp::Address::v6(in6addr_any, kDefaultPort));
+    const bool no_v6 = !bound && bound.error().domain == Domain::os &&
+                       (bound.error().code == EAFNOSUPPORT || bound.error().code == EADDRNOTAVAIL);
+    if (no_v6) bound = bind(udp::Address::v4(INADDR_ANY, kDefaultPort));
+    if (!bound) return fail(std::move(bound).error());
+    addresses.push_back(*bound);
+  }
+  for (const udp::Address& address : shared_->listen()) {
+    TERN_TRY(const udp::Address bound, bind(address));
+    addresses.push_back(bound);
+  }
+  for (const udp::Address& address : shared_->preferred()) {
+    const bool there = std::any_of(addresses.begin(), addresses.end(),
+                                   [&](const udp::Address& bound) { return covers(bound, address); });
+    if (there) continue;
+    TERN_TRY(const udp::Address bound, bind(address));
+    addresses.push_back(bound);
+  }
+  shared_->set_bound(std::move(addresses), endpoint_->network().description());
+  return {};
+}
+
+Result<udp::Address> ServerWorker::bind(udp::Address address) {
+  udp::SocketOptions socket;
+  socket.bind = address;
+  socket.reuse_port.index = static_cast<std::uint32_t>(index_);
+  socket.reuse_port.count = static_cast<std::uint32_t>(shared_->worker_count);
+  socket.reuse_port.worker_offset = shared_->worker_offset;
+  auto bound = endpoint_->bind(socket);
+  if (bound || bound.error().domain != Domain::os) return bound;
+  Error error = std::move(bound).error();
+  error.detail = "listen on " + address.to_string() + ": " + error.detail;
+  if (error.code == EADDRINUSE) error.detail += "; another server has it: choose another port";
+  if (error.code == EACCES) error.detail += "; ports below 1024 are for root: choose another";
+  return fail(std::move(error));
+}
+
+std::unique_ptr<quic::Application> ServerWorker::make_application(quic::Connection& connection) {
+  (void)connection;
+  return nullptr;
+}
+
+void ServerWorker::use(const std::shared_ptr<const tls::ServerContext>& context) {
+  endpoint_->endpoint().set_server_context(context);
+}
+
+void ServerWorker::drain() {
+  if (phase_ != Phase::serving) return;
+  phase_ = Phase::draining;
+  endpoint_->endpoint().set_accepting(false);
+  deadline_.arm(runtime_.now() + shared_->options.drain_timeout_);
+}
+
+void ServerWorker::close() {
+  if (phase_ == Phase::closing || phase_ == Phase::ended) return;
+  phase_ = Phase::closing;
+  endpoint_->endpoint().set_accepting(false);
+  endpoint_->endpoint().close_all(static_cast<std::uint64_t>(http3::ErrorCode::no_error),
+                                  "server stops");
+  deadline_.arm(runtime_.now() + kLastWords);
+}
+
+void ServerWorker::drain(Timestamp) {
+  if (phase_ == Phase::draining && endpoint_->endpoint().connections() == 0) close();
+}
+
+void ServerWorker::deadline_passed() {
+  if (phase_ == Phase::draining) {
+    close();
+  } else if (phase_ == Phase::closing) {
+    phase_ = Phase::ended;
+    shared_->worker_ended();
+  }
+}
+
+void ServerWorker::receive_handed_over(const udp::Path& path, udp::Ecn ecn,
+                                       MutableBytes datagram) {
+  endpoint_->receive_handed_over(path, ecn, datagram);
+}
+
+}  // namespace tern

@@ -1,0 +1,192 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/time.h"
+#include "http/carrier.h"
+#include "http/exchange.h"
+#include "http3/body_queue.h"
+#include "http3/error_code.h"
+#include "http3/frame_walker.h"
+#include "http3/nghttp3_bridge.h"
+#include "transport/quic/event.h"
+
+namespace tern::http3 {
+
+class SessionCore;
+
+/// One request and its response on one stream: what `http::Exchange` or `http::ClientExchange`
+/// stands on. Lives until the stream is closed and the exchange has let go, or the connection is
+/// over. Pooled by the Context.
+class RequestStream final : public http::Carrier {
+ public:
+  /// A blank object becomes a stream of `session`; `id` is -1 while a client's is not open.
+  void begin(SessionCore& session, quic::StreamId id, Timestamp now) noexcept;
+  /// Blank again.
+  void clear() noexcept;
+
+  quic::StreamId id() const noexcept { return id_; }
+  void attach(http::detail::Ends& ends) noexcept { ends_ = &ends; }
+  bool attached() const noexcept { return ends_ != nullptr; }
+
+  // ---- Carrier
+  std::string_view protocol() const noexcept override { return "h3"; }
+  udp::Path path() const noexcept override;
+  bool early_data() const noexcept override;
+  void send_request(const http::RequestHead& head, bool end) override;
+  void send_response(http::Status status, const http::Fields& fields, bool end) override;
+  void send_body(Bytes bytes, bool end) override;
+  void send_trailers(const http::Fields& trailers) override;
+  std::size_t unsent() const noexcept override { return body_.unsent(); }
+  void consumed(std::size_t count) override;
+  void abort(http::Abort why) override;
+  void stop_reading(http::Abort why) override;
+  void set_priority(http::Priority priority) override;
+  bool send_datagram(ByteView payload) override;
+  std::size_t max_datagram() const noexcept override;
+  void detach() noexcept override;
+
+  // ---- what comes in, from the session
+
+  /// What is found in bytes before nghttp3 reads them.
+  struct Inspection {
+    enum class Verdict : std::uint8_t { fine, stream_error, connection_error, too_large };
+    Verdict verdict = Verdict::fine;
+    ErrorCode code = ErrorCode::no_error;
+    const char* reason = "";
+    /// Bytes to hand on before the rest is inspected: up to the end of a header section, which says
+    /// what may follow.
+    std::size_t size = 0;
+  };
+  Inspection inspect(ByteView bytes, bool fin) noexcept;
+
+  void section_begins(bool trailers) noexcept;
+  void field(Nghttp3Bridge::Name name, std::string_view name_text, std::string_view value,
+             bool trailers) noexcept;
+  void section_ends(bool trailers) noexcept;
+  void body(ByteView bytes) noexcept;
+  void message_ends() noexcept;
+  void datagram(Bytes payload) { if (ends_ != nullptr) ends_->incoming().push_datagram(std::move(payload)); }
+  void peer_reset(std::uint64_t code) noexcept;
+  void peer_stopped(std::uint64_t code) noexcept;
+  /// The stream is closed in QUIC. True: nobody holds on to this object any more.
+  bool closed(std::uint64_t code) noexcept;
+  void connection_gone(const Error& error) noexcept;
+
+  /// Something found while nghttp3 was reading; the session acts on it when that has returned.
+  enum class Fault : std::uint8_t { none, malformed, too_large, body_too_large, rejected };
+  Fault fault() const noexcept { return fault_; }
+  const char* fault_reason() const noexcept { return fault_reason_; }
+  void set_fault(Fault fault, const char* reason) noexcept;
+  void clear_fault() noexcept { fault_ = Fault::none; }
+
+  /// Ends the stream both ways with `code`; the exchange, if any, fails with `error`.
+  void fail(ErrorCode code, const Error& error) noexcept;
+  /// The request has not been processed and may be sent again.
+  void refuse(const Error& error) noexcept;
+
+  // ---- what goes out, from the session
+  Nghttp3Bridge::Listener::Body read_body(std::span<quic::Vec> vecs) noexcept;
+  void body_acked(std::uint64_t count) noexcept { body_.acked(count); }
+  /// `count` bytes of `vecs` left in a packet, with the stream's end if `fin`.
+  void sent(std::span<const quic::Vec> vecs, std::size_t count, bool fin, Timestamp now) noexcept;
+  void set_blocked(bool blocked, Timestamp now) noexcept;
+
+  // ---- client: a request on its way to a stream
+  bool waiting() const noexcept { return waiting_; }
+  const http::RequestHead& kept_head() const noexcept { return head_; }
+  /// Sends the kept head on the stream `id`.
+  void submit_kept(quic::StreamId id);
+  /// The handshake is complete: what was sent in 0-RTT need not be sent again.
+  void forget_kept() noexcept;
+  /// 0-RTT was refused. True: waits for a new stream; false: there is nothing to send again.
+  bool rewind() noexcept;
+
+  // ---- state
+  bool head_complete() const noexcept { return head_complete_; }
+  bool receiving_done() const noexcept { return receiving_done_; }
+  bool sending_done() const noexcept { return fin_sent_ || write_shut_; }
+  bool is_closed() const noexcept { return closed_; }
+  bool request_sent() const noexcept { return submitted_; }
+  http::RequestHead& head() noexcept { return head_; }
+  void set_early(bool early) noexcept { early_ = early; }
+
+  /// Which of the session's time limits this stream has passed at `now`, if any.
+  enum class Late : std::uint8_t { no, head, body, stalled };
+  Late late(Timestamp now) const noexcept;
+  /// Something may become late.
+  bool watched() const noexcept;
+  void touch(Timestamp now) noexcept { last_received_ = now; }
+  bool wants_to_send() const noexcept { return submitted_ && !sending_done() && unsent() > 0; }
+
+  // The session's list and table.
+  RequestStream* previous = nullptr;
+  RequestStream* next = nullptr;
+  RequestStream* next_in_bucket = nullptr;
+  bool flagged = false;
+
+ private:
+  bool is_server() const noexcept;
+  void submit_request(const http::RequestHead& head, bool body);
+  void finish_head() noexcept;
+  void finish_response() noexcept;
+  bool too_many(std::string_view name, std::string_view value) noexcept;
+  void expect_length() noexcept;
+  void stop_receiving(ErrorCode code) noexcept;
+  void stop_sending(ErrorCode code) noexcept;
+  void resume_body();
+
+  SessionCore* session_ = nullptr;
+  http::detail::Ends* ends_ = nullptr;
+  quic::StreamId id_ = -1;
+  BodyQueue body_;
+  FrameWalker walker_;
+
+  // What comes in.
+  http::RequestHead head_;   // server: the request; client: the request, while it may be needed
+  http::Fields fields_;      // client: the response's; both: trailers
+  std::string cookie_;
+  std::size_t section_size_ = 0;
+  std::size_t section_lines_ = 0;
+  std::int64_t content_length_ = -1;
+  std::int64_t expected_ = -1;       // body bytes that must come; -1: any number
+  std::uint64_t announced_ = 0;      // in the headers of DATA frames
+  std::uint32_t headers_frames_ = 0;
+  int status_ = 0;
+  Timestamp opened_{};
+  Timestamp last_received_{};
+  Timestamp last_sent_{};
+  const char* fault_reason_ = "";
+  Fault fault_ = Fault::none;
+  bool head_complete_ = false;
+  bool receiving_done_ = false;
+  bool early_ = false;
+  bool tunnel_ = false;
+  bool head_request_ = false;     // client: the method was HEAD
+  bool connect_request_ = false;  // client: the method was CONNECT
+  bool has_host_ = false;
+
+  // What goes out.
+  http::Fields kept_trailers_;  // client, while in 0-RTT
+  http::Priority wanted_priority_;
+  bool priority_set_ = false;
+  bool submitted_ = false;      // the head is with nghttp3
+  bool body_ended_ = false;     // the exchange has given all of the body
+  bool has_trailers_ = false;
+  bool body_waits_ = false;     // nghttp3 was told that there is no more body now
+  bool fin_sent_ = false;
+  bool write_shut_ = false;     // reset by us, or not wanted by the peer
+  bool blocked_ = false;        // by flow control
+  bool waiting_ = false;        // client: for a stream
+  bool keep_head_ = false;
+  bool responding_ = false;     // server: the final response's head is with nghttp3
+  bool closed_ = false;
+};
+
+}  // namespace tern::http3

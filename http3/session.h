@@ -1,0 +1,81 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "http/exchange.h"
+#include "http3/error_code.h"
+#include "http3/settings.h"
+#include "transport/quic/connection.h"
+#include "transport/quic/event.h"
+
+namespace tern::http3 {
+
+/// Takes a session's streams that are not HTTP/3's own: those that begin with WebTransport's uni
+/// type 0x54 or bidi signal 0x41 (draft-ietf-webtrans-http3 §4). Registered with
+/// `Session::set_router`; outlives the session or unregisters. Without a router such streams are
+/// refused. Called in the drain phase.
+class StreamRouter {
+ public:
+  /// The peer has opened a stream whose first varint, `signal`, has been read and consumed. True:
+  /// all its events, the rest of its bytes first, go to `handle`; false: it is refused with
+  /// `refusal()`.
+  virtual bool accept(quic::StreamId stream, std::uint64_t signal) = 0;
+  virtual ErrorCode refusal() const noexcept { return ErrorCode::wt_buffered_stream_rejected; }
+  /// An event of an accepted or adopted stream. What is sent on it goes through
+  /// `quic::Connection::write`.
+  virtual void handle(const quic::Event& event) = 0;
+
+ protected:
+  ~StreamRouter() = default;
+};
+
+/// HTTP/3 (RFC 9114) on one QUIC connection: requests in on a server, out on a client. Made by a
+/// `Context`, owned by the connection from `ready` to `closed`, used on its runtime's thread.
+///
+/// A peer that breaks the protocol closes the connection with the code that RFC 9114, 9204 or 9297
+/// names, one line in the log and a counter; a malformed message ends its stream alone.
+class Session : public quic::Application {
+ public:
+  /// Client: a new request. Nothing is sent before `ClientExchange::send`; then it goes out as soon
+  /// as the peer's limits allow. In 0-RTT only safe methods do (RFC 8470), others wait for the
+  /// handshake; if the server refuses 0-RTT, what was sent is sent again. Error rejected: this
+  /// connection takes no more requests (closed, or GOAWAY); limit: too many wait already.
+  virtual Result<std::unique_ptr<http::ClientExchange>> open() = 0;
+  /// Client: `open` makes sense.
+  virtual bool accepts_requests() const noexcept = 0;
+
+  /// Requests that are not over; on a server also those whose handlers still run.
+  virtual std::size_t requests() const noexcept = 0;
+  /// Requests seen or sent since the beginning.
+  virtual std::uint64_t total_requests() const noexcept = 0;
+
+  /// Graceful end (RFC 9114 §5.2). Server: GOAWAY with the highest identifier, a round trip later
+  /// with the real one; what the client opens after that is refused (H3_REQUEST_REJECTED). Client:
+  /// no more requests. When the last request is over the connection is closed with H3_NO_ERROR.
+  virtual void drain() = 0;
+  virtual bool draining() const noexcept = 0;
+  /// Ends the connection at once, with a CONNECTION_CLOSE.
+  virtual void close(ErrorCode why = ErrorCode::no_error, std::string_view reason = {}) = 0;
+
+  /// The peer's SETTINGS, once they have come.
+  virtual const std::optional<Settings>& peer_settings() const noexcept = 0;
+  /// What we announce, without grease.
+  virtual const Settings& local_settings() const noexcept = 0;
+  /// Client, once the server's SETTINGS have come: for `quic::Session::application`.
+  virtual std::vector<std::uint8_t> settings_blob() const = 0;
+
+  /// nullptr unregisters.
+  virtual void set_router(StreamRouter* router) noexcept = 0;
+  /// Events of this stream, which we have opened, go to the router.
+  virtual void adopt(quic::StreamId stream) = 0;
+
+  virtual quic::Connection& connection() noexcept = 0;
+};
+
+}  // namespace tern::http3

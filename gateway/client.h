@@ -22,6 +22,7 @@
 
 namespace tern {
 
+class ClientConnection;
 class ClientPool;
 
 /// A request to an absolute https URL.
@@ -42,6 +43,9 @@ class ClientRequest {
 
  private:
   friend class Client;
+  /// Becomes the request that a redirect asks for; false if the response names no place.
+  Result<bool> redirect(const class ClientResponse& response);
+
   std::string url_;
   std::string method_ = "GET";
   http::Fields fields_;
@@ -92,16 +96,21 @@ class ClientResponse {
 class ClientStream {
  public:
   http::ClientExchange& exchange() noexcept { return *exchange_; }
-  /// Of the call that opened it, as far as they are known: resolved, connected.
-  const ClientTimings& timings() const noexcept { return timings_; }
+  const std::string& url() const noexcept { return url_; }
+  /// resolved and connected, as far as they have happened since `Client::open` was called.
+  ClientTimings timings() const noexcept;
+  /// The request went out before the handshake was complete.
+  bool early_data() const noexcept { return early_data_; }
   /// Names the connection in Client::connections(); several requests share one.
-  std::uint64_t connection() const noexcept { return connection_; }
+  std::uint64_t connection() const noexcept;
 
  private:
   friend class Client;
-  std::unique_ptr<http::ClientExchange> exchange_;
-  ClientTimings timings_;
-  std::uint64_t connection_ = 0;
+  std::shared_ptr<ClientConnection> connection_;
+  std::unique_ptr<http::ClientExchange> exchange_;  // before the connection in destruction
+  std::string url_;
+  Timestamp begun_{};
+  bool early_data_ = false;
 };
 
 /// A connection of a client, as Client::connections() shows it.
@@ -113,6 +122,7 @@ struct ClientConnectionInfo {
   quic::ConnectionStats stats;
   std::uint64_t requests = 0;
   bool early_data = false;  ///< it was opened with 0-RTT
+  bool open = false;        ///< else these are its last facts
 };
 
 /// An HTTP/3 client: a pool with one connection for each origin, opened when it is needed, shared by
@@ -136,7 +146,8 @@ class Client {
   Client(Runtime& runtime, udp::Network& network, ClientOptions options);
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
-  /// Closes its connections; what is under way fails with Code::closed.
+  /// Ends its connections without a word (see `close`). The tasks it has given out must be gone;
+  /// the exchanges live on, and fail.
   ~Client();
 
   Task<Result<ClientResponse>> get(std::string url);
@@ -154,6 +165,7 @@ class Client {
   /// Updates the keys of every connection (RFC 9001 §6).
   Result<void> update_keys();
 
+  /// The open connections and the last few that have closed.
   std::vector<ClientConnectionInfo> connections() const;
   SessionCache& sessions() noexcept;
   /// Closes the connections with H3_NO_ERROR and waits until the close packets have left; new
@@ -161,7 +173,11 @@ class Client {
   Task<void> close();
 
  private:
-  std::shared_ptr<ClientPool> pool_;
+  Task<Result<ClientResponse>> follow(ClientRequest request);
+  Task<Result<ClientResponse>> exchange_once(ClientRequest& request);
+  Task<Result<ClientResponse>> collect(ClientStream& stream);
+
+  std::unique_ptr<ClientPool> pool_;
 };
 
 }  // namespace tern

@@ -12,7 +12,8 @@
 
 #include "base/time.h"
 #include "gateway/session_cache.h"
-#include "http3/session.h"
+#include "http3/options.h"
+#include "transport/quic/connection.h"
 #include "transport/quic/options.h"
 #include "transport/tls/certificate.h"
 #include "transport/tls/key_log.h"
@@ -57,10 +58,9 @@ class ClientOptions {
   ClientOptions& transport(quic::TransportOptions options);
   quic::TransportOptions& transport() noexcept { return transport_; }
   ClientOptions& http3(http3::SessionOptions options);
-  /// Offers hq-interop instead of h3.
-  ClientOptions& hq_interop(bool on);
-  /// QUIC version of the first packet: quic::kVersion1 (default) or kVersion2.
-  ClientOptions& first_version(std::uint32_t version);
+  /// Speaks this QUIC version alone: quic::kVersion1 or kVersion2. Default: begins with version 1
+  /// (or that of the remembered session) and takes what the server chooses.
+  ClientOptions& only_version(std::uint32_t version);
   /// Connects to `address` for that host and port (curl --resolve). Call it again for more.
   ClientOptions& resolve(std::string host, std::uint16_t port, udp::Address address);
   /// Sends from this address. Default: what the system chooses.
@@ -94,6 +94,7 @@ class ClientOptions {
   friend class Client;
   friend class ClientConnection;
   friend class ClientPool;
+  friend class ClientTransfer;
 
   struct Override {
     std::string host;
@@ -108,7 +109,7 @@ class ClientOptions {
   std::shared_ptr<tls::KeyLog> key_log_;
   quic::TransportOptions transport_;
   http3::SessionOptions http3_;
-  bool hq_interop_ = false;
+  std::uint32_t only_version_ = 0;
   std::vector<Override> overrides_;
   std::optional<udp::Address> local_address_;
   Duration connect_timeout_ = std::chrono::seconds(10);

@@ -12,8 +12,8 @@
 
 #include "base/log.h"
 #include "base/time.h"
-#include "http/access_log.h"
-#include "http3/session.h"
+#include "http/exchange.h"
+#include "http3/options.h"
 #include "transport/engine/engine.h"
 #include "transport/quic/cid.h"
 #include "transport/quic/options.h"
@@ -60,8 +60,6 @@ class ServerOptions {
   ServerOptions& http3(http3::SessionOptions options);
   http3::SessionOptions& http3() noexcept { return http3_; }
 
-  /// Also answers hq-interop, HTTP/0.9 over QUIC as the interop runner speaks it. Default false.
-  ServerOptions& hq_interop(bool on);
   /// 0-RTT for clients that come back. Default true: the router lets safe methods alone through
   /// and answers 425 to the others (RFC 8470).
   ServerOptions& early_data(bool on);
@@ -81,8 +79,8 @@ class ServerOptions {
   /// The same, to wherever `opener` says. Called on the workers' threads.
   ServerOptions& qlog(quic::QlogOpener opener);
   ServerOptions& key_log(std::shared_ptr<tls::KeyLog> log);
-  /// One entry a request. Called on the workers' threads.
-  ServerOptions& access_log(std::shared_ptr<http::AccessLog> log);
+  /// Called for each request when its handler is through, on the worker's thread.
+  ServerOptions& access_log(std::function<void(const http::Exchange&)> log);
   /// Where the server's own messages go; thread-safe, outlives the server. Default: nowhere.
   ServerOptions& log(LogSink& sink);
   /// How long drain() waits for requests before it closes their connections. Default 10 s.
@@ -109,7 +107,6 @@ class ServerOptions {
   quic::RetryPolicy retry_ = quic::RetryPolicy::when_busy;
   std::size_t max_connections_ = 100'000;
   http3::SessionOptions http3_;
-  bool hq_interop_ = false;
   bool early_data_ = true;
   bool chacha20_only_ = false;
   std::string state_dir_;
@@ -118,7 +115,7 @@ class ServerOptions {
   std::string qlog_dir_;
   quic::QlogOpener qlog_;
   std::shared_ptr<tls::KeyLog> key_log_;
-  std::shared_ptr<http::AccessLog> access_log_;
+  std::function<void(const http::Exchange&)> access_log_;
   LogSink* log_ = &null_log();
   Duration drain_timeout_ = std::chrono::seconds(10);
 };

@@ -140,9 +140,6 @@ Result<std::shared_ptr<const tls::ServerContext>> ServerShared::make_context() c
   if (options.certificates_.empty()) {
     return fail(Error::invalid("a server needs a certificate: ServerOptions::certificate"));
   }
-  std::vector<std::string> alpn{"h3"};
-  if (options.hq_interop_) alpn.emplace_back("hq-interop");
-  context.alpn(std::move(alpn));
   if (!options.client_ca_file_.empty()) {
     TERN_TRY(std::string pem, tls::read_file(options.client_ca_file_));
     context.client_ca(std::move(pem), options.client_certificate_);

@@ -16,6 +16,13 @@ bool covers(const udp::Address& bound, const udp::Address& address) noexcept {
   return bound.same_ip(address);
 }
 
+http3::SessionOptions session_options(const http3::SessionOptions& options,
+                                      const quic::TransportOptions& transport) {
+  http3::SessionOptions adjusted = options;
+  adjusted.max_requests = transport.max_bidi_streams;
+  return adjusted;
+}
+
 }  // namespace
 
 Result<std::shared_ptr<ServerWorker>> ServerWorker::create(std::shared_ptr<ServerShared> shared,
@@ -36,6 +43,8 @@ ServerWorker::ServerWorker(std::shared_ptr<ServerShared> shared, Runtime& runtim
     : shared_(std::move(shared)),
       index_(index),
       runtime_(runtime),
+      context_(runtime, session_options(shared_->options.http3_, shared_->options.transport_),
+               http3::ServerHooks{shared_->handler, shared_->options.access_log_}),
       tend_keys_(runtime.timers(),
                  [this](Timestamp now) {
                    shared_->tend_keys(runtime_.random(), runtime_.unix_seconds());
@@ -64,14 +73,13 @@ Result<void> ServerWorker::open(udp::Network& network) {
   endpoint.reset_key = shared_->reset_key;
   endpoint.token_keys = shared_->keys;
   endpoint.server_context = shared_->context();
-  endpoint.early_data_context = http3::early_data_context(options.http3_);
+  endpoint.early_data_context = http3::Context::early_data_context(context_.options());
   endpoint.retry = options.retry_;
   endpoint.max_connections = (options.max_connections_ + count - 1) / count;
   endpoint.workers = count;
   endpoint.qlog = shared_->qlog;
   TERN_TRY(endpoint_, quic::BoundEndpoint::create(runtime_, network, std::move(endpoint)));
-  endpoint_->serve(
-      [this](quic::Connection& connection) { return make_application(connection); });
+  endpoint_->serve([this](quic::Connection& connection) { return context_.accept(connection); });
   endpoint_->endpoint().stray = [this](std::size_t owner, const udp::Arrival& arrival) {
     (shared_->hand_over(owner, arrival) ? handed_over_ : handed_over_dropped_).add();
   };
@@ -128,11 +136,6 @@ Result<udp::Address> ServerWorker::bind(udp::Address address) {
   return fail(std::move(error));
 }
 
-std::unique_ptr<quic::Application> ServerWorker::make_application(quic::Connection& connection) {
-  (void)connection;
-  return nullptr;
-}
-
 void ServerWorker::use(const std::shared_ptr<const tls::ServerContext>& context) {
   endpoint_->endpoint().set_server_context(context);
 }
@@ -140,7 +143,11 @@ void ServerWorker::use(const std::shared_ptr<const tls::ServerContext>& context)
 void ServerWorker::drain() {
   if (phase_ != Phase::serving) return;
   phase_ = Phase::draining;
-  endpoint_->endpoint().set_accepting(false);
+  quic::Endpoint& endpoint = endpoint_->endpoint();
+  endpoint.set_accepting(false);
+  endpoint.for_each([](quic::Connection& connection) {
+    if (auto* session = dynamic_cast<http3::Session*>(connection.application())) session->drain();
+  });
   deadline_.arm(runtime_.now() + shared_->options.drain_timeout_);
 }
 

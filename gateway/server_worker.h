@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/runtime.h"
 #include "gateway/server_shared.h"
+#include "http3/context.h"
 #include "transport/quic/bound_endpoint.h"
 #include "transport/udp/network.h"
 
@@ -40,7 +41,6 @@ class ServerWorker final : private TurnHook {
   Result<void> open(udp::Network& network);
   Result<void> bind_all();
   Result<udp::Address> bind(udp::Address address);
-  std::unique_ptr<quic::Application> make_application(quic::Connection& connection);
   void deadline_passed();
 
   void drain(Timestamp now) override;
@@ -53,6 +53,7 @@ class ServerWorker final : private TurnHook {
   Runtime& runtime_;
   Phase phase_ = Phase::serving;
   bool hooked_ = false;
+  http3::Context context_;
   std::unique_ptr<quic::BoundEndpoint> endpoint_;
   Timer tend_keys_;
   Timer deadline_;  // of draining, then of closing

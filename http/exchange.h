@@ -152,7 +152,7 @@ class Ends {
   void carrier_gone(Error error);
 
   // ---- for applications
-  Runtime& runtime() noexcept { return runtime_; }
+  Runtime& runtime() const noexcept { return runtime_; }
   /// "h3"; stays readable after the connection has gone.
   std::string_view protocol() const noexcept;
   udp::Path path() const noexcept;

@@ -36,6 +36,14 @@ bool inside(std::string_view part, const std::string& whole) noexcept {
 
 }  // namespace
 
+Fields::Fields(const Fields& other) {
+  if (other.empty()) return;
+  storage_.reserve(other.storage_.size() + kUsualBytes / 2);
+  storage_ = other.storage_;
+  entries_.reserve(other.entries_.size() + kUsualLines / 2);
+  entries_ = other.entries_;
+}
+
 void Fields::add(std::string_view name, std::string_view value) {
   if (entries_.empty()) {
     entries_.reserve(kUsualLines);

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace tern::http {
@@ -46,6 +47,17 @@ class Fields {
     const Fields* fields_ = nullptr;
     std::size_t index_ = 0;
   };
+
+  Fields() = default;
+  /// A copy has room for a few lines more: what is copied is usually completed.
+  Fields(const Fields& other);
+  Fields(Fields&&) noexcept = default;
+  Fields& operator=(const Fields& other) {
+    Fields copy(other);
+    return *this = std::move(copy);
+  }
+  Fields& operator=(Fields&&) noexcept = default;
+  ~Fields() = default;
 
   /// The name is put into lower case. Neither name nor value is validated here: the session checks
   /// what came from a peer, `valid_name` and `valid_value` what an application made.

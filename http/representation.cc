@@ -95,7 +95,7 @@ Task<bool> send_range(Exchange& exchange, BodySource& source, ByteRange range, b
 Task<void> send_one(Exchange& exchange, Response head, BodySource& source, ByteRange range) {
   const Result<void> started = co_await exchange.start(std::move(head));
   if (!started) co_return;
-  if (range.length == 0) {
+  if (range.length == 0 || exchange.method() == "HEAD") {
     co_await exchange.finish();
   } else {
     co_await send_range(exchange, source, range, true);

@@ -72,7 +72,7 @@ class RequestStream final : public http::Carrier {
   void section_ends(bool trailers) noexcept;
   void body(ByteView bytes) noexcept;
   void message_ends() noexcept;
-  void datagram(Bytes payload) { if (ends_ != nullptr) ends_->incoming().push_datagram(std::move(payload)); }
+  void datagram(Bytes payload);
   void peer_reset(std::uint64_t code) noexcept;
   void peer_stopped(std::uint64_t code) noexcept;
   /// The stream is closed in QUIC. True: nobody holds on to this object any more.
@@ -129,6 +129,7 @@ class RequestStream final : public http::Carrier {
   RequestStream* previous = nullptr;
   RequestStream* next = nullptr;
   RequestStream* next_in_bucket = nullptr;
+  bool indexed = false;
   bool flagged = false;
 
  private:

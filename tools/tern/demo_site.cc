@@ -7,8 +7,7 @@
 #include <vector>
 
 #include "base/bytes.h"
-#include "http/conditional.h"
-#include "http/content_type.h"
+#include "http/embedded_files.h"
 #include "http/exchange.h"
 #include "tools/tern/demo_files.h"
 
@@ -86,40 +85,6 @@ Task<void> bytes(http::Exchange& exchange) {
   if (written) co_await exchange.finish();
 }
 
-const DemoFile* find_file(std::string_view name) noexcept {
-  for (const DemoFile& file : demo_files()) {
-    if (file.name == name) return &file;
-  }
-  return nullptr;
-}
-
-Task<void> file(http::Exchange& exchange) {
-  std::string_view name = exchange.parameter("path");
-  if (name.empty()) name = "index.html";
-  const DemoFile* found = find_file(name);
-  if (found == nullptr) {
-    co_await exchange.respond(http::Status::not_found, "The demo site has no such page.\n");
-    co_return;
-  }
-  http::Validators validators;
-  validators.etag = found->etag;
-  http::Response response(http::Status::ok);
-  response.field("etag", found->etag);
-  response.field("cache-control", "no-cache");
-  const auto precondition = http::evaluate_preconditions(exchange.request(), validators,
-                                                         exchange.runtime().unix_seconds());
-  if (precondition == http::Precondition::not_modified) {
-    response.set_status(http::Status::not_modified);
-  } else if (precondition == http::Precondition::failed) {
-    response.set_status(http::Status::precondition_failed);
-  } else {
-    response.field("content-type", http::content_type_of(found->name));
-    response.field("x-content-type-options", "nosniff");
-    response.body(Bytes::literal(found->content));
-  }
-  co_await exchange.respond(std::move(response));
-}
-
 }  // namespace
 
 http::Router demo_site() {
@@ -127,7 +92,7 @@ http::Router demo_site() {
   router.get("/hello", hello);
   router.get("/bytes/{count}", bytes);
   router.post("/echo", echo);
-  router.get("/{path...}", file);
+  router.mount("/", http::EmbeddedFiles(demo_files()));
   return router;
 }
 

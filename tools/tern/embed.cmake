@@ -1,4 +1,4 @@
-# Writes OUTPUT, a C++ source that holds every file of FOLDER as tern::cli::kDemoFiles:
+# Writes OUTPUT, a C++ source that holds every file of FOLDER as tern::cli::demo_files():
 #   cmake -DFOLDER=demo -DOUTPUT=demo_files.cc -P embed.cmake
 
 file(GLOB_RECURSE names RELATIVE "${FOLDER}" "${FOLDER}/*")
@@ -14,7 +14,7 @@ foreach(name IN LISTS names)
   string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
   string(REGEX REPLACE "(0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,)" "\\1\n    " bytes "${bytes}")
   string(APPEND arrays "constexpr unsigned char kFile${number}[] = {\n    ${bytes}0};\n")
-  string(APPEND entries "    {\"${name}\", bytes(kFile${number}, sizeof kFile${number} - 1), \"\\\"${tag}\\\"\"},\n")
+  string(APPEND entries "    {\"/${name}\", {}, bytes(kFile${number}, sizeof kFile${number} - 1), \"\\\"${tag}\\\"\"},\n")
   math(EXPR number "${number} + 1")
 endforeach()
 
@@ -29,12 +29,12 @@ std::string_view bytes(const unsigned char* data, std::size_t size) {
   return {reinterpret_cast<const char*>(data), size};
 }
 
-const DemoFile kFiles[] = {
+const http::EmbeddedFile kFiles[] = {
 ${entries}};
 
 }  // namespace
 
-std::span<const DemoFile> demo_files() noexcept { return kFiles; }
+std::span<const http::EmbeddedFile> demo_files() noexcept { return kFiles; }
 
 }  // namespace tern::cli
 ")

@@ -89,6 +89,8 @@ void IoUringNetwork::close(SocketState& state) {
   cancel.timeout = {.tv_sec = -1, .tv_nsec = -1};
   const int cancelled = io_uring_register_sync_cancel(ring_->get(), &cancel);
   TERN_CHECK(cancelled >= 0 || cancelled == -ENOENT || cancelled == -EINTR);
+  // A cancelled request lets go of the file when its completion is posted.
+  io_uring_get_events(ring_->get());
   socket.descriptor.close();
   --open_sockets_;
   free_if_unused(socket);

@@ -31,7 +31,7 @@ void append_big(std::vector<std::uint8_t>& out, std::uint16_t number) {
   out.push_back(static_cast<std::uint8_t>(number));
 }
 
-void append(std::vector<std::uint8_t>& out, ByteView bytes) {
+void append_bytes(std::vector<std::uint8_t>& out, ByteView bytes) {
   out.insert(out.end(), bytes.begin(), bytes.end());
 }
 
@@ -65,8 +65,8 @@ void append_ip_packet(std::vector<std::uint8_t>& out, const TraceEvent& event) {
     append_big(out, udp_length);
     out.push_back(kUdp);
     out.push_back(kHopLimit);
-    append(out, source);
-    append(out, destination);
+    append_bytes(out, source);
+    append_bytes(out, destination);
   } else {
     std::vector<std::uint8_t> header;
     header.push_back(0x45);
@@ -77,12 +77,12 @@ void append_ip_packet(std::vector<std::uint8_t>& out, const TraceEvent& event) {
     header.push_back(kHopLimit);
     header.push_back(kUdp);
     append_big(header, 0);
-    append(header, source);
-    append(header, destination);
+    append_bytes(header, source);
+    append_bytes(header, destination);
     const std::uint16_t checksum = fold(sum_words(header, 0));
     header[10] = static_cast<std::uint8_t>(checksum >> 8);
     header[11] = static_cast<std::uint8_t>(checksum);
-    append(out, header);
+    append_bytes(out, header);
   }
   std::vector<std::uint8_t> udp;
   append_big(udp, event.source.port());
@@ -96,8 +96,8 @@ void append_ip_packet(std::vector<std::uint8_t>& out, const TraceEvent& event) {
   if (checksum == 0) checksum = 0xffff;  // RFC 768: zero would mean "none"
   udp[6] = static_cast<std::uint8_t>(checksum >> 8);
   udp[7] = static_cast<std::uint8_t>(checksum);
-  append(out, udp);
-  append(out, event.payload);
+  append_bytes(out, udp);
+  append_bytes(out, event.payload);
 }
 
 }  // namespace
@@ -120,7 +120,7 @@ void Capture::begin_block(std::uint32_t type) {
 void Capture::option(std::uint16_t code, ByteView value) {
   append(block_, code);
   append(block_, static_cast<std::uint16_t>(value.size()));
-  append(block_, value);
+  append_bytes(block_, value);
   pad(block_);
 }
 
@@ -160,7 +160,7 @@ void Capture::observe(const TraceEvent& event) {
   append(block_, static_cast<std::uint32_t>(time));
   append(block_, static_cast<std::uint32_t>(packet.size()));
   append(block_, static_cast<std::uint32_t>(packet.size()));
-  append(block_, packet);
+  append_bytes(block_, packet);
   pad(block_);
   if (event.verdict != Verdict::delivered) {
     option(kOptionComment, as_bytes(verdict_name(event.verdict)));

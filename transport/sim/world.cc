@@ -149,6 +149,8 @@ void World::end_run() {
   run_checks();
 }
 
+// The waiter's own loop turns it, when it has something to do.
+
 void World::turn_all() {
   for (const auto& host : hosts_) {
     for (const auto& worker : host->workers_) {
@@ -159,7 +161,9 @@ void World::turn_all() {
 
 void World::schedule_all() {
   for (const auto& host : hosts_) {
-    for (const auto& worker : host->workers_) worker->schedule(now_);
+    for (const auto& worker : host->workers_) {
+      if (worker.get() != waiter_) worker->schedule(now_);
+    }
   }
 }
 

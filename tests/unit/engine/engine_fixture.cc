@@ -44,7 +44,7 @@ std::unique_ptr<udp::Socket> EngineTest::bind(udp::Network& on, Recorder& record
   options.reuse_port = group;
   auto socket = on.open(options, recorder);
   EXPECT_TRUE(socket) << socket.error().to_string();
-  return std::move(*socket);
+  return socket ? std::move(*socket) : nullptr;
 }
 
 void EngineTest::send(udp::Network& on, udp::Socket& from, const udp::Address& to,

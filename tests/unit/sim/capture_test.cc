@@ -49,7 +49,7 @@ std::uint32_t internet_sum(std::string_view bytes, std::uint32_t sum = 0) {
 TEST(Capture, WritesPcapngWithDroppedPacketsAsComments) {
   std::ostringstream out;
   Capture capture(out);
-  Pair pair(LinkOptions().name("wifi").delay(1ms).up(ChannelOptions().drop(2)));
+  Pair pair(LinkOptions().up(ChannelOptions().drop(2)).name("wifi").delay(1ms));
   pair.world.observe(capture);
   pair.send(101, 'a', udp::Ecn::ect0);
   pair.send(33, 'b');

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <bit>
 #include <set>
 
 #include "tests/unit/sim/raw_peer.h"
@@ -191,7 +192,7 @@ TEST(Link, CorruptionFlipsBitsOfThePayloadOnly) {
   for (const auto& datagram : pair.server.received) {
     ASSERT_EQ(datagram.text.size(), 64u);
     int bits = 0;
-    for (const char c : datagram.text) bits += __builtin_popcount(static_cast<unsigned>(c ^ 'x'));
+    for (const char c : datagram.text) bits += std::popcount(static_cast<std::uint8_t>(c ^ 'x'));
     EXPECT_LE(bits, 4);
     changed += bits > 0 ? 1 : 0;
   }

@@ -24,6 +24,13 @@ struct NatPair {
   udp::Address to = server_host.v4(443);
 
   udp::Address seen() const { return server.received.back().path.remote; }
+  /// From the address that the client sent to.
+  void answer(const udp::Address& remote, std::string_view text) {
+    udp::Path path;
+    path.local = to;
+    path.remote = remote;
+    server.send(path, text, udp::Ecn::not_ect, text.size());
+  }
 };
 
 TEST(Nat, TranslatesBothWays) {
@@ -58,7 +65,7 @@ TEST(Nat, KeepsAMappingWhileItIsUsed) {
   pair.client.send(pair.to, "2");
   pair.world.run_for(9s);
   EXPECT_EQ(pair.seen(), first);
-  pair.server.send(first, "inbound does not refresh");
+  pair.answer(first, "inbound does not refresh");
   pair.world.run_for(2s);
   EXPECT_EQ(pair.nat.mappings(), 0u);
   pair.client.send(pair.to, "3");
@@ -70,7 +77,7 @@ TEST(Nat, InboundCanRefresh) {
   NatPair pair(NatOptions().timeout(10s).inbound_refresh());
   pair.client.send(pair.to, "1");
   pair.world.run_for(9s);
-  pair.server.send(pair.seen(), "2");
+  pair.answer(pair.seen(), "2");
   pair.world.run_for(9s);
   EXPECT_EQ(pair.nat.mappings(), 1u);
 }
@@ -81,7 +88,7 @@ TEST(Nat, RebindingGivesANewPortAndForgetsTheOld) {
   pair.world.run_for(1s);
   const udp::Address old = pair.seen();
   pair.nat.rebind();
-  pair.server.send(old, "to the old port");
+  pair.answer(old, "to the old port");
   pair.world.run_for(1s);
   EXPECT_THAT(pair.client.received, IsEmpty());
   EXPECT_EQ(pair.phone.dropped_for(Verdict::nat), 1u);
@@ -89,7 +96,7 @@ TEST(Nat, RebindingGivesANewPortAndForgetsTheOld) {
   pair.world.run_for(1s);
   EXPECT_TRUE(pair.seen().same_ip(old));
   EXPECT_NE(pair.seen().port(), old.port());
-  pair.server.send(pair.seen(), "to the new port");
+  pair.answer(pair.seen(), "to the new port");
   pair.world.run_for(1s);
   EXPECT_THAT(pair.client.received, SizeIs(1));
   EXPECT_EQ(pair.nat.rebindings(), 1u);
@@ -104,7 +111,7 @@ TEST(Nat, RebindingMayChangeTheAddress) {
   pair.client.send(pair.to, "2");
   pair.world.run_for(1s);
   EXPECT_FALSE(pair.seen().same_ip(old));
-  pair.server.send(old, "nobody has that address any more");
+  pair.answer(old, "nobody has that address any more");
   pair.world.run_for(1s);
   ASSERT_THAT(pair.server.failed, SizeIs(1));
 }
@@ -136,7 +143,7 @@ TEST(Nat, SymmetricMapsEachRemoteApart) {
 TEST(Nat, HidesTheHostBehindIt) {
   NatPair pair;
   udp::Address inside = pair.link.v4(pair.phone, pair.client.local().port());
-  pair.server.send(inside, "straight in");
+  pair.answer(inside, "straight in");
   pair.world.run_for(1s);
   EXPECT_THAT(pair.client.received, IsEmpty());
   EXPECT_EQ(pair.phone.dropped_for(Verdict::nat), 1u);

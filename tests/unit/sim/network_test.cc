@@ -85,6 +85,7 @@ TEST(Network, SegmentsLeaveAsDatagrams) {
 
 TEST(Network, ArrivalsOfOneFlowAreCoalesced) {
   Pair pair(LinkOptions().delay(1ms));
+  pair.world.host("client").slabs(8);
   RawPeer other(pair.world.host("client"), any_v4());
   udp::Path path;
   path.remote = pair.server_address;

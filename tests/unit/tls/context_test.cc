@@ -78,9 +78,9 @@ class ContextTest : public ::testing::Test {
 };
 
 TEST_F(ContextTest, SniSelectsTheCertificate) {
-  const Certificate first = certificate({"a.example"});
-  const Certificate wild = certificate({"*.example"});
-  const Certificate exact = certificate({"c.example"});
+  const Certificate first = certificate({"a.example.org"});
+  const Certificate wild = certificate({"*.example.org"});
+  const Certificate exact = certificate({"c.example.org"});
   const auto server = ServerContext::create(ServerContextOptions()
                                                 .certificate(first)
                                                 .certificate(wild)
@@ -90,15 +90,15 @@ TEST_F(ContextTest, SniSelectsTheCertificate) {
   const struct {
     const char* name;
     const Certificate& expected;
-  } cases[] = {{"a.example", first}, {"b.example", wild},   {"C.Example", exact},
-               {"c.example.", exact}, {"", first},          {"x.y.example", first},
+  } cases[] = {{"a.example.org", first}, {"b.example.org", wild},   {"C.Example.ORG", exact},
+               {"c.example.org.", exact}, {"", first},          {"x.y.example.org", first},
                {"elsewhere.test", first}, {"localhost", first}};
   for (const auto& each : cases) {
     EXPECT_EQ(hash((*server)->certificate_for(each.name)), hash(each.expected)) << each.name;
   }
   const auto client = ClientContext::create(ClientContextOptions().ca_pem(authority_.certificate));
   ASSERT_TRUE(client);
-  for (const char* name : {"a.example", "b.example", "c.example"}) {
+  for (const char* name : {"a.example.org", "b.example.org", "c.example.org"}) {
     const Outcome outcome = connect(**server, **client, name);
     EXPECT_TRUE(outcome.connected) << name << ": " << outcome.client_failure;
     EXPECT_EQ(outcome.shown, hash((*server)->certificate_for(name))) << name;

@@ -1,0 +1,267 @@
+#include "gateway/client.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "gateway/client_connection.h"
+#include "gateway/client_pool.h"
+#include "gateway/url.h"
+#include "gateway/within.h"
+
+namespace tern {
+namespace {
+
+/// Tries at a request that servers have refused before processing it.
+constexpr int kMaxTries = 4;
+
+bool is_redirect(int status) noexcept {
+  return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+/// The connection went away, for whatever reason.
+bool connection_broke(const Error& error) noexcept {
+  return error.is(Code::closed) || error.is(Code::stateless_reset) || error.is(Code::timed_out) ||
+         error.domain == Domain::quic ||
+         (error.domain == Domain::application && error.origin == Origin::remote);
+}
+
+}  // namespace
+
+ClientTimings ClientStream::timings() const noexcept {
+  ClientTimings timings;
+  const auto since = [&](std::optional<Timestamp> moment, Duration& out) {
+    if (moment && *moment >= begun_) out = *moment - begun_;
+  };
+  since(connection_->resolved_at(), timings.resolved);
+  since(connection_->connected_at(), timings.connected);
+  return timings;
+}
+
+std::uint64_t ClientStream::connection() const noexcept { return connection_->id(); }
+
+Client::Client(Runtime& runtime, udp::Network& network, ClientOptions options)
+    : pool_(std::make_unique<ClientPool>(runtime, network, std::move(options))) {}
+
+Client::~Client() = default;
+
+Task<Result<void>> Client::connect(std::string url) {
+  const Result<Url> target = Url::parse(url);
+  if (!target) co_return fail(target.error());
+  Result<std::shared_ptr<ClientConnection>> connection = co_await pool_->acquire(*target);
+  if (!connection) co_return fail(std::move(connection).error());
+  co_return Result<void>();
+}
+
+Task<Result<ClientStream>> Client::open(ClientRequest request) {
+  const Timestamp begun = pool_->runtime.now();
+  const Result<Url> url = Url::parse(request.url_);
+  if (!url) co_return fail(url.error());
+  http::RequestHead head;
+  head.method = request.method_;
+  head.authority = url->authority();
+  head.path = url->path;
+  bool has_length = false;
+  for (const http::Field& field : request.fields_) {
+    if (field.name == "host") {
+      head.authority = field.value;
+      continue;
+    }
+    has_length = has_length || field.name == "content-length";
+    head.fields.add(field.name, field.value);
+  }
+  const bool has_body = !request.body_.empty();
+  if (!has_length && !request.streaming_ &&
+      (has_body || request.method_ == "POST" || request.method_ == "PUT")) {
+    head.fields.add("content-length", std::to_string(request.body_.size()));
+  }
+  if (request.priority_) {
+    const std::string priority = request.priority_->to_string();
+    if (!priority.empty()) head.fields.add("priority", priority);
+  }
+
+  for (int tries = 1;; ++tries) {
+    Result<std::shared_ptr<ClientConnection>> connection = co_await pool_->acquire(*url);
+    if (!connection) co_return fail(std::move(connection).error());
+    ClientConnection& chosen = **connection;
+    Result<std::unique_ptr<http::ClientExchange>> exchange = chosen.session()->open();
+    if (!exchange) {
+      if (exchange.error().is(Code::rejected) && tries < kMaxTries) continue;
+      co_return fail(std::move(exchange).error());
+    }
+    ClientStream stream;
+    stream.connection_ = std::move(*connection);
+    stream.exchange_ = std::move(*exchange);
+    stream.url_ = url->to_string();
+    stream.begun_ = begun;
+    stream.early_data_ = !chosen.connected_at() && http::is_safe(head.method);
+    chosen.count_request();
+    const bool head_ends = !has_body && !request.streaming_;
+    Result<void> sent = co_await stream.exchange_->send(head, head_ends);
+    if (sent && has_body) {
+      if (request.streaming_) {
+        sent = co_await stream.exchange_->write(request.body_);
+      } else {
+        sent = co_await stream.exchange_->finish(request.body_);
+      }
+    }
+    if (!sent && sent.error().is(Code::invalid)) co_return fail(std::move(sent).error());
+    // Any other failure to send is told by the response, which may have come all the same.
+    co_return stream;
+  }
+}
+
+Task<Result<ClientResponse>> Client::get(std::string url) {
+  ClientRequest request(std::move(url));
+  Result<ClientResponse> response = co_await send(std::move(request));
+  co_return response;
+}
+
+Task<Result<ClientResponse>> Client::send(ClientRequest request) {
+  std::string what = "no complete response from " + request.url_ + " in time";
+  Task<Result<ClientResponse>> following = follow(std::move(request));
+  Result<ClientResponse> response = co_await within(pool_->runtime, pool_->options.timeout_,
+                                                    std::move(what), std::move(following));
+  co_return response;
+}
+
+Task<Result<ClientResponse>> Client::follow(ClientRequest request) {
+  const Timestamp begun = pool_->runtime.now();
+  std::size_t redirects = 0;
+  while (true) {
+    Result<ClientResponse> response = co_await exchange_once(request);
+    if (!response) co_return fail(std::move(response).error());
+    response->redirects_ = redirects;
+    response->timings_.total = pool_->runtime.now() - begun;
+    const std::size_t limit = pool_->options.redirects_;
+    if (limit == 0 || !is_redirect(http::code(response->status()))) co_return response;
+    const Result<bool> followed = request.redirect(*response);
+    if (!followed) co_return fail(followed.error());
+    if (!*followed) co_return response;
+    if (++redirects > limit) {
+      co_return fail(Error::limit("more than " + std::to_string(limit) + " redirects, the last to " +
+                                  request.url_));
+    }
+  }
+}
+
+Result<bool> ClientRequest::redirect(const ClientResponse& response) {
+  const auto location = response.fields().find("location");
+  if (!location) return false;
+  TERN_TRY(const Url from, Url::parse(url_));
+  TERN_TRY(const Url target, from.resolve(*location));
+  const int status = http::code(response.status());
+  // RFC 9110 §15.4: 303 turns everything into GET, 301 and 302 in practice POST.
+  if ((status == 303 && method_ != "HEAD") ||
+      ((status == 301 || status == 302) && method_ == "POST")) {
+    method_ = "GET";
+    body_ = Bytes();
+    for (const char* name : {"content-type", "content-length", "content-encoding"}) {
+      fields_.remove(name);
+    }
+  }
+  if (target.origin() != from.origin()) {
+    for (const char* name : {"authorization", "cookie", "host"}) fields_.remove(name);
+  }
+  url_ = target.to_string();
+  return true;
+}
+
+Task<Result<ClientResponse>> Client::exchange_once(ClientRequest& request) {
+  bool repeated = false;
+  for (int tries = 1;; ++tries) {
+    ClientRequest copy = request;
+    Result<ClientStream> stream = co_await open(std::move(copy));
+    if (!stream) co_return fail(std::move(stream).error());
+    Result<ClientResponse> response = co_await collect(*stream);
+    if (response) co_return response;
+    const Error& error = response.error();
+    if (error.is(Code::rejected) && tries < kMaxTries) continue;
+    if (pool_->options.retry_on_close_ && !repeated && connection_broke(error) &&
+        http::is_idempotent(request.method_)) {
+      repeated = true;
+      continue;
+    }
+    co_return response;
+  }
+}
+
+Task<Result<ClientResponse>> Client::collect(ClientStream& stream) {
+  http::ClientExchange& exchange = stream.exchange();
+  ClientResponse response;
+  Result<http::Response> head = co_await exchange.response();
+  if (!head) co_return fail(std::move(head).error());
+  response.head_ = std::move(*head);
+  response.url_ = stream.url();
+  response.protocol_ = std::string(exchange.protocol());
+  response.early_data_ = stream.early_data();
+  const Duration first_byte = pool_->runtime.now() - stream.begun_;
+  Result<std::string> body = co_await exchange.read_all(pool_->options.max_body_);
+  if (!body) co_return fail(std::move(body).error());
+  response.body_ = std::move(*body);
+  response.trailers_ = exchange.trailers();
+  response.timings_ = stream.timings();
+  response.timings_.first_byte = first_byte;
+  co_return response;
+}
+
+Result<void> Client::migrate(const udp::Address& local, bool now) {
+  if (pool_->endpoint == nullptr) return fail(Error::invalid("no connection to migrate"));
+  bool any = false;
+  std::optional<Error> failure;
+  for (const bool v4 : {true, false}) {
+    std::vector<ClientConnection*> moving;
+    for (const auto& connection : pool_->connections()) {
+      if (connection->open() && connection->info().path.remote.is_v4() == v4) {
+        moving.push_back(connection.get());
+      }
+    }
+    if (moving.empty() || (local.specified() && local.is_v4() != v4)) continue;
+    udp::Address wanted = local;
+    if (!wanted.specified()) {
+      wanted = v4 ? *pool_->local_v4 : *pool_->local_v6;
+      wanted.set_port(0);
+    }
+    TERN_TRY(const udp::Address bound, pool_->bind(wanted));
+    (v4 ? pool_->local_v4 : pool_->local_v6) = bound;
+    for (ClientConnection* connection : moving) {
+      const Result<void> moved = connection->connection()->migrate(bound, now);
+      if (moved) {
+        any = true;
+      } else {
+        failure = moved.error();
+      }
+    }
+  }
+  pool_->close_unused_sockets();
+  if (failure) return fail(std::move(*failure));
+  if (!any) return fail(Error::invalid("no connection to migrate"));
+  return {};
+}
+
+Result<void> Client::update_keys() {
+  for (const auto& connection : pool_->connections()) {
+    if (!connection->open()) continue;
+    const Result<void> updated = connection->connection()->update_keys();
+    if (!updated) return updated;
+  }
+  return {};
+}
+
+std::vector<ClientConnectionInfo> Client::connections() const {
+  std::vector<ClientConnectionInfo> all(pool_->remembered.begin(), pool_->remembered.end());
+  for (const auto& connection : pool_->connections()) all.push_back(connection->info());
+  return all;
+}
+
+SessionCache& Client::sessions() noexcept { return *pool_->sessions; }
+
+Task<void> Client::close() {
+  pool_->closed = true;
+  const std::vector<std::shared_ptr<ClientConnection>> connections = pool_->connections();
+  for (const auto& connection : connections) connection->close();
+  if (connections.empty()) co_return;
+  // The close packets leave at the end of this turn; one more makes sure of it.
+  co_await pool_->runtime.sleep(std::chrono::milliseconds(1));
+}
+
+}  // namespace tern

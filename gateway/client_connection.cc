@@ -1,0 +1,308 @@
+#include "gateway/client_connection.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "gateway/client_pool.h"
+#include "gateway/within.h"
+
+namespace tern {
+namespace {
+
+/// RFC 8305 §4: the families take turns, beginning with the first address's.
+std::vector<udp::Address> interleave(const std::vector<udp::Address>& addresses) {
+  std::vector<udp::Address> first;
+  std::vector<udp::Address> second;
+  for (const udp::Address& address : addresses) {
+    (address.is_v6() == addresses.front().is_v6() ? first : second).push_back(address);
+  }
+  std::vector<udp::Address> mixed;
+  for (std::size_t i = 0; i < std::max(first.size(), second.size()); ++i) {
+    if (i < first.size()) mixed.push_back(first[i]);
+    if (i < second.size()) mixed.push_back(second[i]);
+  }
+  if (mixed.size() > ClientConnection::kMaxAddresses) {
+    mixed.resize(ClientConnection::kMaxAddresses);
+  }
+  return mixed;
+}
+
+std::string join(const std::vector<udp::Address>& addresses) {
+  std::string text;
+  for (const udp::Address& address : addresses) {
+    if (!text.empty()) text += ", ";
+    text += address.to_string();
+  }
+  return text;
+}
+
+/// A look-up's result, wherever the coroutine that wanted it is by then.
+struct LookUp {
+  explicit LookUp(Runtime& runtime) : done(runtime) {}
+  Signal done;
+  std::optional<Result<std::vector<udp::Address>>> result;
+};
+
+}  // namespace
+
+/// The session, with the owner looking over its shoulder.
+class ClientConnection::Application final : public quic::Application {
+ public:
+  Application(std::shared_ptr<ClientConnection> owner, std::unique_ptr<http3::Session> session)
+      : owner_(std::move(owner)), session_(std::move(session)) {}
+
+  void handle(const quic::Event& event) override {
+    owner_->seen(event);
+    session_->handle(event);
+  }
+
+ private:
+  std::shared_ptr<ClientConnection> owner_;
+  std::unique_ptr<http3::Session> session_;
+};
+
+ClientConnection::ClientConnection(ClientPool& pool, Url url, std::uint64_t id)
+    : pool_(pool),
+      url_(std::move(url)),
+      origin_(url_.origin()),
+      id_(id),
+      changed_(pool.runtime) {}
+
+ClientConnection::~ClientConnection() = default;
+
+bool ClientConnection::usable() const noexcept {
+  if (establishing()) return true;
+  return session_ != nullptr && !goaway_ && session_->accepts_requests();
+}
+
+Task<Result<void>> ClientConnection::ready() {
+  while (establishing()) co_await changed_.wait();
+  co_return *outcome_;
+}
+
+void ClientConnection::finish_establishing(Result<void> outcome) {
+  if (!outcome) give_up_attempts();
+  outcome_ = std::move(outcome);
+  changed_.notify_all();
+}
+
+Task<Result<void>> ClientConnection::establish() {
+  Result<std::vector<udp::Address>> addresses = co_await look_up();
+  if (!addresses) co_return fail(std::move(addresses).error());
+  resolved_at_ = pool_.runtime.now();
+  tell(ClientEvent::Type::resolved, join(*addresses));
+  std::vector<udp::Address> order = interleave(*addresses);
+  Result<void> raced = co_await race(std::move(order));
+  co_return raced;
+}
+
+Task<Result<std::vector<udp::Address>>> ClientConnection::look_up() {
+  std::vector<udp::Address> addresses;
+  for (const ClientOptions::Override& entry : pool_.options.overrides_) {
+    if (entry.host == url_.host && entry.port == url_.port) addresses.push_back(entry.address);
+  }
+  if (!addresses.empty()) co_return addresses;
+  if (const auto literal = udp::Address::parse_ip(url_.host, url_.port)) {
+    addresses.push_back(*literal);
+    co_return addresses;
+  }
+  auto pending = std::make_shared<LookUp>(pool_.runtime);
+  std::weak_ptr<LookUp> interest = pending;
+  auto answer = [interest](Result<std::vector<udp::Address>> result) {
+    if (const auto waiting = interest.lock()) {
+      waiting->result = std::move(result);
+      waiting->done.notify();
+    }
+  };
+  pool_.network.resolve(url_.host, url_.port, answer);
+  co_await pending->done.wait();
+  if (*pending->result && !(*pending->result)->empty()) co_return std::move(**pending->result);
+  std::string why = "cannot resolve " + url_.host;
+  if (!*pending->result) why += ": " + pending->result->error().detail;
+  co_return fail(Error(Code::not_found, std::move(why)));
+}
+
+void ClientConnection::attempt(const udp::Address& remote) {
+  const std::size_t number = attempts_.size();
+  Attempt& entry = attempts_.emplace_back();
+  entry.remote = remote;
+  auto local = pool_.local_for(remote);
+  if (!local) {
+    entry.failure = std::move(local).error();
+    return;
+  }
+  const ClientOptions& options = pool_.options;
+  quic::ConnectOptions connect;
+  connect.context = pool_.tls;
+  connect.local = *local;
+  connect.remote = remote;
+  connect.server_name = url_.host;
+  quic::TransportOptions transport = options.transport_;
+  if (options.only_version_ != 0) {
+    transport.versions.assign(1, options.only_version_);
+    transport.first_version = options.only_version_;
+  }
+  // One address alone gets the ticket: two connections with it could be told to be one client's.
+  if (number == 0) {
+    remembered_ = pool_.sessions->take(origin_, "h3", options.only_version_,
+                                       pool_.runtime.unix_seconds());
+    if (remembered_) {
+      transport.first_version = remembered_->quic_version;
+      connect.session = *remembered_;
+      connect.early_data = options.early_data_ && remembered_->early_data;
+      early_data_ = connect.early_data;
+    }
+  }
+  if (options.connect_timeout_ > Duration::zero()) {
+    transport.handshake_timeout = options.connect_timeout_;
+  }
+  connect.transport = std::move(transport);
+
+  const std::weak_ptr<ClientConnection> weak = weak_from_this();
+  auto made = pool_.endpoint->connect(
+      connect,
+      [weak, number](quic::Connection& connection) -> std::unique_ptr<quic::Application> {
+        const auto self = weak.lock();
+        return self == nullptr ? nullptr : self->won(number, connection);
+      },
+      [weak, number](const Error& error) {
+        const auto self = weak.lock();
+        if (self == nullptr) return;
+        self->attempts_[number].failure = error;
+        self->attempts_[number].connection = nullptr;
+        self->changed_.notify_all();
+      });
+  if (!made) {
+    entry.failure = std::move(made).error();
+    return;
+  }
+  entry.connection = *made;
+  last_path_.local = *local;
+  last_path_.remote = remote;
+  tell(ClientEvent::Type::connecting);
+}
+
+Task<Result<void>> ClientConnection::race(std::vector<udp::Address> addresses) {
+  Runtime& runtime = pool_.runtime;
+  Timer timer(runtime.timers(), [this](Timestamp) { changed_.notify_all(); });
+  Timestamp next_start = runtime.now();
+  std::size_t begun = 0;
+  while (session_ == nullptr) {
+    if (given_up_) co_return fail(Error::closed("the client was closed"));
+    const auto is_running = [](const Attempt& entry) { return !entry.failure; };
+    const bool running = std::any_of(attempts_.begin(), attempts_.end(), is_running);
+    const bool more = begun < addresses.size();
+    if (more && (!running || runtime.now() >= next_start)) {
+      attempt(addresses[begun++]);
+      next_start = runtime.now() + pool_.options.address_delay_;
+      continue;
+    }
+    if (!running) {
+      // The first address's reason: it is the one that people expect to work.
+      Error error = *attempts_.front().failure;
+      if (error.domain == Domain::os || error.is(Code::timed_out)) {
+        error.detail = "cannot connect to " + attempts_.front().remote.to_string() + ": " +
+                       error.detail;
+      }
+      co_return fail(std::move(error));
+    }
+    timer.arm(more ? next_start : kNever);
+    co_await changed_.wait();
+  }
+  co_return Result<void>();
+}
+
+void ClientConnection::give_up_attempts() noexcept {
+  for (Attempt& entry : attempts_) {
+    if (entry.connection != nullptr && entry.connection != connection_) {
+      std::exchange(entry.connection, nullptr)->close_transport(0, "another address was faster");
+    }
+  }
+}
+
+std::unique_ptr<quic::Application> ClientConnection::won(std::size_t number,
+                                                         quic::Connection& connection) {
+  if (session_ != nullptr || given_up_ || (outcome_ && !*outcome_)) return nullptr;
+  connection_ = &connection;
+  if (number != 0) early_data_ = false;
+  http3::ClientHooks hooks;
+  if (number == 0 && remembered_) hooks.remembered = remembered_->application;
+  hooks.session = [this](quic::Session session) {
+    pool_.sessions->put(origin_, std::move(session));
+    tell(ClientEvent::Type::session_received);
+  };
+  hooks.goaway = [this] {
+    goaway_ = true;
+    tell(ClientEvent::Type::goaway);
+  };
+  hooks.closed = [this](const Error& reason) { ended(reason); };
+  auto session = pool_.http3.connect(connection, std::move(hooks));
+  session_ = session.get();
+  give_up_attempts();
+  changed_.notify_all();
+  return std::make_unique<Application>(shared_from_this(), std::move(session));
+}
+
+void ClientConnection::seen(const quic::Event& event) {
+  using Type = quic::Event::Type;
+  switch (event.type) {
+    case Type::handshake_completed:
+      connected_at_ = pool_.runtime.now();
+      tell(ClientEvent::Type::connected);
+      break;
+    case Type::early_data_rejected: tell(ClientEvent::Type::early_data_rejected); break;
+    case Type::path_changed: tell(ClientEvent::Type::path_changed); break;
+    case Type::key_updated: tell(ClientEvent::Type::keys_updated); break;
+    case Type::closed:
+      last_path_ = event.connection->path();
+      last_handshake_ = event.connection->handshake();
+      last_stats_ = event.connection->stats();
+      break;
+    default: break;
+  }
+}
+
+void ClientConnection::ended(const Error& reason) {
+  session_ = nullptr;
+  connection_ = nullptr;
+  tell(ClientEvent::Type::closed, reason.to_string());
+  changed_.notify_all();
+  pool_.forget(*this);
+}
+
+void ClientConnection::close() {
+  given_up_ = true;
+  if (session_ != nullptr) {
+    session_->close();
+  } else {
+    give_up_attempts();
+    changed_.notify_all();
+  }
+}
+
+ClientConnectionInfo ClientConnection::info() const {
+  ClientConnectionInfo info;
+  info.id = id_;
+  info.origin = origin_;
+  info.path = connection_ == nullptr ? last_path_ : connection_->path();
+  info.handshake = connection_ == nullptr ? last_handshake_ : connection_->handshake();
+  info.stats = connection_ == nullptr ? last_stats_ : connection_->stats();
+  info.requests = requests_;
+  info.early_data = early_data_;
+  info.open = connection_ != nullptr;
+  return info;
+}
+
+void ClientConnection::tell(ClientEvent::Type type, std::string text) const {
+  if (!pool_.options.watcher_) return;
+  ClientEvent event;
+  event.type = type;
+  event.origin = origin_;
+  event.path = connection_ == nullptr ? last_path_ : connection_->path();
+  event.handshake = connection_ == nullptr ? last_handshake_ : connection_->handshake();
+  event.text = std::move(text);
+  pool_.options.watcher_(event);
+}
+
+}  // namespace tern

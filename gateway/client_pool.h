@@ -1,0 +1,75 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/error.h"
+#include "base/runtime.h"
+#include "base/scope.h"
+#include "gateway/client_connection.h"
+#include "gateway/client_options.h"
+#include "http3/context.h"
+#include "transport/quic/bound_endpoint.h"
+#include "transport/tls/client_context.h"
+
+namespace tern {
+
+/// What a client owns: its endpoint with a socket for each address family, and its connections.
+class ClientPool {
+ public:
+  /// Closed connections that connections() still shows.
+  static constexpr std::size_t kMaxRemembered = 16;
+
+  ClientPool(Runtime& runtime, udp::Network& network, ClientOptions options);
+  ClientPool(const ClientPool&) = delete;
+  ClientPool& operator=(const ClientPool&) = delete;
+  ~ClientPool();
+
+  /// A connection that takes a new request to this origin, established if need be.
+  Task<Result<std::shared_ptr<ClientConnection>>> acquire(Url url);
+
+  /// Makes endpoint and TLS context at the first use, and says what is wrong with the options.
+  Result<void> prepare();
+  /// A local address of the family to connect from.
+  Result<udp::Address> local_for(const udp::Address& remote);
+  Result<udp::Address> bind(const udp::Address& address);
+  /// Closes the sockets that no connection uses any more, but for the current ones.
+  void close_unused_sockets();
+
+  void forget(ClientConnection& connection);
+  /// Those that are open or being established.
+  const std::vector<std::shared_ptr<ClientConnection>>& connections() const noexcept {
+    return all_;
+  }
+
+  Runtime& runtime;
+  udp::Network& network;
+  ClientOptions options;
+  std::shared_ptr<SessionCache> sessions;
+  std::shared_ptr<const tls::ClientContext> tls;
+  http3::Context http3;
+  std::unique_ptr<quic::BoundEndpoint> endpoint;
+  /// Where new connections of each family begin.
+  std::optional<udp::Address> local_v4;
+  std::optional<udp::Address> local_v6;
+  bool closed = false;
+  std::deque<ClientConnectionInfo> remembered;
+
+ private:
+  Task<void> establish(std::shared_ptr<ClientConnection> connection);
+  /// Makes room by closing one that has no request.
+  void close_idle();
+
+  std::uint64_t next_id_ = 1;
+  std::unordered_map<std::string, std::shared_ptr<ClientConnection>> by_origin_;
+  std::vector<std::shared_ptr<ClientConnection>> all_;  // until they are closed
+  Scope scope_;  // last: its tasks use everything above
+};
+
+}  // namespace tern

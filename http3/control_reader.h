@@ -1,0 +1,69 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "base/bytes.h"
+#include "http3/error_code.h"
+#include "http3/frame_walker.h"
+#include "http3/settings.h"
+
+namespace tern::http3 {
+
+/// Reads the peer's control stream beside nghttp3, which reports only the settings it knows and
+/// takes some frames with another code than RFC 9114 names.
+class ControlReader {
+ public:
+  explicit ControlReader(bool server) noexcept : server_(server) {}
+
+  struct Frame {
+    std::uint64_t type = 0;
+    std::uint64_t length = 0;
+    ByteView payload;  ///< its beginning, at most kKept bytes; empty for SETTINGS
+  };
+  /// A PRIORITY_UPDATE fits as a rule; longer ones are judged by nghttp3.
+  static constexpr std::size_t kKept = 64;
+
+  /// The next bytes of the stream, its type not included. `on_frame(const Frame&)` is called at the
+  /// end of each frame. An error is the connection's.
+  template <typename OnFrame>
+  std::optional<ErrorCode> take(ByteView bytes, OnFrame&& on_frame) {
+    while (!bytes.empty()) {
+      ByteView payload;
+      const FrameWalker::Step step = walker_.next(bytes, payload);
+      if (step == FrameWalker::Step::more) break;
+      if (step == FrameWalker::Step::header) {
+        if (const auto error = begin_frame()) return error;
+      } else if (const auto error = add(payload)) {
+        return error;
+      }
+      if (walker_.left() > 0) continue;
+      if (const auto error = end_frame()) return error;
+      on_frame(Frame{walker_.type(), walker_.length(), ByteView(kept_.data(), kept_size_)});
+    }
+    return std::nullopt;
+  }
+
+  /// The peer's SETTINGS frame has been read whole.
+  bool settings_complete() const noexcept { return settings_complete_; }
+  const SettingsParser& settings() const noexcept { return parser_; }
+
+ private:
+  std::optional<ErrorCode> begin_frame() noexcept;
+  std::optional<ErrorCode> add(ByteView payload);
+  std::optional<ErrorCode> end_frame() noexcept;
+
+  FrameWalker walker_;
+  SettingsParser parser_;
+  std::array<std::uint8_t, kKept> kept_{};
+  std::size_t kept_size_ = 0;
+  std::uint64_t max_push_id_ = 0;
+  bool server_;
+  bool in_settings_ = false;
+  bool settings_complete_ = false;
+};
+
+}  // namespace tern::http3

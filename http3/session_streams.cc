@@ -1,0 +1,338 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "http/escape.h"
+#include "http3/session_core.h"
+
+/// A session's request streams: how bytes become requests and responses.
+
+namespace tern::http3 {
+
+RequestStream* SessionCore::accept_stream(quic::StreamId id) {
+  if (!server_ || quic::is_server_initiated(id)) {
+    // A stream of ours that nobody knows any more.
+    return nullptr;
+  }
+  RequestStream* stream = context_.take_stream();
+  stream->begin(*this, id, now());
+  table_.add(*stream);
+  table_.index(*stream);
+  highest_request_ = std::max(highest_request_, id);
+  ++total_requests_;
+  context_.counts().requests.add();
+  if (qlog_.on()) qlog_.request_stream(false, id);
+  return stream;
+}
+
+void SessionCore::remove(RequestStream& stream) noexcept {
+  if (&stream == offered_) wake();
+  if (stream.flagged) std::erase(flagged_, &stream);
+  const quic::StreamId id = stream.id();
+  table_.remove(stream);
+  context_.recycle(&stream);
+  if (over_) return;
+  if (id >= 0) forget_stream(id);
+  if (drain_ == Drain::commenced || goaway_id_ >= 0) close_if_drained();
+}
+
+std::optional<Bytes> SessionCore::slice(ByteView view) const noexcept {
+  if (current_ == nullptr || view.data() < current_->data() ||
+      view.data() + view.size() > current_->data() + current_->size()) {
+    return std::nullopt;
+  }
+  return current_->slice(view);
+}
+
+/// Bytes of a request stream, in order.
+void SessionCore::feed(RequestStream& stream, ByteView bytes, bool fin) {
+  using Verdict = RequestStream::Inspection::Verdict;
+  if (stream.receiving_done()) {
+    connection_.consumed(stream.id(), bytes.size());
+    return;
+  }
+  do {
+    const auto found = stream.inspect(bytes, fin);
+    switch (found.verdict) {
+      case Verdict::fine: break;
+      case Verdict::connection_error: fail(found.code, found.reason); return;
+      case Verdict::stream_error:
+        stream.set_fault(found.code == ErrorCode::excessive_load
+                             ? RequestStream::Fault::body_too_large
+                         : found.code == ErrorCode::request_incomplete
+                             ? RequestStream::Fault::incomplete
+                             : RequestStream::Fault::malformed,
+                         found.reason);
+        break;
+      case Verdict::too_large:
+        stream.set_fault(RequestStream::Fault::too_large, found.reason);
+        break;
+    }
+    if (stream.fault() == RequestStream::Fault::none) {
+      const bool last = found.size == bytes.size() && (!fin || stream.ended_walking(found));
+      if (!read_into(stream, bytes.first(found.size), fin && last)) return;
+      bytes = bytes.subspan(found.size);
+      if (last) break;
+    }
+    if (!flagged_.empty() || !resets_.empty()) settle_flagged();
+    if (over_) return;
+    if (stream.receiving_done()) {
+      connection_.consumed(stream.id(), bytes.size());
+      return;
+    }
+  } while (!bytes.empty() || fin);
+  if (!stream.receiving_done()) watch();
+  // QPACK may have to acknowledge the section.
+  wake();
+}
+
+bool SessionCore::read_into(RequestStream& stream, ByteView bytes, bool fin) {
+  const std::ptrdiff_t used = bridge_->read(stream.id(), bytes, fin);
+  if (!check(used)) return false;
+  connection_.consumed(stream.id(), static_cast<std::size_t>(used));
+  return true;
+}
+
+void SessionCore::flag(RequestStream& stream) {
+  if (stream.flagged) return;
+  stream.flagged = true;
+  flagged_.push_back(&stream);
+}
+
+void SessionCore::settle_flagged() {
+  while (!resets_.empty() && !over_) {
+    const auto [id, code] = resets_.back();
+    resets_.pop_back();
+    RequestStream* stream = table_.find(id);
+    if (stream == nullptr) continue;
+    if (static_cast<ErrorCode>(code) == ErrorCode::request_rejected) {
+      stream->set_fault(RequestStream::Fault::rejected, "refused after GOAWAY");
+    } else {
+      stream->set_fault(RequestStream::Fault::malformed, "malformed field lines");
+    }
+  }
+  while (!flagged_.empty() && !over_) {
+    RequestStream& stream = *flagged_.back();
+    flagged_.pop_back();
+    stream.flagged = false;
+    settle(stream);
+  }
+}
+
+/// Ends what was found to be wrong.
+void SessionCore::settle(RequestStream& stream) {
+  using Fault = RequestStream::Fault;
+  const Fault fault = stream.fault();
+  const char* reason = stream.fault_reason();
+  stream.clear_fault();
+  if (fault == Fault::none || stream.is_closed()) return;
+  ErrorCode code = ErrorCode::message_error;
+  Error error(Domain::application, http3::code(ErrorCode::message_error), reason);
+  switch (fault) {
+    case Fault::none: return;
+    case Fault::rejected:
+      context_.counts().rejected.add();
+      stream.fail(ErrorCode::request_rejected, Error(Code::rejected, reason));
+      return;
+    case Fault::malformed: context_.counts().malformed.add(); break;
+    case Fault::incomplete:
+      context_.counts().malformed.add();
+      code = ErrorCode::request_incomplete;
+      error.code = http3::code(code);
+      break;
+    case Fault::too_large:
+      context_.counts().limit_fields.add();
+      if (server_ && !stream.head_complete()) {
+        answer(stream, http::Status::header_fields_too_large);
+        if (!glitch()) fail(ErrorCode::excessive_load, "too many requests that break the rules");
+        return;
+      }
+      code = ErrorCode::excessive_load;
+      error = Error::limit(reason);
+      break;
+    case Fault::body_too_large:
+      context_.counts().limit_body.add();
+      if (server_ && !stream.attached()) {
+        answer(stream, http::Status::content_too_large);
+        return;
+      }
+      code = ErrorCode::excessive_load;
+      error = Error::limit(reason);
+      break;
+  }
+  log(LogLevel::info, fmt::format("stream {}: {}: {}", stream.id(), name(code), reason));
+  stream.fail(code, error);
+  if (!glitch()) fail(ErrorCode::excessive_load, "too many messages that break the rules");
+}
+
+namespace {
+
+Task<void> respond_with(http::Exchange& exchange, http::Status status) {
+  co_await exchange.respond(status);
+}
+
+}  // namespace
+
+/// Answers a request ourselves, without its handler; it shows in the access log like any other.
+void SessionCore::answer(RequestStream& stream, http::Status status) {
+  auto exchange = std::make_unique<http::Exchange>(runtime(), stream, std::move(stream.head()));
+  stream.attach(*exchange);
+  stream.stop_reading(http::Abort::no_error);
+  exchange->incoming().fail(Error::limit("our side does not read the request"));
+  runtime().spawn(http::serve([status](http::Exchange& e) { return respond_with(e, status); },
+                              std::move(exchange), context_.hooks().done));
+}
+
+void SessionCore::dispatch(RequestStream& stream) {
+  auto exchange = std::make_unique<http::Exchange>(runtime(), stream, std::move(stream.head()));
+  stream.attach(*exchange);
+  if (!early_datagrams_.empty()) give_early_datagrams(stream);
+  // Small captures: copying them into the task allocates nothing. The Context outlives the task.
+  Context* const context = &context_;
+  std::function<void(const http::Exchange&)> done;
+  if (context_.hooks().done) {
+    done = [context](const http::Exchange& e) { context->hooks().done(e); };
+  }
+  runtime().spawn(
+      http::serve([context](http::Exchange& e) { return context->hooks().handler(e); },
+                  std::move(exchange), std::move(done)));
+}
+
+void SessionCore::give_early_datagrams(RequestStream& stream) {
+  for (EarlyDatagram& datagram : early_datagrams_) {
+    if (datagram.stream == stream.id()) stream.datagram(std::move(datagram.payload));
+  }
+  std::erase_if(early_datagrams_, [&](const EarlyDatagram& datagram) {
+    return datagram.stream <= highest_request_ && table_.find(datagram.stream) == nullptr;
+  });
+  std::erase_if(early_datagrams_, [&](const EarlyDatagram& datagram) {
+    return datagram.stream == stream.id();
+  });
+}
+
+// ---- client --------------------------------------------------------------------------------------
+
+Result<std::unique_ptr<http::ClientExchange>> SessionCore::open() {
+  TERN_CHECK(!server_);
+  if (!accepts_requests()) {
+    return tern::fail(Error(Code::rejected, "the connection takes no more requests"));
+  }
+  if (waiting_.size() >= options().max_waiting_requests) {
+    context_.counts().limit_waiting.add();
+    return tern::fail(Error::limit("too many requests wait for the server to allow more"));
+  }
+  RequestStream* stream = context_.take_stream();
+  stream->begin(*this, -1, now());
+  table_.add(*stream);
+  auto exchange = std::make_unique<http::ClientExchange>(runtime(), *stream);
+  stream->attach(*exchange);
+  return exchange;
+}
+
+bool SessionCore::accepts_requests() const noexcept {
+  return !server_ && !over_ && drain_ == Drain::no && goaway_id_ < 0;
+}
+
+bool SessionCore::in_early_data() const noexcept { return !connection_.handshake_complete(); }
+
+bool SessionCore::may_send(const http::RequestHead& head) const noexcept {
+  // RFC 8470 §4: early data may be replayed.
+  if (in_early_data() && !http::is_safe(head.method)) return false;
+  // RFC 9220 §3: an extended CONNECT waits for the server's SETTINGS.
+  return head.protocol.empty() || peer_settings_.has_value();
+}
+
+void SessionCore::schedule(RequestStream& stream) {
+  if (waiting_.empty() && try_open(stream)) return;
+  waiting_.push_back(&stream);
+}
+
+void SessionCore::unschedule(RequestStream& stream) noexcept {
+  const auto found = std::find(waiting_.begin(), waiting_.end(), &stream);
+  if (found != waiting_.end()) waiting_.erase(found);
+}
+
+/// False: it has to wait.
+bool SessionCore::try_open(RequestStream& stream) {
+  if (!bound_ || !may_send(stream.kept_head())) return false;
+  if (!stream.kept_head().protocol.empty() && !peer_settings_->extended_connect) {
+    stream.refuse(Error(Code::unsupported, "the server takes no extended CONNECT"));
+    return true;
+  }
+  const auto id = connection_.open_bidi();
+  if (!id) return false;
+  ++total_requests_;
+  context_.counts().requests.add();
+  stream.submit_kept(*id);
+  table_.index(stream);
+  return true;
+}
+
+void SessionCore::flush_waiting() {
+  if (server_ || over_ || !accepts_requests()) return;
+  // One that has to wait for the handshake or SETTINGS does not hold up the rest.
+  std::deque<RequestStream*> still;
+  bool blocked = false;
+  while (!waiting_.empty()) {
+    RequestStream* stream = waiting_.front();
+    waiting_.pop_front();
+    if (blocked || !try_open(*stream)) {
+      still.push_back(stream);
+      blocked = blocked || may_send(stream->kept_head());
+    }
+    if (over_) return;
+  }
+  waiting_ = std::move(still);
+}
+
+// ---- Nghttp3Bridge::Listener ---------------------------------------------------------------------
+
+RequestStream* SessionCore::section_begins(quic::StreamId id, bool trailers) noexcept {
+  RequestStream* stream = table_.find(id);
+  if (stream != nullptr) stream->section_begins(trailers);
+  return stream;
+}
+
+void SessionCore::field(RequestStream& stream, Nghttp3Bridge::Name name,
+                        std::string_view name_text, std::string_view value,
+                        bool trailers) noexcept {
+  stream.field(name, name_text, value, trailers);
+}
+
+void SessionCore::section_ends(RequestStream& stream, bool trailers) noexcept {
+  stream.section_ends(trailers);
+}
+
+void SessionCore::body(RequestStream& stream, ByteView bytes) noexcept { stream.body(bytes); }
+
+void SessionCore::message_ends(RequestStream& stream) noexcept { stream.message_ends(); }
+
+void SessionCore::consumed(quic::StreamId stream, std::size_t count) noexcept {
+  connection_.consumed(stream, count);
+}
+
+void SessionCore::wants_reset(quic::StreamId stream, std::uint64_t code) noexcept {
+  resets_.emplace_back(stream, code);
+}
+
+void SessionCore::acked(RequestStream& stream, std::uint64_t count) noexcept {
+  stream.body_acked(count);
+}
+
+Nghttp3Bridge::Listener::Body SessionCore::read_body(RequestStream& stream,
+                                                     std::span<quic::Vec> vecs) noexcept {
+  return stream.read_body(vecs);
+}
+
+void SessionCore::goaway(quic::StreamId id) noexcept {
+  if (qlog_.on()) qlog_.goaway_frame(false, peer_control_id_, static_cast<std::uint64_t>(id));
+  if (server_) return;  // a client's GOAWAY is about pushes
+  const bool first = goaway_id_ < 0;
+  goaway_id_ = id;
+  goaway_came_ = true;
+  if (first) goaway_first_ = true;
+}
+
+}  // namespace tern::http3

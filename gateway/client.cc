@@ -5,8 +5,8 @@
 
 #include "gateway/client_connection.h"
 #include "gateway/client_pool.h"
-#include "gateway/url.h"
 #include "gateway/within.h"
+#include "http/uri.h"
 
 namespace tern {
 namespace {
@@ -23,6 +23,16 @@ bool connection_broke(const Error& error) noexcept {
   return error.is(Code::closed) || error.is(Code::stateless_reset) || error.is(Code::timed_out) ||
          error.domain == Domain::quic ||
          (error.domain == Domain::application && error.origin == Origin::remote);
+}
+
+/// QUIC is always encrypted, so there is no http:// here.
+Result<http::Url> parse_url(std::string_view text) {
+  auto url = http::Url::parse(text);
+  if (url && url->scheme() != "https") {
+    return fail(Error::invalid("URL \"" + std::string(text) + "\": HTTP/3 wants https://"));
+  }
+  if (!url && url.error().is(Code::unsupported)) return fail(Error::invalid(url.error().detail));
+  return url;
 }
 
 }  // namespace
@@ -45,7 +55,7 @@ Client::Client(Runtime& runtime, udp::Network& network, ClientOptions options)
 Client::~Client() = default;
 
 Task<Result<void>> Client::connect(std::string url) {
-  const Result<Url> target = Url::parse(url);
+  const Result<http::Url> target = parse_url(url);
   if (!target) co_return fail(target.error());
   Result<std::shared_ptr<ClientConnection>> connection = co_await pool_->acquire(*target);
   if (!connection) co_return fail(std::move(connection).error());
@@ -54,12 +64,12 @@ Task<Result<void>> Client::connect(std::string url) {
 
 Task<Result<ClientStream>> Client::open(ClientRequest request) {
   const Timestamp begun = pool_->runtime.now();
-  const Result<Url> url = Url::parse(request.url_);
+  const Result<http::Url> url = parse_url(request.url_);
   if (!url) co_return fail(url.error());
   http::RequestHead head;
   head.method = request.method_;
   head.authority = url->authority();
-  head.path = url->path;
+  head.path = url->target();
   bool has_length = false;
   for (const http::Field& field : request.fields_) {
     if (field.name == "host") {
@@ -147,8 +157,8 @@ Task<Result<ClientResponse>> Client::follow(ClientRequest request) {
 Result<bool> ClientRequest::redirect(const ClientResponse& response) {
   const auto location = response.fields().find("location");
   if (!location) return false;
-  TERN_TRY(const Url from, Url::parse(url_));
-  TERN_TRY(const Url target, from.resolve(*location));
+  TERN_TRY(const http::Url from, parse_url(url_));
+  TERN_TRY(const http::Url target, from.resolve(*location));
   const int status = http::code(response.status());
   // RFC 9110 §15.4: 303 turns everything into GET, 301 and 302 in practice POST.
   if ((status == 303 && method_ != "HEAD") ||
@@ -161,6 +171,9 @@ Result<bool> ClientRequest::redirect(const ClientResponse& response) {
   }
   if (target.origin() != from.origin()) {
     for (const char* name : {"authorization", "cookie", "host"}) fields_.remove(name);
+  }
+  if (target.scheme() != "https") {
+    return fail(Error::invalid("redirect to " + target.to_string() + ": HTTP/3 wants https://"));
   }
   url_ = target.to_string();
   return true;

@@ -62,7 +62,7 @@ class ClientConnection::Application final : public quic::Application {
   std::unique_ptr<http3::Session> session_;
 };
 
-ClientConnection::ClientConnection(ClientPool& pool, Url url, std::uint64_t id)
+ClientConnection::ClientConnection(ClientPool& pool, http::Url url, std::uint64_t id)
     : pool_(pool),
       url_(std::move(url)),
       origin_(url_.origin()),
@@ -100,10 +100,10 @@ Task<Result<void>> ClientConnection::establish() {
 Task<Result<std::vector<udp::Address>>> ClientConnection::look_up() {
   std::vector<udp::Address> addresses;
   for (const ClientOptions::Override& entry : pool_.options.overrides_) {
-    if (entry.host == url_.host && entry.port == url_.port) addresses.push_back(entry.address);
+    if (entry.host == url_.host() && entry.port == url_.port()) addresses.push_back(entry.address);
   }
   if (!addresses.empty()) co_return addresses;
-  if (const auto literal = udp::Address::parse_ip(url_.host, url_.port)) {
+  if (const auto literal = udp::Address::parse_ip(url_.host(), url_.port())) {
     addresses.push_back(*literal);
     co_return addresses;
   }
@@ -115,10 +115,10 @@ Task<Result<std::vector<udp::Address>>> ClientConnection::look_up() {
       waiting->done.notify();
     }
   };
-  pool_.network.resolve(url_.host, url_.port, answer);
+  pool_.network.resolve(url_.host(), url_.port(), answer);
   co_await pending->done.wait();
   if (*pending->result && !(*pending->result)->empty()) co_return std::move(**pending->result);
-  std::string why = "cannot resolve " + url_.host;
+  std::string why = "cannot resolve " + url_.host();
   if (!*pending->result) why += ": " + pending->result->error().detail;
   co_return fail(Error(Code::not_found, std::move(why)));
 }
@@ -137,7 +137,7 @@ void ClientConnection::attempt(const udp::Address& remote) {
   connect.context = pool_.tls;
   connect.local = *local;
   connect.remote = remote;
-  connect.server_name = url_.host;
+  connect.server_name = url_.host();
   quic::TransportOptions transport = options.transport_;
   if (options.only_version_ != 0) {
     transport.versions.assign(1, options.only_version_);

@@ -13,7 +13,7 @@
 #include "base/task.h"
 #include "gateway/broadcast.h"
 #include "gateway/client.h"
-#include "gateway/url.h"
+#include "http/uri.h"
 #include "http3/options.h"
 #include "http3/session.h"
 #include "transport/quic/connection.h"
@@ -31,7 +31,7 @@ class ClientConnection final : public std::enable_shared_from_this<ClientConnect
   /// Addresses tried at most.
   static constexpr std::size_t kMaxAddresses = 8;
 
-  ClientConnection(ClientPool& pool, Url url, std::uint64_t id);
+  ClientConnection(ClientPool& pool, http::Url url, std::uint64_t id);
   ~ClientConnection();
 
   /// Resolves, connects, and returns when requests may be opened. Called once, by the pool.
@@ -78,7 +78,7 @@ class ClientConnection final : public std::enable_shared_from_this<ClientConnect
   void tell(ClientEvent::Type type, std::string text = {}) const;
 
   ClientPool& pool_;
-  const Url url_;
+  const http::Url url_;
   const std::string origin_;
   const std::uint64_t id_;
   Broadcast changed_;

@@ -36,7 +36,7 @@ struct ClientEvent {
   };
 
   Type type;
-  std::string origin;  ///< "example.com:443"
+  std::string origin;  ///< "https://example.com"
   udp::Path path;
   quic::HandshakeInfo handshake;
   std::string text;

@@ -76,7 +76,7 @@ void ClientPool::close_unused_sockets() {
   for (const udp::Address& local : unused) endpoint->unbind(local);
 }
 
-Task<Result<std::shared_ptr<ClientConnection>>> ClientPool::acquire(Url url) {
+Task<Result<std::shared_ptr<ClientConnection>>> ClientPool::acquire(http::Url url) {
   const std::string origin = url.origin();
   while (true) {
     const Result<void> prepared = prepare();

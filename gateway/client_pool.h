@@ -32,7 +32,7 @@ class ClientPool {
   ~ClientPool();
 
   /// A connection that takes a new request to this origin, established if need be.
-  Task<Result<std::shared_ptr<ClientConnection>>> acquire(Url url);
+  Task<Result<std::shared_ptr<ClientConnection>>> acquire(http::Url url);
 
   /// Makes endpoint and TLS context at the first use, and says what is wrong with the options.
   Result<void> prepare();

@@ -14,7 +14,7 @@
 namespace tern {
 
 /// What a client remembers of servers it has spoken with (tickets, tokens, settings), by origin
-/// ("example.com:443"). The least recently used sessions make room beyond kMaxSessions; each ticket
+/// ("https://example.com"). The least recently used sessions make room beyond kMaxSessions; each ticket
 /// is given out once, so that observers cannot link connections by it (RFC 8446 §C.4), unless a
 /// server gave only one: then it stays until the server sends the next. Belongs to one thread.
 class SessionCache {

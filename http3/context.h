@@ -8,6 +8,7 @@
 #include "base/counters.h"
 #include "base/memory_pool.h"
 #include "base/runtime.h"
+#include "base/scope.h"
 #include "http3/options.h"
 #include "http3/session.h"
 #include "transport/quic/connection.h"
@@ -21,8 +22,9 @@ class RequestStream;
 ///   http3::Context context(runtime, options, hooks);
 ///   endpoint.serve([&](quic::Connection& connection) { return context.accept(connection); });
 ///
-/// Outlives its sessions and the tasks their requests run in, which belong to the runtime: destroy
-/// it after the runtime. Belongs to the runtime's thread.
+/// Outlives its sessions and owns the tasks their requests run in: destroying it cancels them.
+/// Destroyed before the runtime, and after the endpoint that has the sessions. Belongs to the
+/// runtime's thread.
 class Context {
  public:
   /// For clients, and for servers when `hooks` has a handler.
@@ -45,6 +47,7 @@ class Context {
   const ServerHooks& hooks() const noexcept { return hooks_; }
 
   // ---- for the sessions
+  Scope& tasks() noexcept { return tasks_; }
   MemoryPool& memory() noexcept { return memory_; }
   ChunkArena& arena() noexcept { return arena_; }
   /// A blank stream object; given back with `recycle`.
@@ -72,6 +75,7 @@ class Context {
   ChunkArena arena_;
   std::vector<RequestStream*> spare_;
   Counts counts_;
+  Scope tasks_{runtime_.ready()};  // last: the tasks use everything above
 };
 
 }  // namespace tern::http3

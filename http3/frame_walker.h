@@ -12,6 +12,7 @@ namespace tern::http3 {
 inline constexpr std::uint64_t kFrameData = 0x00;
 inline constexpr std::uint64_t kFrameHeaders = 0x01;
 inline constexpr std::uint64_t kFrameSettings = 0x04;
+inline constexpr std::uint64_t kFramePushPromise = 0x05;
 inline constexpr std::uint64_t kFrameGoaway = 0x07;
 inline constexpr std::uint64_t kFramePriorityUpdate = 0xf0700;
 inline constexpr std::uint64_t kSignalWebTransport = 0x41;

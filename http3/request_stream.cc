@@ -105,7 +105,7 @@ void RequestStream::clear() noexcept {
   fault_reason_ = "";
   wanted_priority_ = http::Priority();
   head_complete_ = receiving_done_ = early_ = tunnel_ = head_request_ = connect_request_ = false;
-  has_host_ = priority_set_ = submitted_ = body_ended_ = has_trailers_ = body_waits_ = false;
+  flagged = counted = priority_set_ = submitted_ = body_ended_ = has_trailers_ = body_waits_ = false;
   fin_sent_ = write_shut_ = blocked_ = waiting_ = keep_head_ = responding_ = closed_ = false;
 }
 
@@ -196,7 +196,6 @@ void RequestStream::send_request(const http::RequestHead& head, bool end) {
     return;
   }
   head_ = head;
-  keep_head_ = session_->in_early_data();
   waiting_ = true;
   session_->schedule(*this);
 }
@@ -204,6 +203,7 @@ void RequestStream::send_request(const http::RequestHead& head, bool end) {
 void RequestStream::submit_kept(quic::StreamId id) {
   id_ = id;
   waiting_ = false;
+  keep_head_ = session_->in_early_data();
   const bool bare = body_ended_ && body_.unsent() == 0 && !has_trailers_;
   submit_request(head_, !bare);
   if (submitted_ && has_trailers_) {
@@ -300,7 +300,7 @@ void RequestStream::send_body(Bytes bytes, bool end) {
 void RequestStream::send_trailers(const http::Fields& trailers) {
   if (sending_done() || closed_) return;
   body_ended_ = has_trailers_ = true;
-  if (keep_head_ || !submitted_) kept_trailers_ = trailers;
+  if (keep_head_ || waiting_) kept_trailers_ = trailers;
   if (!submitted_) return;
   auto& lines = session_->lines();
   lines.clear();
@@ -424,13 +424,16 @@ RequestStream::Late RequestStream::late(Timestamp now) const noexcept {
 
 RequestStream::Inspection RequestStream::inspect(ByteView bytes, bool fin) noexcept {
   Inspection result;
-  const auto verdict = [&](Inspection::Verdict found, ErrorCode code, const char* reason) {
-    result.verdict = found;
-    result.code = code;
+  const auto wrong = [&](Fault fault, const char* reason) {
+    result.fault = fault;
     result.reason = reason;
     return result;
   };
-  using Verdict = Inspection::Verdict;
+  const auto fatal = [&](ErrorCode code, const char* reason) {
+    result.connection_error = code;
+    result.reason = reason;
+    return result;
+  };
   const std::size_t whole = bytes.size();
   while (!bytes.empty()) {
     ByteView payload;
@@ -441,33 +444,27 @@ RequestStream::Inspection RequestStream::inspect(ByteView bytes, bool fin) noexc
       if (type == kFrameData) {
         announced_ += walker_.length();
         if (expected_ >= 0 && announced_ > static_cast<std::uint64_t>(expected_)) {
-          return verdict(Verdict::stream_error, ErrorCode::message_error,
-                         "a body longer than its content-length");
+          return wrong(Fault::malformed, "a body longer than its content-length");
         }
         const std::uint64_t limit = is_server() ? session_->options().max_body : 0;
         if (limit != 0 && announced_ > limit && !tunnel_) {
-          return verdict(Verdict::stream_error, ErrorCode::excessive_load,
-                         "a body above our limit");
+          return wrong(Fault::body_too_large, "a body above our limit");
         }
         if (walker_.length() == 0 && !session_->glitch()) {
-          return verdict(Verdict::connection_error, ErrorCode::excessive_load,
-                         "too many empty frames");
+          return fatal(ErrorCode::excessive_load, "too many empty frames");
         }
       } else if (type == kFrameHeaders) {
         ++headers_frames_;
         if (walker_.length() > session_->options().max_field_section) {
-          return verdict(Verdict::too_large, ErrorCode::excessive_load,
-                         "a header section above our limit");
+          return wrong(Fault::too_large, "a header section above our limit");
         }
       } else if (type == kSignalWebTransport) {
-        return verdict(Verdict::connection_error, ErrorCode::frame_error,
-                       "a WebTransport signal that does not begin its stream");
-      } else if (type == 0x05 && !is_server()) {
-        return verdict(Verdict::connection_error, ErrorCode::id_error,
-                       "a push although none was allowed");
+        return fatal(ErrorCode::frame_error,
+                     "a WebTransport signal that does not begin its stream");
+      } else if (type == kFramePushPromise && !is_server()) {
+        return fatal(ErrorCode::id_error, "a push although none was allowed");
       } else if (!session_->glitch()) {
-        return verdict(Verdict::connection_error, ErrorCode::excessive_load,
-                       "too many unknown frames");
+        return fatal(ErrorCode::excessive_load, "too many unknown frames");
       }
       if (session_->qlog().on()) {
         if (type == kFrameData) {
@@ -480,18 +477,17 @@ RequestStream::Inspection RequestStream::inspect(ByteView bytes, bool fin) noexc
                (!bytes.empty() || fin)) {
       // What may follow depends on what the section says.
       result.size = whole - bytes.size();
+      result.more = true;
       return result;
     }
   }
   result.size = whole;
   if (fin && walker_.between_frames()) {
     if (headers_frames_ == 0) {
-      return verdict(Verdict::stream_error, ErrorCode::request_incomplete,
-                     "a stream that ended without a message");
+      return wrong(Fault::incomplete, "a stream that ended without a message");
     }
     if (head_complete_ && expected_ >= 0 && announced_ != static_cast<std::uint64_t>(expected_)) {
-      return verdict(Verdict::stream_error, ErrorCode::message_error,
-                     "a body shorter than its content-length");
+      return wrong(Fault::malformed, "a body shorter than its content-length");
     }
   }
   return result;

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -54,15 +55,30 @@ class RequestStream final : public http::Carrier {
 
   // ---- what comes in, from the session
 
+  /// Something wrong with the message; the session acts on it when nghttp3 has returned.
+  enum class Fault : std::uint8_t {
+    none,
+    malformed,
+    incomplete,
+    too_large,       ///< the header section
+    body_too_large,
+    rejected,        ///< after our GOAWAY
+  };
+  Fault fault() const noexcept { return fault_; }
+  const char* fault_reason() const noexcept { return fault_reason_; }
+  void set_fault(Fault fault, const char* reason) noexcept;
+  void clear_fault() noexcept { fault_ = Fault::none; }
+
   /// What is found in bytes before nghttp3 reads them.
   struct Inspection {
-    enum class Verdict : std::uint8_t { fine, stream_error, connection_error, too_large };
-    Verdict verdict = Verdict::fine;
-    ErrorCode code = ErrorCode::no_error;
-    const char* reason = "";
-    /// Bytes to hand on before the rest is inspected: up to the end of a header section, which says
-    /// what may follow.
+    /// Bytes to hand on.
     std::size_t size = 0;
+    /// They end with a header section, which says what may follow: inspect the rest (or the
+    /// stream's end) afterwards.
+    bool more = false;
+    Fault fault = Fault::none;
+    ErrorCode connection_error = ErrorCode::no_error;
+    const char* reason = "";
   };
   Inspection inspect(ByteView bytes, bool fin) noexcept;
 
@@ -78,13 +94,6 @@ class RequestStream final : public http::Carrier {
   /// The stream is closed in QUIC. True: nobody holds on to this object any more.
   bool closed(std::uint64_t code) noexcept;
   void connection_gone(const Error& error) noexcept;
-
-  /// Something found while nghttp3 was reading; the session acts on it when that has returned.
-  enum class Fault : std::uint8_t { none, malformed, too_large, body_too_large, rejected };
-  Fault fault() const noexcept { return fault_; }
-  const char* fault_reason() const noexcept { return fault_reason_; }
-  void set_fault(Fault fault, const char* reason) noexcept;
-  void clear_fault() noexcept { fault_ = Fault::none; }
 
   /// Ends the stream both ways with `code`; the exchange, if any, fails with `error`.
   void fail(ErrorCode code, const Error& error) noexcept;
@@ -113,7 +122,6 @@ class RequestStream final : public http::Carrier {
   bool receiving_done() const noexcept { return receiving_done_; }
   bool sending_done() const noexcept { return fin_sent_ || write_shut_; }
   bool is_closed() const noexcept { return closed_; }
-  bool request_sent() const noexcept { return submitted_; }
   http::RequestHead& head() noexcept { return head_; }
   void set_early(bool early) noexcept { early_ = early; }
 
@@ -131,6 +139,7 @@ class RequestStream final : public http::Carrier {
   RequestStream* next_in_bucket = nullptr;
   bool indexed = false;
   bool flagged = false;
+  bool counted = false;  // as cancelled by the peer
 
  private:
   bool is_server() const noexcept;
@@ -171,7 +180,6 @@ class RequestStream final : public http::Carrier {
   bool tunnel_ = false;
   bool head_request_ = false;     // client: the method was HEAD
   bool connect_request_ = false;  // client: the method was CONNECT
-  bool has_host_ = false;
 
   // What goes out.
   http::Fields kept_trailers_;  // client, while in 0-RTT

@@ -131,9 +131,15 @@ void SessionCore::begin() {
   wake();
 }
 
-void SessionCore::wake() noexcept {
+/// What nghttp3 offered may not be what it would offer now.
+void SessionCore::drop_offer() noexcept {
   vecs_begin_ = vecs_end_ = 0;
+  offered_ = nullptr;
   offered_fin_ = false;
+}
+
+void SessionCore::wake() noexcept {
+  drop_offer();
   connection_.wake();
 }
 
@@ -187,7 +193,7 @@ void SessionCore::handle(const quic::Event& event) {
       } else if (routed_.empty() || !contains(routed_, event.stream)) {
         check(bridge_->acked(event.stream, event.value));
       }
-      vecs_begin_ = vecs_end_ = 0;
+      drop_offer();
       break;
     case Type::stream_writable:
       if (RequestStream* stream = table_.find(event.stream)) stream->set_blocked(false, now());
@@ -436,6 +442,7 @@ void SessionCore::read_uni(quic::StreamId id, ByteView bytes, bool fin) {
     if (!check(used)) return;
     connection_.consumed(id, static_cast<std::size_t>(used));
   }
+  if (goaway_came_ && !over_) on_goaway();
   // QPACK may have something to say, and a change of priorities changes what goes next.
   if (!over_) wake();
 }
@@ -484,21 +491,17 @@ void SessionCore::on_reset_or_stop(const quic::Event& event) {
   }
   if (stream == nullptr) return;
   (stop ? context_.counts().peer_stops : context_.counts().peer_resets).add();
-  const bool cancelled = server_ && !stream->is_closed() &&
-                         (stop ? !stream->sending_done() : !stream->receiving_done());
+  // A cancelled request shows as one reset, one stop, or both.
+  const bool cancelled = server_ && !stream->is_closed() && !stream->sending_done();
   if (stop) {
     stream->peer_stopped(event.value);
   } else {
     stream->peer_reset(event.value);
   }
-  vecs_begin_ = vecs_end_ = 0;
-  // A cancelled request shows as one reset, one stop, or both: the stop counts when it comes alone.
-  if (cancelled && !(stop && stream->receiving_done() && stream->was_counted()) && !over_) {
-    stream->count_cancellation();
-    if (!resets_limit_.allow(now())) {
-      context_.counts().limit_resets.add();
-      fail(ErrorCode::excessive_load, "too many requests were cancelled");
-    }
+  drop_offer();
+  if (cancelled && !std::exchange(stream->counted, true) && !resets_limit_.allow(now())) {
+    context_.counts().limit_resets.add();
+    fail(ErrorCode::excessive_load, "too many requests were cancelled");
   }
 }
 
@@ -509,7 +512,7 @@ void SessionCore::on_stream_closed(const quic::Event& event) {
     forget_stream(id);
     return;
   }
-  vecs_begin_ = vecs_end_ = 0;
+  drop_offer();
   RequestStream* stream = table_.find(id);
   if (stream == nullptr) {
     if (!ignored_.empty()) erase_one(ignored_, id);
@@ -533,8 +536,7 @@ void SessionCore::forget_stream(quic::StreamId stream) {
 
 void SessionCore::on_early_data_rejected() {
   // RFC 9001 §4.6.2: the server knows nothing of what was sent; begin again.
-  vecs_begin_ = vecs_end_ = 0;
-  offered_ = nullptr;
+  drop_offer();
   remembered_.reset();
   bridge_.reset();
   bound_ = false;
@@ -568,12 +570,14 @@ void SessionCore::on_datagram(const quic::Event& event) {
   const auto id = static_cast<quic::StreamId>(quarter * 4);
   Bytes payload = event.data.slice(size);
   if (qlog_.on()) qlog_.datagram(false, id, payload.size());
-  if (RequestStream* stream = table_.find(id); stream != nullptr && stream->attached()) {
-    stream->datagram(std::move(payload));
+  if (RequestStream* owner = table_.find(id); owner != nullptr && owner->attached()) {
+    owner->datagram(std::move(payload));
     return;
   }
   // RFC 9297 §2.1: for a stream that is not there yet, keep it for a while; else drop it.
-  const bool future = server_ && (id > highest_request_ || table_.find(id) != nullptr);
+  const RequestStream* stream = table_.find(id);
+  const bool future =
+      server_ && (stream != nullptr ? !stream->head_complete() : id > highest_request_);
   if (!future || options().max_early_datagrams == 0) {
     context_.counts().datagrams_dropped.add();
     return;
@@ -650,6 +654,21 @@ void SessionCore::drain() {
   wake();
 }
 
+/// The server's GOAWAY: what it does not process may be sent elsewhere.
+void SessionCore::on_goaway() {
+  goaway_came_ = false;
+  const Error error(Code::rejected, "the server is going away and did not process the request",
+                    Origin::remote);
+  waiting_.clear();
+  for (RequestStream* stream = table_.first(); stream != nullptr; stream = stream->next) {
+    if (stream->waiting() || (stream->id() >= goaway_id_ && !stream->is_closed())) {
+      context_.counts().rejected.add();
+      stream->refuse(error);
+    }
+  }
+  if (hooks_.goaway) hooks_.goaway();
+}
+
 void SessionCore::commence_shutdown() {
   shutdown_at_ = kNever;
   drain_ = Drain::commenced;
@@ -662,13 +681,13 @@ void SessionCore::commence_shutdown() {
 void SessionCore::close_if_drained() {
   if (over_ || !table_.empty()) return;
   if (server_ && drain_ != Drain::commenced) return;
-  if (server_ && drain_sent_at_ == kNever) {
+  if (server_ && drained_at_ == kNever) {
     // Give the final GOAWAY a turn to leave: a CONNECTION_CLOSE ends everything at once.
-    drain_sent_at_ = now() + kMinNotice;
-    runtime().timers().arm(*this, std::min(drain_sent_at_, watch_at_));
+    drained_at_ = now() + kMinNotice;
+    runtime().timers().arm(*this, std::min(drained_at_, watch_at_));
     return;
   }
-  if (server_ && now() < drain_sent_at_) return;
+  if (server_ && now() < drained_at_) return;
   close(ErrorCode::no_error, "drained");
 }
 
@@ -677,7 +696,7 @@ void SessionCore::close_if_drained() {
 void SessionCore::watch() {
   if (watch_at_ != kNever) return;
   watch_at_ = now() + kWatchInterval;
-  runtime().timers().arm(*this, std::min({watch_at_, shutdown_at_, drain_sent_at_}));
+  runtime().timers().arm(*this, std::min({watch_at_, shutdown_at_, drained_at_}));
 }
 
 void SessionCore::expire(Timestamp now) {
@@ -691,10 +710,10 @@ void SessionCore::expire(Timestamp now) {
     check_streams(now);
   }
   if (!over_ && now >= shutdown_at_) commence_shutdown();
-  if (!over_ && drain_ == Drain::commenced && now >= drain_sent_at_) close_if_drained();
+  if (!over_ && now >= drained_at_) close_if_drained();
   if (over_) return;
-  const Timestamp next = std::min({watch_at_, shutdown_at_,
-                                   now < drain_sent_at_ ? drain_sent_at_ : kNever});
+  const Timestamp next =
+      std::min({watch_at_, shutdown_at_, now < drained_at_ ? drained_at_ : kNever});
   if (next != kNever) runtime().timers().arm(*this, next);
 }
 

@@ -6,7 +6,9 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.h"
@@ -49,6 +51,9 @@ class SessionCore final : public Session,
   void adopt(quic::StreamId stream) override { routed_.push_back(stream); }
   quic::Connection& connection() noexcept override { return connection_; }
   void handle(const quic::Event& event) override;
+
+  /// What options make a side announce, without grease.
+  static Settings settings_of(const SessionOptions& options, bool server);
 
   // ---- for RequestStream
   Context& context() noexcept { return context_; }
@@ -108,7 +113,7 @@ class SessionCore final : public Session,
 
   // ---- session_core.cc
   void begin();
-  void make_settings();
+  void drop_offer() noexcept;
   void on_stream_data(const quic::Event& event);
   void on_uni_data(const quic::Event& event);
   void on_stream_closed(const quic::Event& event);
@@ -126,6 +131,7 @@ class SessionCore final : public Session,
   void forget_stream(quic::StreamId stream);
   void expire(Timestamp now) override;
   void check_streams(Timestamp now);
+  void on_goaway();
   void commence_shutdown();
   void close_if_drained();
   void log(LogLevel level, std::string_view text) const;
@@ -199,6 +205,7 @@ class SessionCore final : public Session,
   std::optional<quic::Session> held_session_;  // waits for the server's SETTINGS
   Timestamp shutdown_at_ = kNever;
   Timestamp watch_at_ = kNever;
+  Timestamp drained_at_ = kNever;  // when the final GOAWAY has had time to leave
   Timestamp last_sent_{};
 
   // What is being sent: the rest of what nghttp3 offered last.
@@ -219,6 +226,7 @@ class SessionCore final : public Session,
 
   Drain drain_ = Drain::no;
   bool server_;
+  bool goaway_came_ = false;  // and is to be acted on
   bool bound_ = false;
   bool over_ = false;  // closed, or being closed
 };

@@ -48,41 +48,24 @@ std::optional<Bytes> SessionCore::slice(ByteView view) const noexcept {
 
 /// Bytes of a request stream, in order.
 void SessionCore::feed(RequestStream& stream, ByteView bytes, bool fin) {
-  using Verdict = RequestStream::Inspection::Verdict;
-  if (stream.receiving_done()) {
-    connection_.consumed(stream.id(), bytes.size());
-    return;
-  }
-  do {
-    const auto found = stream.inspect(bytes, fin);
-    switch (found.verdict) {
-      case Verdict::fine: break;
-      case Verdict::connection_error: fail(found.code, found.reason); return;
-      case Verdict::stream_error:
-        stream.set_fault(found.code == ErrorCode::excessive_load
-                             ? RequestStream::Fault::body_too_large
-                         : found.code == ErrorCode::request_incomplete
-                             ? RequestStream::Fault::incomplete
-                             : RequestStream::Fault::malformed,
-                         found.reason);
-        break;
-      case Verdict::too_large:
-        stream.set_fault(RequestStream::Fault::too_large, found.reason);
-        break;
-    }
-    if (stream.fault() == RequestStream::Fault::none) {
-      const bool last = found.size == bytes.size() && (!fin || stream.ended_walking(found));
-      if (!read_into(stream, bytes.first(found.size), fin && last)) return;
-      bytes = bytes.subspan(found.size);
-      if (last) break;
-    }
-    if (!flagged_.empty() || !resets_.empty()) settle_flagged();
-    if (over_) return;
-    if (stream.receiving_done()) {
-      connection_.consumed(stream.id(), bytes.size());
+  for (bool more = true; more && !stream.receiving_done();) {
+    const RequestStream::Inspection found = stream.inspect(bytes, fin);
+    if (found.connection_error != ErrorCode::no_error) {
+      fail(found.connection_error, found.reason);
       return;
     }
-  } while (!bytes.empty() || fin);
+    if (found.fault != RequestStream::Fault::none) {
+      stream.set_fault(found.fault, found.reason);
+    } else {
+      if (!read_into(stream, bytes.first(found.size), fin && !found.more)) return;
+      bytes = bytes.subspan(found.size);
+    }
+    more = found.more;
+    if (!flagged_.empty() || !resets_.empty()) settle_flagged();
+    if (over_) return;
+  }
+  // What nobody reads any more.
+  connection_.consumed(stream.id(), bytes.size());
   if (!stream.receiving_done()) watch();
   // QPACK may have to acknowledge the section.
   wake();
@@ -181,7 +164,7 @@ void SessionCore::answer(RequestStream& stream, http::Status status) {
   stream.attach(*exchange);
   stream.stop_reading(http::Abort::no_error);
   exchange->incoming().fail(Error::limit("our side does not read the request"));
-  runtime().spawn(http::serve([status](http::Exchange& e) { return respond_with(e, status); },
+  context_.tasks().spawn(http::serve([status](http::Exchange& e) { return respond_with(e, status); },
                               std::move(exchange), context_.hooks().done));
 }
 
@@ -195,7 +178,7 @@ void SessionCore::dispatch(RequestStream& stream) {
   if (context_.hooks().done) {
     done = [context](const http::Exchange& e) { context->hooks().done(e); };
   }
-  runtime().spawn(
+  context_.tasks().spawn(
       http::serve([context](http::Exchange& e) { return context->hooks().handler(e); },
                   std::move(exchange), std::move(done)));
 }
@@ -204,9 +187,6 @@ void SessionCore::give_early_datagrams(RequestStream& stream) {
   for (EarlyDatagram& datagram : early_datagrams_) {
     if (datagram.stream == stream.id()) stream.datagram(std::move(datagram.payload));
   }
-  std::erase_if(early_datagrams_, [&](const EarlyDatagram& datagram) {
-    return datagram.stream <= highest_request_ && table_.find(datagram.stream) == nullptr;
-  });
   std::erase_if(early_datagrams_, [&](const EarlyDatagram& datagram) {
     return datagram.stream == stream.id();
   });
@@ -245,8 +225,8 @@ bool SessionCore::may_send(const http::RequestHead& head) const noexcept {
 }
 
 void SessionCore::schedule(RequestStream& stream) {
-  if (waiting_.empty() && try_open(stream)) return;
   waiting_.push_back(&stream);
+  flush_waiting();
 }
 
 void SessionCore::unschedule(RequestStream& stream) noexcept {
@@ -254,9 +234,8 @@ void SessionCore::unschedule(RequestStream& stream) noexcept {
   if (found != waiting_.end()) waiting_.erase(found);
 }
 
-/// False: it has to wait.
+/// False: the server allows no more streams now.
 bool SessionCore::try_open(RequestStream& stream) {
-  if (!bound_ || !may_send(stream.kept_head())) return false;
   if (!stream.kept_head().protocol.empty() && !peer_settings_->extended_connect) {
     stream.refuse(Error(Code::unsupported, "the server takes no extended CONNECT"));
     return true;
@@ -271,20 +250,20 @@ bool SessionCore::try_open(RequestStream& stream) {
 }
 
 void SessionCore::flush_waiting() {
-  if (server_ || over_ || !accepts_requests()) return;
+  if (!accepts_requests() || !bound_) return;
   // One that has to wait for the handshake or SETTINGS does not hold up the rest.
-  std::deque<RequestStream*> still;
-  bool blocked = false;
-  while (!waiting_.empty()) {
-    RequestStream* stream = waiting_.front();
-    waiting_.pop_front();
-    if (blocked || !try_open(*stream)) {
-      still.push_back(stream);
-      blocked = blocked || may_send(stream->kept_head());
+  for (std::size_t i = 0; i < waiting_.size() && !over_;) {
+    RequestStream* stream = waiting_[i];
+    const auto at = waiting_.begin() + static_cast<std::ptrdiff_t>(i);
+    if (!may_send(stream->kept_head())) {
+      ++i;
+      continue;
     }
-    if (over_) return;
+    waiting_.erase(at);
+    if (try_open(*stream)) continue;
+    waiting_.insert(waiting_.begin() + static_cast<std::ptrdiff_t>(i), stream);
+    return;
   }
-  waiting_ = std::move(still);
 }
 
 // ---- Nghttp3Bridge::Listener ---------------------------------------------------------------------
@@ -329,10 +308,8 @@ Nghttp3Bridge::Listener::Body SessionCore::read_body(RequestStream& stream,
 void SessionCore::goaway(quic::StreamId id) noexcept {
   if (qlog_.on()) qlog_.goaway_frame(false, peer_control_id_, static_cast<std::uint64_t>(id));
   if (server_) return;  // a client's GOAWAY is about pushes
-  const bool first = goaway_id_ < 0;
   goaway_id_ = id;
   goaway_came_ = true;
-  if (first) goaway_first_ = true;
 }
 
 }  // namespace tern::http3

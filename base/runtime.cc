@@ -22,8 +22,9 @@ void Runtime::submit(std::function<void()> work) {
 void Runtime::remove(TurnHook& hook) noexcept { std::erase(hooks_, &hook); }
 
 Timestamp Runtime::next_deadline() const {
-  if (!ready_.empty() || more_to_flush_ || has_submitted_.load(std::memory_order_acquire)) {
-    return now_;
+  if (!ready_.empty() || has_submitted_.load(std::memory_order_acquire)) return now_;
+  for (const TurnHook* hook : hooks_) {
+    if (hook->pending()) return now_;
   }
   return timers_.next_deadline();
 }
@@ -45,10 +46,7 @@ void Runtime::turn() {
   // By index: a hook may add or remove hooks.
   for (std::size_t i = 0; i < hooks_.size(); ++i) hooks_[i]->drain(now_);
   ready_.run(kMaxResumesPerTurn);
-  more_to_flush_ = false;
-  for (std::size_t i = 0; i < hooks_.size(); ++i) {
-    if (hooks_[i]->flush(now_)) more_to_flush_ = true;
-  }
+  for (std::size_t i = 0; i < hooks_.size(); ++i) hooks_[i]->flush(now_);
 }
 
 void Runtime::run() {

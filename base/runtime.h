@@ -23,9 +23,11 @@ class TurnHook {
  public:
   /// After datagrams were fed and timers expired: turn events into state and wake coroutines.
   virtual void drain(Timestamp now) = 0;
-  /// After ready coroutines ran: send what became due. Returns true when it stopped at its work
-  /// budget with more to send, so that the runtime does not sleep.
-  virtual bool flush(Timestamp now) = 0;
+  /// After ready coroutines ran: send what became due, up to a work budget.
+  virtual void flush(Timestamp now) = 0;
+  /// There is something to drain or to send now, for instance because `flush` stopped at its budget
+  /// or somebody gave a command between two turns: the runtime does not sleep.
+  virtual bool pending() const = 0;
 
  protected:
   ~TurnHook() = default;
@@ -92,7 +94,6 @@ class Runtime {
   TimerHeap timers_;
   ReadyQueue ready_;
   std::vector<TurnHook*> hooks_;
-  bool more_to_flush_ = false;
   std::atomic<bool> stopping_{false};
   std::mutex submitted_mutex_;
   std::vector<std::function<void()>> submitted_;

@@ -143,8 +143,8 @@ Task<Result<ClientResponse>> Client::follow(ClientRequest request) {
     response->redirects_ = redirects;
     response->timings_.total = pool_->runtime.now() - begun;
     const std::size_t limit = pool_->options.redirects_;
-    if (limit == 0 || !is_redirect(http::code(response->status()))) co_return response;
-    const Result<bool> followed = request.redirect(*response);
+    if (limit == 0) co_return response;
+    const Result<bool> followed = request.redirect(response->head_);
     if (!followed) co_return fail(followed.error());
     if (!*followed) co_return response;
     if (++redirects > limit) {
@@ -154,17 +154,18 @@ Task<Result<ClientResponse>> Client::follow(ClientRequest request) {
   }
 }
 
-Result<bool> ClientRequest::redirect(const ClientResponse& response) {
-  const auto location = response.fields().find("location");
-  if (!location) return false;
+Result<bool> ClientRequest::redirect(const http::Response& head) {
+  const auto location = head.fields().find("location");
+  const int status = http::code(head.status());
+  if (!location || !is_redirect(status)) return false;
   TERN_TRY(const http::Url from, parse_url(url_));
   TERN_TRY(const http::Url target, from.resolve(*location));
-  const int status = http::code(response.status());
   // RFC 9110 §15.4: 303 turns everything into GET, 301 and 302 in practice POST.
   if ((status == 303 && method_ != "HEAD") ||
       ((status == 301 || status == 302) && method_ == "POST")) {
     method_ = "GET";
     body_ = Bytes();
+    streaming_ = false;
     for (const char* name : {"content-type", "content-length", "content-encoding"}) {
       fields_.remove(name);
     }

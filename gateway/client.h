@@ -41,11 +41,15 @@ class ClientRequest {
   ClientRequest& streaming(bool on = true) { return streaming_ = on, *this; }
   ClientRequest& priority(http::Priority value) { return priority_ = value, *this; }
 
+  const std::string& url() const noexcept { return url_; }
+  const std::string& method() const noexcept { return method_; }
+  bool is_streaming() const noexcept { return streaming_; }
+  /// Becomes the request that a redirect response (301, 302, 303, 307, 308) asks for: another URL,
+  /// perhaps GET, no credentials for another origin. False if `head` is none, or names no place.
+  Result<bool> redirect(const http::Response& head);
+
  private:
   friend class Client;
-  /// Becomes the request that a redirect asks for; false if the response names no place.
-  Result<bool> redirect(const class ClientResponse& response);
-
   std::string url_;
   std::string method_ = "GET";
   http::Fields fields_;
@@ -97,7 +101,9 @@ class ClientStream {
  public:
   http::ClientExchange& exchange() noexcept { return *exchange_; }
   const std::string& url() const noexcept { return url_; }
-  /// resolved and connected, as far as they have happened since `Client::open` was called.
+  /// When `Client::open` was called.
+  Timestamp begun() const noexcept { return begun_; }
+  /// resolved and connected, as far as they have happened since.
   ClientTimings timings() const noexcept;
   /// The request went out before the handshake was complete.
   bool early_data() const noexcept { return early_data_; }

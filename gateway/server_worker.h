@@ -44,7 +44,8 @@ class ServerWorker final : private TurnHook {
   void deadline_passed();
 
   void drain(Timestamp now) override;
-  bool flush(Timestamp) override { return false; }
+  void flush(Timestamp) override {}
+  bool pending() const override { return false; }
 
   enum class Phase : std::uint8_t { serving, draining, closing, ended };
 

@@ -141,7 +141,7 @@ class ZstdStage final : public ContentDecoder::Stage {
       if (::ZSTD_isError(hint) != 0) return malformed(name(), ::ZSTD_getErrorName(hint));
       input = input.subspan(in.pos);
       at_end_ = hint == 0;
-      pending_ = out.pos == out.size;  // more may be ready without further input
+      pending_ = !at_end_ && out.pos == out.size;  // more may be ready without further input
       if (out.pos > 0 || input.empty()) return out.pos;
     }
   }

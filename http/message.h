@@ -110,6 +110,11 @@ class Response {
     body_ = std::move(bytes);
     return std::move(*this);
   }
+  /// A body of plain text.
+  Response& text(std::string text) & {
+    body_ = Bytes::take(std::move(text));
+    return field("content-type", "text/plain; charset=utf-8");
+  }
   Response&& text(std::string text) && {
     body_ = Bytes::take(std::move(text));
     return std::move(*this).field("content-type", "text/plain; charset=utf-8");

@@ -107,7 +107,7 @@ Task<void> answer_methods(Exchange& exchange, Status status, std::string allow) 
   Response response(status);
   response.field("allow", allow);
   if (status == Status::method_not_allowed) {
-    response = std::move(response).text(std::string(reason(status)) + "\n");
+    response.text(std::string(reason(status)) + "\n");
   }
   co_await exchange.respond(std::move(response));
 }

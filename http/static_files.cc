@@ -376,7 +376,9 @@ Task<void> StaticFiles::operator()(Exchange& exchange) const {
   if (path.empty()) return redirect_to_folder(exchange);  // the mount's prefix without its slash
 
   FileCache& cache = cache_of(root_);
-  FileCache::Found found = cache.find(path, exchange.runtime().now());
+  // Keys are decoded and were checked when they were added, so a path that needs no decoding is one.
+  FileCache::Found found;
+  if (path.find('%') == std::string_view::npos) found = cache.find(path, exchange.runtime().now());
   if (found.fresh) {
     const Coding coding = choose(exchange, *found.resource);
     const Variant& variant = found.resource->variant(coding);

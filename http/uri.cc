@@ -183,6 +183,7 @@ Result<void> Url::set_authority(std::string_view text) {
     return fail(Error::invalid("a URL with a user name or password is not supported"));
   }
   port_ = 0;
+  if (text.empty()) return fail(Error::invalid("the URL has no host"));
   if (text.starts_with('[')) {
     const std::size_t end = text.find(']');
     if (end == std::string_view::npos) return invalid("no ']' after the IPv6 address", text);
@@ -193,11 +194,11 @@ Result<void> Url::set_authority(std::string_view text) {
     return set_port(text.substr(1));
   }
   const std::size_t colon = text.find(':');
-  if (auto set = set_host(text.substr(0, colon)); !set) return set;
-  if (colon == std::string_view::npos) return {};
-  if (text.find(':', colon + 1) != std::string_view::npos) {
+  if (text.find(':', std::min(colon, text.size() - 1) + 1) != std::string_view::npos) {
     return invalid("an IPv6 address goes between brackets", text);
   }
+  if (auto set = set_host(text.substr(0, colon)); !set) return set;
+  if (colon == std::string_view::npos) return {};
   return set_port(text.substr(colon + 1));
 }
 

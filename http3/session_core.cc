@@ -95,7 +95,8 @@ void SessionCore::begin() {
   config.max_streams = static_cast<std::size_t>(options().max_requests);
   config.extended_connect = local_settings_.extended_connect;
   config.datagrams = local_settings_.datagrams;
-  bridge_ = std::make_unique<Nghttp3Bridge>(*this, context_.memory(), config);
+  Nghttp3Bridge::Listener& listener = *this;
+  bridge_ = std::make_unique<Nghttp3Bridge>(listener, context_.memory(), config);
   if (server_) bridge_->set_max_client_streams(max_client_streams_);
 
   quic::StreamId* const ours[] = {&control_id_, &encoder_id_, &decoder_id_};

@@ -8,7 +8,8 @@
 #include <vector>
 
 /// Test vectors from files under tests/vectors: "name =" lines followed by indented lines of hex
-/// digits; "#" begins a comment line. Programs run in the source tree's root (tern_test sees to it).
+/// digits; "#" begins a comment line. Programs run in the source tree's root (tern_test sees to
+/// it).
 
 namespace tern::test {
 

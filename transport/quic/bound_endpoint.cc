@@ -124,11 +124,18 @@ void BoundEndpoint::dispatch(const Event& event) {
   connection.set_application(nullptr);
 }
 
-bool BoundEndpoint::flush(Timestamp now) {
+bool BoundEndpoint::pending() const {
+  return endpoint_->has_events() || (endpoint_->has_work() && !out_of_slabs_);
+}
+
+void BoundEndpoint::flush(Timestamp now) {
+  out_of_slabs_ = false;
   for (std::size_t slabs = 0; slabs < kMaxSlabsPerTurn && endpoint_->has_work(); ++slabs) {
     udp::Slab* slab = network_.acquire();
-    // All slabs are in flight: `wait` returns when one is free, and this turn comes again.
-    if (slab == nullptr) return endpoint_->has_events();
+    if (slab == nullptr) {
+      out_of_slabs_ = true;
+      return;
+    }
     std::size_t used = 0;
     transmits_.clear();
     endpoint_->fill(slab->space(), used, transmits_, now);
@@ -140,7 +147,6 @@ bool BoundEndpoint::flush(Timestamp now) {
     // Filling may have made a 0-RTT connection ready: its requests go with the first flight.
     if (endpoint_->has_events()) drain(now);
   }
-  return endpoint_->has_work() || endpoint_->has_events();
 }
 
 udp::Socket* BoundEndpoint::socket_for(const udp::Address& local) noexcept {

@@ -56,7 +56,8 @@ class BoundEndpoint final : private TurnHook, private udp::Sink {
   BoundEndpoint(Runtime& runtime, udp::Network& network);
 
   void drain(Timestamp now) override;
-  bool flush(Timestamp now) override;
+  void flush(Timestamp now) override;
+  bool pending() const override;
   void receive(udp::Socket& socket, const udp::Arrival& arrival) override;
   void send_failed(udp::Socket& socket, const udp::Path& path, int error) override;
   void dispatch(const Event& event);
@@ -70,6 +71,7 @@ class BoundEndpoint final : private TurnHook, private udp::Sink {
   std::vector<std::unique_ptr<udp::Socket>> sockets_;
   std::vector<udp::Transmit> transmits_;
   Counter& send_errors_;
+  bool out_of_slabs_ = false;  // `Network::wait` returns when one is free
 };
 
 }  // namespace tern::quic

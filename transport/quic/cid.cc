@@ -23,7 +23,8 @@ struct Halves {
   std::size_t length = 0;  // of each, rounded up
   bool odd = false;        // the middle byte is split between them
 
-  explicit Halves(ByteView text) noexcept : length((text.size() + 1) / 2), odd(text.size() % 2 != 0) {
+  explicit Halves(ByteView text) noexcept
+      : length((text.size() + 1) / 2), odd(text.size() % 2 != 0) {
     std::memcpy(left.data(), text.data(), length);
     std::memcpy(right.data(), text.data() + text.size() - length, length);
     trim_left();

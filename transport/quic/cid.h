@@ -14,7 +14,8 @@
 #include "base/error.h"
 #include "base/random.h"
 
-/// Connection IDs: the value, and how ours are made and read (QUIC-LB, draft-ietf-quic-load-balancers).
+/// Connection IDs: the value, and how ours are made and read (QUIC-LB,
+/// draft-ietf-quic-load-balancers).
 ///
 /// The layout of a connection ID that this server issues, 6 to 20 bytes, the same length for all
 /// CIDs of an endpoint:
@@ -29,7 +30,8 @@
 /// SO_REUSEPORT group steers by that byte. With a key they are encrypted (AES-128), which hides
 /// machine and worker from observers and unlinks the CIDs of one connection; BPF cannot decrypt, so
 /// steering is left to the kernel's hash of addresses and ports, and a worker that receives a
-/// stranger's packet (after a migration) reads its CID with `CidGenerator::decode` and hands it over.
+/// stranger's packet (after a migration) reads its CID with `CidGenerator::decode` and hands it
+/// over.
 
 namespace tern::quic {
 
@@ -114,7 +116,9 @@ class CidConfig {
   /// Random bytes in each CID, 4 to 18. Default 6: CIDs of 8 bytes.
   CidConfig& nonce_length(std::size_t bytes) { return nonce_length_ = bytes, *this; }
   /// Encrypts everything after the first octet. Default: plaintext.
-  CidConfig& key(const CidCodec::Key& key) { return key_ = std::make_shared<CidCodec::Key>(key), *this; }
+  CidConfig& key(const CidCodec::Key& key) {
+    return key_ = std::make_shared<CidCodec::Key>(key), *this;
+  }
   /// Default false.
   CidConfig& encode_length(bool on) { return encode_length_ = on, *this; }
 
@@ -153,7 +157,8 @@ class CidGenerator {
   /// (Code::not_found) for one that is too short or of another config rotation. A client-chosen CID
   /// may decode to nonsense: check `worker` against the number of workers.
   Result<Decoded> decode(ByteView cid) const;
-  /// `decode`'s worker alone, without allocation; -1 if the CID is not ours or names another machine.
+  /// `decode`'s worker alone, without allocation; -1 if the CID is not ours or names another
+  /// machine.
   int worker_of(ByteView cid) const noexcept;
 
  private:

@@ -25,28 +25,20 @@ ngtcp2_cid to_ngtcp2(ByteView cid) noexcept {
 
 ngtcp2_encryption_level from_ssl(ssl_encryption_level_t level) noexcept {
   switch (level) {
-    case ssl_encryption_initial:
-      return NGTCP2_ENCRYPTION_LEVEL_INITIAL;
-    case ssl_encryption_early_data:
-      return NGTCP2_ENCRYPTION_LEVEL_0RTT;
-    case ssl_encryption_handshake:
-      return NGTCP2_ENCRYPTION_LEVEL_HANDSHAKE;
-    case ssl_encryption_application:
-      break;
+    case ssl_encryption_initial: return NGTCP2_ENCRYPTION_LEVEL_INITIAL;
+    case ssl_encryption_early_data: return NGTCP2_ENCRYPTION_LEVEL_0RTT;
+    case ssl_encryption_handshake: return NGTCP2_ENCRYPTION_LEVEL_HANDSHAKE;
+    case ssl_encryption_application: break;
   }
   return NGTCP2_ENCRYPTION_LEVEL_1RTT;
 }
 
 ssl_encryption_level_t to_ssl(ngtcp2_encryption_level level) noexcept {
   switch (level) {
-    case NGTCP2_ENCRYPTION_LEVEL_INITIAL:
-      return ssl_encryption_initial;
-    case NGTCP2_ENCRYPTION_LEVEL_0RTT:
-      return ssl_encryption_early_data;
-    case NGTCP2_ENCRYPTION_LEVEL_HANDSHAKE:
-      return ssl_encryption_handshake;
-    case NGTCP2_ENCRYPTION_LEVEL_1RTT:
-      break;
+    case NGTCP2_ENCRYPTION_LEVEL_INITIAL: return ssl_encryption_initial;
+    case NGTCP2_ENCRYPTION_LEVEL_0RTT: return ssl_encryption_early_data;
+    case NGTCP2_ENCRYPTION_LEVEL_HANDSHAKE: return ssl_encryption_handshake;
+    case NGTCP2_ENCRYPTION_LEVEL_1RTT: break;
   }
   return ssl_encryption_application;
 }
@@ -109,9 +101,9 @@ bool install_initial_keys(ngtcp2_conn* conn, std::uint32_t version, ByteView dci
     ngtcp2_conn_set_retry_aead(conn, &context.aead, &retry);  // takes it over
   }
   InitialKeys keys(version, dcid, server);
-  const int result = ngtcp2_conn_install_initial_key(
-      conn, keys.rx.aead(), keys.rx.iv(), keys.rx.header(), keys.tx.aead(), keys.tx.iv(),
-      keys.tx.header(), kIvLength);
+  const int result =
+      ngtcp2_conn_install_initial_key(conn, keys.rx.aead(), keys.rx.iv(), keys.rx.header(),
+                                      keys.tx.aead(), keys.tx.iv(), keys.tx.header(), kIvLength);
   return keys.rx.taken(result) && keys.tx.taken(result);
 }
 
@@ -170,8 +162,8 @@ struct BridgeCallbacks {
     return 1;
   }
 
-  static constexpr SSL_QUIC_METHOD kMethod = {set_read_secret, set_write_secret,
-                                              add_handshake_data, flush_flight, send_alert};
+  static constexpr SSL_QUIC_METHOD kMethod = {set_read_secret, set_write_secret, add_handshake_data,
+                                              flush_flight, send_alert};
 
   /// A ClientHello on its way into the transcript: see tls::offer_only_chacha20.
   static void message(int is_write, int, int content_type, const void* data, std::size_t length,
@@ -213,8 +205,8 @@ struct BridgeCallbacks {
                                  const ngtcp2_cid* client_dcid, void*) noexcept {
     InitialKeys keys(version, view(*client_dcid), ngtcp2_conn_is_server(conn) != 0);
     const int result = ngtcp2_conn_install_vneg_initial_key(
-        conn, version, keys.rx.aead(), keys.rx.iv(), keys.rx.header(), keys.tx.aead(),
-        keys.tx.iv(), keys.tx.header(), kIvLength);
+        conn, version, keys.rx.aead(), keys.rx.iv(), keys.rx.header(), keys.tx.aead(), keys.tx.iv(),
+        keys.tx.header(), kIvLength);
     return keys.rx.taken(result) && keys.tx.taken(result) ? 0 : NGTCP2_ERR_CALLBACK_FAILURE;
   }
 
@@ -265,8 +257,7 @@ struct BridgeCallbacks {
   }
 
   static int hp_mask(std::uint8_t* dest, const ngtcp2_crypto_cipher*,
-                     const ngtcp2_crypto_cipher_ctx* context,
-                     const std::uint8_t* sample) noexcept {
+                     const ngtcp2_crypto_cipher_ctx* context, const std::uint8_t* sample) noexcept {
     static_cast<const HeaderKey*>(context->native_handle)->mask(dest, sample);
     return 0;
   }
@@ -346,8 +337,7 @@ Result<std::unique_ptr<CryptoBridge>> CryptoBridge::client(
     protocols.push_back(static_cast<std::uint8_t>(protocol.size()));
     protocols.insert(protocols.end(), protocol.begin(), protocol.end());
   }
-  if (protocols.empty() ||
-      SSL_set_alpn_protos(ssl, protocols.data(), protocols.size()) != 0) {
+  if (protocols.empty() || SSL_set_alpn_protos(ssl, protocols.data(), protocols.size()) != 0) {
     return fail(Error::invalid("QUIC needs an ALPN protocol (RFC 9001 section 8.1)"));
   }
 
@@ -359,8 +349,8 @@ Result<std::unique_ptr<CryptoBridge>> CryptoBridge::client(
       options.session->server_name == options.server_name && options.session->expires > now) {
     const Session& session = *options.session;
     // A ticket that cannot be read or was got without verifying the server means a full handshake.
-    SSL_SESSION* ticket = SSL_SESSION_from_bytes(session.ticket.data(), session.ticket.size(),
-                                                 context->native());
+    SSL_SESSION* ticket =
+        SSL_SESSION_from_bytes(session.ticket.data(), session.ticket.size(), context->native());
     if (ticket != nullptr) {
       const bool set = SSL_set_session(ssl, ticket) == 1;
       SSL_SESSION_free(ticket);
@@ -405,7 +395,8 @@ Result<void> CryptoBridge::attach(ngtcp2_conn* conn) {
     SSL_set_session(ssl_, nullptr);
     SSL_set_early_data_enabled(ssl_, 0);
     offers_early_data_ = false;
-    return fail(Error(Code::version, "the session is for another QUIC version (RFC 9369 section 5)"));
+    return fail(
+        Error(Code::version, "the session is for another QUIC version (RFC 9369 section 5)"));
   }
   if (!offers_early_data_) return {};
   const int result = ngtcp2_conn_decode_and_set_0rtt_transport_params(
@@ -440,8 +431,7 @@ int CryptoBridge::read_crypto_data(ngtcp2_encryption_level level, ByteView data)
       case SSL_R_EXCESSIVE_MESSAGE_SIZE:
         transport_error_ = NGTCP2_ERR_CRYPTO_BUFFER_EXCEEDED;
         break;
-      default:
-        break;
+      default: break;
     }
     return fail_handshake();
   }
@@ -515,11 +505,9 @@ bool CryptoBridge::install_rx_secret(ngtcp2_encryption_level level, CipherSuite 
       return keys.taken(ngtcp2_conn_install_rx_handshake_key(conn_, keys.aead(), keys.iv(),
                                                              kIvLength, keys.header()));
     case NGTCP2_ENCRYPTION_LEVEL_1RTT:
-      return keys.taken(ngtcp2_conn_install_rx_key(conn_, secret.data(), secret.size(),
-                                                   keys.aead(), keys.iv(), kIvLength,
-                                                   keys.header()));
-    case NGTCP2_ENCRYPTION_LEVEL_INITIAL:
-      break;
+      return keys.taken(ngtcp2_conn_install_rx_key(conn_, secret.data(), secret.size(), keys.aead(),
+                                                   keys.iv(), kIvLength, keys.header()));
+    case NGTCP2_ENCRYPTION_LEVEL_INITIAL: break;
   }
   return false;
 }
@@ -536,18 +524,16 @@ bool CryptoBridge::install_tx_secret(ngtcp2_encryption_level level, CipherSuite 
       return keys.taken(
           ngtcp2_conn_install_0rtt_key(conn_, keys.aead(), keys.iv(), kIvLength, keys.header()));
     case NGTCP2_ENCRYPTION_LEVEL_HANDSHAKE:
-      if (!keys.taken(ngtcp2_conn_install_tx_handshake_key(conn_, keys.aead(), keys.iv(),
-                                                           kIvLength, keys.header()))) {
+      if (!keys.taken(ngtcp2_conn_install_tx_handshake_key(conn_, keys.aead(), keys.iv(), kIvLength,
+                                                           keys.header()))) {
         return false;
       }
       // EncryptedExtensions come next, and the negotiated version, which they hold, is known now.
       return role_ == Role::client || set_local_transport_params();
     case NGTCP2_ENCRYPTION_LEVEL_1RTT:
-      return keys.taken(ngtcp2_conn_install_tx_key(conn_, secret.data(), secret.size(),
-                                                   keys.aead(), keys.iv(), kIvLength,
-                                                   keys.header()));
-    case NGTCP2_ENCRYPTION_LEVEL_INITIAL:
-      break;
+      return keys.taken(ngtcp2_conn_install_tx_key(conn_, secret.data(), secret.size(), keys.aead(),
+                                                   keys.iv(), kIvLength, keys.header()));
+    case NGTCP2_ENCRYPTION_LEVEL_INITIAL: break;
   }
   return false;
 }
@@ -680,8 +666,8 @@ namespace {
 
 Result<std::size_t> written(ngtcp2_ssize result, const char* what) {
   if (result < 0) {
-    return fail(Error::invalid(std::string(what) + ": " +
-                               ngtcp2_strerror(static_cast<int>(result))));
+    return fail(
+        Error::invalid(std::string(what) + ": " + ngtcp2_strerror(static_cast<int>(result))));
   }
   return static_cast<std::size_t>(result);
 }
@@ -696,15 +682,15 @@ Result<std::size_t> write_retry(MutableBytes out, std::uint32_t version, ByteVie
   const ngtcp2_cid dcid = to_ngtcp2(peer_scid);
   const ngtcp2_cid scid = to_ngtcp2(retry_scid);
   const ngtcp2_cid odcid = to_ngtcp2(original_dcid);
-  return written(ngtcp2_pkt_write_retry(out.data(), out.size(), version, &dcid, &scid, &odcid,
-                                        token.data(), token.size(), BridgeCallbacks::encrypt,
-                                        &context.aead, &aead),
-                 "Retry");
+  return written(
+      ngtcp2_pkt_write_retry(out.data(), out.size(), version, &dcid, &scid, &odcid, token.data(),
+                             token.size(), BridgeCallbacks::encrypt, &context.aead, &aead),
+      "Retry");
 }
 
-Result<std::size_t> write_initial_close(MutableBytes out, std::uint32_t version,
-                                        ByteView peer_scid, ByteView client_dcid,
-                                        std::uint64_t error_code, std::string_view reason) {
+Result<std::size_t> write_initial_close(MutableBytes out, std::uint32_t version, ByteView peer_scid,
+                                        ByteView client_dcid, std::uint64_t error_code,
+                                        std::string_view reason) {
   const ngtcp2_crypto_ctx context = crypto_context(kInitialSuite);
   InitialKeys keys(version, client_dcid, /*server=*/true);
   const ngtcp2_cid dcid = to_ngtcp2(peer_scid);
@@ -719,62 +705,34 @@ Result<std::size_t> write_initial_close(MutableBytes out, std::uint32_t version,
 
 std::string_view alert_name(std::uint8_t alert) noexcept {
   switch (alert) {
-    case 0:
-      return "close_notify";
-    case 10:
-      return "unexpected_message";
-    case 20:
-      return "bad_record_mac";
-    case 22:
-      return "record_overflow";
-    case 40:
-      return "handshake_failure";
-    case 42:
-      return "bad_certificate";
-    case 43:
-      return "unsupported_certificate";
-    case 44:
-      return "certificate_revoked";
-    case 45:
-      return "certificate_expired";
-    case 46:
-      return "certificate_unknown";
-    case 47:
-      return "illegal_parameter";
-    case 48:
-      return "unknown_ca";
-    case 49:
-      return "access_denied";
-    case 50:
-      return "decode_error";
-    case 51:
-      return "decrypt_error";
-    case 70:
-      return "protocol_version";
-    case 71:
-      return "insufficient_security";
-    case 80:
-      return "internal_error";
-    case 86:
-      return "inappropriate_fallback";
-    case 90:
-      return "user_canceled";
-    case 109:
-      return "missing_extension";
-    case 110:
-      return "unsupported_extension";
-    case 112:
-      return "unrecognized_name";
-    case 113:
-      return "bad_certificate_status_response";
-    case 115:
-      return "unknown_psk_identity";
-    case 116:
-      return "certificate_required";
-    case 120:
-      return "no_application_protocol";
-    default:
-      return "unknown alert";
+    case 0: return "close_notify";
+    case 10: return "unexpected_message";
+    case 20: return "bad_record_mac";
+    case 22: return "record_overflow";
+    case 40: return "handshake_failure";
+    case 42: return "bad_certificate";
+    case 43: return "unsupported_certificate";
+    case 44: return "certificate_revoked";
+    case 45: return "certificate_expired";
+    case 46: return "certificate_unknown";
+    case 47: return "illegal_parameter";
+    case 48: return "unknown_ca";
+    case 49: return "access_denied";
+    case 50: return "decode_error";
+    case 51: return "decrypt_error";
+    case 70: return "protocol_version";
+    case 71: return "insufficient_security";
+    case 80: return "internal_error";
+    case 86: return "inappropriate_fallback";
+    case 90: return "user_canceled";
+    case 109: return "missing_extension";
+    case 110: return "unsupported_extension";
+    case 112: return "unrecognized_name";
+    case 113: return "bad_certificate_status_response";
+    case 115: return "unknown_psk_identity";
+    case 116: return "certificate_required";
+    case 120: return "no_application_protocol";
+    default: return "unknown alert";
   }
 }
 

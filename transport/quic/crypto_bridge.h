@@ -49,8 +49,8 @@ struct HandshakeFacts {
 ///     `offers_early_data()` then says whether streams may be opened at once. ngtcp2 wants one
 ///     `ngtcp2_conn_write_pkt` before the first 0-RTT stream is opened.
 ///  3. ngtcp2 calls back from `read_pkt`/`write_pkt`. The bridge never calls application code.
-///     Before feeding packets call `set_unix_time(now)` when the wall clock has moved on (certificate
-///     and ticket ages are judged by it; seconds are enough).
+///     Before feeding packets call `set_unix_time(now)` when the wall clock has moved on
+///     (certificate and ticket ages are judged by it; seconds are enough).
 ///  4. After every `read_pkt`: `take_session()` until empty, on a client.
 ///  5. When ngtcp2 returns NGTCP2_ERR_CRYPTO or another error that stems from TLS: `failure()`
 ///     says what went wrong in words, and `ngtcp2_conn_get_tls_alert(conn)` holds the alert for
@@ -145,14 +145,14 @@ class CryptoBridge {
   bool offers_early_data_ = false;
   bool chacha20_only_ = false;
   std::uint8_t alert_ = 0;
-  CipherSuite suite_;          // of 1-RTT packets
-  int transport_error_ = 0;    // what ngtcp2 said to the peer's transport parameters
+  CipherSuite suite_;        // of 1-RTT packets
+  int transport_error_ = 0;  // what ngtcp2 said to the peer's transport parameters
   ngtcp2_conn* conn_ = nullptr;
-  ssl_st* ssl_ = nullptr;      // null on a server once its handshake is complete
+  ssl_st* ssl_ = nullptr;  // null on a server once its handshake is complete
   tls::HandshakeState state_;
   std::shared_ptr<const tls::ServerContext> server_context_;  // until the handshake is complete
   std::shared_ptr<const tls::ClientContext> client_context_;
-  std::string failure_;        // what ended the handshake, if not the certificate
+  std::string failure_;  // what ended the handshake, if not the certificate
 
   struct Facts {
     std::string alpn, server_name, peer_subject;
@@ -160,9 +160,9 @@ class CryptoBridge {
     bool resumed = false, early_data_accepted = false, early_data_rejected = false;
   };
   Facts facts_;
-  std::vector<std::uint8_t> early_data_context_;    // server, until `attach`
+  std::vector<std::uint8_t> early_data_context_;      // server, until `attach`
   std::vector<std::uint8_t> early_transport_params_;  // client, until `attach`
-  std::uint32_t session_version_ = 0;               // of the session to resume; 0: none
+  std::uint32_t session_version_ = 0;                 // of the session to resume; 0: none
   std::vector<Session> sessions_;
 };
 
@@ -175,9 +175,9 @@ Result<std::size_t> write_retry(MutableBytes out, std::uint32_t version, ByteVie
 /// Writes a server Initial packet that holds only CONNECTION_CLOSE, without any connection state:
 /// to refuse a connection or an invalid token. `client_dcid` is the destination CID of the client's
 /// Initial (it keys the packet and is our source CID). Returns the packet's length.
-Result<std::size_t> write_initial_close(MutableBytes out, std::uint32_t version,
-                                        ByteView peer_scid, ByteView client_dcid,
-                                        std::uint64_t error_code, std::string_view reason);
+Result<std::size_t> write_initial_close(MutableBytes out, std::uint32_t version, ByteView peer_scid,
+                                        ByteView client_dcid, std::uint64_t error_code,
+                                        std::string_view reason);
 
 /// "handshake_failure" for 40 and so on (RFC 8446 §6); "unknown alert" for others.
 std::string_view alert_name(std::uint8_t alert) noexcept;

@@ -28,12 +28,9 @@ const EVP_MD* digest(Hash hash) noexcept {
 
 const EVP_AEAD* cipher(Aead aead) noexcept {
   switch (aead) {
-    case Aead::aes_128_gcm:
-      return EVP_aead_aes_128_gcm();
-    case Aead::aes_256_gcm:
-      return EVP_aead_aes_256_gcm();
-    case Aead::chacha20_poly1305:
-      break;
+    case Aead::aes_128_gcm: return EVP_aead_aes_128_gcm();
+    case Aead::aes_256_gcm: return EVP_aead_aes_256_gcm();
+    case Aead::chacha20_poly1305: break;
   }
   return EVP_aead_chacha20_poly1305();
 }
@@ -51,14 +48,10 @@ std::uint64_t CipherSuite::max_decryption_failure() const noexcept {
 
 std::optional<CipherSuite> CipherSuite::from_tls(std::uint16_t suite) noexcept {
   switch (suite) {
-    case 0x1301:
-      return CipherSuite{Aead::aes_128_gcm, Hash::sha256};
-    case 0x1302:
-      return CipherSuite{Aead::aes_256_gcm, Hash::sha384};
-    case 0x1303:
-      return CipherSuite{Aead::chacha20_poly1305, Hash::sha256};
-    default:
-      return std::nullopt;
+    case 0x1301: return CipherSuite{Aead::aes_128_gcm, Hash::sha256};
+    case 0x1302: return CipherSuite{Aead::aes_256_gcm, Hash::sha384};
+    case 0x1303: return CipherSuite{Aead::chacha20_poly1305, Hash::sha256};
+    default: return std::nullopt;
   }
 }
 
@@ -77,7 +70,8 @@ void hkdf_expand_label(MutableBytes out, Hash hash, ByteView secret,
   *end++ = static_cast<std::uint8_t>(out.size() >> 8);
   *end++ = static_cast<std::uint8_t>(out.size());
   *end++ = static_cast<std::uint8_t>(kPrefix.size() + label.size());
-  end = static_cast<std::uint8_t*>(std::memcpy(end, kPrefix.data(), kPrefix.size())) + kPrefix.size();
+  end =
+      static_cast<std::uint8_t*>(std::memcpy(end, kPrefix.data(), kPrefix.size())) + kPrefix.size();
   end = static_cast<std::uint8_t*>(std::memcpy(end, label.data(), label.size())) + label.size();
   *end++ = 0;
   TERN_CHECK(HKDF_expand(out.data(), out.size(), digest(hash), secret.data(), secret.size(), info,
@@ -128,7 +122,8 @@ bool AeadKey::open(std::uint8_t* out, ByteView ciphertext, ByteView nonce,
                    ByteView ad) const noexcept {
   std::size_t length = 0;
   if (EVP_AEAD_CTX_open(&context_, out, &length, ciphertext.size(), nonce.data(), nonce.size(),
-                        ciphertext.data(), ciphertext.size(), ad.data(), ad.size()) == 1) [[likely]] {
+                        ciphertext.data(), ciphertext.size(), ad.data(), ad.size()) == 1)
+      [[likely]] {
     return true;
   }
   ERR_clear_error();  // a forged packet must leave nothing behind for the next TLS call to find
@@ -157,10 +152,9 @@ void HeaderKey::mask(std::uint8_t* out, const std::uint8_t* sample) const noexce
   if (chacha20_) {
     // sample = counter (little endian, 4 bytes) ‖ nonce (12 bytes)
     static constexpr std::uint8_t kZeros[5] = {};
-    const std::uint32_t counter = static_cast<std::uint32_t>(sample[0]) |
-                                  static_cast<std::uint32_t>(sample[1]) << 8 |
-                                  static_cast<std::uint32_t>(sample[2]) << 16 |
-                                  static_cast<std::uint32_t>(sample[3]) << 24;
+    const std::uint32_t counter =
+        static_cast<std::uint32_t>(sample[0]) | static_cast<std::uint32_t>(sample[1]) << 8 |
+        static_cast<std::uint32_t>(sample[2]) << 16 | static_cast<std::uint32_t>(sample[3]) << 24;
     CRYPTO_chacha_20(out, kZeros, sizeof(kZeros), chacha_key_, sample + 4, counter);
     return;
   }

@@ -22,7 +22,6 @@
 
 namespace tern::quic {
 
-
 inline constexpr std::size_t kAeadTagLength = 16;
 inline constexpr std::size_t kIvLength = 12;
 inline constexpr std::size_t kMaxSecretLength = 48;  // SHA-384
@@ -64,7 +63,8 @@ struct PacketKeys {
 };
 
 /// HKDF-Expand-Label with an empty context (RFC 8446 §7.1); `label` without "tls13 ".
-void hkdf_expand_label(MutableBytes out, Hash hash, ByteView secret, std::string_view label) noexcept;
+void hkdf_expand_label(MutableBytes out, Hash hash, ByteView secret,
+                       std::string_view label) noexcept;
 
 /// Initial secrets (RFC 9001 §5.2, RFC 9369 §3.3.1); the first 32 bytes are used. `version` other
 /// than v2 is treated as v1.

@@ -123,7 +123,9 @@ struct Opened {
   }
 };
 
-bool same(ByteView a, ByteView b) noexcept { return std::equal(a.begin(), a.end(), b.begin(), b.end()); }
+bool same(ByteView a, ByteView b) noexcept {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end());
+}
 
 }  // namespace
 
@@ -142,9 +144,11 @@ bool AddressTokens::looks_like_retry(ByteView token) noexcept {
   return !token.empty() && token[0] == kRetryKind;
 }
 
-tl::expected<ValidatedToken, TokenRefusal> AddressTokens::open(
-    ByteView token, std::uint32_t version, ByteView address_and_port, ByteView address,
-    ByteView dcid, UnixSeconds now) const {
+tl::expected<ValidatedToken, TokenRefusal> AddressTokens::open(ByteView token,
+                                                               std::uint32_t version,
+                                                               ByteView address_and_port,
+                                                               ByteView address, ByteView dcid,
+                                                               UnixSeconds now) const {
   const auto refuse = [](TokenRefusal why) { return tl::unexpected<TokenRefusal>(why); };
   Opened opened;
   if (!opened.read(*keys_, token)) return refuse(TokenRefusal::unknown);
@@ -153,7 +157,8 @@ tl::expected<ValidatedToken, TokenRefusal> AddressTokens::open(
   if (now > opened.issued + lifetime || now < opened.issued - kClockSkew) {
     return refuse(TokenRefusal::expired);
   }
-  if (!same(opened.address, retry ? address_and_port : address)) return refuse(TokenRefusal::address);
+  if (!same(opened.address, retry ? address_and_port : address))
+    return refuse(TokenRefusal::address);
   if (opened.version != version) return refuse(TokenRefusal::version);
   if (retry && !same(opened.retry_scid, dcid)) return refuse(TokenRefusal::dcid);
   ValidatedToken valid;
@@ -166,16 +171,11 @@ tl::expected<ValidatedToken, TokenRefusal> AddressTokens::open(
 
 std::string_view refusal_name(TokenRefusal refusal) noexcept {
   switch (refusal) {
-    case TokenRefusal::unknown:
-      return "unknown";
-    case TokenRefusal::expired:
-      return "expired";
-    case TokenRefusal::address:
-      return "for another address";
-    case TokenRefusal::version:
-      return "for another version";
-    case TokenRefusal::dcid:
-      break;
+    case TokenRefusal::unknown: return "unknown";
+    case TokenRefusal::expired: return "expired";
+    case TokenRefusal::address: return "for another address";
+    case TokenRefusal::version: return "for another version";
+    case TokenRefusal::dcid: break;
   }
   return "for another connection ID";
 }

@@ -29,21 +29,21 @@ struct ValidatedToken {
 /// Why a token is not accepted. A bad Retry token closes the connection with INVALID_TOKEN; a bad
 /// NEW_TOKEN token only leaves the address unvalidated (RFC 9000 §8.1.2, §8.1.3).
 enum class TokenRefusal : std::uint8_t {
-  unknown,   ///< not one of ours, or its key has been rotated away: treat as if there were none
+  unknown,  ///< not one of ours, or its key has been rotated away: treat as if there were none
   expired,
-  address,   ///< it was given to another address
-  version,   ///< it was given in another QUIC version (RFC 9369 §5)
-  dcid,      ///< a Retry token on an Initial that does not carry the Retry's SCID
+  address,  ///< it was given to another address
+  version,  ///< it was given in another QUIC version (RFC 9369 §5)
+  dcid,     ///< a Retry token on an Initial that does not carry the Retry's SCID
 };
 
 /// Seals and opens address validation tokens with a key ring (AES-128-GCM). A token is bound to the
 /// client's address, the QUIC version and the time; Retry tokens also to both connection IDs.
-/// `address` is any canonical byte form of it: for Retry the IP address with the port, for NEW_TOKEN
-/// the IP address alone (the port changes between connections). Immutable, thread-safe.
+/// `address` is any canonical byte form of it: for Retry the IP address with the port, for
+/// NEW_TOKEN the IP address alone (the port changes between connections). Immutable, thread-safe.
 class AddressTokens {
  public:
   static constexpr std::size_t kMaxTokenLength = 128;
-  static constexpr UnixSeconds kRetryLifetime = 10;               ///< a Retry is answered at once
+  static constexpr UnixSeconds kRetryLifetime = 10;  ///< a Retry is answered at once
   static constexpr UnixSeconds kNewTokenLifetime = 24 * 3600;
 
   struct Token {

@@ -54,7 +54,7 @@ void Channel::cut() {
     Packet* packet = queue_.back();
     queue_.pop_back();
     queued_bytes_ -= packet->wire_size();
-    drop(packet, Verdict::cut);
+    discard(packet, Verdict::cut);
   }
 }
 
@@ -73,8 +73,8 @@ void Channel::transmit(Packet* packet) {
   ++stats_.packets_in;
   stats_.bytes_in += size;
   packet->epoch = epoch_;
-  if (cut_) return drop(packet, Verdict::cut);
-  if (size > model_.mtu) return drop(packet, Verdict::too_big);
+  if (cut_) return discard(packet, Verdict::cut);
+  if (size > model_.mtu) return discard(packet, Verdict::too_big);
   if (model_.bits_per_second <= 0 && queue_.empty()) return leave(packet);
 
   // The packet being serialised has left the queue as far as its limits go.
@@ -82,7 +82,7 @@ void Channel::transmit(Packet* packet) {
       queue_.empty() ? 0 : queued_bytes_ - queue_.front()->wire_size();
   if (!queue_.empty() &&
       (waiting + size > model_.queue_bytes || queue_.size() > model_.queue_packets)) {
-    return drop(packet, Verdict::queue_full);
+    return discard(packet, Verdict::queue_full);
   }
   if (waiting > model_.ecn_threshold) mark(*packet);
   queue_.push_back(packet);
@@ -110,7 +110,7 @@ void Channel::fire(std::uint32_t kind, void* argument) {
 }
 
 void Channel::leave(Packet* packet) {
-  if (packet->epoch != epoch_) return drop(packet, Verdict::cut);
+  if (packet->epoch != epoch_) return discard(packet, Verdict::cut);
   if (lost(packet)) return;
   if (model_.ecn_bleach) packet->ecn = udp::Ecn::not_ect;
   if (model_.ecn_mark > 0 && random_.unit() < model_.ecn_mark) mark(*packet);
@@ -119,14 +119,14 @@ void Channel::leave(Packet* packet) {
     ++stats_.duplicated;
     copy = world_.pool_.copy(*packet);
   }
-  if (model_.corrupt > 0 && random_.unit() < model_.corrupt) corrupt(*packet);
+  if (model_.corrupt > 0 && random_.unit() < model_.corrupt) damage(*packet);
   propagate(packet);
   if (copy != nullptr) propagate(copy);
 }
 
 bool Channel::lost(Packet* packet) {
   const auto lose = [&](Verdict why) {
-    drop(packet, why);
+    discard(packet, why);
     return true;
   };
   ++left_;
@@ -157,7 +157,7 @@ void Channel::mark(Packet& packet) noexcept {
   ++stats_.marked;
 }
 
-void Channel::corrupt(Packet& packet) noexcept {
+void Channel::damage(Packet& packet) noexcept {
   if (packet.payload.empty()) return;
   ++stats_.corrupted;
   const std::uint64_t bits = packet.payload.size() * 8;
@@ -206,15 +206,15 @@ void Channel::propagate(Packet* packet) {
 
 void Channel::arrive(Packet* packet) {
   --on_wire_;
-  if (packet->epoch != epoch_) return drop(packet, Verdict::cut);
-  if (!far_->up) return drop(packet, Verdict::interface_down);
+  if (packet->epoch != epoch_) return discard(packet, Verdict::cut);
+  if (!far_->up) return discard(packet, Verdict::interface_down);
   ++stats_.delivered;
   stats_.bytes_delivered += packet->wire_size();
   record(*packet, Verdict::delivered);
   far_->host->arrive(packet, *far_);
 }
 
-void Channel::drop(Packet* packet, Verdict why) {
+void Channel::discard(Packet* packet, Verdict why) {
   ++stats_.dropped[static_cast<std::size_t>(why)];
   record(*packet, why);
   world_.pool_.give(packet);

@@ -98,10 +98,10 @@ class Channel final : public ChannelSetters<Channel>, private EventTarget {
   void propagate(Packet* packet);
   void arrive(Packet* packet);
   void mark(Packet& packet) noexcept;
-  void corrupt(Packet& packet) noexcept;
+  void damage(Packet& packet) noexcept;
   bool in_hole() const noexcept;
   Duration random_delay();
-  void drop(Packet* packet, Verdict why);
+  void discard(Packet* packet, Verdict why);
   void record(const Packet& packet, Verdict verdict);
 
   World& world_;

@@ -40,7 +40,8 @@ struct ContextState {
   std::shared_ptr<KeyLog> key_log;
 };
 
-/// Makes `state.context`, as both sides want it: TLS 1.3 only, time from ScopedTime, groups, key log.
+/// Makes `state.context`, as both sides want it: TLS 1.3 only, time from ScopedTime, groups, key
+/// log.
 Result<void> make_context(ContextState& state, const std::string& groups);
 /// Chain and key for all connections of the context.
 Result<void> use_certificate(SSL_CTX* context, const Certificate& certificate);

@@ -1,11 +1,10 @@
 #include "transport/tls/certificate.h"
 
-#include <arpa/inet.h>
-#include <strings.h>
-
 #include <algorithm>
+#include <arpa/inet.h>
 #include <cctype>
 #include <cstring>
+#include <strings.h>
 #include <utility>
 
 #include <openssl/base64.h>
@@ -58,17 +57,14 @@ UnixSeconds unix_seconds(const ASN1_TIME* time) noexcept {
 
 std::string describe_key(const EVP_PKEY* key) {
   switch (EVP_PKEY_id(key)) {
-    case EVP_PKEY_RSA:
-      return "RSA " + std::to_string(EVP_PKEY_bits(key));
-    case EVP_PKEY_ED25519:
-      return "Ed25519";
+    case EVP_PKEY_RSA: return "RSA " + std::to_string(EVP_PKEY_bits(key));
+    case EVP_PKEY_ED25519: return "Ed25519";
     case EVP_PKEY_EC: {
       const EC_GROUP* group = EC_KEY_get0_group(EVP_PKEY_get0_EC_KEY(key));
       const char* name = EC_curve_nid2nist(EC_GROUP_get_curve_name(group));
       return std::string("ECDSA ") + (name != nullptr ? name : "unknown curve");
     }
-    default:
-      return "";
+    default: return "";
   }
 }
 
@@ -76,10 +72,11 @@ Result<bssl::UniquePtr<EVP_PKEY>> read_key(std::string_view pem, std::string_vie
   const std::string file(name);
   if (!contains(pem, "PRIVATE KEY-----")) {
     if (contains(pem, "-----BEGIN CERTIFICATE-----")) {
-      return fail(Error::invalid(file + " holds a certificate, not a private key: " +
-                                 "are the two files swapped?"));
+      return fail(Error::invalid(
+          file + " holds a certificate, not a private key: " + "are the two files swapped?"));
     }
-    return fail(Error::invalid(file + " holds no private key in PEM form (-----BEGIN PRIVATE KEY-----)"));
+    return fail(
+        Error::invalid(file + " holds no private key in PEM form (-----BEGIN PRIVATE KEY-----)"));
   }
   if (contains(pem, "ENCRYPTED")) {
     return fail(Error::invalid(file + " is password protected: write a copy without password, " +
@@ -93,7 +90,8 @@ Result<bssl::UniquePtr<EVP_PKEY>> read_key(std::string_view pem, std::string_vie
   }
   const std::string type = describe_key(key.get());
   if (type.empty() || (EVP_PKEY_id(key.get()) == EVP_PKEY_RSA && EVP_PKEY_bits(key.get()) < 2048)) {
-    return fail(Error::invalid(file + " holds " + (type.empty() ? "a key of an unknown type" : type) +
+    return fail(Error::invalid(file + " holds " +
+                               (type.empty() ? "a key of an unknown type" : type) +
                                ": use ECDSA P-256, P-384, Ed25519 or RSA with 2048 bits or more"));
   }
   return key;
@@ -119,8 +117,8 @@ Result<std::vector<bssl::UniquePtr<X509>>> read_certificates(std::string_view pe
                                                              std::string_view name) {
   std::vector<bssl::UniquePtr<X509>> certificates;
   const auto bio = reader(pem);
-  while (bssl::UniquePtr<X509> certificate{
-      PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)}) {
+  while (
+      bssl::UniquePtr<X509> certificate{PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)}) {
     certificates.push_back(std::move(certificate));
   }
   const std::uint32_t error = ERR_peek_last_error();
@@ -134,10 +132,11 @@ Result<std::vector<bssl::UniquePtr<X509>>> read_certificates(std::string_view pe
   }
   if (certificates.empty()) {
     if (contains(pem, "PRIVATE KEY-----")) {
-      return fail(Error::invalid(file + " holds a private key, not a certificate: " +
-                                 "are the two files swapped?"));
+      return fail(Error::invalid(
+          file + " holds a private key, not a certificate: " + "are the two files swapped?"));
     }
-    return fail(Error::invalid(file + " holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)"));
+    return fail(
+        Error::invalid(file + " holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)"));
   }
   return certificates;
 }
@@ -159,7 +158,8 @@ std::vector<std::string> names_of(X509* certificate) {
         char text[INET6_ADDRSTRLEN];
         if (length == 4 || length == 16) {
           names.emplace_back(inet_ntop(length == 4 ? AF_INET : AF_INET6,
-                                       ASN1_STRING_get0_data(name->d.iPAddress), text, sizeof(text)));
+                                       ASN1_STRING_get0_data(name->d.iPAddress), text,
+                                       sizeof(text)));
         }
       }
     }
@@ -204,12 +204,12 @@ Result<Certificate> Certificate::parse(std::string_view chain_pem, std::string_v
     for (std::size_t i = 1; i < certificates.size(); ++i) {
       if (X509_check_private_key(certificates[i].get(), impl->key.get()) == 1) {
         return fail(Error::invalid(std::string(chain_name) + ": the certificate of " +
-                                   std::string(key_name) +
-                                   " must come first, before its issuers"));
+                                   std::string(key_name) + " must come first, before its issuers"));
       }
     }
     ERR_clear_error();
-    return fail(Error::invalid(std::string(key_name) + " is not the key of the first certificate in " +
+    return fail(Error::invalid(std::string(key_name) +
+                               " is not the key of the first certificate in " +
                                std::string(chain_name) + ": use the key it was issued for"));
   }
 
@@ -241,8 +241,9 @@ bool Certificate::covers(std::string_view server_name) const noexcept {
     return std::find(impl_->names.begin(), impl_->names.end(), address) != impl_->names.end();
   }
   const std::size_t dot = wanted.find('.');
-  const std::string_view parent =
-      dot == std::string::npos || dot == 0 ? std::string_view() : std::string_view(wanted).substr(dot);
+  const std::string_view parent = dot == std::string::npos || dot == 0
+                                      ? std::string_view()
+                                      : std::string_view(wanted).substr(dot);
   for (const std::string& name : impl_->names) {
     if (name == wanted) return true;
     if (!parent.empty() && name.starts_with("*.") && std::string_view(name).substr(1) == parent) {

@@ -32,12 +32,14 @@ bool offer_only_chacha20(MutableBytes hello) noexcept {
   at += 1 + hello[at];
   if (hello.size() < at + 2) return false;
   const std::size_t extensions = read16(&hello[at]);
-  if (hello.size() != at + 2 + extensions || extensions + sizeof(kEmptyPadding) > 0xffff) return false;
+  if (hello.size() != at + 2 + extensions || extensions + sizeof(kEmptyPadding) > 0xffff)
+    return false;
 
   suites_length[0] = 0;
   suites_length[1] = 2;
   std::memcpy(suites, kChaCha20Poly1305, 2);
-  std::memmove(suites + 2, suites + 6, static_cast<std::size_t>(hello.data() + hello.size() - (suites + 6)));
+  std::memmove(suites + 2, suites + 6,
+               static_cast<std::size_t>(hello.data() + hello.size() - (suites + 6)));
   std::uint8_t* const extensions_length = &hello[at - 4];
   extensions_length[0] = static_cast<std::uint8_t>((extensions + 4) >> 8);
   extensions_length[1] = static_cast<std::uint8_t>(extensions + 4);

@@ -25,7 +25,7 @@ class ClientContextOptions {
   /// What the client shows a server that asks for a certificate. Default: none.
   ClientContextOptions& certificate(Certificate certificate);
   /// Offer only TLS_CHACHA20_POLY1305_SHA256. Such a client does not resume sessions (see
-  /// docs/decisions/chacha20-only.md). Default false.
+  /// docs/decisions/0008). Default false.
   ClientContextOptions& chacha20_only(bool on);
   /// As ServerContextOptions::groups; the first one gets the key share. Default
   /// "X25519:P-256:P-384".

@@ -72,7 +72,8 @@ struct DevelopmentIssuer {
     if (options.seed_ != nullptr) return fail(Error::invalid("only Ed25519 keys come from a seed"));
     bssl::UniquePtr<EC_KEY> ec(EC_KEY_new_by_curve_name(NID_X9_62_prime256v1));
     bssl::UniquePtr<EVP_PKEY> key(EVP_PKEY_new());
-    TERN_CHECK(EC_KEY_generate_key(ec.get()) == 1 && EVP_PKEY_set1_EC_KEY(key.get(), ec.get()) == 1);
+    TERN_CHECK(EC_KEY_generate_key(ec.get()) == 1 &&
+               EVP_PKEY_set1_EC_KEY(key.get(), ec.get()) == 1);
     return key;
   }
 
@@ -92,7 +93,8 @@ struct DevelopmentIssuer {
 
   static Result<bssl::UniquePtr<X509>> begin(const DevelopmentOptions& options, EVP_PKEY* key,
                                              std::string_view common_name) {
-    if (options.days_ <= 0) return fail(Error::invalid("a certificate is valid for at least a day"));
+    if (options.days_ <= 0)
+      return fail(Error::invalid("a certificate is valid for at least a day"));
     bssl::UniquePtr<X509> certificate(X509_new());
     X509* const x509 = certificate.get();
     TERN_CHECK(X509_set_version(x509, X509_VERSION_3) == 1);
@@ -118,8 +120,8 @@ struct DevelopmentIssuer {
     TERN_CHECK(PEM_write_bio_X509(out.get(), certificate) == 1);
     identity.certificate = text_of(out.get());
     out.reset(BIO_new(BIO_s_mem()));
-    TERN_CHECK(PEM_write_bio_PKCS8PrivateKey(out.get(), key, nullptr, nullptr, 0, nullptr, nullptr) ==
-               1);
+    TERN_CHECK(
+        PEM_write_bio_PKCS8PrivateKey(out.get(), key, nullptr, nullptr, 0, nullptr, nullptr) == 1);
     identity.key = text_of(out.get());
     return identity;
   }
@@ -142,7 +144,8 @@ struct DevelopmentIssuer {
 
 Result<Identity> make_authority(const DevelopmentOptions& options) {
   TERN_TRY(const auto key, DevelopmentIssuer::make_key(options));
-  TERN_TRY(const auto certificate, DevelopmentIssuer::begin(options, key.get(), "tern development CA"));
+  TERN_TRY(const auto certificate,
+           DevelopmentIssuer::begin(options, key.get(), "tern development CA"));
   X509* const x509 = certificate.get();
   TERN_CHECK(X509_set_issuer_name(x509, X509_get_subject_name(x509)) == 1);
   add_extension(x509, x509, NID_basic_constraints, "critical,CA:TRUE,pathlen:0");
@@ -153,8 +156,8 @@ Result<Identity> make_authority(const DevelopmentOptions& options) {
 
 Result<Identity> make_leaf(const Identity& authority, const DevelopmentOptions& options) {
   TERN_TRY(const Certificate issuer,
-           Certificate::parse(authority.certificate, authority.key, "the development CA's certificate",
-                              "the development CA's key"));
+           Certificate::parse(authority.certificate, authority.key,
+                              "the development CA's certificate", "the development CA's key"));
   TERN_TRY(const std::string names, DevelopmentIssuer::alternative_names(options));
   TERN_TRY(const auto key, DevelopmentIssuer::make_key(options));
   const Certificate::Impl& ca = issuer.impl();
@@ -170,7 +173,8 @@ Result<Identity> make_leaf(const Identity& authority, const DevelopmentOptions& 
   return DevelopmentIssuer::finish(x509, key.get(), ca.key.get());
 }
 
-Result<void> Identity::save(const std::string& certificate_path, const std::string& key_path) const {
+Result<void> Identity::save(const std::string& certificate_path,
+                            const std::string& key_path) const {
   if (auto written = write_private_file(key_path, key); !written) return written;
   return write_private_file(certificate_path, certificate);
 }

@@ -34,14 +34,16 @@ class DevelopmentOptions {
   explicit DevelopmentOptions(UnixSeconds now) : now_(now) {}
 
   /// Names and IP addresses for the leaf, besides "localhost", "127.0.0.1" and "::1".
-  DevelopmentOptions& names(std::vector<std::string> names) { return names_ = std::move(names), *this; }
+  DevelopmentOptions& names(std::vector<std::string> names) {
+    return names_ = std::move(names), *this;
+  }
   /// Days of validity. Default 13: browsers take `serverCertificateHashes` up to 14.
   DevelopmentOptions& days(int days) { return days_ = days, *this; }
   DevelopmentOptions& key_type(KeyType type) { return key_type_ = type, *this; }
   /// Unique among one authority's certificates. Default: derived from the key.
   DevelopmentOptions& serial(std::uint64_t serial) { return serial_ = serial, *this; }
-  /// Makes the key a function of these bytes (Ed25519 only), so that the whole certificate is one of
-  /// the options. Default: a random key.
+  /// Makes the key a function of these bytes (Ed25519 only), so that the whole certificate is one
+  /// of the options. Default: a random key.
   DevelopmentOptions& seed(const std::array<std::uint8_t, 32>& seed) {
     return seed_ = std::make_shared<std::array<std::uint8_t, 32>>(seed), *this;
   }

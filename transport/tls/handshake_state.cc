@@ -1,7 +1,6 @@
 #include "transport/tls/handshake_state.h"
 
 #include <sys/time.h>
-
 #include <utility>
 
 #include <openssl/x509v3.h>
@@ -38,7 +37,8 @@ std::string list(const std::vector<std::string>& names) {
   constexpr std::size_t kShown = 4;
   if (names.empty()) return "no name at all";
   std::string text;
-  for (std::size_t i = 0; i < names.size() && i < kShown; ++i) text += (i == 0 ? "" : ", ") + names[i];
+  for (std::size_t i = 0; i < names.size() && i < kShown; ++i)
+    text += (i == 0 ? "" : ", ") + names[i];
   if (names.size() > kShown) text += " and " + std::to_string(names.size() - kShown) + " more";
   return text;
 }
@@ -77,8 +77,8 @@ Result<void> set_server_name(SSL* ssl, const ClientContext& context, const std::
 
 int explain_verification(int ok, X509_STORE_CTX* store) {
   if (ok == 1) return 1;
-  auto* ssl = static_cast<SSL*>(
-      X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
+  auto* ssl =
+      static_cast<SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
   auto* state = ssl != nullptr ? static_cast<HandshakeState*>(SSL_get_app_data(ssl)) : nullptr;
   if (state == nullptr) return ok;
   const int error = X509_STORE_CTX_get_error(store);
@@ -121,7 +121,8 @@ Result<void> use_certificate(SSL_CTX* context, const Certificate& certificate) {
   const Certificate::Impl& impl = certificate.impl();
   std::vector<CRYPTO_BUFFER*> chain;
   for (const auto& buffer : impl.chain) chain.push_back(buffer.get());
-  if (SSL_CTX_set_chain_and_key(context, chain.data(), chain.size(), impl.key.get(), nullptr) != 1) {
+  if (SSL_CTX_set_chain_and_key(context, chain.data(), chain.size(), impl.key.get(), nullptr) !=
+      1) {
     return fail(Error::invalid("the certificate cannot be used for TLS: " + take_error()));
   }
   return {};

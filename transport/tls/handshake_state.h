@@ -17,8 +17,8 @@ namespace tern::tls {
 class ClientContext;
 class ServerContext;
 
-/// One per connection (SSL object), owned by whoever drives the handshake and set as its app data by
-/// `attach`. Used on one thread.
+/// One per connection (SSL object), owned by whoever drives the handshake and set as its app data
+/// by `attach`. Used on one thread.
 struct HandshakeState {
   void* owner = nullptr;           ///< whoever drives the handshake
   UnixSeconds now = 0;             ///< judges certificates and tickets
@@ -54,7 +54,7 @@ void set_verify_time(ssl_st* ssl, UnixSeconds now) noexcept;
 /// TLS_CHACHA20_POLY1305_SHA256, in place and without changing its length (an empty padding
 /// extension takes the place of the two suites). True also if it offers nothing else already; false
 /// if it has another shape than BoringSSL gives it.
-/// Why and where this is done: docs/decisions/chacha20-only.md.
+/// Why and where this is done: docs/decisions/0008.
 bool offer_only_chacha20(MutableBytes client_hello) noexcept;
 
 }  // namespace tern::tls

@@ -1,9 +1,8 @@
 #include "transport/tls/key_log.h"
 
+#include <cerrno>
 #include <fcntl.h>
 #include <unistd.h>
-
-#include <cerrno>
 #include <utility>
 
 namespace tern::tls {

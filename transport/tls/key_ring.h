@@ -20,7 +20,7 @@ namespace tern::tls {
 
 /// One secret of a ring with the keys derived from it.
 struct RingKey {
-  std::array<std::uint8_t, 8> id{};      ///< derived from the secret; written into what it seals
+  std::array<std::uint8_t, 8> id{};  ///< derived from the secret; written into what it seals
   std::array<std::uint8_t, 32> secret{};
   UnixSeconds created = 0;
   std::array<std::uint8_t, 32> ticket_key{};  ///< AES-256-GCM, TLS session tickets
@@ -30,9 +30,9 @@ struct RingKey {
 };
 
 /// The current secret, which seals, and the previous ones, which still open. All workers of a
-/// server share one ring, so a ticket or token from one is good at all; machines share a ring by its
-/// file. What a dropped key sealed is worth nothing any more: the client does a full handshake, its
-/// address is validated again. Thread-safe: readers take an immutable snapshot.
+/// server share one ring, so a ticket or token from one is good at all; machines share a ring by
+/// its file. What a dropped key sealed is worth nothing any more: the client does a full handshake,
+/// its address is validated again. Thread-safe: readers take an immutable snapshot.
 class KeyRing {
  public:
   static constexpr std::size_t kMaxKeys = 4;  ///< current + previous

@@ -1,11 +1,10 @@
 #include "transport/tls/private_file.h"
 
+#include <cerrno>
+#include <cstdio>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <cstdio>
 
 namespace tern::tls {
 namespace {

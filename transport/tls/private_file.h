@@ -5,7 +5,8 @@
 
 #include "base/error.h"
 
-/// The small files of certificates and keys. Read and written at start and on reload, not in a turn.
+/// The small files of certificates and keys. Read and written at start and on reload, not in a
+/// turn.
 
 namespace tern::tls {
 

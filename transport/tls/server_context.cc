@@ -12,7 +12,8 @@
 namespace bssl {
 // Exported by libssl but declared in none of its installed headers. Weak, so that a library
 // without it fails chacha20_only with an Error instead of failing to load.
-__attribute__((weak)) void SSL_CTX_set_aes_hw_override_for_testing(SSL_CTX* ctx, bool override_value);
+__attribute__((weak)) void SSL_CTX_set_aes_hw_override_for_testing(SSL_CTX* ctx,
+                                                                   bool override_value);
 }  // namespace bssl
 
 namespace tern::tls {
@@ -40,7 +41,8 @@ bool offers(const SSL_CLIENT_HELLO* hello, std::uint16_t suite) noexcept {
 
 struct ServerContext::Impl : ContextState {
   std::vector<Certificate> certificates;
-  std::vector<std::vector<CRYPTO_BUFFER*>> chains;  // of each certificate, for SSL_set_chain_and_key
+  std::vector<std::vector<CRYPTO_BUFFER*>>
+      chains;           // of each certificate, for SSL_set_chain_and_key
   NameIndex exact;      // "www.example.com"
   NameIndex wildcards;  // ".example.com" for "*.example.com"
   std::vector<std::string> alpn;
@@ -148,7 +150,8 @@ ServerContextOptions& ServerContextOptions::key_log(std::shared_ptr<KeyLog> log)
 Result<std::shared_ptr<const ServerContext>> ServerContext::create(
     const ServerContextOptions& options) {
   if (options.certificates_.empty()) {
-    return fail(Error::invalid("a server needs a certificate: `tern cert` makes one to develop with"));
+    return fail(
+        Error::invalid("a server needs a certificate: `tern cert` makes one to develop with"));
   }
   if (options.alpn_.empty()) return fail(Error::invalid("a server needs an ALPN protocol"));
   auto impl = std::make_unique<Impl>();
@@ -206,7 +209,8 @@ Result<std::shared_ptr<const ServerContext>> ServerContext::create(
     }
     SSL_CTX_set_verify(context, mode, explain_verification);
     static constexpr std::uint8_t kSessionContext[] = {'t', 'e', 'r', 'n'};
-    TERN_CHECK(SSL_CTX_set_session_id_context(context, kSessionContext, sizeof(kSessionContext)) == 1);
+    TERN_CHECK(SSL_CTX_set_session_id_context(context, kSessionContext, sizeof(kSessionContext)) ==
+               1);
   }
   return std::shared_ptr<const ServerContext>(new ServerContext(std::move(impl)));
 }

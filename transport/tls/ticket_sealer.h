@@ -8,13 +8,13 @@
 ///
 ///     key id (8) ‖ nonce (12) ‖ sealed session ‖ tag (16),   AD = "tern ticket" ‖ QUIC version
 ///
-/// The version in the AD binds a ticket to the version it was issued in (RFC 9369 §5): in another one
-/// it does not open, and the client gets a full handshake.
+/// The version in the AD binds a ticket to the version it was issued in (RFC 9369 §5): in another
+/// one it does not open, and the client gets a full handshake.
 
 namespace tern::tls {
 
-/// Makes the connections of `context` issue and accept tickets. `keys` is asked for each ticket, so
-/// that a rotation takes effect at once; `find_keys` gets it from an SSL's context.
+/// Makes the connections of `context` issue and accept tickets. Each asks `ticket_keys_of` anew, so
+/// that a rotation takes effect at once.
 void seal_tickets(SSL_CTX* context);
 
 /// Implemented by the server context: its key ring, never null where seal_tickets was called.

@@ -136,7 +136,8 @@ ByteView Address::ip() const noexcept {
 bool Address::same_ip(const Address& other) const noexcept {
   const ByteView mine = ip();
   const ByteView theirs = other.ip();
-  return mine.size() == theirs.size() && std::memcmp(mine.data(), theirs.data(), mine.size()) == 0;
+  if (mine.size() != theirs.size()) return false;
+  return mine.empty() || std::memcmp(mine.data(), theirs.data(), mine.size()) == 0;
 }
 
 socklen_t Address::size() const noexcept {

@@ -1,10 +1,10 @@
 #include "transport/quic/cid.h"
 
-#include <gmock/gmock.h>
-
 #include <set>
 #include <string>
 #include <vector>
+
+#include <gmock/gmock.h>
 
 #include "tests/vectors/vector_file.h"
 
@@ -37,17 +37,17 @@ class QuicLb : public ::testing::TestWithParam<LbVector> {};
 constexpr const char* kDraftKey = "8f95f09245765f80256934e50c66207f";
 INSTANTIATE_TEST_SUITE_P(
     Draft21, QuicLb,
-    ::testing::Values(
-        LbVector{"", 0, "c4605e", "4504cc4f", "07c4605e4504cc4f"},
-        LbVector{"", 1, "350d28b420", "03487d970b", "2a350d28b42003487d970b"},
-        LbVector{kDraftKey, 0, "ed793a", "ee080dbf", "0720b1d07b359d3c"},
-        LbVector{kDraftKey, 1, "ed793a51d49b8f5fab65", "ee080dbf48",
-                 "2fcc381bc74cb4fbad2823a3d1f8fed2"},
-        LbVector{kDraftKey, 2, "ed793a51d49b8f5f", "ee080dbf48c0d1e5",
-                 "504dd2d05a7b0de9b2b9907afb5ecf8cc3"},
-        LbVector{kDraftKey, 3, "ed793a51d49b8f5fab", "ee080dbf48c0d1e55d",
-                 "725779c9cc86beb3a3a4a3ca96fce4bfe0cdbc"},
-        LbVector{"fdf726a9893ec05c0632d3956680baf0", 0, "31441a", "9c69c275", "0767947d29be054a"}));
+    ::testing::Values(LbVector{"", 0, "c4605e", "4504cc4f", "07c4605e4504cc4f"},
+                      LbVector{"", 1, "350d28b420", "03487d970b", "2a350d28b42003487d970b"},
+                      LbVector{kDraftKey, 0, "ed793a", "ee080dbf", "0720b1d07b359d3c"},
+                      LbVector{kDraftKey, 1, "ed793a51d49b8f5fab65", "ee080dbf48",
+                               "2fcc381bc74cb4fbad2823a3d1f8fed2"},
+                      LbVector{kDraftKey, 2, "ed793a51d49b8f5f", "ee080dbf48c0d1e5",
+                               "504dd2d05a7b0de9b2b9907afb5ecf8cc3"},
+                      LbVector{kDraftKey, 3, "ed793a51d49b8f5fab", "ee080dbf48c0d1e55d",
+                               "725779c9cc86beb3a3a4a3ca96fce4bfe0cdbc"},
+                      LbVector{"fdf726a9893ec05c0632d3956680baf0", 0, "31441a", "9c69c275",
+                               "0767947d29be054a"}));
 
 TEST_P(QuicLb, EncodesAndDecodes) {
   const LbVector& vector = GetParam();

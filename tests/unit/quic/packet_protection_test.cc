@@ -1,10 +1,10 @@
 #include "transport/quic/packet_protection.h"
 
-#include <gmock/gmock.h>
-
 #include <algorithm>
 #include <string>
 #include <vector>
+
+#include <gmock/gmock.h>
 
 #include "tests/vectors/vector_file.h"
 #include "transport/quic/crypto_bridge.h"
@@ -67,13 +67,12 @@ class PacketProtection : public ::testing::TestWithParam<Appendix> {
   test::VectorFile file_{GetParam().path};
 };
 
-INSTANTIATE_TEST_SUITE_P(
-    Rfc, PacketProtection,
-    ::testing::Values(Appendix{"Rfc9001", "tests/vectors/quic/rfc9001_a.txt", kVersion1,
-                               "461599d35d632bf2239825bb"},
-                      Appendix{"Rfc9369", "tests/vectors/quic/rfc9369_a.txt", kVersion2,
-                               "d86969bc2d7c6d9990efb04a"}),
-    [](const auto& each) { return std::string(each.param.name); });
+INSTANTIATE_TEST_SUITE_P(Rfc, PacketProtection,
+                         ::testing::Values(Appendix{"Rfc9001", "tests/vectors/quic/rfc9001_a.txt",
+                                                    kVersion1, "461599d35d632bf2239825bb"},
+                                           Appendix{"Rfc9369", "tests/vectors/quic/rfc9369_a.txt",
+                                                    kVersion2, "d86969bc2d7c6d9990efb04a"}),
+                         [](const auto& each) { return std::string(each.param.name); });
 
 TEST_P(PacketProtection, InitialSecretsAndKeys) {
   const InitialSecrets secrets = initial_secrets(version(), value("dcid"));
@@ -88,7 +87,8 @@ TEST_P(PacketProtection, HeaderMask) {
     EXPECT_THAT(mask, ElementsAreArray(value(side + ".mask")));
   }
   std::uint8_t mask[5];
-  HeaderKey(Aead::chacha20_poly1305, value("chacha20.hp")).mask(mask, value("chacha20.sample").data());
+  HeaderKey(Aead::chacha20_poly1305, value("chacha20.hp"))
+      .mask(mask, value("chacha20.sample").data());
   EXPECT_THAT(mask, ElementsAreArray(value("chacha20.mask")));
 }
 
@@ -115,8 +115,9 @@ TEST_P(PacketProtection, ChaCha20ShortHeader) {
   Octets next(32);
   derive_next_secret(next, version(), suite.hash, secret);
   EXPECT_EQ(next, value("chacha20.ku"));
-  EXPECT_EQ(protect(suite, secret, value("chacha20.header"), 3, value("chacha20.payload"), 654360564),
-            value("chacha20.packet"));
+  EXPECT_EQ(
+      protect(suite, secret, value("chacha20.header"), 3, value("chacha20.payload"), 654360564),
+      value("chacha20.packet"));
 }
 
 /// ODCID length ‖ ODCID ‖ Retry without its tag.
@@ -163,7 +164,8 @@ TEST_P(PacketProtection, WriteInitialClose) {
   // What the client does with it.
   const PacketKeys keys = derive_packet_keys(version(), kInitialSuite, value("server.secret"));
   const std::size_t length_at = 1 + 4 + 1 + peer_scid.size() + 1 + dcid.size() + 1;
-  const std::size_t number_at = length_at + (std::size_t{1} << (packet[length_at] >> 6));  // a varint
+  const std::size_t number_at =
+      length_at + (std::size_t{1} << (packet[length_at] >> 6));  // a varint
   std::uint8_t mask[5];
   HeaderKey(Aead::aes_128_gcm, keys.hp_view()).mask(mask, packet.data() + number_at + 4);
   packet[0] ^= mask[0] & 0x0f;

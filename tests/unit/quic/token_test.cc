@@ -1,8 +1,8 @@
 #include "transport/quic/token.h"
 
-#include <gmock/gmock.h>
-
 #include <vector>
+
+#include <gmock/gmock.h>
 
 #include "transport/quic/session.h"
 
@@ -15,7 +15,9 @@ constexpr std::uint32_t kV2 = 0x6b3343cf;
 
 class Tokens : public ::testing::Test {
  protected:
-  AddressTokens::Token retry() { return tokens_.retry(random_, kV1, with_port_, odcid_, rscid_, kNow); }
+  AddressTokens::Token retry() {
+    return tokens_.retry(random_, kV1, with_port_, odcid_, rscid_, kNow);
+  }
   AddressTokens::Token fresh() { return tokens_.new_token(random_, kV1, address_, kNow); }
   tl::expected<ValidatedToken, TokenRefusal> open(ByteView token, UnixSeconds now) {
     return tokens_.open(token, kV1, with_port_, address_, rscid_, now);

@@ -144,10 +144,11 @@ class Flood final : public TurnHook {
  public:
   Flood(RawPeer& peer, const udp::Address& to, int count) : peer_(peer), to_(to), left_(count) {}
   void drain(Timestamp) override {}
-  bool flush(Timestamp) override {
+  void flush(Timestamp) override {
     while (left_ > 0 && peer_.send(to_, "x")) --left_;
-    return false;  // without a slab there is nothing to do until the network has one again
   }
+  /// Without a slab there is nothing to do until the network has one again.
+  bool pending() const override { return false; }
 
  private:
   RawPeer& peer_;

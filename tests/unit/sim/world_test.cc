@@ -133,7 +133,8 @@ TEST(World, WaitingForNothingFailsLoudly) {
 class Busy final : public TurnHook {
  public:
   void drain(Timestamp) override {}
-  bool flush(Timestamp) override { return true; }
+  void flush(Timestamp) override {}
+  bool pending() const override { return true; }
 };
 
 TEST(World, LivelockFailsLoudlyWithTheHostsName) {

@@ -1,8 +1,8 @@
 #include "transport/tls/certificate.h"
 
-#include <gmock/gmock.h>
-
 #include <string>
+
+#include <gmock/gmock.h>
 
 #include "tests/unit/tls/temporary_folder.h"
 #include "tests/vectors/vector_file.h"
@@ -48,9 +48,9 @@ TEST_F(CertificateTest, CoversNamesAsTlsDoes) {
   const Identity identity = leaf({"www.example.org", "*.Example.NET", "192.0.2.7", "2001:db8::1"});
   const auto certificate = Certificate::parse(identity.certificate, identity.key);
   ASSERT_TRUE(certificate);
-  for (const char* name : {"localhost", "www.example.org", "WWW.EXAMPLE.ORG", "www.example.org.",
-                           "a.example.net", "127.0.0.1", "192.0.2.7", "2001:db8::1",
-                           "2001:0db8:0:0::1", "::1"}) {
+  for (const char* name :
+       {"localhost", "www.example.org", "WWW.EXAMPLE.ORG", "www.example.org.", "a.example.net",
+        "127.0.0.1", "192.0.2.7", "2001:db8::1", "2001:0db8:0:0::1", "::1"}) {
     EXPECT_TRUE(certificate->covers(name)) << name;
   }
   for (const char* name : {"", ".", "example.org", "x.www.example.org", "example.net",
@@ -99,9 +99,10 @@ TEST_F(CertificateTest, ErrorsNameTheFileAndTheFix) {
   EXPECT_THAT(error(identity.certificate, identity.certificate), HasSubstr("swapped"));
   EXPECT_THAT(error(identity.certificate, other.key),
               HasSubstr("key.pem is not the key of the first certificate in cert.pem"));
-  EXPECT_THAT(error(identity.certificate,
-                    "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB\n-----END ENCRYPTED PRIVATE KEY-----\n"),
-              HasSubstr("password"));
+  EXPECT_THAT(
+      error(identity.certificate,
+            "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB\n-----END ENCRYPTED PRIVATE KEY-----\n"),
+      HasSubstr("password"));
 
   std::string damaged = identity.certificate;
   damaged[damaged.size() / 2] = damaged[damaged.size() / 2] == 'A' ? 'B' : 'A';

@@ -1,6 +1,6 @@
-#include <gmock/gmock.h>
-
 #include <vector>
+
+#include <gmock/gmock.h>
 
 #include "tests/vectors/vector_file.h"
 #include "transport/tls/handshake_state.h"

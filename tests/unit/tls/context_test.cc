@@ -1,8 +1,8 @@
-#include <gmock/gmock.h>
-#include <openssl/ssl.h>
-
 #include <memory>
 #include <string>
+
+#include <gmock/gmock.h>
+#include <openssl/ssl.h>
 
 #include "tests/unit/tls/temporary_folder.h"
 #include "transport/tls/client_context.h"
@@ -81,18 +81,20 @@ TEST_F(ContextTest, SniSelectsTheCertificate) {
   const Certificate first = certificate({"a.example.org"});
   const Certificate wild = certificate({"*.example.org"});
   const Certificate exact = certificate({"c.example.org"});
-  const auto server = ServerContext::create(ServerContextOptions()
-                                                .certificate(first)
-                                                .certificate(wild)
-                                                .certificate(exact)
-                                                .alpn({"h2"}));
+  const auto server = ServerContext::create(
+      ServerContextOptions().certificate(first).certificate(wild).certificate(exact).alpn({"h2"}));
   ASSERT_TRUE(server) << server.error().detail;
   const struct {
     const char* name;
     const Certificate& expected;
-  } cases[] = {{"a.example.org", first}, {"b.example.org", wild},   {"C.Example.ORG", exact},
-               {"c.example.org.", exact}, {"", first},          {"x.y.example.org", first},
-               {"elsewhere.test", first}, {"localhost", first}};
+  } cases[] = {{"a.example.org", first},
+               {"b.example.org", wild},
+               {"C.Example.ORG", exact},
+               {"c.example.org.", exact},
+               {"", first},
+               {"x.y.example.org", first},
+               {"elsewhere.test", first},
+               {"localhost", first}};
   for (const auto& each : cases) {
     EXPECT_EQ(hash((*server)->certificate_for(each.name)), hash(each.expected)) << each.name;
   }
@@ -128,8 +130,10 @@ TEST_F(ContextTest, VerifiesIpAddresses) {
 }
 
 TEST_F(ContextTest, Ed25519Certificates) {
-  const auto server = ServerContext::create(
-      ServerContextOptions().certificate(certificate({"a.example"}, KeyType::ed25519)).alpn({"h2"}));
+  const auto server =
+      ServerContext::create(ServerContextOptions()
+                                .certificate(certificate({"a.example"}, KeyType::ed25519))
+                                .alpn({"h2"}));
   const auto client = ClientContext::create(ClientContextOptions().ca_pem(authority_.certificate));
   EXPECT_TRUE(connect(**server, **client, "a.example").connected);
 }
@@ -144,7 +148,8 @@ TEST_F(ContextTest, ReadsCasFromAFile) {
   EXPECT_TRUE(connect(**server, **client, "a.example").connected);
   const auto missing = ClientContext::create(ClientContextOptions().ca_file(folder / "none.pem"));
   EXPECT_THAT(missing.error().to_string(), HasSubstr(folder / "none.pem"));
-  const auto empty = ClientContext::create(ClientContextOptions().ca_file(folder.write("e.pem", "")));
+  const auto empty =
+      ClientContext::create(ClientContextOptions().ca_file(folder.write("e.pem", "")));
   EXPECT_THAT(empty.error().detail, HasSubstr("e.pem holds no certificate"));
 }
 
@@ -162,15 +167,17 @@ TEST_F(ContextTest, SystemRootsDoNotTrustOurs) {
 }
 
 TEST_F(ContextTest, SaysWhatIsWrongWithOptions) {
-  EXPECT_THAT(ServerContext::create(ServerContextOptions()).error().detail, HasSubstr("certificate"));
+  EXPECT_THAT(ServerContext::create(ServerContextOptions()).error().detail,
+              HasSubstr("certificate"));
   const Certificate some = certificate({});
-  EXPECT_THAT(ServerContext::create(ServerContextOptions().certificate(some).alpn({})).error().detail,
-              HasSubstr("ALPN"));
+  EXPECT_THAT(
+      ServerContext::create(ServerContextOptions().certificate(some).alpn({})).error().detail,
+      HasSubstr("ALPN"));
   EXPECT_THAT(
       ServerContext::create(ServerContextOptions().certificate(some).groups("P-1")).error().detail,
       HasSubstr("\"P-1\""));
-  EXPECT_THAT(ServerContext::create(
-                  ServerContextOptions().certificate(some).client_ca("", ClientCertificate::required))
+  EXPECT_THAT(ServerContext::create(ServerContextOptions().certificate(some).client_ca(
+                                        "", ClientCertificate::required))
                   .error()
                   .detail,
               HasSubstr("client CAs"));
@@ -185,14 +192,16 @@ TEST_F(ContextTest, RefusesImpossibleServerNames) {
 }
 
 TEST_F(ContextTest, ChaCha20OnlyRefusesClientsWithoutIt) {
-  const auto server = ServerContext::create(
-      ServerContextOptions().certificate(certificate({"a.example"})).alpn({"h2"}).chacha20_only(true));
+  const auto server = ServerContext::create(ServerContextOptions()
+                                                .certificate(certificate({"a.example"}))
+                                                .alpn({"h2"})
+                                                .chacha20_only(true));
   ASSERT_TRUE(server) << server.error().detail;
   const auto client = ClientContext::create(ClientContextOptions().ca_pem(authority_.certificate));
   EXPECT_TRUE(connect(**server, **client, "a.example").connected);
   // The strictest policy BoringSSL knows offers TLS_AES_256_GCM_SHA384 alone.
-  ASSERT_EQ(SSL_CTX_set_compliance_policy((*client)->native(), ssl_compliance_policy_wpa3_192_202304),
-            1);
+  ASSERT_EQ(
+      SSL_CTX_set_compliance_policy((*client)->native(), ssl_compliance_policy_wpa3_192_202304), 1);
   EXPECT_FALSE(connect(**server, **client, "a.example").connected);
 }
 

@@ -1,7 +1,8 @@
 #include "transport/tls/development.h"
 
-#include <gmock/gmock.h>
 #include <sys/stat.h>
+
+#include <gmock/gmock.h>
 
 #include "tests/unit/tls/temporary_folder.h"
 #include "transport/tls/certificate.h"
@@ -57,7 +58,7 @@ TEST(DevelopmentCertificates, SaveTheKeyPrivately) {
   const test::TemporaryFolder folder;
   const auto authority = make_authority(DevelopmentOptions(kNow));
   ASSERT_TRUE(authority->save(folder / "ca.pem", folder / "ca.key"));
-  struct stat info {};
+  struct stat info{};
   ASSERT_EQ(stat((folder / "ca.key").c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777, 0600u);
   const auto loaded = Identity::load(folder / "ca.pem", folder / "ca.key");

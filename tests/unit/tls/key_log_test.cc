@@ -1,13 +1,13 @@
 #include "transport/tls/key_log.h"
 
-#include <gmock/gmock.h>
-#include <sys/stat.h>
-
 #include <set>
 #include <sstream>
 #include <string>
+#include <sys/stat.h>
 #include <thread>
 #include <vector>
+
+#include <gmock/gmock.h>
 
 #include "tests/unit/tls/temporary_folder.h"
 
@@ -22,7 +22,7 @@ TEST(KeyLog, AppendsToAPrivateFile) {
     (*log)->write(line);
   }
   EXPECT_EQ(test::TemporaryFolder::read(folder / "keys.log"), "CLIENT_RANDOM a\nCLIENT_RANDOM b\n");
-  struct stat info {};
+  struct stat info{};
   ASSERT_EQ(stat((folder / "keys.log").c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777, 0600u);
 }

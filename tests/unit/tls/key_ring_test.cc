@@ -1,11 +1,11 @@
 #include "transport/tls/key_ring.h"
 
-#include <gmock/gmock.h>
-#include <sys/stat.h>
-
 #include <set>
 #include <string>
+#include <sys/stat.h>
 #include <thread>
+
+#include <gmock/gmock.h>
 
 #include "tests/unit/tls/temporary_folder.h"
 
@@ -65,7 +65,7 @@ TEST(KeyRing, TravelsAsAPrivateFileAndReplacesInPlace) {
   KeyRing elsewhere(random, kNow);
   ASSERT_TRUE(elsewhere.save(folder / "keys"));
   ASSERT_TRUE(elsewhere.save(folder / "keys")) << "over an older file";
-  struct stat info {};
+  struct stat info{};
   ASSERT_EQ(stat((folder / "keys").c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777, 0600u);
   const auto loaded = KeyRing::load(folder / "keys");

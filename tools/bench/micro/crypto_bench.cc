@@ -1,8 +1,8 @@
-#include <benchmark/benchmark.h>
-
 #include <array>
 #include <cstdint>
 #include <vector>
+
+#include <benchmark/benchmark.h>
 
 #include "base/random.h"
 #include "transport/quic/cid.h"

@@ -1,0 +1,58 @@
+#include "base/counters.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "base/log.h"
+
+namespace tern {
+namespace {
+
+using testing::ElementsAre;
+using testing::Pair;
+
+TEST(Counters, NamesAreLookedUpOnceAndSorted) {
+  Counters counters;
+  Counter& packets = counters.at("quic.packets");
+  Counter& bytes = counters.at("quic.bytes");
+  packets.add();
+  packets.add(4);
+  bytes.set(9);
+  EXPECT_EQ(&counters.at("quic.packets"), &packets);
+  EXPECT_THAT(counters.snapshot(),
+              ElementsAre(Pair("quic.bytes", 9U), Pair("quic.packets", 5U)));
+}
+
+TEST(Counters, ReferencesSurviveGrowth) {
+  Counters counters;
+  Counter& first = counters.at("first");
+  for (int i = 0; i < 1000; ++i) counters.at("name" + std::to_string(i)).add();
+  first.add(3);
+  EXPECT_EQ(counters.at("first").value(), 3U);
+  EXPECT_EQ(counters.snapshot().size(), 1001U);
+}
+
+TEST(Counters, AnyThreadMayRead) {
+  Counters counters;
+  Counter& counter = counters.at("n");
+  std::thread writer([&] {
+    for (int i = 0; i < 10'000; ++i) counter.add();
+  });
+  std::uint64_t last = 0;
+  while (last < 10'000) {
+    const std::uint64_t value = counters.snapshot()[0].second;
+    ASSERT_GE(value, last);
+    last = value;
+  }
+  writer.join();
+}
+
+TEST(Log, TheNullLogWantsNothing) {
+  EXPECT_FALSE(null_log().enabled(LogLevel::error));
+  null_log().line(LogLevel::error, "dropped");
+}
+
+}  // namespace
+}  // namespace tern

@@ -1,0 +1,497 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <charconv>
+#include <csignal>
+#include <cstdio>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/scope.h"
+#include "gateway/client.h"
+#include "http/uri.h"
+#include "tools/tern/commands.h"
+#include "tools/tern/environment.h"
+#include "tools/tern/get_options.h"
+#include "tools/tern/get_output.h"
+#include "tools/tern/get_transfer.h"
+#include "tools/tern/option_values.h"
+#include "tools/tern/signals.h"
+#include "tools/tern/terminal.h"
+
+namespace tern::cli {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// "--migrate-at 2s" or "--migrate-at 5MB".
+struct MigrationPoint {
+  std::optional<Duration> time;
+  std::optional<std::uint64_t> bytes;
+};
+
+MigrationPoint parse_migration_point(const std::string& text) {
+  MigrationPoint point;
+  if (!text.empty() && (text.back() == 's' || text.back() == 'm')) {
+    point.time = parse_duration(text);
+  } else {
+    point.bytes = parse_bytes(text);
+  }
+  return point;
+}
+
+/// "localhost:4433:127.0.0.1" or "…:[::1]", as curl's --resolve.
+void add_resolve(ClientOptions& client, const std::string& text) {
+  const std::size_t first = text.find(':');
+  const std::size_t second = first == std::string::npos ? first : text.find(':', first + 1);
+  if (second != std::string::npos) {
+    std::uint16_t port = 0;
+    const char* begin = text.data() + first + 1;
+    const auto [end, error] = std::from_chars(begin, text.data() + second, port);
+    std::string ip = text.substr(second + 1);
+    if (ip.starts_with('[') && ip.ends_with(']')) ip = ip.substr(1, ip.size() - 2);
+    const auto address = udp::Address::parse_ip(ip, port);
+    if (error == std::errc() && end == text.data() + second && port != 0 && address) {
+      client.resolve(text.substr(0, first), port, *address);
+      return;
+    }
+  }
+  fail_with(ExitCode::usage,
+            fmt::format("--resolve '{}': write it as HOST:PORT:ADDRESS", text));
+}
+
+class Get {
+ public:
+  explicit Get(const GetOptions& options) : options_(options) {}
+
+  ExitCode run() {
+    plan_ = RequestPlan::from(options_);
+    for (const std::string& text : options_.migrate_at) {
+      migrations_.push_back(parse_migration_point(text));
+    }
+    check_combinations();
+    sessions_ = std::make_shared<SessionCache>();
+    if (!options_.session.empty()) {
+      const Result<void> loaded = sessions_->load(options_.session);
+      if (!loaded) fail_with(ExitCode::usage, loaded.error().detail);
+    }
+    ClientOptions client_options = make_client_options();
+    // Before any thread of the engine, so that Ctrl-C comes here.
+    SignalThread signals({SIGINT, SIGTERM}, [this](int) { interrupt(); });
+    auto network = engine::open(engine::EngineOptions().kind(options_.engine));
+    if (!network) fail_with(ExitCode::failed, network.error().detail);
+    Runtime runtime(**network);
+    {
+      Client client(runtime, **network, std::move(client_options));
+      start_listening(runtime);
+      client_ = &client;
+      runtime.block_on(transfer_all(runtime));
+      stop_listening();
+    }
+    return report();
+  }
+
+ private:
+  void check_combinations() const {
+    if (options_.early_data && options_.session.empty()) {
+      fail_with(ExitCode::usage, "--early-data wants --session FILE: 0-RTT needs an earlier visit");
+    }
+    if (options_.certificate.empty() != options_.key.empty()) {
+      fail_with(ExitCode::usage, "--cert FILE and --key FILE go together");
+    }
+    if (options_.remote_name && !options_.outputs.empty()) {
+      fail_with(ExitCode::usage, "--output and --remote-name exclude each other");
+    }
+    if (options_.versions.size() > 1) {
+      fail_with(ExitCode::usage, "--quic-version takes one version, 1 or 2");
+    }
+    if (!plan_.upload.empty() && plan_.upload != "-" && options_.urls.size() > 1) {
+      fail_with(ExitCode::usage, "--upload-file goes to one URL");
+    }
+  }
+
+  ClientOptions make_client_options() {
+    ClientOptions client;
+    client.insecure(options_.insecure)
+        .ca_file(options_.ca_file)
+        .chacha20_only(options_.chacha20)
+        .early_data(options_.early_data)
+        .sessions(sessions_)
+        .key_log(key_log_from_environment())
+        .qlog(qlog_from_environment(options_.qlog));
+    client.transport().congestion = options_.congestion;
+    if (!options_.certificate.empty()) {
+      auto certificate = tls::Certificate::load(options_.certificate, options_.key);
+      if (!certificate) fail_with(ExitCode::usage, certificate.error().detail);
+      client.certificate(std::move(*certificate));
+    }
+    if (!options_.versions.empty()) client.only_version(options_.versions.front());
+    if (options_.connect_timeout) client.connect_timeout(*options_.connect_timeout);
+    for (const std::string& entry : options_.resolve) add_resolve(client, entry);
+    if (!options_.local_address.empty()) {
+      const auto local = udp::Address::parse_ip(options_.local_address, 0);
+      if (!local) {
+        fail_with(ExitCode::usage, fmt::format("--local-address '{}' is no IP address",
+                                               options_.local_address));
+      }
+      client.local_address(*local);
+    }
+    client.watch([this](const ClientEvent& event) { watch(event); });
+    return client;
+  }
+
+  void watch(const ClientEvent& event) {
+    if (event.type == ClientEvent::Type::session_received) ++tickets_;
+    if (event.type == ClientEvent::Type::connected) ++connections_;
+    if (options_.verbose) print_event(event);
+  }
+
+  // ---- transfers ---------------------------------------------------------------------------------
+
+  void make_transfers(Runtime& runtime) {
+    for (std::size_t i = 0; i < options_.urls.size(); ++i) {
+      auto transfer = std::make_unique<Transfer>(*client_, runtime, options_, plan_,
+                                                 options_.urls[i]);
+      if (i < options_.outputs.size()) {
+        transfer->output().to_file(options_.outputs[i]);
+      } else if (options_.remote_name) {
+        transfer->output().to_file(remote_name(options_.urls[i]));
+      } else if (options_.json) {
+        transfer->output().to_memory();
+      }
+      transfer->on_bytes = [this](std::size_t count) { bytes_came(count); };
+      transfers_.push_back(std::move(transfer));
+    }
+  }
+
+  static std::string remote_name(const std::string& text) {
+    const auto url = http::Url::parse(text);
+    if (!url) fail_with(ExitCode::bad_url, url.error().detail);
+    const std::string name = url->path().substr(url->path().rfind('/') + 1);
+    if (name.empty()) {
+      fail_with(ExitCode::cannot_write,
+                fmt::format("--remote-name: '{}' names no file; use -o FILE", text));
+    }
+    return name;
+  }
+
+  Task<void> transfer_all(Runtime& runtime) {
+    make_transfers(runtime);
+    Signal done(runtime);
+    done_ = &done;
+    Timer progress(runtime.timers(), [&](Timestamp now) { show_progress(now, progress); });
+    begun_ = runtime.now();
+    const bool to_terminal =
+        !transfers_.empty() && transfers_.front()->output().to_terminal();
+    if (progress_.on() && !to_terminal && !options_.verbose && !options_.json) {
+      progress.arm(begun_ + 1s);
+    }
+    Scope scope(runtime.ready());
+    for (const MigrationPoint& point : migrations_) {
+      if (point.time) scope.spawn(migrate_after(runtime, *point.time));
+    }
+    if (options_.parallel) {
+      for (const auto& transfer : transfers_) scope.spawn(run_one(*transfer));
+    } else {
+      scope.spawn(run_in_turn());
+    }
+    while (finished_ < transfers_.size() && !interrupted_) co_await done.wait();
+    scope.cancel();
+    progress.disarm();
+    progress_.clear();
+    for (const auto& transfer : transfers_) {
+      if (!transfer->done()) {
+        transfer->set_failure(ExitCode::interrupted, transfer->result().url + ": interrupted");
+      }
+    }
+    if (!options_.session.empty() && !interrupted_) co_await wait_for_ticket(runtime);
+    infos_ = client_->connections();
+    co_await client_->close();
+    done_ = nullptr;
+  }
+
+  Task<void> run_one(Transfer& transfer) {
+    co_await transfer.run();
+    ++finished_;
+    done_->notify();
+  }
+
+  Task<void> run_in_turn() {
+    for (const auto& transfer : transfers_) co_await run_one(*transfer);
+  }
+
+  /// The server's ticket may come after its response.
+  Task<void> wait_for_ticket(Runtime& runtime) {
+    constexpr Duration kPatience = 500ms;
+    const Timestamp deadline = runtime.now() + kPatience;
+    while (tickets_ < connections_ && runtime.now() < deadline) co_await runtime.sleep(2ms);
+  }
+
+  void bytes_came(std::size_t count) {
+    const std::uint64_t before = bytes_;
+    bytes_ += count;
+    for (const MigrationPoint& point : migrations_) {
+      if (point.bytes && before < *point.bytes && bytes_ >= *point.bytes) migrate();
+    }
+    if (options_.key_update && before == 0) {
+      const Result<void> updated = client_->update_keys();
+      if (!updated) warn("--key-update: " + updated.error().detail);
+    }
+  }
+
+  Task<void> migrate_after(Runtime& runtime, Duration time) {
+    co_await runtime.sleep(time);
+    migrate();
+  }
+
+  void migrate() {
+    const Result<void> moved = client_->migrate();
+    if (!moved) warn("--migrate-at: " + moved.error().detail);
+  }
+
+  void warn(const std::string& text) {
+    progress_.clear();
+    fmt::print(stderr, "tern get: {}\n", printable(text));
+  }
+
+  void show_progress(Timestamp now, Timer& timer) {
+    std::uint64_t received = 0;
+    std::uint64_t expected = 0;
+    bool known = true;
+    for (const auto& transfer : transfers_) {
+      received += transfer->received();
+      expected += transfer->expected().value_or(0);
+      known = known && transfer->expected().has_value();
+    }
+    const double elapsed = std::chrono::duration<double>(now - begun_).count();
+    std::string text = human_bytes(received);
+    if (known && expected != 0) {
+      text += fmt::format(" of {}  {:.0f} %", human_bytes(expected),
+                          100.0 * static_cast<double>(received) / static_cast<double>(expected));
+    }
+    text += fmt::format("  {}/s", human_bytes(static_cast<std::uint64_t>(
+                                      static_cast<double>(received) / elapsed)));
+    if (transfers_.size() > 1) text += fmt::format("  {}/{} done", finished_, transfers_.size());
+    progress_.show(text);
+    timer.arm(now + 200ms);
+  }
+
+  // ---- Ctrl-C, from its own thread ---------------------------------------------------------------
+
+  void start_listening(Runtime& runtime) {
+    const std::lock_guard lock(mutex_);
+    runtime_ = &runtime;
+  }
+  void stop_listening() {
+    const std::lock_guard lock(mutex_);
+    runtime_ = nullptr;
+  }
+  void interrupt() {
+    const std::lock_guard lock(mutex_);
+    if (interrupts_++ > 0 || runtime_ == nullptr) _exit(static_cast<int>(ExitCode::interrupted));
+    runtime_->submit([this] {
+      interrupted_ = true;
+      if (done_ != nullptr) done_->notify();
+    });
+  }
+
+  // ---- the end -----------------------------------------------------------------------------------
+
+  const ClientConnectionInfo* info_of(std::uint64_t id) const {
+    for (const ClientConnectionInfo& info : infos_) {
+      if (info.id == id) return &info;
+    }
+    return nullptr;
+  }
+
+  ExitCode report() {
+    ExitCode code = ExitCode::done;
+    for (const auto& transfer : transfers_) {
+      const TransferResult& result = transfer->result();
+      if (options_.stats && !options_.json) print_stats(result, info_of(result.connection));
+      if (result.code == ExitCode::done) continue;
+      if (code == ExitCode::done) code = result.code;
+      if (!options_.json) {
+        fmt::print(stderr, "{} {}{}\n", Paint(stderr).red("tern get:"), printable(result.message),
+                   hint(result));
+      }
+    }
+    if (options_.json) print_json(code);
+    if (!options_.session.empty()) {
+      const Result<void> saved = sessions_->save(options_.session);
+      if (!saved) fail_with(ExitCode::cannot_write, saved.error().to_string());
+    }
+    return code;
+  }
+
+  std::string hint(const TransferResult& result) const {
+    switch (result.code) {
+      case ExitCode::not_trusted:
+        return "; name its CA with --cacert FILE, or trust any certificate with -k";
+      case ExitCode::timed_out:
+        return result.head ? "" : "; is an HTTP/3 server there, and does UDP pass?";
+      default: return "";
+    }
+  }
+
+  void print_json(ExitCode code) const {
+    JsonWriter json;
+    json.begin_object().member("exit_code", static_cast<int>(code));
+    json.key("transfers").begin_array();
+    for (const auto& transfer : transfers_) write_transfer(json, transfer->result());
+    json.end().key("connections").begin_array();
+    for (const ClientConnectionInfo& info : infos_) write_connection(json, info);
+    json.end().end();
+    fmt::print("{}\n", json.text());
+  }
+
+  const GetOptions& options_;
+  RequestPlan plan_;
+  std::vector<MigrationPoint> migrations_;
+  std::shared_ptr<SessionCache> sessions_;
+  Client* client_ = nullptr;
+  std::vector<std::unique_ptr<Transfer>> transfers_;
+  std::vector<ClientConnectionInfo> infos_;
+  ProgressLine progress_;
+  Timestamp begun_{};
+  Signal* done_ = nullptr;
+  std::size_t finished_ = 0;
+  std::uint64_t bytes_ = 0;
+  std::size_t tickets_ = 0;
+  std::size_t connections_ = 0;
+  bool interrupted_ = false;
+  std::mutex mutex_;
+  Runtime* runtime_ = nullptr;  // guarded by the mutex
+  int interrupts_ = 0;          // likewise
+};
+
+}  // namespace
+
+void add_get(CLI::App& app, ExitCode& result) {
+  auto options = std::make_shared<GetOptions>();
+  GetOptions& o = *options;
+  CLI::App* verb = app.add_subcommand("get", "Fetch URLs over HTTP/3, several on one connection");
+  verb->add_option("URL", o.urls, "https://host[:port]/path")->required()->type_name("");
+
+  const std::string kRequest = "Request";
+  verb->add_option("-X,--request", o.method, "Method")->type_name("NAME")->group(kRequest);
+  verb->add_option("-H,--header", o.fields, "Header field; 'name:' removes a default one")
+      ->type_name("'NAME: VALUE'")
+      ->group(kRequest)
+      ->allow_extra_args(false);
+  verb->add_option("-d,--data", o.data, "POST this, or @FILE without its line ends")
+      ->type_name("DATA")
+      ->group(kRequest)
+      ->allow_extra_args(false);
+  verb->add_option("--data-binary", o.data_binary, "POST this, or @FILE as it is")
+      ->type_name("DATA")
+      ->group(kRequest)
+      ->allow_extra_args(false);
+  verb->add_option("--json-body", o.json_body, "POST this JSON, or @FILE")
+      ->type_name("JSON")
+      ->group(kRequest);
+  verb->add_option("-T,--upload-file", o.upload, "PUT this file, '-' for stdin")
+      ->type_name("FILE")
+      ->group(kRequest);
+  verb->add_flag("-I,--head", o.head, "HEAD: print the response's head")->group(kRequest);
+  verb->add_flag("--compressed", o.compressed, "Ask for gzip, br or zstd and decode it")
+      ->group(kRequest);
+  verb->add_flag("-L,--location", o.follow, "Follow redirects")->group(kRequest);
+  verb->add_option("--max-redirs", o.max_redirects, "At most so many")
+      ->capture_default_str()
+      ->type_name("N")
+      ->group(kRequest);
+  verb->add_flag("-Z,--parallel", o.parallel, "All URLs at once, not one after the other")
+      ->group(kRequest);
+
+  const std::string kOutput = "Output";
+  verb->add_option("-o,--output", o.outputs, "Write the body here; again for the next URL")
+      ->type_name("FILE")
+      ->group(kOutput)
+      ->allow_extra_args(false);
+  verb->add_flag("-O,--remote-name", o.remote_name, "Write to a file named as in the URL")
+      ->group(kOutput);
+  verb->add_flag("-i,--include", o.include, "Print the response's head before the body")
+      ->group(kOutput);
+  verb->add_flag("-f,--fail", o.fail, "Exit 22 and print no body when the status is 400 or more")
+      ->group(kOutput);
+  verb->add_flag("-v,--verbose", o.verbose, "Tell the handshake, heads, and every later change")
+      ->group(kOutput);
+  verb->add_flag("--stats", o.stats, "Timings, RTT, loss, windows, migrations")->group(kOutput);
+  verb->add_flag("--json", o.json, "Print one JSON object about everything (docs/cli.md)")
+      ->group(kOutput);
+  verb->add_option("--qlog", o.qlog, "Write a qlog file a connection (default: QLOGDIR)")
+      ->type_name("DIR")
+      ->group(kOutput);
+
+  const std::string kTrust = "Trust";
+  verb->add_flag("-k,--insecure", o.insecure, "Trust any certificate")->group(kTrust);
+  verb->add_option("--cacert", o.ca_file, "Trust the CAs of this PEM file")
+      ->type_name("FILE")
+      ->group(kTrust);
+  verb->add_option("--cert", o.certificate, "mTLS: this client's certificate chain, PEM")
+      ->type_name("FILE")
+      ->group(kTrust);
+  verb->add_option("--key", o.key, "Its private key, PEM")->type_name("FILE")->group(kTrust);
+  verb->add_flag("--chacha20", o.chacha20, "Only TLS_CHACHA20_POLY1305_SHA256")->group(kTrust);
+
+  const std::string kConnection = "Connection";
+  verb->add_flag("--http3,--http3-only", o.http3, "HTTP/3; there is nothing else yet")
+      ->group(kConnection);
+  verb->add_option("--resolve", o.resolve, "Connect there instead; again for more")
+      ->type_name("HOST:PORT:ADDR")
+      ->group(kConnection)
+      ->allow_extra_args(false);
+  verb->add_option("--local-address", o.local_address, "Send from this address")
+      ->type_name("ADDR")
+      ->group(kConnection);
+  add_duration(*verb, "--connect-timeout", o.connect_timeout,
+               "Until the handshake is complete (default: 10s)")
+      ->group(kConnection);
+  add_duration(*verb, "-m,--max-time", o.max_time, "Until the last byte of each URL")
+      ->group(kConnection);
+  verb->add_option("--session", o.session, "Resume from, and remember sessions in, this file (0600)")
+      ->type_name("FILE")
+      ->group(kConnection);
+  verb->add_flag("--early-data", o.early_data, "Send safe requests as 0-RTT (they may be replayed)")
+      ->group(kConnection);
+  add_versions(*verb, o.versions, "Speak this QUIC version alone: 1 or 2");
+  verb->get_option("--quic-version")->group(kConnection);
+  verb->add_flag("--retry-on-close", o.retry_on_close,
+                 "Send an idempotent request again, once, if its connection breaks")
+      ->group(kConnection);
+  verb->add_option("--migrate-at", o.migrate_at,
+                   "Move to a new local port then: 2s, 500ms or 5MB; again for more")
+      ->type_name("WHEN")
+      ->group(kConnection)
+      ->allow_extra_args(false);
+  verb->add_flag("--key-update", o.key_update, "Update the keys at the first byte of a body")
+      ->group(kConnection);
+  add_congestion(*verb, o.congestion);
+  verb->get_option("--congestion")->group(kConnection);
+  add_engine(*verb, o.engine);
+  verb->get_option("--engine")->group(kConnection);
+  verb->footer(
+      "Exit codes: 0 done, 2 usage, 3 bad URL, 6 cannot resolve, 7 cannot connect, 22 status ≥ 400\n"
+      "with --fail, 23 cannot write, 26 cannot read, 28 timed out, 35 TLS handshake, 56 receive\n"
+      "failed, 60 certificate not trusted, 95 HTTP/3 error, 96 QUIC error, 130 interrupted.\n\n"
+      "Examples:\n"
+      "  tern get -k https://localhost:4433/hello\n"
+      "  tern get -v --stats -o big.bin https://localhost:4433/bytes/100000000\n"
+      "  tern get --json-body '{\"a\":1}' https://localhost:4433/echo\n"
+      "  tern get --session s.tern --early-data https://localhost:4433/");
+  verb->callback([options, &result] {
+    try {
+      result = Get(*options).run();
+    } catch (const std::invalid_argument& error) {
+      fail_with(ExitCode::usage, error.what());
+    }
+  });
+}
+
+}  // namespace tern::cli

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/time.h"
+#include "transport/engine/engine.h"
+#include "transport/quic/options.h"
+
+namespace tern::cli {
+
+/// The flags of `tern get`.
+struct GetOptions {
+  std::vector<std::string> urls;
+  // what is sent
+  std::string method;
+  std::vector<std::string> fields;
+  std::vector<std::string> data;
+  std::vector<std::string> data_binary;
+  std::string json_body;
+  std::string upload;
+  bool head = false;
+  bool compressed = false;
+  bool follow = false;
+  std::size_t max_redirects = 30;
+  // where it goes
+  std::vector<std::string> outputs;
+  bool remote_name = false;
+  bool include = false;
+  bool fail = false;
+  bool verbose = false;
+  bool stats = false;
+  bool json = false;
+  // the connection
+  bool http3 = true;  ///< for scripts that say so; every request is
+  bool insecure = false;
+  std::string ca_file;
+  std::string certificate;
+  std::string key;
+  std::vector<std::string> resolve;
+  std::string local_address;
+  std::optional<Duration> connect_timeout;
+  std::optional<Duration> max_time;
+  std::string session;
+  bool early_data = false;
+  std::vector<std::uint32_t> versions;
+  bool chacha20 = false;
+  bool retry_on_close = false;
+  std::vector<std::string> migrate_at;
+  bool key_update = false;
+  bool parallel = false;
+  quic::Congestion congestion = quic::Congestion::cubic;
+  engine::EngineKind engine = engine::EngineKind::automatic;
+  std::string qlog;
+};
+
+}  // namespace tern::cli

@@ -1,0 +1,258 @@
+#include "tools/tern/get_output.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+
+#include "tools/tern/terminal.h"
+
+namespace tern::cli {
+namespace {
+
+double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+double milliseconds(Duration duration) { return seconds(duration) * 1e3; }
+
+}  // namespace
+
+BodyOutput::~BodyOutput() {
+  if (fd_ > STDERR_FILENO) ::close(fd_);
+}
+
+Result<void> BodyOutput::open() {
+  if (fd_ >= 0) return {};
+  if (path_ == "-") {
+    fd_ = STDOUT_FILENO;
+    return {};
+  }
+  fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (fd_ < 0) return fail(Error::os(errno, "write " + path_));
+  return {};
+}
+
+Result<void> BodyOutput::write(ByteView bytes) {
+  written_ += bytes.size();
+  if (memory_) {
+    kept_.append(as_text(bytes).substr(0, kMaxKept - std::min(kMaxKept, kept_.size())));
+    return {};
+  }
+  const Result<void> opened = open();
+  if (!opened) return opened;
+  while (!bytes.empty()) {
+    const ssize_t count = ::write(fd_, bytes.data(), bytes.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return fail(Error::os(errno, path_ == "-" ? "write to stdout" : "write " + path_));
+    bytes = bytes.subspan(static_cast<std::size_t>(count));
+  }
+  return {};
+}
+
+Result<void> BodyOutput::finish() {
+  if (memory_ || path_ == "-") return {};
+  const Result<void> opened = open();
+  if (!opened) return opened;
+  const int fd = std::exchange(fd_, -1);
+  if (::close(fd) != 0) return fail(Error::os(errno, "write " + path_));
+  return {};
+}
+
+bool BodyOutput::restart() {
+  if (written_ != 0 && !memory_) {
+    if (path_ == "-" || ::ftruncate(fd_, 0) != 0 || ::lseek(fd_, 0, SEEK_SET) != 0) return false;
+  }
+  kept_.clear();
+  written_ = 0;
+  return true;
+}
+
+bool BodyOutput::to_terminal() const noexcept {
+  return !memory_ && path_ == "-" && is_terminal(stdout);
+}
+
+std::string version_name(std::uint32_t version) {
+  if (version == quic::kVersion1) return "QUICv1";
+  if (version == quic::kVersion2) return "QUICv2";
+  return fmt::format("{:#010x}", version);
+}
+
+namespace {
+
+std::string handshake_text(const quic::HandshakeInfo& facts) {
+  std::string text = fmt::format("{}, {}, {}, {}", version_name(facts.version), facts.alpn,
+                                 facts.cipher, facts.group);
+  if (facts.retried) text += ", address proved by Retry";
+  if (facts.resumed) text += ", session resumed";
+  if (facts.early_data_accepted) text += ", 0-RTT accepted";
+  if (facts.early_data_rejected) text += ", 0-RTT rejected";
+  return text;
+}
+
+std::string event_text(const ClientEvent& event) {
+  using Type = ClientEvent::Type;
+  switch (event.type) {
+    case Type::resolved: return "resolved " + event.origin + " to " + event.text;
+    case Type::connecting: return "connecting to " + event.path.remote.to_string() + " over UDP";
+    case Type::connected: {
+      std::string text = "connected: " + handshake_text(event.handshake);
+      if (!event.handshake.peer_certificate_subject.empty()) {
+        text += "\n* certificate: " + printable(event.handshake.peer_certificate_subject);
+      }
+      return text + "\n* path: " + event.path.local.to_string() + " → " +
+             event.path.remote.to_string();
+    }
+    case Type::early_data_rejected: return "0-RTT was rejected; what went with it is sent again";
+    case Type::session_received: return "session ticket received";
+    case Type::path_changed:
+      return "path changed: " + event.path.local.to_string() + " → " +
+             event.path.remote.to_string();
+    case Type::keys_updated: return "keys updated";
+    case Type::goaway: return "the server takes no more requests on this connection (GOAWAY)";
+    case Type::closed: return "connection closed: " + printable(event.text);
+  }
+  return {};
+}
+
+}  // namespace
+
+void print_event(const ClientEvent& event) {
+  fmt::print(stderr, "{}\n", Paint(stderr).dim("* " + event_text(event)));
+}
+
+void print_request(const std::string& method, const std::string& authority,
+                   const std::string& target, const http::Fields& fields) {
+  const Paint paint(stderr);
+  fmt::print(stderr, "> {} {} HTTP/3\n> host: {}\n", paint.bold(method), target, authority);
+  for (const http::Field& field : fields) {
+    fmt::print(stderr, "> {}: {}\n", field.name, printable(field.value));
+  }
+  fmt::print(stderr, ">\n");
+}
+
+void print_head(std::FILE* stream, std::string_view prefix, const http::Response& head) {
+  const Paint paint(stream);
+  const int status = http::code(head.status());
+  const std::string line = fmt::format("HTTP/3 {} {}", status, http::reason(head.status()));
+  fmt::print(stream, "{}{}\n", prefix,
+             status >= 400   ? paint.red(line)
+             : status >= 300 ? paint.yellow(line)
+                             : paint.green(line));
+  for (const http::Field& field : head.fields()) {
+    fmt::print(stream, "{}{}: {}\n", prefix, field.name, printable(field.value));
+  }
+  fmt::print(stream, "{}\n", prefix);
+  std::fflush(stream);
+}
+
+void print_trailers(std::FILE* stream, std::string_view prefix, const http::Fields& trailers) {
+  for (const http::Field& field : trailers) {
+    fmt::print(stream, "{}{}: {}\n", prefix, field.name, printable(field.value));
+  }
+}
+
+void print_stats(const TransferResult& result, const ClientConnectionInfo* connection) {
+  const Paint paint(stderr);
+  const auto row = [&](std::string_view name, const std::string& value) {
+    fmt::print(stderr, "  {} {}\n", paint.dim(fmt::format("{:<12}", name)), value);
+  };
+  fmt::print(stderr, "{}\n", paint.bold(result.final_url));
+  std::string times;
+  const auto time = [&](std::string_view name, Duration at) {
+    if (at > Duration::zero()) {
+      times += fmt::format("{}{} {}", times.empty() ? "" : " · ", name, human_duration(at));
+    }
+  };
+  time("resolved", result.timings.resolved);
+  time("connected", result.timings.connected);
+  time("first byte", result.timings.first_byte);
+  time("done", result.timings.total);
+  row("time", times);
+  const Duration body_time = result.timings.total - result.timings.first_byte;
+  std::string body = human_bytes(result.received_bytes);
+  if (result.body_bytes != result.received_bytes) body += " → " + human_bytes(result.body_bytes);
+  if (body_time > Duration::zero() && result.received_bytes > 100'000) {
+    body += fmt::format(" at {}/s", human_bytes(static_cast<std::uint64_t>(
+                                        static_cast<double>(result.received_bytes) /
+                                        seconds(body_time))));
+  }
+  row("received", body);
+  if (result.sent_bytes != 0) row("sent", human_bytes(result.sent_bytes));
+  if (connection == nullptr) return;
+  const quic::ConnectionStats& stats = connection->stats;
+  row("connection", handshake_text(connection->handshake));
+  row("path", connection->path.local.to_string() + " → " + connection->path.remote.to_string());
+  row("RTT", fmt::format("{} smoothed · {} lowest · ± {}", human_duration(stats.smoothed_rtt),
+                         human_duration(stats.min_rtt), human_duration(stats.rtt_variation)));
+  row("packets", fmt::format("{} sent · {} received · {} lost", human_count(stats.packets_sent),
+                             human_count(stats.packets_received), human_count(stats.packets_lost)));
+  row("bytes", fmt::format("{} sent · {} received · {} UDP payload",
+                           human_bytes(stats.bytes_sent), human_bytes(stats.bytes_received),
+                           human_bytes(stats.max_udp_payload)));
+  row("window", fmt::format("{} congestion · {} in flight", human_bytes(stats.congestion_window),
+                            human_bytes(stats.bytes_in_flight)));
+  row("changes", fmt::format("{} migrations · {} key updates", stats.migrations,
+                             stats.key_updates));
+}
+
+void write_transfer(JsonWriter& json, const TransferResult& result) {
+  json.begin_object().member("url", result.url);
+  if (result.final_url != result.url) json.member("final_url", result.final_url);
+  json.member("exit_code", static_cast<int>(result.code));
+  if (!result.message.empty()) json.member("error", result.message);
+  if (result.head) {
+    json.member("status", http::code(result.head->status())).member("protocol", result.protocol);
+    json.key("headers").begin_array();
+    for (const http::Field& field : result.head->fields()) {
+      json.begin_array().value(field.name).value(field.value).end();
+    }
+    json.end();
+  }
+  json.member("body_bytes", result.body_bytes).member("received_bytes", result.received_bytes);
+  if (result.sent_bytes != 0) json.member("sent_bytes", result.sent_bytes);
+  if (!result.file.empty()) json.member("file", result.file);
+  if (result.has_body) json.member("body", result.body);
+  json.member("early_data", result.early_data);
+  if (result.redirects != 0) json.member("redirects", static_cast<std::uint64_t>(result.redirects));
+  if (result.repeated) json.member("repeated", true);
+  json.key("timings_ms").begin_object();
+  const auto time = [&](const char* name, Duration at) {
+    if (at > Duration::zero()) json.member(name, milliseconds(at));
+  };
+  time("resolved", result.timings.resolved);
+  time("connected", result.timings.connected);
+  time("first_byte", result.timings.first_byte);
+  time("total", result.timings.total);
+  json.end();
+  if (result.connection != 0) json.member("connection", result.connection);
+  json.end();
+}
+
+void write_connection(JsonWriter& json, const ClientConnectionInfo& connection) {
+  const quic::HandshakeInfo& facts = connection.handshake;
+  const quic::ConnectionStats& stats = connection.stats;
+  json.begin_object().member("id", connection.id).member("origin", connection.origin);
+  json.member("local", connection.path.local.to_string());
+  json.member("remote", connection.path.remote.to_string());
+  json.member("version", version_name(facts.version)).member("alpn", facts.alpn);
+  json.member("cipher", facts.cipher).member("group", facts.group);
+  json.member("certificate", facts.peer_certificate_subject);
+  json.member("resumed", facts.resumed).member("retried", facts.retried);
+  json.member("early_data_accepted", facts.early_data_accepted);
+  json.member("early_data_rejected", facts.early_data_rejected);
+  json.member("requests", connection.requests);
+  json.member("rtt_ms", milliseconds(stats.smoothed_rtt));
+  json.member("min_rtt_ms", milliseconds(stats.min_rtt));
+  json.member("packets_sent", stats.packets_sent);
+  json.member("packets_received", stats.packets_received);
+  json.member("packets_lost", stats.packets_lost);
+  json.member("bytes_sent", stats.bytes_sent).member("bytes_received", stats.bytes_received);
+  json.member("congestion_window", stats.congestion_window);
+  json.member("max_udp_payload", static_cast<std::uint64_t>(stats.max_udp_payload));
+  json.member("migrations", stats.migrations).member("key_updates", stats.key_updates);
+  json.end();
+}
+
+}  // namespace tern::cli

@@ -1,0 +1,93 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "gateway/client.h"
+#include "http/message.h"
+#include "tools/tern/exit_code.h"
+#include "tools/tern/json_writer.h"
+
+namespace tern::cli {
+
+/// Where a body goes: a file, stdout, memory (for --json) or nowhere.
+class BodyOutput {
+ public:
+  static constexpr std::size_t kMaxKept = 1024 * 1024;
+
+  BodyOutput() = default;
+  BodyOutput(const BodyOutput&) = delete;
+  BodyOutput& operator=(const BodyOutput&) = delete;
+  ~BodyOutput();
+
+  /// "-" is stdout. Opened at the first write, so that a failed request leaves no empty file.
+  void to_file(std::string path) { path_ = std::move(path); }
+  /// At most kMaxKept bytes are kept; `kept` says whether that was all.
+  void to_memory() noexcept { memory_ = true; }
+
+  Result<void> write(ByteView bytes);
+  /// An empty body makes an empty file.
+  Result<void> finish();
+  /// Forgets what was written, where that is possible; false on a pipe that has got something.
+  bool restart();
+
+  const std::string& path() const noexcept { return path_; }
+  std::uint64_t written() const noexcept { return written_; }
+  const std::string& kept() const noexcept { return kept_; }
+  bool all_kept() const noexcept { return memory_ && kept_.size() == written_; }
+  bool to_terminal() const noexcept;
+
+ private:
+  Result<void> open();
+
+  std::string path_ = "-";
+  bool memory_ = false;
+  int fd_ = -1;
+  std::uint64_t written_ = 0;
+  std::string kept_;
+};
+
+/// What one URL came to.
+struct TransferResult {
+  std::string url;
+  std::string final_url;
+  std::optional<http::Response> head;
+  std::string protocol;
+  std::string file;
+  std::uint64_t body_bytes = 0;      ///< as written, after decoding
+  std::uint64_t received_bytes = 0;  ///< as they came
+  std::uint64_t sent_bytes = 0;
+  std::size_t redirects = 0;
+  bool early_data = false;
+  bool repeated = false;
+  ClientTimings timings;
+  std::uint64_t connection = 0;
+  std::string body;  ///< with --json, if it was kept
+  bool has_body = false;
+  ExitCode code = ExitCode::done;
+  std::string message;  ///< why, if not done
+};
+
+/// "QUICv1", "QUICv2", "0x…".
+std::string version_name(std::uint32_t version);
+
+/// One event of a connection, as `-v` shows it on stderr, with "* " before it.
+void print_event(const ClientEvent& event);
+void print_request(const std::string& method, const std::string& authority,
+                   const std::string& target, const http::Fields& fields);
+/// "HTTP/3 200" and the fields, each line after `prefix`, to `stream`.
+void print_head(std::FILE* stream, std::string_view prefix, const http::Response& head);
+void print_trailers(std::FILE* stream, std::string_view prefix, const http::Fields& trailers);
+
+/// `--stats`, on stderr.
+void print_stats(const TransferResult& result, const ClientConnectionInfo* connection);
+
+/// docs/cli.md has the schema.
+void write_transfer(JsonWriter& json, const TransferResult& result);
+void write_connection(JsonWriter& json, const ClientConnectionInfo& connection);
+
+}  // namespace tern::cli

@@ -1,0 +1,357 @@
+#include "tools/tern/get_transfer.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <fstream>
+#include <iterator>
+#include <utility>
+
+#include "base/scope.h"
+#include "gateway/within.h"
+#include "http/decode.h"
+#include "http/uri.h"
+#include "tools/tern/terminal.h"
+
+namespace tern::cli {
+namespace {
+
+constexpr std::size_t kUploadPiece = 128 * 1024;
+
+std::string read_file(const std::string& path) {
+  std::ifstream file(path == "-" ? "/dev/stdin" : path, std::ios::binary);
+  if (!file) {
+    fail_with(ExitCode::cannot_read, Error::os(errno, "read " + path).detail);
+  }
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+/// curl's -d: "@file" is read without its line ends.
+std::string data_of(const std::string& argument, bool binary) {
+  if (!argument.starts_with('@')) return argument;
+  std::string text = read_file(argument.substr(1));
+  if (!binary) {
+    std::erase_if(text, [](char c) { return c == '\n' || c == '\r'; });
+  }
+  return text;
+}
+
+class FileDescriptor {
+ public:
+  explicit FileDescriptor(int fd) noexcept : fd_(fd) {}
+  FileDescriptor(const FileDescriptor&) = delete;
+  FileDescriptor& operator=(const FileDescriptor&) = delete;
+  ~FileDescriptor() {
+    if (fd_ > STDERR_FILENO) ::close(fd_);
+  }
+  int get() const noexcept { return fd_; }
+
+ private:
+  int fd_;
+};
+
+bool connection_broke(const Error& error) noexcept {
+  return error.is(Code::closed) || error.is(Code::stateless_reset) || error.domain == Domain::quic;
+}
+
+}  // namespace
+
+RequestPlan RequestPlan::from(const GetOptions& options) {
+  RequestPlan plan;
+  plan.fields.add("user-agent", "tern/" TERN_VERSION);
+  plan.fields.add("accept", "*/*");
+  std::string body;
+  bool has_body = false;
+  for (const bool binary : {false, true}) {
+    for (const std::string& argument : binary ? options.data_binary : options.data) {
+      if (has_body) body += '&';
+      body += data_of(argument, binary);
+      has_body = true;
+    }
+  }
+  if (has_body) plan.fields.set("content-type", "application/x-www-form-urlencoded");
+  if (!options.json_body.empty()) {
+    if (has_body) fail_with(ExitCode::usage, "--json-body and --data exclude each other");
+    body = data_of(options.json_body, true);
+    has_body = true;
+    plan.fields.set("content-type", "application/json");
+    plan.fields.set("accept", "application/json");
+  }
+  if (!options.upload.empty()) {
+    if (has_body) fail_with(ExitCode::usage, "--upload-file and --data exclude each other");
+    plan.upload = options.upload;
+    struct stat facts {};
+    if (plan.upload != "-") {
+      if (::stat(plan.upload.c_str(), &facts) != 0 || ::access(plan.upload.c_str(), R_OK) != 0) {
+        fail_with(ExitCode::cannot_read, Error::os(errno, "read " + plan.upload).detail);
+      }
+      if (S_ISREG(facts.st_mode)) plan.upload_size = static_cast<std::uint64_t>(facts.st_size);
+    }
+    if (plan.upload_size) {
+      plan.fields.set("content-length", std::to_string(*plan.upload_size));
+    }
+  }
+  if (options.compressed) {
+    plan.fields.set("accept-encoding", http::ContentDecoder::kAcceptEncoding);
+  }
+  for (const std::string& line : options.fields) {
+    const std::size_t colon = line.find(':');
+    std::string name = line.substr(0, colon);
+    for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    if (colon == std::string::npos || !http::Fields::valid_name(name)) {
+      fail_with(ExitCode::usage, fmt::format("header '{}': write it as 'name: value'", line));
+    }
+    const std::size_t start = line.find_first_not_of(" \t", colon + 1);
+    const std::string value = start == std::string::npos ? std::string() : line.substr(start);
+    if (!http::Fields::valid_value(value)) {
+      fail_with(ExitCode::usage, fmt::format("header '{}': its value holds a line end", name));
+    }
+    const bool replaces = name == "user-agent" || name == "accept" || name == "content-type" ||
+                          name == "accept-encoding" || name == "content-length" || name == "host";
+    if (value.empty()) {
+      plan.fields.remove(name);
+    } else if (replaces) {
+      plan.fields.set(name, value);
+    } else {
+      plan.fields.add(name, value);
+    }
+  }
+  plan.method = options.method.empty() ? options.head            ? "HEAD"
+                                         : !plan.upload.empty()  ? "PUT"
+                                         : has_body              ? "POST"
+                                                                 : "GET"
+                                       : options.method;
+  plan.body = Bytes::take(std::move(body));
+  return plan;
+}
+
+Transfer::Transfer(Client& client, Runtime& runtime, const GetOptions& options,
+                   const RequestPlan& plan, std::string url)
+    : client_(client), runtime_(runtime), options_(options), plan_(plan) {
+  result_.url = std::move(url);
+  result_.final_url = result_.url;
+}
+
+ClientRequest Transfer::make_request() const {
+  ClientRequest request(result_.url);
+  request.method(plan_.method);
+  for (const http::Field& field : plan_.fields) request.field(field.name, field.value);
+  if (!plan_.upload.empty()) {
+    request.streaming();
+  } else {
+    request.body(plan_.body);
+  }
+  return request;
+}
+
+Task<void> Transfer::run() {
+  const Timestamp begun = runtime_.now();
+  std::string what = fmt::format("{}: not complete within {}", result_.url,
+                                 human_duration(options_.max_time.value_or(Duration::zero())));
+  Task<Result<void>> attempting = attempt();
+  Result<void> outcome =
+      co_await within(runtime_, options_.max_time.value_or(Duration::zero()), std::move(what),
+                      std::move(attempting));
+  result_.timings.total = runtime_.now() - begun;
+  if (!outcome) fail_result(outcome.error());
+  result_.file = output_.path() == "-" ? std::string() : output_.path();
+  result_.body_bytes = output_.written();
+  if (output_.all_kept()) {
+    result_.body = output_.kept();
+    result_.has_body = true;
+  }
+  done_ = true;
+}
+
+void Transfer::fail_result(const Error& error) {
+  ExitCode code = exit_code(error);
+  if (write_failed_) code = ExitCode::cannot_write;
+  if (read_failed_) code = ExitCode::cannot_read;
+  // Past the connect phase, an error of the operating system is not one of connecting.
+  set_failure(code, error.domain == Domain::tern || error.domain == Domain::http
+                        ? error.detail
+                        : error.to_string());
+}
+
+void Transfer::set_failure(ExitCode code, std::string message) {
+  result_.code = code;
+  result_.message = std::move(message);
+  done_ = true;
+}
+
+Task<Result<void>> Transfer::attempt() {
+  ClientRequest request = make_request();
+  while (true) {
+    bool redirected = false;
+    Result<void> outcome = co_await attempt_once(request, redirected);
+    if (outcome && redirected) {
+      if (++result_.redirects > options_.max_redirects) {
+        co_return fail(Error::limit(fmt::format("more than {} redirects, the last to {}",
+                                                options_.max_redirects, request.url())));
+      }
+      result_.final_url = request.url();
+      continue;
+    }
+    if (outcome) co_return outcome;
+    const Error& error = outcome.error();
+    const bool again = error.is(Code::rejected) ||
+                       (options_.retry_on_close && connection_broke(error) &&
+                        http::is_idempotent(request.method()));
+    if (!again || result_.repeated || !plan_.upload.empty() || !output_.restart()) {
+      co_return outcome;
+    }
+    result_.repeated = true;
+    result_.received_bytes = 0;
+    if (options_.verbose) fmt::print(stderr, "* sending the request again: {}\n", error.to_string());
+  }
+}
+
+Task<Result<void>> Transfer::attempt_once(ClientRequest& request, bool& redirected) {
+  ClientRequest copy = request;
+  Result<ClientStream> stream = co_await client_.open(std::move(copy));
+  if (!stream) co_return fail(std::move(stream).error());
+  result_.connection = stream->connection();
+  result_.early_data = stream->early_data();
+  if (options_.verbose) {
+    const auto url = http::Url::parse(request.url());
+    print_request(request.method(), url->authority(), url->target(), plan_.fields);
+  }
+  Scope sending(runtime_.ready());
+  Result<void> outcome;
+  if (plan_.upload.empty() || !request.is_streaming()) {
+    result_.sent_bytes = plan_.body.size();
+    outcome = co_await receive(*stream, request, redirected);
+  } else {
+    // The response may come before the upload is complete, and end it.
+    sending.spawn(run_upload(stream->exchange()));
+    outcome = co_await receive(*stream, request, redirected);
+    result_.sent_bytes = stream->exchange().sent_bytes();
+    if (upload_error_) outcome = fail(*upload_error_);
+  }
+  const ClientTimings timings = stream->timings();
+  result_.timings.resolved = timings.resolved;
+  result_.timings.connected = timings.connected;
+  co_return outcome;
+}
+
+Task<void> Transfer::run_upload(http::ClientExchange& exchange) {
+  Result<void> sent = co_await send_upload(exchange);
+  if (!sent && read_failed_) {
+    upload_error_ = sent.error();
+    exchange.abort();
+  }
+}
+
+Task<Result<void>> Transfer::send_upload(http::ClientExchange& exchange) {
+  const FileDescriptor file(plan_.upload == "-"
+                                ? STDIN_FILENO
+                                : ::open(plan_.upload.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.get() < 0) {
+    read_failed_ = true;
+    co_return fail(Error::os(errno, "read " + plan_.upload));
+  }
+  while (true) {
+    int failure = 0;
+    Bytes piece = Bytes::make(kUploadPiece, [&](MutableBytes space) -> std::size_t {
+      ssize_t count = 0;
+      do {
+        count = ::read(file.get(), space.data(), space.size());
+      } while (count < 0 && errno == EINTR);
+      if (count < 0) failure = errno;
+      return count < 0 ? 0 : static_cast<std::size_t>(count);
+    });
+    if (failure != 0) {
+      read_failed_ = true;
+      co_return fail(Error::os(failure, "read " + plan_.upload));
+    }
+    if (piece.empty()) break;
+    Result<void> written = co_await exchange.write(std::move(piece));
+    if (!written) co_return written;
+  }
+  Result<void> finished = co_await exchange.finish();
+  co_return finished;
+}
+
+Task<Result<void>> Transfer::receive(ClientStream& stream, ClientRequest& request,
+                                     bool& redirected) {
+  http::ClientExchange& exchange = stream.exchange();
+  Result<http::Response> head = co_await exchange.response();
+  if (!head) co_return fail(std::move(head).error());
+  result_.timings.first_byte = runtime_.now() - stream.begun();
+  result_.protocol = std::string(exchange.protocol());
+  for (const http::Response& interim : exchange.interim()) {
+    if (options_.verbose) print_head(stderr, "< ", interim);
+  }
+  if (options_.verbose) print_head(stderr, "< ", *head);
+  result_.head = *head;
+  if (options_.follow) {
+    const Result<bool> followed = request.redirect(*head);
+    if (!followed) co_return fail(followed.error());
+    if (*followed) {
+      redirected = true;
+      exchange.stop_reading();
+      co_return Result<void>();
+    }
+  }
+  const int status = http::code(head->status());
+  if (options_.fail && status >= 400) {
+    exchange.stop_reading();
+    co_return fail(Error(Domain::http, static_cast<std::uint64_t>(status),
+                         fmt::format("{} answered {} {}", result_.final_url, status,
+                                     http::reason(head->status())),
+                         Origin::remote));
+  }
+  if ((options_.include || options_.head) && !options_.json) print_head(stdout, "", *head);
+  Result<void> received = co_await receive_body(exchange, *head);
+  co_return received;
+}
+
+Task<Result<void>> Transfer::receive_body(http::ClientExchange& exchange,
+                                          const http::Response& head) {
+  if (const auto length = head.fields().find("content-length")) {
+    std::uint64_t size = 0;
+    const auto [end, error] =
+        std::from_chars(length->data(), length->data() + length->size(), size);
+    if (error == std::errc() && end == length->data() + length->size()) expected_ = size;
+  }
+  std::optional<http::ContentDecoder> decoder;
+  if (options_.compressed) {
+    const auto coding = head.fields().joined("content-encoding");
+    if (coding && plan_.method != "HEAD") {
+      auto made = http::ContentDecoder::make(*coding);
+      if (!made) co_return fail(std::move(made).error());
+      decoder.emplace(std::move(*made));
+    }
+  }
+  const http::ContentDecoder::Sink sink = [this](ByteView bytes) {
+    Result<void> written = output_.write(bytes);
+    if (!written) write_failed_ = true;
+    return written;
+  };
+  while (true) {
+    Result<Bytes> piece = co_await exchange.read();
+    if (!piece) co_return fail(std::move(piece).error());
+    if (piece->empty()) break;
+    result_.received_bytes += piece->size();
+    const Result<void> taken = decoder ? decoder->decode(*piece, sink) : sink(*piece);
+    if (!taken) {
+      exchange.abort();
+      co_return taken;
+    }
+    if (on_bytes) on_bytes(piece->size());
+  }
+  if (decoder) {
+    const Result<void> complete = decoder->finish();
+    if (!complete) co_return complete;
+  }
+  if (options_.verbose) print_trailers(stderr, "< ", exchange.trailers());
+  const Result<void> finished = output_.finish();
+  if (!finished) write_failed_ = true;
+  co_return finished;
+}
+
+}  // namespace tern::cli

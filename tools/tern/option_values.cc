@@ -1,0 +1,73 @@
+#include "tools/tern/option_values.h"
+
+#include <stdexcept>
+
+#include "tools/tern/terminal.h"
+
+namespace tern::cli {
+
+void add_engine(CLI::App& verb, engine::EngineKind& kind) {
+  verb.add_option_function<std::string>(
+          "--engine",
+          [&kind](const std::string& text) {
+            const auto parsed = engine::parse_engine_kind(text);
+            if (!parsed) throw CLI::ValidationError("--engine", parsed.error().detail);
+            kind = *parsed;
+          },
+          "auto, io_uring or epoll; auto takes what works best here")
+      ->type_name("KIND");
+}
+
+void add_congestion(CLI::App& verb, quic::Congestion& algorithm) {
+  verb.add_option_function<std::string>(
+          "--congestion",
+          [&algorithm](const std::string& text) {
+            if (text == "cubic") {
+              algorithm = quic::Congestion::cubic;
+            } else if (text == "bbr") {
+              algorithm = quic::Congestion::bbr;
+            } else if (text == "reno") {
+              algorithm = quic::Congestion::reno;
+            } else {
+              throw CLI::ValidationError("--congestion", "'" + text + "' is none of cubic, bbr, reno");
+            }
+          },
+          "Congestion control: cubic (default), bbr or reno")
+      ->type_name("NAME");
+}
+
+void add_versions(CLI::App& verb, std::vector<std::uint32_t>& versions, const std::string& help) {
+  verb.add_option_function<std::vector<std::string>>(
+          "--quic-version",
+          [&versions](const std::vector<std::string>& texts) {
+            versions.clear();
+            for (const std::string& text : texts) {
+              if (text != "1" && text != "2") {
+                throw CLI::ValidationError("--quic-version",
+                                           "'" + text + "': QUIC has version 1 and version 2");
+              }
+              versions.push_back(text == "1" ? quic::kVersion1 : quic::kVersion2);
+            }
+          },
+          help)
+      ->delimiter(',')
+      ->type_name("V");
+}
+
+CLI::Option* add_duration(CLI::App& verb, const std::string& flag, std::optional<Duration>& value,
+                          const std::string& help) {
+  return verb
+      .add_option_function<std::string>(
+          flag,
+          [&value, flag](const std::string& text) {
+            try {
+              value = parse_duration(text);
+            } catch (const std::invalid_argument& error) {
+              throw CLI::ValidationError(flag, error.what());
+            }
+          },
+          help)
+      ->type_name("TIME");
+}
+
+}  // namespace tern::cli

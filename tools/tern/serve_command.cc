@@ -1,0 +1,348 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <ctime>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "gateway/server.h"
+#include "http/access_log.h"
+#include "http/router.h"
+#include "http/static_files.h"
+#include "tools/tern/commands.h"
+#include "tools/tern/demo_site.h"
+#include "tools/tern/dev_certificate.h"
+#include "tools/tern/environment.h"
+#include "tools/tern/json_writer.h"
+#include "tools/tern/option_values.h"
+#include "tools/tern/serve_log.h"
+#include "tools/tern/signals.h"
+#include "tools/tern/terminal.h"
+
+namespace tern::cli {
+namespace {
+
+struct ServeOptions {
+  std::string folder;
+  std::vector<std::string> listen;
+  std::vector<std::string> certificates;
+  std::vector<std::string> keys;
+  std::string client_ca;
+  std::size_t workers = 1;
+  engine::EngineKind engine = engine::EngineKind::automatic;
+  quic::Congestion congestion = quic::Congestion::cubic;
+  std::vector<std::uint32_t> versions;
+  bool retry = false;
+  bool no_early_data = false;
+  bool chacha20 = false;
+  bool autoindex = false;
+  bool dotfiles = false;
+  std::string cache_control;
+  std::string log = "text";
+  std::string qlog;
+  std::string state_dir;
+  std::vector<std::string> preferred;
+  std::optional<std::size_t> max_connections;
+  std::optional<Duration> idle_timeout;
+  std::optional<Duration> drain_timeout;
+};
+
+/// What went wrong before the server ran: wrong words are usage errors.
+[[noreturn]] void fail_start(const Error& error) {
+  fail_with(error.is(Code::invalid) ? ExitCode::usage : ExitCode::failed,
+            error.domain == Domain::tern ? error.detail : error.to_string());
+}
+
+class Serve {
+ public:
+  explicit Serve(const ServeOptions& options)
+      : options_(options), json_(options.log == "json"), messages_(lines_, json_) {}
+
+  ExitCode run() {
+    ServerOptions server_options = make_options();
+    http::Handler handler = make_handler();
+    server_.emplace(std::move(server_options));
+    // Before the workers' threads: they leave these signals to this one.
+    SignalThread signals({SIGINT, SIGTERM, SIGHUP, SIGUSR1},
+                         [this](int signal) { handle_signal(signal); });
+    const Result<void> started = server_->start(std::move(handler));
+    if (!started) fail_start(started.error());
+    announce();
+    server_->wait();
+    say("stopped");
+    return ExitCode::done;
+  }
+
+ private:
+  ServerOptions make_options() {
+    ServerOptions server;
+    choose_certificates(server);
+    for (const std::string& address : options_.listen) server.listen(listen_address(address));
+    for (const std::string& address : options_.preferred) server.preferred_address(address);
+    server.workers(options_.workers)
+        .engine(engine::EngineOptions().kind(options_.engine))
+        .congestion(options_.congestion)
+        .early_data(!options_.no_early_data)
+        .chacha20_only(options_.chacha20)
+        .key_log(key_log_from_environment())
+        .qlog(qlog_from_environment(options_.qlog))
+        .log(messages_);
+    if (options_.retry) server.retry(quic::RetryPolicy::always);
+    if (!options_.client_ca.empty()) server.client_ca(options_.client_ca);
+    if (!options_.versions.empty()) server.versions(options_.versions);
+    if (!options_.state_dir.empty()) server.state_dir(options_.state_dir);
+    if (options_.max_connections) server.max_connections(*options_.max_connections);
+    if (options_.idle_timeout) server.idle_timeout(*options_.idle_timeout);
+    if (options_.drain_timeout) server.drain_timeout(*options_.drain_timeout);
+    if (options_.log != "off") {
+      server.access_log(http::AccessLog(
+          lines_, json_ ? http::AccessLogFormat::json : http::AccessLogFormat::text));
+    }
+    return server;
+  }
+
+  void choose_certificates(ServerOptions& server) {
+    if (options_.certificates.size() != options_.keys.size()) {
+      fail_with(ExitCode::usage, "each --cert FILE wants its --key FILE");
+    }
+    for (std::size_t i = 0; i < options_.certificates.size(); ++i) {
+      server.certificate(options_.certificates[i], options_.keys[i]);
+    }
+    if (!options_.certificates.empty()) return;
+    dev_ = dev_certificate(dev_wish());
+    server.certificate(dev_->chain_file, dev_->key_file);
+  }
+
+  static DevCertificateWish dev_wish() {
+    DevCertificateWish wish;
+    wish.folder = data_folder();
+    return wish;
+  }
+
+  /// "4433" and "localhost:4433" are short for what people mean by them.
+  static std::string listen_address(const std::string& text) {
+    if (!text.empty() && text.find_first_not_of("0123456789") == std::string::npos) {
+      return ":" + text;
+    }
+    return text;
+  }
+
+  http::Handler make_handler() {
+    if (options_.folder.empty()) return demo_site();
+    auto files = http::StaticFiles::open(options_.folder, http::StaticFilesOptions()
+                                                              .listing(options_.autoindex)
+                                                              .dotfiles(options_.dotfiles)
+                                                              .cache_control(options_.cache_control));
+    if (!files) fail_with(ExitCode::usage, files.error().detail);
+    http::Router router;
+    router.mount("/", std::move(*files));
+    return router;
+  }
+
+  // ---- what people see ---------------------------------------------------------------------------
+
+  std::string url() const {
+    const udp::Address address = server_->addresses().front();
+    const tls::Certificate certificate = server_->certificates().front();
+    std::string host;
+    if ((address.is_wildcard() || address.is_loopback()) && certificate.covers("localhost")) {
+      host = "localhost";
+    } else if (!address.is_wildcard() && certificate.covers(address.ip_string())) {
+      host = address.is_v6() ? "[" + address.ip_string() + "]" : address.ip_string();
+    } else {
+      host = certificate.names().empty() ? "localhost" : certificate.names().front();
+      if (host.starts_with("*.")) host.replace(0, 1, "www");
+    }
+    return fmt::format("https://{}{}/", host,
+                       address.port() == 443 ? "" : fmt::format(":{}", address.port()));
+  }
+
+  static std::string day(UnixSeconds seconds) {
+    const std::time_t time = static_cast<std::time_t>(seconds);
+    std::tm utc{};
+    gmtime_r(&time, &utc);
+    return fmt::format("{:04}-{:02}-{:02}", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday);
+  }
+
+  std::string get_line() const {
+    const std::string target = options_.folder.empty() ? url() + "hello" : url();
+    const std::string mtls = options_.client_ca.empty() ? "" : " --cert CERT --key KEY";
+    if (dev_) return fmt::format("tern get --cacert {}{} {}", dev_->ca_file, mtls, target);
+    return fmt::format("tern get{} {}", mtls, target);
+  }
+
+  void announce() {
+    const tls::Certificate certificate = server_->certificates().front();
+    std::string addresses;
+    for (const udp::Address& address : server_->addresses()) {
+      addresses += (addresses.empty() ? "" : ", ") + address.to_string();
+    }
+    if (json_) {
+      JsonWriter json;
+      json.begin_object().member("event", "listening").member("url", url());
+      json.member("addresses", addresses).member("engine", server_->engine());
+      json.member("workers", static_cast<std::uint64_t>(server_->workers()));
+      json.member("pid", static_cast<std::int64_t>(getpid()));
+      json.member("spki_sha256", certificate.spki_sha256());
+      json.member("certificate_expires", certificate.not_after());
+      if (dev_) json.member("ca", dev_->ca_file);
+      json.end();
+      lines_.line(LogLevel::info, json.text());
+      return;
+    }
+    const Paint paint(stdout);
+    std::string text = fmt::format(
+        "{} serves {}\n\n", paint.bold("tern " TERN_VERSION),
+        options_.folder.empty() ? std::string("its demo site") : options_.folder);
+    const auto row = [&](std::string_view name, std::string_view value) {
+      text += fmt::format("  {} {}\n", paint.dim(fmt::format("{:<12}", name)), value);
+    };
+    row("URL", paint.bold(url()));
+    row("listens on", addresses + " (UDP, HTTP/3)");
+    row("engine", server_->engine());
+    row("workers", std::to_string(server_->workers()));
+    row("certificate",
+        fmt::format("{}, until {}{}", certificate.key_type(), day(certificate.not_after()),
+                    !dev_ ? "" : dev_->made_leaf ? " (for development, made now)"
+                                                 : " (for development)"));
+    row("SPKI SHA-256", certificate.spki_sha256());
+    text += "\n";
+    row("try", get_line());
+    if (dev_) {
+      const std::string page = url();
+      const std::string authority = page.substr(8, page.size() - 9);
+      row("Chromium", fmt::format("chromium --origin-to-force-quic-on={} "
+                                  "--ignore-certificate-errors-spki-list={} {}",
+                                  authority, certificate.spki_sha256(), page));
+    }
+    row("Ctrl-C", "lets requests finish, then stops; twice: at once");
+    lines_.line(LogLevel::info, text);
+  }
+
+  void say(const std::string& text) { messages_.line(LogLevel::info, text); }
+
+  // ---- signals, on their own thread --------------------------------------------------------------
+
+  void handle_signal(int signal) {
+    if (signal == SIGUSR1) return print_counters();
+    if (signal == SIGHUP) return reload();
+    switch (++asked_to_stop_) {
+      case 1:
+        say("draining: new connections are refused, requests finish");
+        server_->drain();
+        break;
+      case 2: server_->stop(); break;
+      default: _exit(static_cast<int>(ExitCode::interrupted));
+    }
+  }
+
+  void reload() {
+    try {
+      if (dev_) dev_ = dev_certificate(dev_wish());
+    } catch (const Failure& failure) {
+      messages_.line(LogLevel::error, failure.message);
+      return;
+    }
+    const Result<void> reloaded = server_->reload_certificates();
+    if (!reloaded) {
+      messages_.line(LogLevel::error,
+                     "certificates stay as they are: " + reloaded.error().detail);
+      return;
+    }
+    const tls::Certificate certificate = server_->certificates().front();
+    say(fmt::format("certificates reloaded: {}, until {}, SPKI SHA-256 {}",
+                    certificate.names().empty() ? "?" : certificate.names().front(),
+                    day(certificate.not_after()), certificate.spki_sha256()));
+  }
+
+  void print_counters() {
+    const auto counters = server_->counters();
+    if (json_) {
+      JsonWriter json;
+      json.begin_object().member("event", "counters").key("counters").begin_object();
+      for (const auto& [name, value] : counters) json.member(name, value);
+      json.end().end();
+      lines_.line(LogLevel::info, json.text());
+      return;
+    }
+    std::string text = "counters";
+    for (const auto& [name, value] : counters) {
+      text += fmt::format("\n  {:<36} {:>14}", name, human_count(value));
+    }
+    lines_.line(LogLevel::info, text);
+  }
+
+  const ServeOptions& options_;
+  const bool json_;
+  LineWriter lines_;
+  MessageLog messages_;
+  std::optional<DevCertificate> dev_;
+  std::optional<Server> server_;
+  int asked_to_stop_ = 0;
+};
+
+}  // namespace
+
+void add_serve(CLI::App& app, ExitCode& result) {
+  auto options = std::make_shared<ServeOptions>();
+  CLI::App* verb = app.add_subcommand("serve", "Serve a folder, or the demo site, over HTTP/3");
+  verb->add_option("DIR", options->folder, "Folder to serve; without one, the built-in demo site")
+      ->type_name("");
+  verb->add_option("-l,--listen", options->listen,
+                   "IP address and port, :PORT or PORT; again for more; port 0: any free one")
+      ->type_name("ADDR")
+      ->default_str("[::]:4433");
+  verb->add_option("--cert", options->certificates,
+                   "Certificate chain, PEM; again for more names (SNI). Without: a development one")
+      ->type_name("FILE");
+  verb->add_option("--key", options->keys, "Its private key, PEM")->type_name("FILE");
+  verb->add_option("--client-ca", options->client_ca,
+                   "mTLS: clients must have a certificate of a CA in this PEM file")
+      ->type_name("FILE");
+  verb->add_option("-w,--workers", options->workers, "Threads; 0: one a core")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 256))
+      ->type_name("N");
+  add_engine(*verb, options->engine);
+  add_congestion(*verb, options->congestion);
+  add_versions(*verb, options->versions, "QUIC versions, best first: 1,2 (default), 2,1, 1 or 2");
+  verb->add_flag("--retry", options->retry, "Have every client prove its address (Retry)");
+  verb->add_flag("--no-early-data", options->no_early_data, "Refuse 0-RTT");
+  verb->add_flag("--chacha20", options->chacha20, "Only TLS_CHACHA20_POLY1305_SHA256");
+  verb->add_option("--preferred-address", options->preferred,
+                   "Address that clients move to after the handshake; one for IPv4, one for IPv6")
+      ->type_name("ADDR");
+  verb->add_option("--max-connections", options->max_connections, "Refuse more (default: 100000)")
+      ->type_name("N");
+  add_duration(*verb, "--idle-timeout", options->idle_timeout,
+               "Close silent connections (default: 30s)");
+  add_duration(*verb, "--drain-timeout", options->drain_timeout,
+               "How long requests may take to finish after Ctrl-C (default: 10s)");
+  verb->add_flag("--autoindex", options->autoindex, "List folders that have no index.html");
+  verb->add_flag("--dotfiles", options->dotfiles, "Serve names that begin with a dot");
+  verb->add_option("--cache-control", options->cache_control, "Cache-Control of every file")
+      ->type_name("VALUE");
+  verb->add_option("--log", options->log, "Log format: text, json or off")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"text", "json", "off"}))
+      ->type_name("FORMAT");
+  verb->add_option("--qlog", options->qlog, "Write a qlog file a connection (default: QLOGDIR)")
+      ->type_name("DIR");
+  verb->add_option("--state-dir", options->state_dir,
+                   "Keep ticket, token and reset keys here, for restarts and other machines")
+      ->type_name("DIR");
+  verb->footer(
+      "Signals: INT, TERM drain and stop; HUP reads the certificates again; USR1 prints counters.\n\n"
+      "Examples:\n"
+      "  tern serve\n"
+      "  tern serve public --listen :443 --cert cert.pem --key key.pem --workers 0\n"
+      "  tern serve --listen 127.0.0.1:0 --log json");
+  verb->callback([options, &result] { result = Serve(*options).run(); });
+}
+
+}  // namespace tern::cli

@@ -1,0 +1,93 @@
+#include "tools/tern/serve_log.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <utility>
+
+#include "tools/tern/json_writer.h"
+
+namespace tern::cli {
+namespace {
+
+std::string_view level_name(LogLevel level) noexcept {
+  switch (level) {
+    case LogLevel::debug: return "debug";
+    case LogLevel::info: return "info";
+    case LogLevel::warning: return "warning";
+    case LogLevel::error: return "error";
+  }
+  return "";
+}
+
+void write_all(std::string_view text) noexcept {
+  while (!text.empty()) {
+    const ssize_t written = ::write(STDOUT_FILENO, text.data(), text.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return;  // nobody reads: the server goes on
+    text.remove_prefix(static_cast<std::size_t>(written));
+  }
+}
+
+}  // namespace
+
+LineWriter::LineWriter(LogLevel lowest) : lowest_(lowest), thread_([this] { run(); }) {}
+
+LineWriter::~LineWriter() {
+  {
+    const std::lock_guard lock(mutex_);
+    ending_ = true;
+  }
+  changed_.notify_one();
+  thread_.join();
+}
+
+void LineWriter::line(LogLevel level, std::string_view text) noexcept {
+  if (!enabled(level)) return;
+  bool first = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (waiting_.size() + text.size() > kMaxWaiting) {
+      dropped_ = true;
+      return;
+    }
+    first = waiting_.empty();
+    if (std::exchange(dropped_, false)) waiting_ += "(some lines were dropped here)\n";
+    waiting_ += text;
+    waiting_ += '\n';
+  }
+  if (first) changed_.notify_one();
+}
+
+void LineWriter::run() {
+  constexpr auto kGather = std::chrono::milliseconds(20);
+  std::unique_lock lock(mutex_);
+  while (true) {
+    changed_.wait(lock, [&] { return ending_ || !waiting_.empty(); });
+    // A busy server's lines go out together.
+    if (!ending_) changed_.wait_for(lock, kGather, [&] { return ending_; });
+    std::string out = std::exchange(waiting_, std::string());
+    const bool last = ending_;
+    lock.unlock();
+    write_all(out);
+    lock.lock();
+    if (last && waiting_.empty()) return;
+  }
+}
+
+void MessageLog::line(LogLevel level, std::string_view text) noexcept {
+  if (!enabled(level)) return;
+  if (!json_) {
+    out_.line(level, level == LogLevel::info ? std::string(text)
+                                             : fmt::format("{}: {}", level_name(level), text));
+    return;
+  }
+  JsonWriter json;
+  json.begin_object().member("event", "message");
+  json.member("level", level_name(level)).member("text", text).end();
+  out_.line(level, json.text());
+}
+
+}  // namespace tern::cli

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <condition_variable>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include "base/log.h"
+
+namespace tern::cli {
+
+/// Lines of all workers on their way to stdout: gathered, and written by a thread of their own, so
+/// that a slow reader or terminal does not hold a worker up. Beyond kMaxWaiting bytes lines are
+/// dropped, and the next line says so. Thread-safe.
+class LineWriter final : public LogSink {
+ public:
+  static constexpr std::size_t kMaxWaiting = 4 * 1024 * 1024;
+
+  explicit LineWriter(LogLevel lowest = LogLevel::info);
+  LineWriter(const LineWriter&) = delete;
+  LineWriter& operator=(const LineWriter&) = delete;
+  /// Writes what waits.
+  ~LineWriter();
+
+  bool enabled(LogLevel level) const noexcept override { return level >= lowest_; }
+  void line(LogLevel level, std::string_view text) noexcept override;
+
+ private:
+  void run();
+
+  const LogLevel lowest_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::string waiting_;
+  bool dropped_ = false;
+  bool ending_ = false;
+  std::thread thread_;  // last: it uses everything above
+};
+
+/// The server's own messages, as lines of the log: "warning: …", or as JSON objects.
+class MessageLog final : public LogSink {
+ public:
+  MessageLog(LineWriter& out, bool json) noexcept : out_(out), json_(json) {}
+  bool enabled(LogLevel level) const noexcept override { return out_.enabled(level); }
+  void line(LogLevel level, std::string_view text) noexcept override;
+
+ private:
+  LineWriter& out_;
+  bool json_;
+};
+
+}  // namespace tern::cli

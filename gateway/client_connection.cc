@@ -118,8 +118,8 @@ Task<Result<std::vector<udp::Address>>> ClientConnection::look_up() {
   pool_.network.resolve(url_.host(), url_.port(), answer);
   co_await pending->done.wait();
   if (*pending->result && !(*pending->result)->empty()) co_return std::move(**pending->result);
-  std::string why = "cannot resolve " + url_.host();
-  if (!*pending->result) why += ": " + pending->result->error().detail;
+  std::string why = *pending->result ? "cannot resolve " + url_.host() + ": it has no address"
+                                     : pending->result->error().detail;
   co_return fail(Error(Code::not_found, std::move(why)));
 }
 

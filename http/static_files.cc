@@ -279,10 +279,15 @@ Task<void> allow(Exchange& exchange) {
 
 Task<void> redirect_to_folder(Exchange& exchange) {
   // The path holds no empty segments, so it cannot name another host ("//host").
-  std::string location(exchange.request().path_only());
+  constexpr std::string_view kKept = "%!$&'()*+,;=:@/?";  // beside the unreserved: RFC 3986 §3.4
+  std::string location;
+  append_percent_encoded(location, exchange.request().path_only(), kKept);
   location.push_back('/');
   const std::string_view query = exchange.request().query();
-  if (!query.empty()) location.append("?").append(query);
+  if (!query.empty()) {
+    location.push_back('?');
+    append_percent_encoded(location, query, kKept);
+  }
   Response response = Response(Status::permanent_redirect).text("Permanent Redirect\n");
   response.field("location", location);
   return respond(exchange, std::move(response));

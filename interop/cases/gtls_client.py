@@ -2,9 +2,9 @@
 
 import re
 
-from harness.gtls import V1, V2, GtlsLog
+from harness.gtls import CHACHA20, V1, V2, GtlsLog
 from harness.matrix import LARGE, POSTED, SMALL, case
-from harness.process import check, peer_path, probe, version_probe
+from harness.process import check, free_port, peer_path, probe, version_probe
 from harness.tern import last_lines
 
 
@@ -39,7 +39,6 @@ def keep_session(case):
 
 
 GTLS_SMALL, GTLS_LARGE = [f"/{SMALL}"], [f"/{LARGE}"]
-CHACHA20 = "NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+CHACHA20-POLY1305"
 
 
 def gtls_handshake(run, server):
@@ -141,6 +140,11 @@ def gtls_chacha20(run, server):
     check(log.cipher == "CHACHA20-POLY1305", f"cipher {log.cipher}")
 
 
+def gtls_chacha20_only(run, server):
+    log = gtlsclient(run, server, paths=GTLS_SMALL)
+    check(log.cipher == "CHACHA20-POLY1305", f"cipher {log.cipher}")
+
+
 def gtls_migration(run, server):
     log = gtlsclient(run, server, "--change-local-addr=1ms", paths=GTLS_LARGE)
     check(len(log.paths()) == 2, f"paths {log.paths()}")
@@ -159,9 +163,10 @@ GTLS = {"handshake": gtls_handshake, "transfer": gtls_transfer, "many-streams": 
         "new-token": gtls_new_token, "resumption": gtls_resumption, "0rtt": gtls_zero_rtt,
         "key-update": gtls_key_update, "v2": gtls_v2, "v2-compatible": gtls_v2_compatible,
         "version-negotiation": gtls_version_negotiation, "chacha20": gtls_chacha20,
+        "chacha20-only": gtls_chacha20_only,
         "migration": gtls_migration, "nat-rebinding": gtls_nat_rebinding}
 GTLS_SERVING = {"retry": {"retry": True}, "new-token": {"retry": True},
-                "v2-compatible": {"v2": True}}
+                "v2-compatible": {"v2": True}, "chacha20-only": {"chacha20": True}}
 GTLS_VARIANTS = {
     "epoll": ({"engine": "epoll"},
               ["handshake", "transfer", "many-streams", "0rtt", "key-update", "migration",
@@ -185,6 +190,15 @@ for _variant, (_serving, _names) in GTLS_VARIANTS.items():
              serving={**GTLS_SERVING.get(_what, {}), **_serving})(gtls_case)
 
 
+@case("gtlsclient/preferred-address", "gtls")
+def gtls_preferred_address(run):
+    port = free_port()
+    log = gtlsclient(run, run.subject.serve(run, root=run.site, preferred_port=port),
+                     paths=GTLS_LARGE)
+    check(log.remotes()[-1] == f"[127.0.0.1]:{port}", f"packets came from {log.remotes()}")
+    check(log.path_validated, "the preferred address was not validated")
+
+
 @case("gtlsclient/post", "gtls")
 def gtls_post(run):
     server = run.subject.serve(run)
@@ -198,7 +212,7 @@ def gtls_post(run):
 @case("probe/wait", "gtls")
 def runner_probe(run):
     """The readiness probe of the QUIC interop runner: version "WAIT", empty connection IDs."""
-    server = run.subject.serve(run, root=run.site, v2=True)
+    server = run.subject.serve(run, root=run.site)
     datagram = version_probe(dcid=b"", scid=b"")
     check(datagram[:7] == bytes.fromhex("c0574149540000") and len(datagram) == 1207, "bad probe")
     for host in ("127.0.0.1", "::1"):

@@ -1,11 +1,10 @@
 """`tern get` against gtlsserver: QUIC feature by feature, proved by gtlsserver's own log."""
 
 from harness import servers
-from harness.gtls import V1, V2, GtlsLog
+from harness.gtls import CHACHA20, V1, V2, GtlsLog
 from harness.matrix import LARGE, SMALL, case
 from harness.process import check, free_port, wait_for_quic
 from harness.tern import Fetch
-from cases.gtls_client import CHACHA20
 
 
 class GtlsServer:
@@ -41,13 +40,15 @@ def gtlsserver_get(run):
 
 
 @case("gtlsserver/transfer", "gtls")
-def gtlsserver_transfer(run):
-    GtlsServer(run).fetch(f"/{LARGE}")
+@case("gtlsserver/transfer-epoll", "gtls", engine="epoll")
+def gtlsserver_transfer(run, **options):
+    GtlsServer(run).fetch(f"/{LARGE}", **options)
 
 
 @case("gtlsserver/many", "gtls")
-def gtlsserver_many(run):
-    GtlsServer(run).fetch(*[f"/bytes/{1000 + i}" for i in range(100)])
+@case("gtlsserver/parallel", "gtls", parallel=True)
+def gtlsserver_many(run, **options):
+    GtlsServer(run).fetch(*[f"/bytes/{1000 + i}" for i in range(100)], **options)
 
 
 @case("gtlsserver/loss", "gtls")
@@ -86,7 +87,7 @@ def gtlsserver_zero_rtt(run):
 
 @case("gtlsserver/key-update", "gtls")
 def gtlsserver_key_update(run):
-    log = GtlsServer(run).fetch(f"/{LARGE}", key_update_at="100kB")
+    log = GtlsServer(run).fetch(f"/{LARGE}", key_update=True)
     check(log.key_phase("rx") and log.key_phase("tx"),
           f"key phase 1: {log.key_phase('rx')} packets received, {log.key_phase('tx')} sent")
 
@@ -110,6 +111,12 @@ def gtlsserver_v2_compatible(run):
 @case("gtlsserver/chacha20", "gtls")
 def gtlsserver_chacha20(run):
     log = GtlsServer(run, f"--ciphers={CHACHA20}").fetch(f"/{LARGE}")
+    check(log.cipher == "CHACHA20-POLY1305", f"cipher {log.cipher}")
+
+
+@case("gtlsserver/chacha20-only", "gtls")
+def gtlsserver_chacha20_only(run):
+    log = GtlsServer(run).fetch(f"/{SMALL}", chacha20=True)
     check(log.cipher == "CHACHA20-POLY1305", f"cipher {log.cipher}")
 
 

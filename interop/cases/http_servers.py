@@ -5,7 +5,7 @@ import sys
 
 from harness import servers
 from harness.matrix import HUGE, LARGE, POSTED, POSTED_TYPE, SMALL, case, digest, pattern
-from harness.process import INTEROP, check, free_port, wait_for_quic
+from harness.process import INTEROP, check, free_port, wait_for_quic, wait_for_tcp
 from harness.tern import EXIT_HTTP_ERROR, Fetch, last_lines
 
 
@@ -15,8 +15,9 @@ def http3_server(case, name):
     origin = None
     if name in ("nginx", "haproxy"):
         origin_port = free_port()
-        case.start("origin", [sys.executable, INTEROP / "drivers/origin.py", str(origin_port),
-                              case.site])
+        backend = case.start("origin", [sys.executable, INTEROP / "drivers/origin.py",
+                                        str(origin_port), case.site])
+        wait_for_tcp(backend, origin_port)
         origin = f"127.0.0.1:{origin_port}"
     access_log = case.folder / "access.log"
     launch = servers.server(name)(case.folder, port, case.site, case.certs, origin=origin,
@@ -53,7 +54,7 @@ def server_post(run, name):
 
 
 def server_head(run, name):
-    fetched, _ = fetch_from(run, name, f"/{LARGE}", method="HEAD", include_head=True)
+    fetched, _ = fetch_from(run, name, f"/{LARGE}", head=True)
     [head] = fetched.expect_success().files
     check(re.match(rb"HTTP/3 200\b", head), f"the status line is {head[:40]!r}")
     check(re.search(rb"(?im)^content-length: 5000000\s*$", head), f"no content-length in {head!r}")
@@ -66,9 +67,10 @@ def server_missing(run, name):
           f"exit status {fetched.status} for a 404 with --fail: {last_lines(fetched.text)}")
 
 
-def server_many(run, name):
+def server_many(run, name, parallel=False):
     """A hundred URLs on one connection."""
-    fetched, access_log = fetch_from(run, name, *[f"/bytes/{1000 + i}" for i in range(100)])
+    fetched, access_log = fetch_from(run, name, *[f"/bytes/{1000 + i}" for i in range(100)],
+                                     parallel=parallel)
     for i, body in enumerate(fetched.expect_success().files):
         check(body == pattern(1000 + i), f"/bytes/{1000 + i}: {len(body)} bytes")
     if name == "nginx":
@@ -79,7 +81,8 @@ def server_many(run, name):
 
 
 SERVER_CHECKS = {"get": server_get, "20mb": server_large, "post": server_post,
-                 "head": server_head, "404": server_missing, "many": server_many}
+                 "head": server_head, "404": server_missing, "many": server_many,
+                 "parallel": lambda run, name: server_many(run, name, parallel=True)}
 for _name in ("caddy", "nginx", "haproxy", "bun"):
     for _what, _function in SERVER_CHECKS.items():
         case(f"{_name if _name != 'bun' else 'bun-server'}/{_what}", _name, name=_name)(_function)

@@ -10,6 +10,7 @@ import sys
 
 class Origin(http.server.SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body in one segment: no delayed acknowledgement between them
 
     def do_POST(self):  # the name is http.server's
         body = self.rfile.read(int(self.headers.get("content-length", 0)))

@@ -5,6 +5,7 @@ the driver or the machine.
 """
 
 from harness import servers
+from harness.gtls import CHACHA20
 from harness.process import NotRun, free_port, peer_path, wait_for_quic
 from harness.tern import Fetched, Serving, read
 
@@ -16,13 +17,19 @@ class Control:
         self.certs = certs
         self.demo = demo  # tern's demo site as files, /bytes/N included
 
-    def serve(self, case, root=None, retry=False, engine=None, workers=None, v2=False):
+    def serve(self, case, root=None, retry=False, engine=None, workers=None, v2=False,
+              chacha20=False, preferred_port=None):
         if engine or workers:
             raise NotRun("the stand-in has no engines and workers")
         port = free_port()
         if root and case.peer == "gtls":  # what HTTP servers cannot show: QUIC's own features
-            flags = (["--validate-addr"] if retry else []) + (
-                ["--preferred-versions=v2,v1"] if v2 else [])
+            flags = ["--preferred-versions=v2,v1"]  # v1 for clients that know no v2
+            if retry:
+                flags.append("--validate-addr")
+            if chacha20:
+                flags.append(f"--ciphers={CHACHA20}")
+            if preferred_port:
+                flags.append(f"--preferred-ipv4-addr=127.0.0.1:{preferred_port}")
             launch = servers.gtlsserver(case.folder, port, root, self.certs, flags=flags)
         else:
             launch = servers.caddy(case.folder, port, root or self.demo, self.certs)
@@ -31,6 +38,8 @@ class Control:
         return Serving(port, process)
 
     def get(self, case, fetch, port):
+        if fetch.engine:
+            raise NotRun("the stand-in has no engines")
         if case.peer == "gtls":
             return self._gtlsclient(case, fetch, port)
         return self._curl(case, fetch)
@@ -38,17 +47,15 @@ class Control:
     def _curl(self, case, fetch):
         peer_path("curl")
         outputs = case.outputs(len(fetch.urls))
-        command = ["curl", "-sS", "-v", "--http3-only", "--parallel", "--cacert", self.certs.ca]
-        if fetch.method == "HEAD":
+        command = ["curl", "-sS", "-v", "--http3-only", "--cacert", self.certs.ca]
+        if fetch.head:
             command.append("--head")
-        elif fetch.method:
-            command += ["-X", fetch.method]
         if fetch.data:
             command += ["--data-binary", f"@{fetch.data}"]
+        if fetch.parallel:
+            command.append("--parallel")
         if fetch.content_type:
             command += ["-H", f"content-type: {fetch.content_type}"]
-        if fetch.include_head and fetch.method != "HEAD":
-            command.append("-i")
         if fetch.fail:
             command.append("--fail")
         for url, output in zip(fetch.urls, outputs):
@@ -69,7 +76,9 @@ class Control:
                 command.append("--disable-early-data")
         if fetch.version == 2:
             command += ["--version=v2"]
-        if fetch.key_update_at:
+        if fetch.chacha20:
+            command.append(f"--ciphers={CHACHA20}")
+        if fetch.key_update:
             command += ["--key-update=1ms", "--delay-stream=10ms"]
         if fetch.migrate_at:
             command += ["--change-local-addr=1ms"]

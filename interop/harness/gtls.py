@@ -8,6 +8,9 @@ import re
 
 V1, V2 = "0x00000001", "0x6b3343cf"
 
+# --ciphers: TLS_CHACHA20_POLY1305_SHA256 alone.
+CHACHA20 = "NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+CHACHA20-POLY1305"
+
 
 class GtlsLog:
     def __init__(self, text):
@@ -56,7 +59,7 @@ class GtlsLog:
         return list(dict.fromkeys(re.findall(r"Sent packet: local=(\S+)", self.text)))
 
     def remotes(self):
-        """The peer's addresses (server log), in the order packets first came from them."""
+        """The peer's addresses, in the order packets first came from them."""
         return list(dict.fromkeys(re.findall(r"Received packet: .*?remote=(\S+)", self.text)))
 
     def frames(self, direction, name):

@@ -132,6 +132,18 @@ def wait_for_quic(process, port, timeout=15.0):
                   f"{process.tail()}")
 
 
+def wait_for_tcp(process, port, timeout=15.0):
+    """Waits until `process` accepts connections on 127.0.0.1."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline and process.status is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1.0).close()
+            return
+        except OSError:
+            time.sleep(0.02)
+    raise Failure(f"{process.name} does not listen on TCP port {port}: {process.tail()}")
+
+
 class Certificates:
     """A throw-away CA and a P-256 leaf for localhost, made by the openssl program.
 

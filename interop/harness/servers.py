@@ -63,8 +63,8 @@ def nginx_configuration(work, listen, locations, log):
 daemon off;
 pid {work}/nginx.pid;
 error_log {work}/nginx.log error;
-events {{ worker_connections 16384; }}
-worker_rlimit_nofile 32768;
+events {{ worker_connections 8192; }}
+worker_rlimit_nofile 16384;
 http {{
   include /etc/nginx/mime.types;
   default_type application/octet-stream;

@@ -27,16 +27,18 @@ class Serving:
 class Fetch:
     """What one run of the client is asked for. Each URL's body goes to a file of its own."""
     urls: list
-    method: str | None = None
+    head: bool = False  # HEAD: the file gets the status line and the fields
     data: pathlib.Path | None = None  # request body
     content_type: str | None = None
-    include_head: bool = False  # status line and fields before the body
     fail: bool = False  # exit non-zero for a status of 400 or more
     session: pathlib.Path | None = None  # keeps and resumes a session
     early_data: bool = False
     version: int | None = None  # QUIC version of the first flight: 1 or 2
     migrate_at: str | None = None
-    key_update_at: str | None = None
+    key_update: bool = False
+    parallel: bool = False  # all URLs at once
+    chacha20: bool = False
+    engine: str | None = None
     timeout: float = 30.0
 
 
@@ -63,8 +65,12 @@ class Tern:
         self.path = pathlib.Path(path).resolve()
         self.certs = certs
 
-    def serve(self, case, root=None, retry=False, engine=None, workers=None, v2=False):
-        """`tern serve`: the built-in demo site, or the files of `root`."""
+    def serve(self, case, root=None, retry=False, engine=None, workers=None, v2=False,
+              chacha20=False, preferred_port=None):
+        """`tern serve`: the built-in demo site, or the files of `root`.
+
+        v2: moves clients that know v2 to it. preferred_port: announced as preferred address.
+        """
         port = free_port()
         command = [self.path, "serve", *([root] if root else []), "--listen", f"[::]:{port}",
                    "--cert", self.certs.cert, "--key", self.certs.key]
@@ -74,6 +80,12 @@ class Tern:
             command += ["--engine", engine]
         if workers:
             command += ["--workers", str(workers)]
+        if v2:
+            command += ["--quic-version", "2,1"]
+        if chacha20:
+            command.append("--chacha20")
+        if preferred_port:
+            command += ["--preferred-address", f"127.0.0.1:{preferred_port}"]
         process = case.start("tern-serve", command, on_stop=self._drained)
         wait_for_quic(process, port)
         if engine:
@@ -94,14 +106,12 @@ class Tern:
     def get(self, case, fetch, port):
         outputs = case.outputs(len(fetch.urls))
         command = [self.path, "get", "-v", "--http3-only", "--cacert", self.certs.ca]
-        if fetch.method:
-            command += ["-X", fetch.method]
+        if fetch.head:
+            command.append("--head")
         if fetch.data:
-            command += ["-d", f"@{fetch.data}"]
+            command += ["--data-binary", f"@{fetch.data}"]
         if fetch.content_type:
             command += ["-H", f"content-type: {fetch.content_type}"]
-        if fetch.include_head:
-            command.append("-i")
         if fetch.fail:
             command.append("--fail")
         if fetch.session:
@@ -112,8 +122,14 @@ class Tern:
             command += ["--quic-version", str(fetch.version)]
         if fetch.migrate_at:
             command += ["--migrate-at", fetch.migrate_at]
-        if fetch.key_update_at:
-            command += ["--key-update-at", fetch.key_update_at]
+        if fetch.key_update:
+            command.append("--key-update")
+        if fetch.parallel:
+            command.append("--parallel")
+        if fetch.chacha20:
+            command.append("--chacha20")
+        if fetch.engine:
+            command += ["--engine", fetch.engine]
         for url, output in zip(fetch.urls, outputs):
             command += ["-o", output, url]
         status, text = case.run("tern-get", command, timeout=fetch.timeout)

@@ -150,6 +150,14 @@ bool is_pattern(ByteView bytes, std::uint64_t offset) noexcept {
   return true;
 }
 
+testing::AssertionResult Fetch::ok() const {
+  if (!done) return testing::AssertionFailure() << "not finished, " << bytes << " bytes so far";
+  if (error) return testing::AssertionFailure() << error->to_string() << " after " << bytes;
+  if (status != 200) return testing::AssertionFailure() << "status " << status;
+  if (!intact) return testing::AssertionFailure() << "damaged body of " << bytes << " bytes";
+  return testing::AssertionSuccess();
+}
+
 Duration Fetch::longest_stall() const {
   Duration longest{};
   Duration last = begun;

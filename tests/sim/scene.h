@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include <gtest/gtest.h>
+
 #include "base/scope.h"
 #include "gateway/client.h"
 #include "gateway/server.h"
@@ -41,7 +43,8 @@ struct Fetch {
   std::optional<Error> error;
   std::vector<std::pair<Duration, std::uint64_t>> progress;  ///< bytes so far, by time
 
-  bool ok() const { return done && !error && status == 200 && intact; }
+  /// Whole, unharmed, 200. If not, the assertion says what is wrong.
+  testing::AssertionResult ok() const;
   Duration took() const { return ended - begun; }
   /// The longest time between two pieces of the body.
   Duration longest_stall() const;

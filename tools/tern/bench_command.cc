@@ -1,2 +1,133 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+
+#include "http/uri.h"
+#include "tools/tern/bench_load.h"
+#include "tools/tern/bench_options.h"
+#include "tools/tern/bench_report.h"
 #include "tools/tern/commands.h"
-namespace tern::cli { void add_bench(CLI::App&, ExitCode&) {} }
+#include "tools/tern/option_values.h"
+#include "tools/tern/signals.h"
+#include "tools/tern/terminal.h"
+
+namespace tern::cli {
+namespace {
+
+using namespace std::chrono_literals;
+
+void check(const BenchOptions& options) {
+  if (options.connect && options.idle) {
+    fail_with(ExitCode::usage, "--connect and --idle exclude each other");
+  }
+  if (options.resume && !options.connect) {
+    fail_with(ExitCode::usage, "--resume is about handshakes: it wants --connect");
+  }
+}
+
+ExitCode run(const BenchOptions& options) {
+  check(options);
+  auto url = http::Url::parse(options.url);
+  if (!url) fail_with(ExitCode::bad_url, url.error().detail);
+  if (url->scheme() != "https") {
+    fail_with(ExitCode::bad_url, "URL '" + options.url + "': HTTP/3 wants https://");
+  }
+  std::mutex mutex;
+  Runtime* running = nullptr;  // guarded by the mutex
+  Load* load_to_stop = nullptr;
+  SignalThread signals({SIGINT, SIGTERM}, [&](int) {
+    const std::lock_guard lock(mutex);
+    if (running == nullptr) _exit(static_cast<int>(ExitCode::interrupted));
+    Load* stopped = load_to_stop;
+    std::exchange(running, nullptr)->submit([stopped] { stopped->stop(); });
+  });
+  auto network = engine::open(engine::EngineOptions().kind(options.engine));
+  if (!network) fail_with(ExitCode::failed, network.error().detail);
+  BenchReport report;
+  Result<void> outcome;
+  {
+    Runtime runtime(**network);
+    Load load(runtime, **network, options, std::move(*url));
+    {
+      const std::lock_guard lock(mutex);
+      load_to_stop = &load;
+      running = &runtime;
+    }
+    ProgressLine progress;
+    Timestamp begun = runtime.now();
+    Timer timer(runtime.timers(), [&](Timestamp now) {
+      progress.show(fmt::format("{:.0f} s  {}{} done", std::chrono::duration<double>(now - begun).count(),
+                                load.measuring() ? "" : "warming up  ", human_count(load.done())));
+      timer.arm(now + 500ms);
+    });
+    if (progress.on() && !options.json) timer.arm(begun + 1s);
+    outcome = runtime.block_on(load.run(report));
+    const std::lock_guard lock(mutex);
+    running = nullptr;
+  }
+  if (!outcome) fail_with(outcome.error(), options.url);
+  if (options.json) {
+    print_bench_json(options, report);
+  } else {
+    print_bench(options, report);
+  }
+  const bool nothing = !options.idle && report.latency.count() == 0;
+  return nothing ? ExitCode::failed : ExitCode::done;
+}
+
+}  // namespace
+
+void add_bench(CLI::App& app, ExitCode& result) {
+  auto options = std::make_shared<BenchOptions>();
+  BenchOptions& o = *options;
+  CLI::App* verb = app.add_subcommand("bench", "Load a server over HTTP/3 and measure it");
+  verb->add_option("URL", o.url, "https://host[:port]/path")->required()->type_name("");
+  verb->add_option("-c,--connections", o.connections, "Connections; with --connect handshakes at a time")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 100'000))
+      ->type_name("N");
+  verb->add_option("-m,--streams", o.streams, "Requests at a time on each connection")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000))
+      ->type_name("N");
+  verb->add_option("-n,--requests", o.requests, "Stop after so many requests, or handshakes")
+      ->type_name("N");
+  add_duration(*verb, "-D,--duration", o.duration, "Stop after this time (default: 5s without -n)");
+  add_duration(*verb, "--warm-up", o.warm_up, "Run this long before measuring");
+  verb->add_option("--rate", o.rate,
+                   "Requests a second over all, each at its time, and latency counted from it")
+      ->check(CLI::PositiveNumber)
+      ->type_name("N");
+  verb->add_flag("--connect", o.connect, "Measure handshakes: connect, close, connect again");
+  verb->add_flag("--resume", o.resume, "With --connect: resume a session");
+  verb->add_flag("--idle", o.idle, "Only keep the connections open: memory of the server");
+  verb->add_option("-X,--request", o.method, "Method")->type_name("NAME");
+  verb->add_option("-H,--header", o.fields, "Header field")
+      ->type_name("'NAME: VALUE'")
+      ->allow_extra_args(false);
+  verb->add_option("-d,--data", o.data, "POST this")->type_name("DATA");
+  verb->add_flag("-k,--insecure", o.insecure, "Trust any certificate");
+  verb->add_option("--cacert", o.ca_file, "Trust the CAs of this PEM file")->type_name("FILE");
+  verb->add_flag("--chacha20", o.chacha20, "Only TLS_CHACHA20_POLY1305_SHA256");
+  add_versions(*verb, o.versions, "Speak this QUIC version: 1 (default) or 2");
+  add_congestion(*verb, o.congestion);
+  add_engine(*verb, o.engine);
+  verb->add_option("--server-pid", o.server_pid,
+                   "Measure this process; default: the owner of the port, if it is local")
+      ->type_name("PID");
+  verb->add_flag("--json", o.json, "Print one JSON object");
+  verb->footer(
+      "Examples:\n"
+      "  tern bench -k https://localhost:4433/hello\n"
+      "  tern bench -k -c 1 -m 1 -n 1 https://localhost:4433/bytes/1073741824\n"
+      "  tern bench -k --connect -c 16 -D 10s https://localhost:4433/\n"
+      "  tern bench -k --rate 5000 -D 30s --warm-up 2s --json https://localhost:4433/hello");
+  verb->callback([options, &result] { result = run(*options); });
+}
+
+}  // namespace tern::cli

@@ -5,6 +5,7 @@
 #include <exception>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "tools/tern/commands.h"
 #include "tools/tern/terminal.h"
@@ -21,13 +22,14 @@ std::string one_line(std::string text) {
   return text;
 }
 
-std::string what_is_wrong(const CLI::ParseError& error) {
-  std::string text = one_line(error.what());
-  if (error.get_name() == "ExtrasError") {
-    const std::size_t colon = text.find(": ");
-    text = "unknown argument " + (colon == std::string::npos ? text : text.substr(colon + 2));
+/// What CLI11 found wrong; what it does not know at all comes first, since people see that at once.
+std::string what_is_wrong(const CLI::App& app, const std::string& verb,
+                          const CLI::ParseError& error) {
+  const std::vector<std::string> unknown = app.remaining(true);
+  if (!unknown.empty()) {
+    return fmt::format("unknown {} '{}'", verb.empty() ? "verb" : "argument", unknown.front());
   }
-  return text;
+  return one_line(error.what());
 }
 
 int complain(std::string_view verb, std::string_view message, ExitCode code) {
@@ -72,7 +74,7 @@ int run(int argument_count, char** arguments) {
       return static_cast<int>(ExitCode::usage);
     }
     return complain(verb,
-                    fmt::format("{}; see `tern {}--help`", what_is_wrong(error),
+                    fmt::format("{}; see `tern {}--help`", what_is_wrong(app, verb, error),
                                 verb.empty() ? "" : verb + " "),
                     ExitCode::usage);
   } catch (const Failure& failure) {

@@ -1,6 +1,8 @@
 #include "tools/tern/serve_log.h"
 
 #include <fmt/format.h>
+#include <pthread.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -33,7 +35,15 @@ void write_all(std::string_view text) noexcept {
 
 }  // namespace
 
-LineWriter::LineWriter(LogLevel lowest) : lowest_(lowest), thread_([this] { run(); }) {}
+LineWriter::LineWriter(LogLevel lowest) : lowest_(lowest) {
+  // Signals are for the thread that waits for them (signals.h); this one inherits the mask.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  thread_ = std::thread([this] { run(); });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
 
 LineWriter::~LineWriter() {
   {

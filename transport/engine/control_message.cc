@@ -92,7 +92,7 @@ std::size_t encode_control(const SendControl& control, void* buffer) noexcept {
   if (control.segment_size != 0) {
     end = append(buffer, end, SOL_UDP, UDP_SEGMENT, control.segment_size);
   }
-  if (control.ecn != udp::Ecn::not_ect) {
+  if (control.set_ecn) {
     const int tos = static_cast<int>(control.ecn);
     end = control.v4 ? append(buffer, end, IPPROTO_IP, IP_TOS, tos)
                      : append(buffer, end, IPPROTO_IPV6, IPV6_TCLASS, tos);

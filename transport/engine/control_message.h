@@ -32,6 +32,7 @@ ReceivedControl decode_control(const void* control, std::size_t length) noexcept
 
 struct SendControl {
   std::uint16_t segment_size = 0;      ///< 0: no segmentation
+  bool set_ecn = false;                ///< else the socket's default goes out
   udp::Ecn ecn = udp::Ecn::not_ect;
   const udp::Address* local = nullptr;  ///< null: the kernel chooses
   bool v4 = false;                      ///< the family on the wire

@@ -48,6 +48,9 @@ Random::Key EngineNetwork::random_key() {
 
 udp::Slab* EngineNetwork::acquire() {
   SendSlab* slab = pool_.acquire();
+  if (slab != nullptr) return slab;
+  reclaim_slabs();
+  slab = pool_.acquire();
   if (slab == nullptr) {
     slab_wanted_ = true;
     slabs_exhausted_.add();

@@ -40,6 +40,9 @@ class EngineNetwork : public udp::Network {
   /// Slabs and the eventfd.
   Result<void> open_shared();
 
+  /// `acquire` found none: the engine may free some at once.
+  virtual void reclaim_slabs() {}
+
   /// Where in its socket's backlog a send goes that must wait.
   enum class Requeue : std::uint8_t { front, back };
   /// What is to be done next for the socket of a send.

@@ -12,7 +12,7 @@
 namespace tern::engine {
 
 /// The same with epoll: recvmmsg into GRO-sized buffers, sendmmsg of GSO batches from `submit`,
-/// epoll_pwait2 for timers.
+/// epoll_pwait2 for timers. Sets the thread's timer slack (prctl(2)) to 1 ns.
 class EpollNetwork final : public EngineNetwork {
  public:
   /// Messages one recvmmsg or sendmmsg may take, and sockets one wait may report.

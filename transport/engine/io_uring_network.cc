@@ -64,6 +64,7 @@ Result<std::unique_ptr<udp::Socket>> IoUringNetwork::open(const udp::SocketOptio
   socket->fd = socket->descriptor.fd();
   socket->local = socket->descriptor.local();
   socket->v6 = socket->descriptor.v6();
+  socket->default_ecn = socket->descriptor.default_ecn();
   socket->wildcard = socket->local.is_wildcard();
   socket->segmentation = options_.offload();
   auto handle = std::make_unique<SocketHandle>(*this, *socket);
@@ -147,6 +148,21 @@ void IoUringNetwork::submit(udp::Slab* slab) {
       send(operation);
     }
   }
+  if (unflushed_ >= kMaxUnflushed) flush_sends();
+}
+
+void IoUringNetwork::flush_sends() {
+  io_uring* ring = ring_->get();
+  io_uring_submit(ring);
+  unflushed_ = 0;
+  // Sends that fail leave completions. If there is none of any kind, all went out.
+  if (!reaping_ && sends_settled() && io_uring_cq_ready(ring) == 0) finish_sends(sends_.size());
+}
+
+/// Whether what became of every send is known, or among the completions that are here: the kernel
+/// has taken all of them and keeps nothing back.
+bool IoUringNetwork::sends_settled() noexcept {
+  return !ring_->has_submissions() && !ring_->has_overflow();
 }
 
 void IoUringNetwork::send(SendOperation& operation) {
@@ -158,6 +174,7 @@ void IoUringNetwork::send(SendOperation& operation) {
   operation.error = 0;
   ++socket.sends;
   sends_.push_back(&operation);
+  unflushed_ += operation.data.iov_len;
 }
 
 void IoUringNetwork::send_backlog(IoUringSocket& socket) {
@@ -191,16 +208,16 @@ void IoUringNetwork::wait(Timestamp deadline) {
   // EEXIST: another thread than the one that opened the network.
   TERN_CHECK(result >= 0 || result == -ETIME || result == -EINTR || result == -EAGAIN ||
              result == -EBUSY || result == -ENOMEM);
+  unflushed_ = 0;
   slab_wanted_ = false;
   waker_->clear();
 }
 
 void IoUringNetwork::reap(Timestamp) {
   io_uring* ring = ring_->get();
-  // Sends that the kernel has taken are over, and the completions of those that failed are among
-  // the ones that are here; unless the kernel had to keep some back.
-  const bool all_here = !ring_->has_submissions() && !ring_->has_overflow();
-  const std::size_t sends = all_here ? sends_.size() : 0;
+  const std::size_t sends = sends_settled() ? sends_.size() : 0;
+  buffers_used_ = 0;
+  reaping_ = true;
   // What was there at the start, so that this ends however fast sinks answer.
   for (unsigned left = io_uring_cq_ready(ring); left > 0; --left) {
     const unsigned head = *ring->cq.khead;
@@ -208,7 +225,9 @@ void IoUringNetwork::reap(Timestamp) {
     io_uring_cq_advance(ring, 1);
     dispatch(completion);
   }
+  reaping_ = false;
   finish_sends(sends);
+  ring_->buffers_used(buffers_used_);
   run_callbacks();
 }
 
@@ -236,8 +255,10 @@ void IoUringNetwork::received(IoUringSocket& socket, const io_uring_cqe& complet
     const auto id = static_cast<std::uint16_t>(completion.flags >> IORING_CQE_BUFFER_SHIFT);
     if (completion.res >= 0) deliver_buffer(socket, ring_->buffer(id), completion.res);
     ring_->give_back(id);
+    ++buffers_used_;
   } else if (completion.res == -ENOBUFS) {
     receive_starved_.add();
+    ring_->buffers_ran_out();
   }
   if ((completion.flags & IORING_CQE_F_MORE) != 0) return;
   // The multishot has ended: out of buffers (those before it are back by now), or a socket error,

@@ -22,6 +22,10 @@ class IoUringNetwork final : public EngineNetwork {
   ~IoUringNetwork() override;
   Result<void> open_all() { return open_shared(); }
 
+  /// Sends wait for the next `wait` up to this many bytes, then go at once: while they are in the
+  /// cache, and to have their slabs back there.
+  static constexpr std::size_t kMaxUnflushed = 128 * 1024;
+
   void wait(Timestamp deadline) override;
   void reap(Timestamp now) override;
   Result<std::unique_ptr<udp::Socket>> open(const udp::SocketOptions& options,
@@ -41,6 +45,9 @@ class IoUringNetwork final : public EngineNetwork {
   void dispatch(const io_uring_cqe& completion);
   void received(IoUringSocket& socket, const io_uring_cqe& completion);
   void deliver_buffer(IoUringSocket& socket, std::uint8_t* buffer, int length);
+  void reclaim_slabs() override { flush_sends(); }
+  void flush_sends();
+  bool sends_settled() noexcept;
   void finish_sends(std::size_t count);
   void free_if_unused(IoUringSocket& socket);
 
@@ -48,6 +55,9 @@ class IoUringNetwork final : public EngineNetwork {
   std::vector<std::unique_ptr<IoUringSocket>> sockets_;  // closed ones while the kernel uses them
   std::vector<IoUringSocket*> retries_;  // while sends are finished
   std::vector<SendOperation*> sends_;    // in the submission queue or submitted, oldest first
+  std::size_t unflushed_ = 0;            // bytes of sends in the submission queue
+  std::size_t buffers_used_ = 0;         // in this reap
+  bool reaping_ = false;
   bool wake_armed_ = false;
   std::unique_ptr<IoUringRing> ring_;  // last: dies first
 };

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -129,7 +130,10 @@ Result<void> IoUringRing::open_buffers(std::size_t count) {
   if (error < 0) return unsupported(fmt::format("provided buffers: {}", error_text(-error)));
   buffer_mask_ = io_uring_buf_ring_mask(static_cast<unsigned>(count));
   io_uring_buf_ring_init(buffer_ring_);
-  for (std::size_t id = 0; id < count; ++id) give_back(static_cast<std::uint16_t>(id));
+  wanted_ = std::min(count, kFewBuffers);
+  spare_.reserve(count);
+  for (std::size_t id = count; id-- > wanted_;) spare_.push_back(static_cast<std::uint16_t>(id));
+  for (std::size_t id = 0; id < wanted_; ++id) circulate(static_cast<std::uint16_t>(id));
   return {};
 }
 
@@ -193,9 +197,37 @@ io_uring_sqe* IoUringRing::entry() {
   return sqe;
 }
 
-void IoUringRing::give_back(std::uint16_t id) noexcept {
+void IoUringRing::circulate(std::uint16_t id) noexcept {
   io_uring_buf_ring_add(buffer_ring_, buffer(id), kBufferSize, id, buffer_mask_, 0);
   io_uring_buf_ring_advance(buffer_ring_, 1);
+  ++circulating_;
+}
+
+void IoUringRing::give_back(std::uint16_t id) noexcept {
+  --circulating_;
+  if (circulating_ < wanted_) {
+    circulate(id);
+  } else {
+    spare_.push_back(id);
+  }
+}
+
+void IoUringRing::buffers_ran_out() noexcept {
+  quiet_turns_ = 0;
+  wanted_ = std::min(2 * wanted_, circulating_ + spare_.size());
+  while (circulating_ < wanted_ && !spare_.empty()) {
+    circulate(spare_.back());
+    spare_.pop_back();
+  }
+}
+
+void IoUringRing::buffers_used(std::size_t count) noexcept {
+  if (wanted_ <= kFewBuffers || count > wanted_ / 4) {
+    quiet_turns_ = 0;
+  } else if (++quiet_turns_ == kQuietTurns) {
+    quiet_turns_ = 0;
+    wanted_ /= 2;
+  }
 }
 
 }  // namespace tern::engine

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/error.h"
@@ -12,6 +13,10 @@
 namespace tern::engine {
 
 /// One io_uring with its ring of provided receive buffers. For the thread that opened it.
+///
+/// The kernel fills the buffers in turn, so the more are in its hands the colder each is when its
+/// turn comes. Few circulate, then; their number doubles when the kernel runs out, and halves after
+/// a long time in which a quarter would have done.
 class IoUringRing {
  public:
   static constexpr unsigned kSubmissions = 256;
@@ -20,6 +25,7 @@ class IoUringRing {
   /// A maximal UDP datagram, with room for the header, the sender and the control messages that
   /// recvmsg puts before it.
   static constexpr std::size_t kBufferSize = 64 * 1024 + 512;
+  static constexpr std::size_t kFewBuffers = 8;
 
   /// `buffers`: a power of two. The Error (Code::unsupported) says in words for people why this
   /// kernel, or its configuration, will not do; the ring that comes back has been seen to receive.
@@ -42,6 +48,10 @@ class IoUringRing {
   std::uint8_t* buffer(std::uint16_t id) noexcept { return buffers_ + id * kBufferSize; }
   /// The kernel may fill buffer `id` again.
   void give_back(std::uint16_t id) noexcept;
+  /// The kernel had something to receive and no buffer.
+  void buffers_ran_out() noexcept;
+  /// How many buffers one turn took.
+  void buffers_used(std::size_t count) noexcept;
 
  private:
   IoUringRing() = default;
@@ -52,6 +62,9 @@ class IoUringRing {
   Result<void> check_operations();
   Result<void> open_buffers(std::size_t count);
   Result<void> check_receive();
+  void circulate(std::uint16_t id) noexcept;
+
+  static constexpr std::size_t kQuietTurns = 4096;
 
   io_uring ring_{};
   bool ring_open_ = false;
@@ -60,6 +73,10 @@ class IoUringRing {
   std::uint8_t* buffers_ = nullptr;
   std::size_t buffers_size_ = 0;
   int buffer_mask_ = 0;
+  std::vector<std::uint16_t> spare_;    // not in circulation
+  std::size_t circulating_ = 0;
+  std::size_t wanted_ = 0;              // in circulation, once the kernel has given some back
+  std::size_t quiet_turns_ = 0;
 };
 
 }  // namespace tern::engine

@@ -57,6 +57,7 @@ void SendSlab::make(SendOperation& operation, SocketState& socket, const udp::Tr
   SendControl control;
   control.v4 = v4;
   control.ecn = transmit.ecn;
+  control.set_ecn = transmit.ecn != socket.default_ecn;
   if (segmented) control.segment_size = static_cast<std::uint16_t>(transmit.segment_size);
   // Where the socket has one address anyway there is nothing to choose.
   if (socket.wildcard && path.local.specified() && !path.local.is_wildcard() &&

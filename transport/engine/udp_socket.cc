@@ -79,6 +79,10 @@ Result<UdpSocket> UdpSocket::open(const udp::SocketOptions& options, const Engin
     return failed(errno, fmt::format("bind to device {}:", options.device));
   }
   set_receive_options(fd, v6, bind.is_wildcard(), engine.offload());
+  constexpr int kEct0 = static_cast<int>(udp::Ecn::ect0);
+  if (set(fd, IPPROTO_IP, IP_TOS, kEct0) && (!v6 || set(fd, IPPROTO_IPV6, IPV6_TCLASS, kEct0))) {
+    socket.ecn_ = udp::Ecn::ect0;
+  }
   set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, engine.socket_receive_buffer());
   set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, engine.socket_send_buffer());
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <utility>
+
 #include "base/error.h"
 #include "transport/engine/engine.h"
 #include "transport/udp/address.h"
@@ -15,7 +17,7 @@ class UdpSocket {
   static Result<UdpSocket> open(const udp::SocketOptions& options, const EngineOptions& engine);
 
   UdpSocket(UdpSocket&& other) noexcept
-      : fd_(std::exchange(other.fd_, -1)), local_(other.local_), v6_(other.v6_) {}
+      : fd_(std::exchange(other.fd_, -1)), local_(other.local_), v6_(other.v6_), ecn_(other.ecn_) {}
   UdpSocket& operator=(UdpSocket&&) = delete;
   ~UdpSocket() { close(); }
 
@@ -24,6 +26,9 @@ class UdpSocket {
   const udp::Address& local() const noexcept { return local_; }
   /// AF_INET6; sends to IPv4 addresses must be given as IPv4-mapped.
   bool v6() const noexcept { return v6_; }
+  /// The codepoint of datagrams sent without a control message that says another: ECT(0), which
+  /// QUIC uses on every path that lets it through, unless the kernel refused to set it.
+  udp::Ecn default_ecn() const noexcept { return ecn_; }
   void close() noexcept;
 
  private:
@@ -32,6 +37,7 @@ class UdpSocket {
   int fd_;
   udp::Address local_;
   bool v6_;
+  udp::Ecn ecn_ = udp::Ecn::not_ect;
 };
 
 }  // namespace tern::engine

@@ -129,6 +129,7 @@ TEST(SendControl, V4) {
   SendControl control;
   control.v4 = true;
   control.segment_size = 1452;
+  control.set_ecn = true;
   control.ecn = udp::Ecn::ect0;
   control.local = &local;
   const auto sent = encode(control);
@@ -150,6 +151,7 @@ TEST(SendControl, V6) {
   const udp::Address local = ip("fe80::5%3");
   SendControl control;
   control.segment_size = 1200;
+  control.set_ecn = true;
   control.ecn = udp::Ecn::ect1;
   control.local = &local;
   const auto sent = encode(control);

@@ -78,6 +78,28 @@ TEST_P(PressureTest, MoreFlowsThanReceiveBuffers) {
   ASSERT_TRUE(turn_until(*small, [&] { return receiver.datagrams.size() == 41; }));
 }
 
+TEST_P(PressureTest, BuffersGrowWithTheNumberOfFlows) {
+  const auto receiving = make(EngineOptions());
+  Recorder receiver;
+  const auto socket = bind(*receiving, receiver, "127.0.0.1:0");
+  Recorder ignored;
+  std::vector<std::unique_ptr<udp::Socket>> clients;
+  for (int i = 0; i < 60; ++i) clients.push_back(bind(ignored, "127.0.0.1:0"));
+  const auto burst = [&] {
+    receiver.datagrams.clear();
+    for (const auto& client : clients) send(*client, socket->local(), "x");
+    turn_once(*network);
+    ASSERT_TRUE(turn_until(*receiving, [&] { return receiver.datagrams.size() == 60; }));
+  };
+  for (int i = 0; i < 10; ++i) burst();
+  const std::uint64_t learned = count(*receiving, "udp.receive.out_of_buffers");
+  for (int i = 0; i < 10; ++i) burst();
+  EXPECT_EQ(count(*receiving, "udp.receive.out_of_buffers"), learned);
+  // A long quiet time takes them out of use again, and the next burst finds them.
+  for (int i = 0; i < 20'000; ++i) turn_once(*receiving);
+  burst();
+}
+
 TEST_P(PressureTest, OneReapIsBounded) {
   // A sink that causes a datagram for each it gets must not keep reap from returning.
   Recorder receiver;

@@ -127,6 +127,7 @@ TEST_F(Files, IndexAndRedirect) {
   const auto redirect = ask("/sub?a=b");
   EXPECT_EQ(redirect->status, 308);
   EXPECT_EQ(redirect->field("location"), "/sub/?a=b");
+  EXPECT_EQ(ask("/sub?a=%41\n\xff?")->field("location"), "/sub/?a=%41%0A%FF?");
   EXPECT_EQ(text("/empty/"), "404");
   EXPECT_EQ(text("/index.html/"), "404");
   EXPECT_EQ(text("/absent/"), "404");

@@ -1,0 +1,408 @@
+#include "tools/tern/bench_load.h"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "http3/error_code.h"
+#include "tools/tern/get_output.h"
+
+namespace tern::cli {
+namespace {
+
+constexpr std::size_t kMaxConnectFailures = 20;  // in a row, of one slot
+
+Duration own_cpu() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const auto duration = [](const timeval& time) {
+    return std::chrono::seconds(time.tv_sec) + std::chrono::microseconds(time.tv_usec);
+  };
+  return duration(usage.ru_utime) + duration(usage.ru_stime);
+}
+
+}  // namespace
+
+/// A session whose end its Connection hears of.
+class Load::Application final : public quic::Application {
+ public:
+  Application(Load& load, Connection& connection, quic::Connection& quic) : load_(load) {
+    http3::ClientHooks hooks;
+    hooks.session = [&load](quic::Session session) { load.session_ = std::move(session); };
+    hooks.closed = [&load, &connection](const Error& reason) {
+      connection.failure = reason;
+      connection.session = nullptr;
+      connection.quic = nullptr;
+      load.changed_.notify_all();
+    };
+    session_ = load.http3_.connect(quic, std::move(hooks));
+    connection.session = session_.get();
+  }
+
+  void handle(const quic::Event& event) override {
+    if (event.type == quic::Event::Type::handshake_completed) {
+      ++load_.report_->handshakes;
+      if (event.connection->handshake().resumed) ++load_.report_->resumed;
+    }
+    session_->handle(event);
+  }
+
+ private:
+  Load& load_;
+  std::unique_ptr<http3::Session> session_;
+};
+
+Load::Load(Runtime& runtime, udp::Network& network, const BenchOptions& options, http::Url url)
+    : runtime_(runtime),
+      network_(network),
+      options_(options),
+      url_(std::move(url)),
+      http3_(runtime),
+      changed_(runtime),
+      scope_(runtime.ready()) {}
+
+Load::~Load() {
+  scope_.cancel();
+  endpoint_.reset();
+}
+
+void Load::stop() {
+  stopping_ = true;
+  changed_.notify_all();
+}
+
+Result<void> Load::prepare() {
+  head_.method = options_.method.empty() ? (options_.data.empty() ? "GET" : "POST") : options_.method;
+  head_.authority = url_.authority();
+  head_.path = url_.target();
+  head_.fields.add("user-agent", "tern-bench/" TERN_VERSION);
+  for (const std::string& line : options_.fields) {
+    const std::size_t colon = line.find(':');
+    if (colon == std::string::npos || colon == 0) {
+      return fail(Error::invalid("header '" + line + "': write it as 'name: value'"));
+    }
+    const std::size_t value = line.find_first_not_of(' ', colon + 1);
+    head_.fields.add(line.substr(0, colon), value == std::string::npos ? "" : line.substr(value));
+  }
+  if (!options_.data.empty()) {
+    body_ = Bytes::copy(options_.data);
+    head_.fields.add("content-length", std::to_string(body_.size()));
+  }
+  tls::ClientContextOptions context;
+  context.insecure(options_.insecure).chacha20_only(options_.chacha20);
+  if (!options_.ca_file.empty()) context.ca_file(options_.ca_file);
+  TERN_TRY(tls_, tls::ClientContext::create(context));
+  quic::EndpointOptions settings;
+  settings.transport.congestion = options_.congestion;
+  if (!options_.versions.empty()) {
+    settings.transport.versions = options_.versions;
+    settings.transport.first_version = options_.versions.front();
+  }
+  TERN_TRY(endpoint_, quic::BoundEndpoint::create(runtime_, network_, std::move(settings)));
+  return {};
+}
+
+Task<Result<udp::Address>> Load::look_up() {
+  if (const auto literal = udp::Address::parse_ip(url_.host(), url_.port())) co_return *literal;
+  std::optional<Result<std::vector<udp::Address>>> found;
+  Signal done(runtime_);
+  const auto answer = [&](Result<std::vector<udp::Address>> result) {
+    found = std::move(result);
+    done.notify();
+  };
+  network_.resolve(url_.host(), url_.port(), answer);
+  co_await done.wait();
+  if (!*found || (*found)->empty()) {
+    co_return fail(Error(Code::not_found, "cannot resolve " + url_.host()));
+  }
+  // A server on this machine may listen on IPv4 alone; the port's owner knows.
+  co_return (*found)->front();
+}
+
+Result<udp::Address> Load::local_address(std::size_t number) {
+  const std::size_t index = number % kMaxSockets;
+  if (index < locals_.size()) return locals_[index];
+  udp::SocketOptions socket;
+  socket.bind = remote_.is_v4() ? udp::Address::v4(INADDR_ANY, 0) : udp::Address::v6(in6addr_any, 0);
+  TERN_TRY(const udp::Address bound, endpoint_->bind(socket));
+  locals_.push_back(bound);
+  return bound;
+}
+
+Result<void> Load::open(Connection& connection, std::size_t number) {
+  connection = Connection();
+  connection.begun = runtime_.now();
+  quic::ConnectOptions connect;
+  connect.context = tls_;
+  TERN_TRY(connect.local, local_address(number));
+  connect.remote = remote_;
+  connect.server_name = url_.host();
+  if (options_.resume && session_) connect.session = session_;
+  auto made = endpoint_->connect(
+      connect,
+      [this, &connection](quic::Connection& quic) -> std::unique_ptr<quic::Application> {
+        connection.connected = true;
+        changed_.notify_all();
+        return std::make_unique<Application>(*this, connection, quic);
+      },
+      [this, &connection](const Error& error) {
+        connection.failure = error;
+        connection.quic = nullptr;
+        changed_.notify_all();
+      });
+  if (!made) return fail(std::move(made).error());
+  connection.quic = *made;
+  return {};
+}
+
+Task<Result<void>> Load::connect(Connection& connection, std::size_t number) {
+  Result<void> opened = open(connection, number);
+  if (!opened) co_return opened;
+  while (!connection.connected && !connection.failure) co_await changed_.wait();
+  if (connection.failure) co_return fail(*connection.failure);
+  co_return Result<void>();
+}
+
+Task<void> Load::connect_some(std::size_t first, std::size_t step) {
+  for (std::size_t i = first; i < connections_.size() && !stopping_; i += step) {
+    Connection& connection = *connections_[i];
+    Result<void> connected = co_await connect(connection, i);
+    if (connected) {
+      report_->connect.record(runtime_.now() - connection.begun);
+    } else {
+      report_->count_error(connected.error());
+    }
+  }
+  --running_;
+  changed_.notify_all();
+}
+
+Task<void> Load::connect_all() {
+  const std::size_t step = std::min(kMaxOpening, connections_.size());
+  running_ = step;
+  for (std::size_t i = 0; i < step; ++i) scope_.spawn(connect_some(i, step));
+  while (running_ != 0) co_await changed_.wait();
+}
+
+bool Load::take_ticket(Timestamp& begin) {
+  if (stopping_ || tickets_ >= ticket_limit_) return false;
+  begin = runtime_.now();
+  if (options_.rate > 0) {
+    const double at = static_cast<double>(tickets_) / options_.rate;
+    begin = phase_begun_ + Duration(static_cast<Duration::rep>(at * 1e9));
+  }
+  ++tickets_;
+  return true;
+}
+
+Task<Result<void>> Load::request(Connection& connection, std::uint64_t& bytes, int& status) {
+  Result<std::unique_ptr<http::ClientExchange>> opened = connection.session->open();
+  if (!opened) co_return fail(std::move(opened).error());
+  http::ClientExchange& exchange = **opened;
+  Result<void> sent = co_await exchange.send(head_, body_.empty());
+  if (sent && !body_.empty()) sent = co_await exchange.finish(body_);
+  Result<http::Response> head = co_await exchange.response();
+  if (!head) co_return fail(std::move(head).error());
+  status = http::code(head->status());
+  while (true) {
+    Result<Bytes> piece = co_await exchange.read();
+    if (!piece) co_return fail(std::move(piece).error());
+    if (piece->empty()) break;
+    bytes += piece->size();
+    if (measuring_) report_->bytes += piece->size();
+  }
+  co_return Result<void>();
+}
+
+void Load::note(Timestamp begin, const Result<void>& outcome, std::uint64_t bytes, int status) {
+  (void)bytes;
+  ++done_;
+  if (!measuring_) return;
+  if (!outcome) {
+    report_->count_error(outcome.error());
+    return;
+  }
+  ++report_->requests;
+  if (status != 0) ++report_->statuses[status];
+  report_->latency.record(runtime_.now() - begin);
+}
+
+Task<void> Load::request_slot(Connection& connection, std::size_t number) {
+  std::size_t failures = 0;
+  Timestamp begin{};
+  while (take_ticket(begin)) {
+    if (begin > runtime_.now()) co_await runtime_.sleep(begin - runtime_.now());
+    if (connection.session == nullptr || !connection.session->accepts_requests()) {
+      // The first slot that finds the connection gone opens another; the others wait for it.
+      Result<void> connected;
+      if (connection.quic == nullptr || connection.session != nullptr) {
+        connected = co_await connect(connection, number);
+      } else {
+        while (!connection.connected && !connection.failure) co_await changed_.wait();
+        if (connection.failure) connected = fail(*connection.failure);
+      }
+      if (!connected) {
+        note(begin, connected, 0, 0);
+        if (++failures >= kMaxConnectFailures) break;
+        continue;
+      }
+    }
+    std::uint64_t bytes = 0;
+    int status = 0;
+    Result<void> outcome = co_await request(connection, bytes, status);
+    note(begin, outcome, bytes, status);
+    failures = 0;
+  }
+  --running_;
+  changed_.notify_all();
+}
+
+Task<void> Load::handshake_slot(std::size_t number) {
+  std::size_t failures = 0;
+  Timestamp begin{};
+  while (take_ticket(begin)) {
+    if (begin > runtime_.now()) co_await runtime_.sleep(begin - runtime_.now());
+    Connection& connection = *connections_[number];
+    Result<void> connected = co_await connect(connection, number);
+    ++done_;
+    if (connected) {
+      failures = 0;
+      if (measuring_) report_->latency.record(runtime_.now() - begin);
+      connection.session->close();
+      while (connection.session != nullptr) co_await changed_.wait();
+    } else {
+      if (measuring_) report_->count_error(connected.error());
+      if (++failures >= kMaxConnectFailures) break;
+    }
+  }
+  --running_;
+  changed_.notify_all();
+}
+
+Task<Result<void>> Load::first_session() {
+  Connection& connection = *connections_[0];
+  Result<void> connected = co_await connect(connection, 0);
+  if (!connected) co_return connected;
+  const Timestamp deadline = runtime_.now() + std::chrono::seconds(2);
+  Timer timer(runtime_.timers(), [this](Timestamp) { changed_.notify_all(); });
+  while (!session_ && runtime_.now() < deadline && !connection.failure) {
+    timer.arm(runtime_.now() + std::chrono::milliseconds(5));
+    co_await changed_.wait();
+  }
+  if (connection.session != nullptr) connection.session->close();
+  while (connection.session != nullptr) co_await changed_.wait();
+  if (!session_) co_return fail(Error(Code::unsupported, "the server gives no session tickets"));
+  co_return Result<void>();
+}
+
+Task<void> Load::wait_until(Timestamp deadline) {
+  Timer timer(runtime_.timers(), [this](Timestamp) { changed_.notify_all(); });
+  timer.arm(deadline);
+  while (running_ != 0 && !stopping_ && runtime_.now() < deadline) co_await changed_.wait();
+}
+
+void Load::begin_measuring(BenchReport& report) {
+  report.handshakes = 0;
+  report.resumed = 0;
+  phase_begun_ = runtime_.now();
+  tickets_ = 0;
+  done_ = 0;
+  ticket_limit_ = options_.requests.value_or(UINT64_MAX);
+  client_before_ = own_cpu();
+  if (report.server_pid) server_before_ = process_use(*report.server_pid);
+  measuring_ = true;
+}
+
+void Load::end_measuring(BenchReport& report) {
+  measuring_ = false;
+  report.elapsed = runtime_.now() - phase_begun_;
+  report.client_cpu = own_cpu() - client_before_;
+  if (report.server_pid && server_before_) {
+    if (const auto now = process_use(*report.server_pid)) {
+      report.server_cpu = now->total() - server_before_->total();
+      report.server_memory = now->resident_bytes;
+    }
+  }
+  for (const auto& connection : connections_) {
+    if (connection->session != nullptr) ++report.connections;
+  }
+}
+
+Task<Result<void>> Load::run(BenchReport& report) {
+  report_ = &report;
+  report.url = url_.to_string();
+  report.engine = network_.description();
+  const Result<void> prepared = prepare();
+  if (!prepared) co_return prepared;
+  Result<udp::Address> remote = co_await look_up();
+  if (!remote) co_return fail(std::move(remote).error());
+  remote_ = *remote;
+  report.remote = remote_.to_string();
+  if (options_.server_pid != 0) {
+    report.server_pid = options_.server_pid;
+  } else if (remote_.is_loopback()) {
+    report.server_pid = owner_of_udp_port(remote_.port());
+  }
+  if (report.server_pid) {
+    if (const auto before = process_use(*report.server_pid)) {
+      report.server_memory_before = before->resident_bytes;
+    }
+  }
+  for (std::size_t i = 0; i < options_.connections; ++i) {
+    connections_.push_back(std::make_unique<Connection>());
+  }
+
+  if (options_.resume) {
+    Result<void> got = co_await first_session();
+    if (!got) co_return got;
+  }
+  if (!options_.connect) {
+    co_await connect_all();
+    const auto is_open = [](const auto& connection) { return connection->session != nullptr; };
+    const auto open = std::find_if(connections_.begin(), connections_.end(), is_open);
+    if (open == connections_.end()) {
+      if (stopping_) co_return Result<void>();
+      co_return fail(*connections_.front()->failure);
+    }
+    const quic::HandshakeInfo& facts = (*open)->quic->handshake();
+    report.handshake = fmt::format("{}, {}, {}", version_name(facts.version), facts.cipher,
+                                   facts.group);
+  }
+
+  const Duration duration = options_.duration.value_or(
+      options_.requests ? Duration(std::chrono::hours(24)) : Duration(std::chrono::seconds(5)));
+  const Duration warm_up = options_.warm_up.value_or(Duration::zero());
+  phase_begun_ = runtime_.now();
+  if (warm_up == Duration::zero()) begin_measuring(report);
+  if (!options_.idle) {
+    for (std::size_t i = 0; i < connections_.size(); ++i) {
+      if (options_.connect) {
+        ++running_;
+        scope_.spawn(handshake_slot(i));
+        continue;
+      }
+      for (std::size_t slot = 0; slot < options_.streams; ++slot) {
+        ++running_;
+        scope_.spawn(request_slot(*connections_[i], i));
+      }
+    }
+  } else {
+    ++running_;  // nobody works, and the time goes by all the same
+  }
+  if (warm_up != Duration::zero()) {
+    co_await wait_until(runtime_.now() + warm_up);
+    begin_measuring(report);
+  }
+  co_await wait_until(phase_begun_ + duration);
+  end_measuring(report);
+  stopping_ = true;
+  scope_.cancel();
+  endpoint_->endpoint().close_all(http3::code(http3::ErrorCode::no_error), "done");
+  co_await runtime_.sleep(std::chrono::milliseconds(10));
+  co_return Result<void>();
+}
+
+}  // namespace tern::cli

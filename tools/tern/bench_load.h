@@ -1,0 +1,109 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/runtime.h"
+#include "base/scope.h"
+#include "base/task.h"
+#include "gateway/broadcast.h"
+#include "http/message.h"
+#include "http/uri.h"
+#include "http3/context.h"
+#include "tools/tern/bench_options.h"
+#include "tools/tern/bench_report.h"
+#include "tools/tern/process_cpu.h"
+#include "transport/quic/bound_endpoint.h"
+#include "transport/tls/client_context.h"
+
+namespace tern::cli {
+
+/// The load generator: -c connections with -m coroutines each, which send one request after the
+/// other; one coroutine frame lives as long as its stream slot. It sits directly on the QUIC
+/// endpoint and HTTP/3 sessions, so that the client is as light as it can be.
+class Load {
+ public:
+  /// Sockets at most; more connections share them.
+  static constexpr std::size_t kMaxSockets = 256;
+  /// Handshakes at the same time while the connections are being opened.
+  static constexpr std::size_t kMaxOpening = 64;
+
+  Load(Runtime& runtime, udp::Network& network, const BenchOptions& options, http::Url url);
+  Load(const Load&) = delete;
+  Load& operator=(const Load&) = delete;
+  ~Load();
+
+  /// The whole run. Error: it could not begin.
+  Task<Result<void>> run(BenchReport& report);
+  /// Ends the run early, with what has been measured.
+  void stop();
+
+  /// For a progress line.
+  std::uint64_t done() const noexcept { return done_; }
+  bool measuring() const noexcept { return measuring_; }
+
+ private:
+  struct Connection {
+    quic::Connection* quic = nullptr;
+    http3::Session* session = nullptr;
+    std::optional<Error> failure;
+    bool connected = false;
+    Timestamp begun{};
+  };
+  class Application;
+
+  Result<void> prepare();
+  Task<Result<udp::Address>> look_up();
+  Result<udp::Address> local_address(std::size_t number);
+  Result<void> open(Connection& connection, std::size_t number);
+  /// Opens it and waits for the end of its handshake.
+  Task<Result<void>> connect(Connection& connection, std::size_t number);
+  Task<void> connect_all();
+  Task<void> connect_some(std::size_t first, std::size_t step);
+
+  Task<void> request_slot(Connection& connection, std::size_t number);
+  Task<Result<void>> request(Connection& connection, std::uint64_t& bytes, int& status);
+  Task<void> handshake_slot(std::size_t number);
+  Task<Result<void>> first_session();
+
+  /// Takes the right to begin one more; with --rate it comes at its time, which is put in `begin`.
+  bool take_ticket(Timestamp& begin);
+  void begin_measuring(BenchReport& report);
+  void end_measuring(BenchReport& report);
+  void note(Timestamp begin, const Result<void>& outcome, std::uint64_t bytes, int status);
+  /// Waits until the deadline passes or every slot has ended.
+  Task<void> wait_until(Timestamp deadline);
+
+  Runtime& runtime_;
+  udp::Network& network_;
+  const BenchOptions& options_;
+  const http::Url url_;
+  udp::Address remote_;
+  http::RequestHead head_;
+  Bytes body_;
+  std::shared_ptr<const tls::ClientContext> tls_;
+  http3::Context http3_;
+  std::unique_ptr<quic::BoundEndpoint> endpoint_;
+  std::vector<udp::Address> locals_;
+  std::vector<std::unique_ptr<Connection>> connections_;
+  std::optional<quic::Session> session_;
+  Broadcast changed_;
+  BenchReport* report_ = nullptr;
+  std::uint64_t tickets_ = 0;     // given out in this phase
+  std::uint64_t ticket_limit_ = UINT64_MAX;
+  Timestamp phase_begun_{};
+  std::uint64_t done_ = 0;
+  std::size_t running_ = 0;
+  bool measuring_ = false;
+  bool stopping_ = false;
+  std::optional<ProcessUse> server_before_;
+  Duration client_before_{};
+  Scope scope_;  // last: its tasks use everything above
+};
+
+}  // namespace tern::cli

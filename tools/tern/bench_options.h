@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/time.h"
+#include "transport/engine/engine.h"
+#include "transport/quic/options.h"
+
+namespace tern::cli {
+
+/// The flags of `tern bench`.
+struct BenchOptions {
+  std::string url;
+  std::size_t connections = 10;
+  std::size_t streams = 10;
+  std::optional<std::uint64_t> requests;
+  std::optional<Duration> duration;
+  std::optional<Duration> warm_up;
+  double rate = 0;
+  bool connect = false;  ///< handshakes instead of requests
+  bool resume = false;
+  bool idle = false;  ///< connections that do nothing
+  std::string method;
+  std::vector<std::string> fields;
+  std::string data;
+  bool insecure = false;
+  std::string ca_file;
+  std::vector<std::uint32_t> versions;
+  bool chacha20 = false;
+  quic::Congestion congestion = quic::Congestion::cubic;
+  engine::EngineKind engine = engine::EngineKind::automatic;
+  int server_pid = 0;
+  bool json = false;
+};
+
+}  // namespace tern::cli

@@ -41,6 +41,13 @@ set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_CXX_SCAN_FOR_MODULES OFF)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 set(CMAKE_VERIFY_INTERFACE_HEADER_SETS ON)
+set(CMAKE_PCH_WARN_INVALID OFF)
+find_program(CCACHE ccache)
+if(CCACHE)
+  # The sloppiness is what ccache needs to cache compilations that use precompiled headers.
+  set(CMAKE_CXX_COMPILER_LAUNCHER
+    "${CMAKE_COMMAND}" -E env CCACHE_SLOPPINESS=pch_defines,time_macros "${CCACHE}")
+endif()
 # BoringSSL lies outside the loader's search path; installed programs keep the rpath to it.
 set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON)
 
@@ -163,6 +170,22 @@ function(tern_program name)
   endif()
 endfunction()
 
+# Tests are compiled often and run briefly: without full optimization and line tables, and with the
+# headers they all include compiled once. That halves the time of a build.
+function(_tern_quick_to_compile target)
+  target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1> $<$<CONFIG:Release>:-g0>)
+  if(NOT TARGET tern_test_headers)
+    add_library(tern_test_headers OBJECT "${PROJECT_SOURCE_DIR}/tests/precompiled_headers.cc")
+    target_link_libraries(tern_test_headers PRIVATE GTest::gmock)
+    target_compile_options(tern_test_headers PRIVATE
+      ${TERN_WARNINGS} $<$<CONFIG:Release>:-O1> $<$<CONFIG:Release>:-g0>)
+    target_precompile_headers(tern_test_headers PRIVATE <gmock/gmock.h> <gtest/gtest.h>
+      <algorithm> <array> <chrono> <cstdint> <cstring> <deque> <functional> <map> <memory> <optional>
+      <set> <string> <string_view> <unordered_map> <utility> <vector>)
+  endif()
+  target_precompile_headers(${target} REUSE_FROM tern_test_headers)
+endfunction()
+
 # One GoogleTest binary = one ctest entry, labelled `unit` unless LABELS says otherwise.
 function(tern_test name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "SOURCES;LIBS;LABELS")
@@ -176,6 +199,7 @@ function(tern_test name)
     set(arg_TIMEOUT 120)
   endif()
   tern_program(${name} SOURCES ${arg_SOURCES} LIBS ${arg_LIBS} GTest::gmock GTest::gtest_main)
+  _tern_quick_to_compile(${name})
   add_test(NAME ${name} COMMAND ${name} --gtest_brief=1)
   set_tests_properties(${name} PROPERTIES
     LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT} WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}")

@@ -15,8 +15,8 @@ namespace {
 constexpr std::array<std::string_view, 9> kSecretWords = {
     "token", "passw", "secret", "apikey", "api_key", "auth", "signature", "session", "credential"};
 /// Names that are secret when they are just that.
-constexpr std::array<std::string_view, 6> kSecretNames = {"key", "code", "sig", "pwd", "pass",
-                                                          "sid"};
+constexpr std::array<std::string_view, 6> kSecretNames = {"key", "code", "sig",
+                                                          "pwd", "pass", "sid"};
 
 bool is_secret(std::string_view name) {
   std::string lower(name);

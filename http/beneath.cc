@@ -1,16 +1,15 @@
 #include "http/beneath.h"
 
-#include <fcntl.h>
-#include <linux/openat2.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #include <array>
 #include <atomic>
 #include <cerrno>
 #include <climits>
 #include <cstddef>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #include <vector>
 
 namespace tern::http {
@@ -61,7 +60,7 @@ FileDescriptor open_beneath(const FileDescriptor& root, std::string_view path) {
 FileDescriptor open_beneath_stepwise(const FileDescriptor& root, std::string_view path) {
   if (path.find('\0') != std::string_view::npos) return refuse(EINVAL);
   if (path.starts_with('/')) return refuse(EXDEV);
-  std::string left(path);  // what is still to be walked; grows by the targets of links
+  std::string left(path);               // what is still to be walked; grows by the targets of links
   std::vector<FileDescriptor> folders;  // from below the root down to where we are
   int links = 0;
   const auto here = [&] { return folders.empty() ? root.number() : folders.back().number(); };
@@ -79,7 +78,7 @@ FileDescriptor open_beneath_stepwise(const FileDescriptor& root, std::string_vie
       if (part.size() > NAME_MAX) return refuse(ENAMETOOLONG);
       FileDescriptor step(::openat(here(), part.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
       if (!step) return {};
-      struct stat found {};
+      struct stat found{};
       if (::fstat(step.number(), &found) != 0) return {};
       if (S_ISLNK(found.st_mode)) {
         if (++links > kMaxLinks) return refuse(ELOOP);

@@ -44,8 +44,8 @@ class CapsuleDecoder {
     bool too_long = false;     ///< reported when its header has come; the payload is skipped
   };
 
-  /// The bytes stay the caller's, and in place until `next` has returned nothing, which is also what
-  /// must have happened before the next `feed`.
+  /// The bytes stay the caller's, and in place until `next` has returned nothing, which is also
+  /// what must have happened before the next `feed`.
   void feed(ByteView bytes);
   std::optional<Capsule> next();
   /// No capsule has begun and not ended.

@@ -14,12 +14,12 @@ namespace tern::http {
 /// Why an exchange is given up, mapped by each protocol to its own code (H3_REQUEST_CANCELLED,
 /// HTTP/2 CANCEL, …).
 enum class Abort : std::uint8_t {
-  cancelled,   ///< not wanted any more
-  rejected,    ///< refused before any processing: safe to retry
-  internal,    ///< we failed
-  malformed,   ///< the message broke the rules
-  too_much,    ///< a limit of ours was reached
-  no_error,    ///< the response is complete, the rest of the request is not needed
+  cancelled,  ///< not wanted any more
+  rejected,   ///< refused before any processing: safe to retry
+  internal,   ///< we failed
+  malformed,  ///< the message broke the rules
+  too_much,   ///< a limit of ours was reached
+  no_error,   ///< the response is complete, the rest of the request is not needed
 };
 
 /// What a protocol session does for one exchange: the lower half of `Exchange` and

@@ -25,9 +25,7 @@ class AcceptedCodings {
   explicit AcceptedCodings(std::string_view field_value) noexcept;
 
   /// 0 to 1000 (thousandths); 0 is refused.
-  int quality(Coding coding) const noexcept {
-    return quality_[static_cast<std::size_t>(coding)];
-  }
+  int quality(Coding coding) const noexcept { return quality_[static_cast<std::size_t>(coding)]; }
   /// The best of those that are available; identity when none is acceptable, as a body that was not
   /// asked for is of more use than 406.
   Coding choose(const std::array<bool, kCodings>& available) const noexcept;

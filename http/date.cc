@@ -10,8 +10,8 @@ namespace {
 
 constexpr std::string_view kDays = "SunMonTueWedThuFriSat";
 constexpr std::string_view kMonths = "JanFebMarAprMayJunJulAugSepOctNovDec";
-constexpr std::array<std::string_view, 7> kLongDays = {
-    "Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"};
+constexpr std::array<std::string_view, 7> kLongDays = {"Sunday",   "Monday", "Tuesday", "Wednesday",
+                                                       "Thursday", "Friday", "Saturday"};
 constexpr UnixSeconds kDaySeconds = 86400;
 constexpr UnixSeconds kFirst = -62167219200;  // 0000-01-01T00:00:00Z
 constexpr UnixSeconds kLast = 253402300799;   // 9999-12-31T23:59:59Z
@@ -93,7 +93,8 @@ class Reader {
   }
   /// 0-based place of a three-letter name in `names`.
   unsigned name(std::string_view names) noexcept {
-    const std::size_t at = text_.size() < 3 ? std::string_view::npos : names.find(text_.substr(0, 3));
+    const std::size_t at =
+        text_.size() < 3 ? std::string_view::npos : names.find(text_.substr(0, 3));
     if (at == std::string_view::npos || at % 3 != 0) ok_ = false;
     if (!ok_) return 0;
     text_.remove_prefix(3);

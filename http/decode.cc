@@ -1,13 +1,13 @@
 #include "http/decode.h"
 
-#include <brotli/decode.h>
-#include <zlib.h>
-#include <zstd.h>
-
 #include <algorithm>
 #include <limits>
 #include <string>
 #include <utility>
+#include <zlib.h>
+#include <zstd.h>
+
+#include <brotli/decode.h>
 
 #include "base/check.h"
 #include "http/content_coding.h"

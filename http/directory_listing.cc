@@ -1,14 +1,13 @@
 #include "http/directory_listing.h"
 
-#include <dirent.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdint>
+#include <dirent.h>
+#include <fcntl.h>
 #include <memory>
+#include <sys/stat.h>
 #include <vector>
 
 #include "http/date.h"
@@ -92,7 +91,7 @@ Result<std::string> directory_listing(FileDescriptor folder, std::string_view pa
       ++left_out;
       continue;
     }
-    struct stat status {};
+    struct stat status{};
     if (::fstatat(number, entry.name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
     entry.folder = S_ISDIR(status.st_mode);
     entry.file = S_ISREG(status.st_mode);

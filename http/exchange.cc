@@ -1,5 +1,6 @@
 #include "http/exchange.h"
 
+#include <algorithm>
 #include <exception>
 #include <string>
 
@@ -19,10 +20,18 @@ std::optional<Error> invalid_field(const Fields& fields) {
     }
     if (!Fields::valid_value(field.value)) {
       return Error::invalid("the value of field " + std::string(field.name) +
-                            " holds NUL, CR or LF, or has blanks around it");
+                            " holds a control character, or has blanks around it");
     }
   }
   return std::nullopt;
+}
+
+/// "100-continue", any case: the only expectation there is.
+bool is_continue(std::string_view expect) noexcept {
+  constexpr std::string_view kContinue = "100-continue";
+  return expect.size() == kContinue.size() &&
+         std::equal(expect.begin(), expect.end(), kContinue.begin(),
+                    [](char a, char b) { return a == b || (a | 0x20) == b; });
 }
 
 /// The date field of this second. The text depends on the second alone, so a thread's runtimes may
@@ -39,7 +48,8 @@ std::string_view date_text(UnixSeconds now) noexcept {
 
 }  // namespace
 
-// ---- queues --------------------------------------------------------------------------------------
+// ---- queues
+// --------------------------------------------------------------------------------------
 
 namespace detail {
 
@@ -149,7 +159,8 @@ void Outgoing::release() noexcept {
   if (writer != nullptr) writer->wake(runtime_.ready());
 }
 
-// ---- what both ends share ------------------------------------------------------------------------
+// ---- what both ends share
+// ------------------------------------------------------------------------
 
 namespace detail {
 
@@ -213,6 +224,12 @@ std::size_t Ends::max_datagram() const noexcept {
   return carrier_ != nullptr ? carrier_->max_datagram() : 0;
 }
 
+void Ends::send_continue() {
+  continue_wanted_ = false;
+  if (carrier_ == nullptr || head_sent_ || outgoing_.failed() || incoming_.readable()) return;
+  carrier_->send_response(Status::continue_, Fields(), false);
+}
+
 Task<Result<std::string>> Ends::read_all(std::size_t limit) {
   std::string body;
   for (;;) {
@@ -220,8 +237,7 @@ Task<Result<std::string>> Ends::read_all(std::size_t limit) {
     if (!piece) co_return fail(std::move(piece).error());
     if (piece->empty()) co_return body;
     if (piece->size() > limit - body.size()) {
-      co_return fail(
-          Error::limit("the body is longer than " + std::to_string(limit) + " bytes"));
+      co_return fail(Error::limit("the body is longer than " + std::to_string(limit) + " bytes"));
     }
     body.append(piece->text());
   }
@@ -267,7 +283,8 @@ Ends::Write Ends::send_piece(Bytes bytes, bool end) {
     if (end && bytes.size() < remaining_) {
       const std::string missing = std::to_string(remaining_ - bytes.size());
       abort(Abort::internal);
-      return refuse(Error::invalid("the body is " + missing + " bytes shorter than its content-length"));
+      return refuse(
+          Error::invalid("the body is " + missing + " bytes shorter than its content-length"));
     }
     remaining_ -= bytes.size();
   }
@@ -314,10 +331,14 @@ void Ends::stop_reading(Abort why) {
 
 }  // namespace detail
 
-// ---- server --------------------------------------------------------------------------------------
+// ---- server
+// --------------------------------------------------------------------------------------
 
 Exchange::Exchange(Runtime& runtime, Carrier& carrier, RequestHead request)
-    : Ends(runtime, carrier), request_(std::move(request)), started_(runtime.now()) {}
+    : Ends(runtime, carrier), request_(std::move(request)), started_(runtime.now()) {
+  const auto expect = request_.fields.find("expect");
+  continue_wanted_ = expect && is_continue(*expect);
+}
 
 Exchange::~Exchange() {
   if (carrier_ == nullptr) return;
@@ -345,7 +366,10 @@ void Exchange::set_parameter(std::string_view name, std::string_view value) {
   parameters_.emplace_back(name, value);
 }
 
-bool Exchange::early_data() const noexcept { return carrier_ != nullptr && carrier_->early_data(); }
+bool Exchange::early_data() const noexcept {
+  return (carrier_ != nullptr && carrier_->early_data()) ||
+         request_.fields.find("early-data") == "1";
+}
 
 /// Checks a final response and completes its fields. `whole`: its body is all there is.
 std::optional<Error> Exchange::prepare(Response& response, bool whole) {
@@ -419,7 +443,8 @@ Exchange::Write Exchange::start(Response response) {
   return write(response.body());
 }
 
-// ---- client --------------------------------------------------------------------------------------
+// ---- client
+// --------------------------------------------------------------------------------------
 
 ClientExchange::ClientExchange(Runtime& runtime, Carrier& carrier) : Ends(runtime, carrier) {}
 
@@ -512,7 +537,8 @@ Result<Response> ClientExchange::Head::await_resume() {
   return fail(Error(Code::closed, "the stream ended without a response", Origin::remote));
 }
 
-// ---- serving -------------------------------------------------------------------------------------
+// ---- serving
+// -------------------------------------------------------------------------------------
 
 namespace {
 

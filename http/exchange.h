@@ -172,8 +172,12 @@ class Ends {
     Waiter waiter_;
   };
   /// The next piece of the peer's body; an empty one at its end. One reader at a time. Taking a
-  /// piece opens flow control by its size.
-  Read read() noexcept { return Read(*this); }
+  /// piece opens flow control by its size. A server's first read answers `expect: 100-continue`
+  /// (RFC 9110 §10.1.1) if nothing of the body has come.
+  Read read() {
+    if (continue_wanted_) send_continue();
+    return Read(*this);
+  }
 
   class [[nodiscard]] ReadDatagram {
    public:
@@ -248,6 +252,7 @@ class Ends {
   Write refuse(Error error) noexcept { return Write(*this, std::move(error)); }
   /// Why a message's end, or a piece of it, may not be sent now.
   std::optional<Error> refusal() const;
+  void send_continue();
 
   Runtime& runtime_;
   Carrier* carrier_;
@@ -256,6 +261,7 @@ class Ends {
   bool head_sent_ = false;
   bool finished_ = false;
   bool aborted_ = false;
+  bool continue_wanted_ = false;
   bool bodyless_ = false;  // the message has ended with its head; what is written is dropped
   std::uint64_t remaining_ = kUnknownLength;  // of a declared content-length
   std::uint64_t sent_bytes_ = 0;
@@ -292,7 +298,8 @@ class Exchange final : public detail::Ends {
   /// What the router matched, e.g. parameters of the route by name; empty if absent.
   std::string_view parameter(std::string_view name) const noexcept;
   void set_parameter(std::string_view name, std::string_view value);
-  /// The request may be a replay (RFC 8470). The router answers 425 unless the method is safe.
+  /// The request may be a replay: it came in 0-RTT, or an intermediary says that it did (RFC 8470
+  /// §5.1). The router answers 425 unless the method is safe.
   bool early_data() const noexcept;
 
   // Responses: `date` is added where it is missing. Error invalid, and nothing is sent, when there
@@ -338,8 +345,8 @@ class ClientExchange final : public detail::Ends {
   ClientExchange(Runtime& runtime, Carrier& carrier);
   ~ClientExchange();
 
-  /// Sends the head; `end`: no body follows. Once. Error invalid, and nothing is sent, when the head
-  /// is malformed.
+  /// Sends the head; `end`: no body follows. Once. Error invalid, and nothing is sent, when the
+  /// head is malformed.
   Write send(const RequestHead& head, bool end);
 
   // ---- for the carrier

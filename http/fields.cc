@@ -24,7 +24,8 @@ constexpr std::array<bool, 256> kNameBytes = [] {
   std::array<bool, 256> table{};
   for (int c = '0'; c <= '9'; ++c) table[static_cast<std::size_t>(c)] = true;
   for (int c = 'a'; c <= 'z'; ++c) table[static_cast<std::size_t>(c)] = true;
-  for (const char c : {'!', '#', '$', '%', '&', '\'', '*', '+', '-', '.', '^', '_', '`', '|', '~'}) {
+  for (const char c :
+       {'!', '#', '$', '%', '&', '\'', '*', '+', '-', '.', '^', '_', '`', '|', '~'}) {
     table[static_cast<std::size_t>(c)] = true;
   }
   return table;
@@ -146,8 +147,9 @@ bool Fields::valid_value(std::string_view value) noexcept {
   if (value.empty()) return true;
   const auto blank = [](char c) { return c == ' ' || c == '\t'; };
   if (blank(value.front()) || blank(value.back())) return false;
-  return std::none_of(value.begin(), value.end(),
-                      [](char c) { return c == '\0' || c == '\r' || c == '\n'; });
+  return std::none_of(value.begin(), value.end(), [](char c) {
+    return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f;
+  });
 }
 
 bool Fields::connection_specific(std::string_view name, std::string_view value) noexcept {

@@ -84,7 +84,7 @@ class Fields {
 
   /// A token in lower case (RFC 9110 §5.6.2, RFC 9114 §4.2).
   static bool valid_name(std::string_view name) noexcept;
-  /// No NUL, CR or LF; no space or tab at either end (RFC 9110 §5.5).
+  /// No control character but the tab; no space or tab at either end (RFC 9110 §5.5).
   static bool valid_value(std::string_view value) noexcept;
   /// connection, keep-alive, proxy-connection, transfer-encoding, upgrade: about one HTTP/1.1
   /// connection, so HTTP/2 and HTTP/3 neither send nor accept them (RFC 9114 §4.2). Also `te`,

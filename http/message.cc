@@ -78,8 +78,8 @@ Priority Priority::parse(std::string_view field_value) noexcept {
     if (entry->key == "u") {
       const bool known = entry->value.kind == BareItem::Kind::integer &&
                          entry->value.integer >= 0 && entry->value.integer <= 7;
-      priority.urgency = known ? static_cast<std::uint8_t>(entry->value.integer)
-                               : Priority().urgency;
+      priority.urgency =
+          known ? static_cast<std::uint8_t>(entry->value.integer) : Priority().urgency;
     } else if (entry->key == "i") {
       priority.incremental = entry->value.kind == BareItem::Kind::boolean && entry->value.boolean;
     }

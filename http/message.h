@@ -82,8 +82,7 @@ struct RequestHead {
   /// Query without the '?', empty if none.
   std::string_view query() const noexcept {
     const auto mark = path.find('?');
-    return mark == std::string::npos ? std::string_view()
-                                     : std::string_view(path).substr(mark + 1);
+    return mark == std::string::npos ? std::string_view() : std::string_view(path).substr(mark + 1);
   }
 };
 

@@ -61,9 +61,8 @@ bool overlap(std::vector<ByteRange> ranges) {
 
 bool is_bytes(std::string_view unit) noexcept {
   constexpr std::string_view kBytes = "bytes";
-  return unit.size() == kBytes.size() &&
-         std::equal(unit.begin(), unit.end(), kBytes.begin(),
-                    [](char a, char b) { return (a | 0x20) == b; });
+  return unit.size() == kBytes.size() && std::equal(unit.begin(), unit.end(), kBytes.begin(),
+                                                    [](char a, char b) { return (a | 0x20) == b; });
 }
 
 }  // namespace

@@ -72,8 +72,8 @@ Task<bool> send_range(Exchange& exchange, BodySource& source, ByteRange range, b
     if (!piece) {
       LogSink& log = exchange.runtime().log();
       if (log.enabled(LogLevel::error)) {
-        log.line(LogLevel::error, "body of " + escaped(exchange.request().path_only(), 256) +
-                                      ": " + piece.error().to_string());
+        log.line(LogLevel::error, "body of " + escaped(exchange.request().path_only(), 256) + ": " +
+                                      piece.error().to_string());
       }
       exchange.abort(Abort::internal);
       co_return false;
@@ -166,8 +166,7 @@ Task<void> send_representation(Exchange& exchange, const Representation& represe
   switch (evaluate_preconditions(request, validators, now)) {
     case Precondition::not_modified: return respond(exchange, not_modified(representation));
     case Precondition::failed:
-      return respond(exchange,
-                     Response(Status::precondition_failed).text("Precondition Failed\n"));
+      return respond(exchange, Response(Status::precondition_failed).text("Precondition Failed\n"));
     case Precondition::proceed: break;
   }
 

@@ -52,9 +52,9 @@ class MemorySource final : public BodySource {
   Bytes bytes_;
 };
 
-/// A read asks the source for at most this many bytes. Measured (docs/performance.md): more gives no
-/// more throughput, and costs memory for every slow client.
-inline constexpr std::size_t kReadChunk = 128 * 1024;
+/// A read asks the source for at most this many bytes. Larger ones read no faster (exchange_bench,
+/// read_chunks), and every slow client holds one more than Outgoing::kHighWater.
+inline constexpr std::size_t kReadChunk = 64 * 1024;
 
 /// Whether the request may be answered by the representation as it is (200, GET, no conditions, no
 /// range): then its fields and body are all there is to send.

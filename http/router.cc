@@ -72,7 +72,8 @@ bool is_parameter(std::string_view segment) noexcept {
 }
 
 bool is_tail(std::string_view segment) noexcept {
-  return is_parameter(segment) && segment.size() > 5 && segment.substr(segment.size() - 4) == "...}";
+  return is_parameter(segment) && segment.size() > 5 &&
+         segment.substr(segment.size() - 4) == "...}";
 }
 
 std::string_view name_of(std::string_view segment) noexcept {
@@ -255,7 +256,8 @@ class Match {
 
 }  // namespace
 
-// ---- building ------------------------------------------------------------------------------------
+// ---- building
+// ------------------------------------------------------------------------------------
 
 Router::Router() : table_(std::make_shared<const Table>()) {}
 
@@ -314,10 +316,9 @@ std::size_t Router::node_for(std::string_view pattern, std::vector<std::string>*
     }
     const auto position = [&nodes, segment](std::size_t parent) {
       auto& literals = nodes[parent].literals;
-      return std::lower_bound(literals.begin(), literals.end(), segment,
-                              [](const auto& entry, std::string_view wanted) {
-                                return entry.first < wanted;
-                              });
+      return std::lower_bound(
+          literals.begin(), literals.end(), segment,
+          [](const auto& entry, std::string_view wanted) { return entry.first < wanted; });
     };
     auto found = position(at);
     if (found == nodes[at].literals.end() || found->first != segment) {
@@ -393,7 +394,8 @@ Router& Router::fallback(Handler handler) {
   return *this;
 }
 
-// ---- dispatching ---------------------------------------------------------------------------------
+// ---- dispatching
+// ---------------------------------------------------------------------------------
 
 Task<void> Router::operator()(Exchange& exchange) const {
   const Table& table = *table_;
@@ -401,7 +403,7 @@ Task<void> Router::operator()(Exchange& exchange) const {
   const std::string_view method = request.method;
   const std::string_view path = exchange.mounted_path();
   const bool connecting = method == "CONNECT";
-  const bool replayable = exchange.early_data() && !is_safe(method);
+  const bool replayable = !is_safe(method) && exchange.early_data();
 
   if (connecting && request.protocol.empty()) return answer(exchange, Status::not_implemented);
   if (!path.starts_with('/')) {
@@ -439,9 +441,8 @@ Task<void> Router::operator()(Exchange& exchange) const {
     exchange.set_mount(above + match.mount_size);
     return match.mount->mounted(exchange);
   }
-  const bool known_protocol =
-      std::find(table.protocols.begin(), table.protocols.end(), request.protocol) !=
-      table.protocols.end();
+  const bool known_protocol = std::find(table.protocols.begin(), table.protocols.end(),
+                                        request.protocol) != table.protocols.end();
   if (connecting && !known_protocol && !table.fallback) {
     return answer(exchange, Status::not_implemented);
   }

@@ -1,15 +1,14 @@
 #include "http/static_files.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <climits>
 #include <cstdio>
+#include <fcntl.h>
 #include <optional>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <vector>
 
 #include "base/check.h"
@@ -62,8 +61,8 @@ Result<Bytes> read_at(int file, std::uint64_t offset, std::size_t size) {
   Bytes bytes = Bytes::make(size, [&](MutableBytes out) {
     std::size_t done = 0;
     while (done < out.size()) {
-      const ssize_t count = ::pread(file, out.data() + done, out.size() - done,
-                                    static_cast<off_t>(offset + done));
+      const ssize_t count =
+          ::pread(file, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
       if (count == 0) break;
       if (count > 0) {
         done += static_cast<std::size_t>(count);
@@ -90,7 +89,8 @@ class FileSource final : public BodySource {
   FileDescriptor file_;
 };
 
-// ---- paths ---------------------------------------------------------------------------------------
+// ---- paths
+// ---------------------------------------------------------------------------------------
 
 /// The path below the root that a request path names: decoded, without the leading slash, with the
 /// trailing one if there is one. Nothing for a path that no file may have.
@@ -118,7 +118,8 @@ std::optional<std::string> relative_path(std::string_view path, const StaticFile
   return relative;
 }
 
-// ---- files ---------------------------------------------------------------------------------------
+// ---- files
+// ---------------------------------------------------------------------------------------
 
 std::string etag_of(const FileIdentity& identity, Coding coding) {
   std::array<char, 64> text;
@@ -161,9 +162,7 @@ Lookup failure(int error) {
       lookup.status = Status::service_unavailable;
       lookup.error = error;
       break;
-    default:
-      lookup.status = Status::internal_server_error;
-      lookup.error = error;
+    default: lookup.status = Status::internal_server_error; lookup.error = error;
   }
   return lookup;
 }
@@ -186,8 +185,8 @@ Variant describe(const Root& root, std::string path, Coding coding, std::string_
   variant.representation.cache_control = root.options.cache_control();
   if (identity.size == 0) {
     variant.content.emplace();
-  } else if (identity.size <= std::min(root.options.cached_file_bytes(),
-                                       root.options.cache_bytes())) {
+  } else if (identity.size <=
+             std::min(root.options.cached_file_bytes(), root.options.cache_bytes())) {
     Result<Bytes> content = read_at(file.number(), 0, static_cast<std::size_t>(identity.size));
     // A file that is being written is left to the next request.
     if (content && content->size() == identity.size) variant.content = *std::move(content);
@@ -232,7 +231,7 @@ Lookup look_up(const Root& root, const std::string& path, UnixSeconds now,
   const bool folder_wanted = path.empty() || path.ends_with('/');
   const std::string& index = root.options.index();
   const std::string name = folder_wanted ? path + index : path;
-  struct stat status {};
+  struct stat status{};
   if (!folder_wanted || !index.empty()) {
     FileDescriptor file = open_beneath(root.folder, name);
     if (!file && (!folder_wanted || errno != ENOENT)) return failure(errno);
@@ -259,7 +258,8 @@ Lookup look_up(const Root& root, const std::string& path, UnixSeconds now,
   return lookup;
 }
 
-// ---- answers -------------------------------------------------------------------------------------
+// ---- answers
+// -------------------------------------------------------------------------------------
 
 Task<void> respond(Exchange& exchange, Response response) {
   co_await exchange.respond(std::move(response));
@@ -381,7 +381,8 @@ Task<void> StaticFiles::operator()(Exchange& exchange) const {
   if (path.empty()) return redirect_to_folder(exchange);  // the mount's prefix without its slash
 
   FileCache& cache = cache_of(root_);
-  // Keys are decoded and were checked when they were added, so a path that needs no decoding is one.
+  // Keys are decoded and were checked when they were added, so a path that needs no decoding is
+  // one.
   FileCache::Found found;
   if (path.find('%') == std::string_view::npos) found = cache.find(path, exchange.runtime().now());
   if (found.fresh) {
@@ -389,7 +390,7 @@ Task<void> StaticFiles::operator()(Exchange& exchange) const {
     const Variant& variant = found.resource->variant(coding);
     if (variant.content) return send_content(exchange, std::move(found.resource), coding);
     FileDescriptor file = open_beneath(root_->folder, variant.path);
-    struct stat status {};
+    struct stat status{};
     if (file && ::fstat(file.number(), &status) == 0 &&
         FileIdentity::of(status) == variant.identity) {
       return send_file(exchange, std::move(found.resource), coding, std::move(file));

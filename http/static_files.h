@@ -73,13 +73,14 @@ class StaticFilesOptions {
 ///
 /// GET and HEAD, with validators (ETag from size and modification time, Last-Modified), conditions,
 /// single and multiple ranges, precompressed siblings, index files and a redirect from "dir" to
-/// "dir/". Paths are percent-decoded once; "." and "..", empty segments, encoded slashes and NUL are
-/// 404, symbolic links are followed only below the folder, and whatever is neither a file nor a
+/// "dir/". Paths are percent-decoded once; "." and "..", empty segments, encoded slashes and NUL
+/// are 404, symbolic links are followed only below the folder, and whatever is neither a file nor a
 /// folder is 404.
 ///
 /// A value; copies share the open folder and may serve any number of threads. Each thread keeps the
-/// small files used last in memory and looks at the disk again after a second, so that a file seldom
-/// costs a system call. Reads are synchronous: what is not in the page cache holds the worker up.
+/// small files used last in memory and looks at the disk again after a second, so that a file
+/// seldom costs a system call. Reads are synchronous: what is not in the page cache holds the
+/// worker up.
 class StaticFiles {
  public:
   /// Opens the folder, which stays the same one even if the name is given to another.

@@ -1,11 +1,10 @@
 #include "http/uri.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-
 #include <algorithm>
+#include <arpa/inet.h>
 #include <array>
 #include <cstddef>
+#include <netinet/in.h>
 
 #include "http/escape.h"
 
@@ -129,16 +128,15 @@ Result<Url> Url::parse(std::string_view text) {
   if (text.empty()) return fail(Error::invalid("the URL is empty"));
   Parts parts = split(text);
   std::string with_scheme;
-  if (!parts.authority &&
-      (!parts.scheme || port_follows(text.substr(parts.scheme->size() + 1)))) {
+  if (!parts.authority && (!parts.scheme || port_follows(text.substr(parts.scheme->size() + 1)))) {
     with_scheme = "https://" + std::string(text);
     parts = split(with_scheme);
   }
   Url url;
   url.scheme_ = lower(parts.scheme.value_or("https"));
   if (!known_scheme(url.scheme_)) {
-    return fail(Error(Code::unsupported, "scheme \"" + escaped(url.scheme_, 32) +
-                                             "\" in \"" + escaped(text, 128) +
+    return fail(Error(Code::unsupported, "scheme \"" + escaped(url.scheme_, 32) + "\" in \"" +
+                                             escaped(text, 128) +
                                              "\": only https and http are known"));
   }
   if (!parts.authority) return invalid("no host after the scheme", text);
@@ -153,7 +151,8 @@ Result<Url> Url::resolve(std::string_view reference) const {
   const Parts parts = split(reference);
   if (parts.scheme) {
     const std::string scheme = lower(*parts.scheme);
-    if (known_scheme(scheme) && !parts.authority) return invalid("no host after the scheme", reference);
+    if (known_scheme(scheme) && !parts.authority)
+      return invalid("no host after the scheme", reference);
     return parse(reference);
   }
   Url url = *this;

@@ -13,9 +13,10 @@ namespace tern::http {
 /// what a request target may not hold percent-encoded (RFC 3986), the fragment dropped. A value.
 class Url {
  public:
-  /// "https://example.org:8443/a b?q#f". Without a scheme https is meant, as "example.org/a". What is
-  /// wrong with a text is an Error invalid that names it; other schemes are Error unsupported. Names
-  /// are ASCII (an internationalised one in its xn-- form); user names and passwords are refused.
+  /// "https://example.org:8443/a b?q#f". Without a scheme https is meant, as "example.org/a". What
+  /// is wrong with a text is an Error invalid that names it; other schemes are Error unsupported.
+  /// Names are ASCII (an internationalised one in its xn-- form); user names and passwords are
+  /// refused.
   static Result<Url> parse(std::string_view text);
   /// What `reference` (a Location field, a link) means on a page of this URL (RFC 3986 §5.2).
   Result<Url> resolve(std::string_view reference) const;

@@ -116,15 +116,13 @@ void RequestStream::detach() noexcept {
   if (closed_ || id_ < 0) session_->remove(*this);
 }
 
-bool RequestStream::closed(std::uint64_t) noexcept {
+bool RequestStream::closed(std::uint64_t number) noexcept {
   closed_ = true;
   if (ends_ == nullptr) return true;
-  if (!receiving_done_) {
-    ends_->incoming().fail(Error(Code::closed, "the stream was closed", Origin::remote));
-  }
-  if (!sending_done()) {
-    ends_->outgoing().fail(Error(Code::closed, "the stream was closed", Origin::remote));
-  }
+  const Error error = number != 0 ? peer_error(number)
+                                  : Error(Code::closed, "the stream was closed", Origin::remote);
+  if (!receiving_done_) ends_->incoming().fail(error);
+  if (!sending_done()) ends_->outgoing().fail(error);
   receiving_done_ = true;
   return false;
 }
@@ -660,11 +658,11 @@ void RequestStream::peer_reset(std::uint64_t number) noexcept {
   }
 }
 
-void RequestStream::peer_stopped(std::uint64_t number) noexcept {
+void RequestStream::peer_stopped() noexcept {
   if (sending_done() || closed_) return;
   write_shut_ = true;
-  session_->bridge().shutdown_write(id_);
-  if (ends_ != nullptr) ends_->outgoing().fail(peer_error(number));
+  session_->context().counts().peer_stops.add();
+  if (ends_ != nullptr) ends_->outgoing().fail(peer_error(http3::code(ErrorCode::request_cancelled)));
 }
 
 }  // namespace tern::http3

@@ -90,7 +90,8 @@ class RequestStream final : public http::Carrier {
   void message_ends() noexcept;
   void datagram(Bytes payload);
   void peer_reset(std::uint64_t code) noexcept;
-  void peer_stopped(std::uint64_t code) noexcept;
+  /// Nothing more can be sent. Called while packets are filled.
+  void peer_stopped() noexcept;
   /// The stream is closed in QUIC. True: nobody holds on to this object any more.
   bool closed(std::uint64_t code) noexcept;
   void connection_gone(const Error& error) noexcept;

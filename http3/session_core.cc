@@ -201,8 +201,7 @@ void SessionCore::handle(const quic::Event& event) {
       if (routed_.empty() || !contains(routed_, event.stream)) bridge_->unblock(event.stream);
       wake();
       break;
-    case Type::stream_reset:
-    case Type::stream_stopped: on_reset_or_stop(event); break;
+    case Type::stream_reset: on_stream_reset(event); break;
     case Type::stream_closed: on_stream_closed(event); break;
     case Type::streams_available: flush_waiting(); break;
     case Type::handshake_completed:
@@ -473,14 +472,11 @@ std::vector<std::uint8_t> SessionCore::settings_blob() const {
   return peer_settings_ ? peer_settings_->serialize() : std::vector<std::uint8_t>();
 }
 
-void SessionCore::on_reset_or_stop(const quic::Event& event) {
+void SessionCore::on_stream_reset(const quic::Event& event) {
   if (!routed_.empty() && route_event(event)) return;
   const quic::StreamId id = event.stream;
-  const bool stop = event.type == quic::Event::Type::stream_stopped;
-  const bool ours = id == control_id_ || id == encoder_id_ || id == decoder_id_;
-  const bool theirs = id == peer_control_id_ || id == peer_encoder_id_ || id == peer_decoder_id_;
-  if (ours || theirs) {
-    fail(ErrorCode::closed_critical_stream, "a control or QPACK stream was ended");
+  if (id == peer_control_id_ || id == peer_encoder_id_ || id == peer_decoder_id_) {
+    fail(ErrorCode::closed_critical_stream, "a control or QPACK stream was reset");
     return;
   }
   RequestStream* stream = table_.find(id);
@@ -491,19 +487,19 @@ void SessionCore::on_reset_or_stop(const quic::Event& event) {
     stream = accept_stream(id);
   }
   if (stream == nullptr) return;
-  (stop ? context_.counts().peer_stops : context_.counts().peer_resets).add();
-  // A cancelled request shows as one reset, one stop, or both.
-  const bool cancelled = server_ && !stream->is_closed() && !stream->sending_done();
-  if (stop) {
-    stream->peer_stopped(event.value);
-  } else {
-    stream->peer_reset(event.value);
-  }
+  context_.counts().peer_resets.add();
+  count_cancellation(*stream);
+  if (over_) return;
+  stream->peer_reset(event.value);
   drop_offer();
-  if (cancelled && !std::exchange(stream->counted, true) && !resets_limit_.allow(now())) {
-    context_.counts().limit_resets.add();
-    fail(ErrorCode::excessive_load, "too many requests were cancelled");
-  }
+}
+
+/// Rapid reset: each request that is given up before its answer has cost us a handler.
+void SessionCore::count_cancellation(RequestStream& stream) {
+  if (!server_ || stream.sending_done() || std::exchange(stream.counted, true)) return;
+  if (resets_limit_.allow(now())) return;
+  context_.counts().limit_resets.add();
+  fail(ErrorCode::excessive_load, "too many requests were cancelled");
 }
 
 void SessionCore::on_stream_closed(const quic::Event& event) {
@@ -521,6 +517,9 @@ void SessionCore::on_stream_closed(const quic::Event& event) {
     if (check(bridge_->close(id, event.value))) forget_stream(id);
     return;
   }
+  // The peer's STOP_SENDING, when nothing was sent since.
+  count_cancellation(*stream);
+  if (over_) return;
   if (!stream->head_complete()) bridge_->disown(id);
   if (!check(bridge_->close(id, event.value))) return;
   table_.unindex(*stream);

@@ -117,7 +117,8 @@ class SessionCore final : public Session,
   void on_stream_data(const quic::Event& event);
   void on_uni_data(const quic::Event& event);
   void on_stream_closed(const quic::Event& event);
-  void on_reset_or_stop(const quic::Event& event);
+  void on_stream_reset(const quic::Event& event);
+  void count_cancellation(RequestStream& stream);
   void on_early_data_rejected();
   void on_datagram(const quic::Event& event);
   void on_settings();

@@ -101,7 +101,9 @@ void SessionCore::gone(quic::StreamId stream) {
     return;
   }
   drop_offer();
+  // We have reset it, or the peer does not want it (STOP_SENDING).
   bridge_->shutdown_write(stream);
+  if (RequestStream* owner = table_.find(stream)) owner->peer_stopped();
 }
 
 /// Nothing may call into the connection while its packets are filled.

@@ -15,14 +15,14 @@ class Control:
 
     def __init__(self, certs, demo):
         self.certs = certs
-        self.demo = demo  # tern's demo site as files, /bytes/N included
+        self.demo = demo  # tern's demo site as files, with /bytes/N and, for gtlsserver, /echo
 
     def serve(self, case, root=None, retry=False, engine=None, workers=None, v2=False,
               chacha20=False, preferred_port=None):
         if engine or workers:
             raise NotRun("the stand-in has no engines and workers")
         port = free_port()
-        if root and case.peer == "gtls":  # what HTTP servers cannot show: QUIC's own features
+        if case.peer == "gtls":  # what HTTP servers cannot show: QUIC's own features
             flags = ["--preferred-versions=v2,v1"]  # v1 for clients that know no v2
             if retry:
                 flags.append("--validate-addr")
@@ -30,7 +30,8 @@ class Control:
                 flags.append(f"--ciphers={CHACHA20}")
             if preferred_port:
                 flags.append(f"--preferred-ipv4-addr=127.0.0.1:{preferred_port}")
-            launch = servers.gtlsserver(case.folder, port, root, self.certs, flags=flags)
+            launch = servers.gtlsserver(case.folder, port, root or self.demo, self.certs,
+                                        flags=flags)
         else:
             launch = servers.caddy(case.folder, port, root or self.demo, self.certs)
         process = case.start("stand-in", launch.command, env=launch.env)

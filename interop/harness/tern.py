@@ -8,6 +8,7 @@ import dataclasses
 import pathlib
 import re
 import signal
+import time
 
 from harness.process import Failure, check, free_port, wait_for_quic
 
@@ -54,6 +55,13 @@ class Fetched:
         return self
 
 
+def wait_for_text(process, pattern, timeout=5.0):
+    deadline = time.monotonic() + timeout
+    while not re.search(pattern, process.text()):
+        check(time.monotonic() < deadline, f"{process.name} does not say {pattern}")
+        time.sleep(0.02)
+
+
 def last_lines(text, count=4):
     return " | ".join(text.strip().splitlines()[-count:])
 
@@ -88,8 +96,8 @@ class Tern:
             command += ["--preferred-address", f"127.0.0.1:{preferred_port}"]
         process = case.start("tern-serve", command, on_stop=self._drained)
         wait_for_quic(process, port)
-        if engine:
-            check(re.search(engine, process.text()), f"`tern serve` does not say it uses {engine}")
+        if engine:  # it answers a moment before it says so
+            wait_for_text(process, rf"\b{engine}\b")
         return Serving(port, process)
 
     @staticmethod

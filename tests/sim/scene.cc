@@ -31,12 +31,16 @@ tls::Identity make_authority() {
   return must(tls::make_authority(options));
 }
 
-tls::Identity make_leaf(const tls::Identity& authority) {
+tls::Identity make_leaf(const tls::Identity& authority, int padding_names) {
   std::array<std::uint8_t, 32> seed{};
   seed[0] = 2;
   tls::DevelopmentOptions options(World::kUnixEpoch);
   options.key_type(tls::KeyType::ed25519).seed(seed).days(365).serial(7);
-  options.names({"server", "www.example"});
+  std::vector<std::string> names{"server", "www.example"};
+  for (int i = 0; i < padding_names; ++i) {
+    names.push_back("name-" + std::to_string(1000 + i) + ".with-a-long-suffix.example");
+  }
+  options.names(std::move(names));
   return must(tls::make_leaf(authority, options));
 }
 
@@ -182,7 +186,6 @@ Scene::Scene(std::uint64_t seed)
       server_host(world.host("server")),
       client_host(world.host("client")),
       authority_(make_authority()),
-      leaf_(make_leaf(authority_)),
       scope_(client_host.runtime().ready()) {
   if (std::getenv("SIM_TRACE") != nullptr) {
     text_ = std::make_unique<TraceText>(std::cerr);
@@ -224,9 +227,10 @@ Scene::~Scene() {
   }
 }
 
-ServerOptions Scene::server_options() const {
+ServerOptions Scene::server_options(int padding_names) const {
   ServerOptions options;
-  options.certificate(must(tls::Certificate::parse(leaf_.certificate, leaf_.key)));
+  const tls::Identity leaf = make_leaf(authority_, padding_names);
+  options.certificate(must(tls::Certificate::parse(leaf.certificate, leaf.key)));
   options.listen("[::]:443").workers(server_host.workers());
   return options;
 }

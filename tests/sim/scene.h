@@ -61,8 +61,9 @@ class Scene {
   /// Between client and server; "up" is the client's direction.
   Link& link(const LinkOptions& options) { return world.link(client_host, server_host, options); }
 
-  /// A certificate for "server" that the default client trusts, every address, port 443.
-  ServerOptions server_options() const;
+  /// A certificate for "server" that the default client trusts, every address, port 443. Each
+  /// padding name makes the certificate 40 bytes longer.
+  ServerOptions server_options(int padding_names = 0) const;
   ClientOptions client_options() const;
   /// Starts the server on all of the server host's workers.
   Server& serve(ServerOptions options);
@@ -85,6 +86,8 @@ class Scene {
   /// Lets time pass until the request, or every one of them, has ended; false after `limit`.
   bool wait(const Fetch& fetch, Duration limit = 60s);
   bool wait_all(Duration limit = 60s);
+  /// Gives up every request under way.
+  void abandon_all() noexcept { scope_.cancel(); }
   /// get, then wait. The scenario fails if there is no answer.
   Fetch& fetch(std::string_view path, Duration limit = 60s);
 
@@ -102,7 +105,6 @@ class Scene {
 
  private:
   tls::Identity authority_;
-  tls::Identity leaf_;
   std::unique_ptr<TraceText> text_;
   std::ofstream capture_file_;
   std::unique_ptr<Capture> capture_;

@@ -29,7 +29,8 @@ Duration own_cpu() {
 /// A session whose end its Connection hears of.
 class Load::Application final : public quic::Application {
  public:
-  Application(Load& load, Connection& connection, quic::Connection& quic) : load_(load) {
+  Application(Load& load, Connection& connection, quic::Connection& quic)
+      : load_(load), connection_(connection) {
     http3::ClientHooks hooks;
     hooks.session = [&load](quic::Session session) { load.session_ = std::move(session); };
     hooks.closed = [&load, &connection](const Error& reason) {
@@ -47,11 +48,16 @@ class Load::Application final : public quic::Application {
       ++load_.report_->handshakes;
       if (event.connection->handshake().resumed) ++load_.report_->resumed;
     }
+    if (event.type == quic::Event::Type::handshake_confirmed) {
+      connection_.confirmed = true;
+      load_.changed_.notify_all();
+    }
     session_->handle(event);
   }
 
  private:
   Load& load_;
+  Connection& connection_;
   std::unique_ptr<http3::Session> session_;
 };
 
@@ -118,7 +124,6 @@ Task<Result<udp::Address>> Load::look_up() {
   if (!*found || (*found)->empty()) {
     co_return fail(Error(Code::not_found, "cannot resolve " + url_.host()));
   }
-  // A server on this machine may listen on IPv4 alone; the port's owner knows.
   co_return (*found)->front();
 }
 
@@ -198,7 +203,7 @@ bool Load::take_ticket(Timestamp& begin) {
   return true;
 }
 
-Task<Result<void>> Load::request(Connection& connection, std::uint64_t& bytes, int& status) {
+Task<Result<void>> Load::request(Connection& connection, int& status) {
   Result<std::unique_ptr<http::ClientExchange>> opened = connection.session->open();
   if (!opened) co_return fail(std::move(opened).error());
   http::ClientExchange& exchange = **opened;
@@ -211,14 +216,12 @@ Task<Result<void>> Load::request(Connection& connection, std::uint64_t& bytes, i
     Result<Bytes> piece = co_await exchange.read();
     if (!piece) co_return fail(std::move(piece).error());
     if (piece->empty()) break;
-    bytes += piece->size();
     if (measuring_) report_->bytes += piece->size();
   }
   co_return Result<void>();
 }
 
-void Load::note(Timestamp begin, const Result<void>& outcome, std::uint64_t bytes, int status) {
-  (void)bytes;
+void Load::note(Timestamp begin, const Result<void>& outcome, int status) {
   ++done_;
   if (!measuring_) return;
   if (!outcome) {
@@ -245,15 +248,14 @@ Task<void> Load::request_slot(Connection& connection, std::size_t number) {
         if (connection.failure) connected = fail(*connection.failure);
       }
       if (!connected) {
-        note(begin, connected, 0, 0);
+        note(begin, connected, 0);
         if (++failures >= kMaxConnectFailures) break;
         continue;
       }
     }
-    std::uint64_t bytes = 0;
     int status = 0;
-    Result<void> outcome = co_await request(connection, bytes, status);
-    note(begin, outcome, bytes, status);
+    Result<void> outcome = co_await request(connection, status);
+    note(begin, outcome, status);
     failures = 0;
   }
   --running_;
@@ -271,7 +273,9 @@ Task<void> Load::handshake_slot(std::size_t number) {
     if (connected) {
       failures = 0;
       if (measuring_) report_->latency.record(runtime_.now() - begin);
-      connection.session->close();
+      // A close in the same flight would take the place of our Finished.
+      while (!connection.confirmed && connection.session != nullptr) co_await changed_.wait();
+      if (connection.session != nullptr) connection.session->close();
       while (connection.session != nullptr) co_await changed_.wait();
     } else {
       if (measuring_) report_->count_error(connected.error());

@@ -53,6 +53,7 @@ class Load {
     http3::Session* session = nullptr;
     std::optional<Error> failure;
     bool connected = false;
+    bool confirmed = false;  ///< the server has the whole handshake, too
     Timestamp begun{};
   };
   class Application;
@@ -67,7 +68,7 @@ class Load {
   Task<void> connect_some(std::size_t first, std::size_t step);
 
   Task<void> request_slot(Connection& connection, std::size_t number);
-  Task<Result<void>> request(Connection& connection, std::uint64_t& bytes, int& status);
+  Task<Result<void>> request(Connection& connection, int& status);
   Task<void> handshake_slot(std::size_t number);
   Task<Result<void>> first_session();
 
@@ -75,7 +76,7 @@ class Load {
   bool take_ticket(Timestamp& begin);
   void begin_measuring(BenchReport& report);
   void end_measuring(BenchReport& report);
-  void note(Timestamp begin, const Result<void>& outcome, std::uint64_t bytes, int status);
+  void note(Timestamp begin, const Result<void>& outcome, int status);
   /// Waits until the deadline passes or every slot has ended.
   Task<void> wait_until(Timestamp deadline);
 

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <utility>
 
@@ -71,8 +72,7 @@ void EngineNetwork::resolve(std::string_view host, std::uint16_t port, ResolveCa
   });
 }
 
-EngineNetwork::Next EngineNetwork::complete(SendOperation& operation, int error,
-                                            Requeue requeue) {
+EngineNetwork::Next EngineNetwork::complete(SendOperation& operation, int error, bool first) {
   SocketState& socket = *operation.socket;
   if (error == 0) {
     transmits_.add();
@@ -88,8 +88,8 @@ EngineNetwork::Next EngineNetwork::complete(SendOperation& operation, int error,
   }
   const auto keep = [&] {
     sends_delayed_.add();
-    requeue == Requeue::front ? socket.hold_first(operation) : socket.hold(operation);
-    return Next::retry_when_writable;
+    first ? socket.hold_first(operation) : socket.hold(operation);
+    return Next::wait_until_writable;
   };
   switch (error) {
     case EAGAIN:
@@ -103,13 +103,13 @@ EngineNetwork::Next EngineNetwork::complete(SendOperation& operation, int error,
       // The device cannot checksum, so the kernel will not segment for it (udp(7)).
       if (!operation.segmented()) break;
       socket.segmentation = false;
-      split(operation, false, requeue);
-      return Next::retry;
+      split(operation, false, first);
+      return Next::send_held;
     case EINVAL:
       // No UDP_SEGMENT in this kernel, or something else is wrong: the parts will tell.
       if (!operation.segmented()) break;
-      split(operation, true, requeue);
-      return Next::retry;
+      split(operation, true, first);
+      return Next::send_held;
     default:
       break;
   }
@@ -117,15 +117,34 @@ EngineNetwork::Next EngineNetwork::complete(SendOperation& operation, int error,
   return Next::nothing;
 }
 
-void EngineNetwork::split(SendOperation& whole, bool proves, Requeue requeue) {
+bool EngineNetwork::send_held(SocketState& socket) {
+  constexpr std::size_t kMaxBatch = 64;
+  while (socket.blocked()) {
+    std::array<mmsghdr, kMaxBatch> messages;
+    unsigned count = 0;
+    for (SendOperation* next = socket.backlog_head; next != nullptr && count < kMaxBatch;
+         next = next->next) {
+      messages[count++] = {next->header, 0};
+    }
+    const int sent = ::sendmmsg(socket.fd, messages.data(), count, MSG_DONTWAIT | MSG_NOSIGNAL);
+    for (int i = 0; i < sent; ++i) complete(socket.next_held(), 0, true);
+    if (sent >= 0) continue;
+    const int error = errno;  // of the first
+    if (error == EINTR) continue;
+    if (complete(socket.next_held(), error, true) == Next::wait_until_writable) return false;
+  }
+  return true;
+}
+
+void EngineNetwork::split(SendOperation& whole, bool proves, bool first) {
   SocketState& socket = *whole.socket;
   sends_split_.add();
   std::vector<SendOperation>& parts = whole.slab->split(whole);
   for (SendOperation& part : parts) part.after_split = proves;
-  if (requeue == Requeue::back) {
-    for (SendOperation& part : parts) socket.hold(part);
-  } else {
+  if (first) {
     for (auto part = parts.rbegin(); part != parts.rend(); ++part) socket.hold_first(*part);
+  } else {
+    for (SendOperation& part : parts) socket.hold(part);
   }
   release(whole);
 }

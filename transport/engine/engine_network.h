@@ -43,13 +43,13 @@ class EngineNetwork : public udp::Network {
   /// `acquire` found none: the engine may free some at once.
   virtual void reclaim_slabs() {}
 
-  /// Where in its socket's backlog a send goes that must wait.
-  enum class Requeue : std::uint8_t { front, back };
-  /// What is to be done next for the socket of a send.
-  enum class Next : std::uint8_t { nothing, retry, retry_when_writable };
-  /// The fate of a send: 0 or an errno value. Success and failure free the operation; otherwise
-  /// it, or what it was split into, is in the backlog.
-  Next complete(SendOperation& operation, int error, Requeue requeue);
+  /// What a finished send leaves to do: nothing, or its socket's backlog, now or once writable.
+  enum class Next : std::uint8_t { nothing, send_held, wait_until_writable };
+  /// The fate of a send: 0 or an errno value. Success and failure free the operation; otherwise it,
+  /// or what it was split into, joins the backlog, at its end or (`first`) before the rest.
+  Next complete(SendOperation& operation, int error, bool first);
+  /// Sends a socket's backlog in order with sendmmsg; false if it must wait until writable.
+  bool send_held(SocketState& socket);
   /// Gives up everything in the backlog.
   void drop_backlog(SocketState& socket) noexcept;
   void release(SendOperation& operation) noexcept;
@@ -78,7 +78,7 @@ class EngineNetwork : public udp::Network {
     int error;
   };
 
-  void split(SendOperation& whole, bool proven, Requeue requeue);
+  void split(SendOperation& whole, bool proves, bool first);
   void fail_send(SendOperation& operation, int error);
 
   const std::string description_;

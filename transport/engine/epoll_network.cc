@@ -155,29 +155,7 @@ void EpollNetwork::submit(udp::Slab* slab) {
 }
 
 void EpollNetwork::send_backlog(EpollSocket& socket) {
-  while (socket.blocked()) {
-    std::array<mmsghdr, kMaxBatch> messages;
-    unsigned count = 0;
-    for (SendOperation* next = socket.backlog_head; next != nullptr && count < kMaxBatch;
-         next = next->next) {
-      messages[count].msg_hdr = next->header;
-      messages[count].msg_len = 0;
-      ++count;
-    }
-    const int sent = ::sendmmsg(socket.fd, messages.data(), count, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (sent < 0 && errno == EINTR) continue;
-    if (sent < 0) {
-      // The first one's error.
-      SendOperation& first = socket.next_held();
-      if (complete(first, errno, Requeue::front) == Next::retry_when_writable) {
-        watch_writable(socket, true);
-        return;
-      }
-      continue;
-    }
-    for (int i = 0; i < sent; ++i) complete(socket.next_held(), 0, Requeue::front);
-  }
-  watch_writable(socket, false);
+  watch_writable(socket, !send_held(socket));
 }
 
 void EpollNetwork::watch_writable(EpollSocket& socket, bool on) {

@@ -15,7 +15,7 @@ namespace tern::engine {
 /// epoll_pwait2 for timers. Sets the thread's timer slack (prctl(2)) to 1 ns.
 class EpollNetwork final : public EngineNetwork {
  public:
-  /// Messages one recvmmsg or sendmmsg may take, and sockets one wait may report.
+  /// Messages one recvmmsg may take, and sockets one wait may report.
   static constexpr std::size_t kMaxBatch = 64;
   static constexpr std::size_t kMaxEvents = 256;
 

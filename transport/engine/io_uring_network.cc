@@ -177,8 +177,10 @@ void IoUringNetwork::send(SendOperation& operation) {
   unflushed_ += operation.data.iov_len;
 }
 
+/// The rare case: with one call after the other, for what is submitted together would overtake when
+/// the first of it finds the socket full and the next does not.
 void IoUringNetwork::send_backlog(IoUringSocket& socket) {
-  while (socket.blocked()) send(socket.next_held());
+  if (!send_held(socket)) arm_writable(socket);
 }
 
 // ---- waiting and completion ---------------------------------------------------------------------
@@ -289,14 +291,14 @@ void IoUringNetwork::finish_sends(std::size_t count) {
     SendOperation& operation = *sends_[i];
     auto& socket = static_cast<IoUringSocket&>(*operation.socket);
     --socket.sends;
-    switch (complete(operation, operation.error, Requeue::back)) {
+    switch (complete(operation, operation.error, false)) {
       case Next::nothing:
         free_if_unused(socket);
         break;
-      case Next::retry:
+      case Next::send_held:
         if (!std::exchange(socket.retrying, true)) retries_.push_back(&socket);
         break;
-      case Next::retry_when_writable:
+      case Next::wait_until_writable:
         arm_writable(socket);
         break;
     }

@@ -36,8 +36,10 @@ struct Event {
     stream_acked,       ///< `stream`: `value` more bytes, in order, need not be kept any longer
     stream_writable,    ///< `stream` was blocked by its flow control and may send again
     stream_reset,       ///< the peer gave up sending on `stream`; `value` is its error code
-    stream_stopped,     ///< the peer does not want what we send on `stream` (STOP_SENDING)
-    stream_closed,      ///< both directions are done and acknowledged; the last of a `stream`
+    /// Both directions are done and acknowledged; the last of a `stream`. `value` is the code of the
+    /// first reset or STOP_SENDING, from either side; 0 without one. The peer's STOP_SENDING shows
+    /// earlier only as StreamSource::gone, since ngtcp2 does not report it.
+    stream_closed,
     streams_available,  ///< the peer lets us open more streams
     datagram,           ///< `data`: a DATAGRAM frame's payload (RFC 9221)
     session,            ///< client: `Connection::take_session` has something

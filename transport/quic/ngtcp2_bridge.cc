@@ -103,14 +103,6 @@ struct Ngtcp2Callbacks {
     return kOk;
   }
 
-  static int stream_stop_sending(ngtcp2_conn*, std::int64_t stream, std::uint64_t code,
-                                 void* user_data, void*) noexcept {
-    Event& event = connection_of(user_data).emit(Event::Type::stream_stopped);
-    event.stream = stream;
-    event.value = code;
-    return kOk;
-  }
-
   static int extend_max_stream_data(ngtcp2_conn*, std::int64_t stream, std::uint64_t,
                                     void* user_data, void*) noexcept {
     connection_of(user_data).emit(Event::Type::stream_writable).stream = stream;
@@ -255,7 +247,6 @@ struct Ngtcp2Callbacks {
     all.acked_stream_data_offset = acked_stream_data_offset;
     all.stream_close = stream_close;
     all.stream_reset = stream_reset;
-    all.stream_stop_sending = stream_stop_sending;
     all.extend_max_stream_data = extend_max_stream_data;
     all.extend_max_local_streams_bidi = extend_max_local_streams;
     all.extend_max_local_streams_uni = extend_max_local_streams;

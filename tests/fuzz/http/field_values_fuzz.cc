@@ -68,8 +68,8 @@ void conditional(std::string_view value) {
   Validators validators;
   validators.etag = "\"tag\"";
   validators.last_modified = kNow - 10;
-  for (const char* name : {"if-match", "if-none-match", "if-modified-since", "if-unmodified-since",
-                           "if-range"}) {
+  for (const char* name :
+       {"if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "if-range"}) {
     RequestHead head;
     head.fields.add(name, value);
     evaluate_preconditions(head, validators, kNow);

@@ -46,7 +46,8 @@ TEST(AccessLog, NothingFromThePeerStartsALine) {
 
 TEST(AccessLog, HidesSecrets) {
   EXPECT_EQ(without_secrets("a=1&access_token=xyz&b"), "a=1&access_token=***&b");
-  EXPECT_EQ(without_secrets("Key=1&X-Amz-Signature=2&sid=3"), "Key=***&X-Amz-Signature=***&sid=***");
+  EXPECT_EQ(without_secrets("Key=1&X-Amz-Signature=2&sid=3"),
+            "Key=***&X-Amz-Signature=***&sid=***");
   EXPECT_EQ(without_secrets("keyboard=1&token"), "keyboard=1&token");
   EXPECT_EQ(without_secrets(""), "");
   EXPECT_EQ(without_secrets("&&a"), "&&a");
@@ -90,7 +91,8 @@ TEST(Escape, Percent) {
   std::string out;
   EXPECT_TRUE(percent_decode("a%2Fb%00%e2", out));
   EXPECT_EQ(out, std::string("a/b\0\xe2", 5));
-  for (const char* bad : {"%", "%1", "a%g0", "%0g", "%%30"}) EXPECT_FALSE(percent_decode(bad, out)) << bad;
+  for (const char* bad : {"%", "%1", "a%g0", "%0g", "%%30"})
+    EXPECT_FALSE(percent_decode(bad, out)) << bad;
   out.clear();
   append_percent_encoded(out, "a b/c\xff~", "/");
   EXPECT_EQ(out, "a%20b/c%FF~");

@@ -1,10 +1,10 @@
 #include "http/capsule.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <array>
 #include <utility>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "base/random.h"
 #include "base/varint.h"
@@ -36,9 +36,15 @@ TEST(Varint, ReadsTheExamplesOfTheRfc) {
 }
 
 TEST(Varint, WritesTheShortestForm) {
-  for (const auto& [value, size] : std::array<std::pair<std::uint64_t, std::size_t>, 8>{
-           {{0, 1}, {63, 1}, {64, 2}, {16383, 2}, {16384, 4}, {(1u << 30) - 1, 4},
-            {1u << 30, 8}, {kMaxVarint, 8}}}) {
+  for (const auto& [value, size] :
+       std::array<std::pair<std::uint64_t, std::size_t>, 8>{{{0, 1},
+                                                             {63, 1},
+                                                             {64, 2},
+                                                             {16383, 2},
+                                                             {16384, 4},
+                                                             {(1u << 30) - 1, 4},
+                                                             {1u << 30, 8},
+                                                             {kMaxVarint, 8}}}) {
     std::array<std::uint8_t, kMaxVarintSize> bytes;
     EXPECT_EQ(static_cast<std::size_t>(write_varint(bytes.data(), value) - bytes.data()), size);
     const auto read = read_varint(ByteView(bytes).first(size));
@@ -52,9 +58,9 @@ using Event = std::pair<std::uint64_t, std::string>;
 
 void drain(CapsuleDecoder& decoder, std::vector<Event>& events) {
   while (const auto capsule = decoder.next()) {
-    events.emplace_back(capsule->type,
-                        capsule->too_long ? "too long: " + std::to_string(capsule->length)
-                                          : std::string(as_text(capsule->payload)));
+    events.emplace_back(capsule->type, capsule->too_long
+                                           ? "too long: " + std::to_string(capsule->length)
+                                           : std::string(as_text(capsule->payload)));
   }
 }
 

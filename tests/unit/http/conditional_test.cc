@@ -1,8 +1,8 @@
 #include "http/conditional.h"
 
-#include <gtest/gtest.h>
-
 #include <array>
+
+#include <gtest/gtest.h>
 
 #include "tests/unit/http/recording_carrier.h"
 

@@ -1,12 +1,12 @@
 // Content types, codings and decoding.
 
-#include <brotli/encode.h>
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
+#include <array>
 #include <zlib.h>
 #include <zstd.h>
 
-#include <array>
+#include <brotli/encode.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "http/content_coding.h"
 #include "http/content_type.h"
@@ -22,14 +22,14 @@ TEST(ContentType, GoesByTheExtension) {
   EXPECT_EQ(content_type_of("/a.b/LOGO.SVG"), "image/svg+xml");
   EXPECT_EQ(content_type_of("x.tar.gz"), "application/gzip");
   EXPECT_EQ(content_type_of("site.webmanifest"), "application/manifest+json");
-  for (const char* unknown : {"", "README", "a.html/README", "x.", ".", "x.unheardof",
-                              "x.averyverylongextension"}) {
+  for (const char* unknown :
+       {"", "README", "a.html/README", "x.", ".", "x.unheardof", "x.averyverylongextension"}) {
     EXPECT_EQ(content_type_of(unknown), "application/octet-stream") << unknown;
   }
 }
 
-std::string_view chosen(std::string_view accept, std::array<bool, kCodings> available = {
-                                                     true, true, true, true}) {
+std::string_view chosen(std::string_view accept,
+                        std::array<bool, kCodings> available = {true, true, true, true}) {
   const std::string_view name = name_of(AcceptedCodings(accept).choose(available));
   return name.empty() ? "identity" : name;
 }

@@ -1,8 +1,8 @@
 #include "http/date.h"
 
-#include <gtest/gtest.h>
-
 #include <string>
+
+#include <gtest/gtest.h>
 
 namespace tern::http {
 namespace {
@@ -36,14 +36,13 @@ TEST(HttpDate, TwoDigitYearsLieWithinFiftyYears) {
 }
 
 TEST(HttpDate, RefusesWhatIsNone) {
-  for (const char* bad :
-       {"", "Sun", "Sun, 06 Nov 1994 08:49:37", "Sun, 06 Nov 1994 08:49:37 UTC",
-        "Sun, 6 Nov 1994 08:49:37 GMT", "Sun, 31 Feb 1994 08:49:37 GMT",
-        "Sun, 06 Nov 1994 24:49:37 GMT", "Sun, 06 Nov 1994 08:60:37 GMT",
-        "Xun, 06 Nov 1994 08:49:37 GMT", "unM, 06 Nov 1994 08:49:37 GMT",
-        "Sun, 06 Nvo 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 GMT ",
-        "Sunday, 06-Nov-1994 08:49:37 GMT", "Someday, 06-Nov-94 08:49:37 GMT",
-        "Sun Nov 6 08:49:37 1994", "Sun Nov  6 08:49:37 94", "784111777"}) {
+  for (const char* bad : {"", "Sun", "Sun, 06 Nov 1994 08:49:37", "Sun, 06 Nov 1994 08:49:37 UTC",
+                          "Sun, 6 Nov 1994 08:49:37 GMT", "Sun, 31 Feb 1994 08:49:37 GMT",
+                          "Sun, 06 Nov 1994 24:49:37 GMT", "Sun, 06 Nov 1994 08:60:37 GMT",
+                          "Xun, 06 Nov 1994 08:49:37 GMT", "unM, 06 Nov 1994 08:49:37 GMT",
+                          "Sun, 06 Nvo 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 GMT ",
+                          "Sunday, 06-Nov-1994 08:49:37 GMT", "Someday, 06-Nov-94 08:49:37 GMT",
+                          "Sun Nov 6 08:49:37 1994", "Sun Nov  6 08:49:37 94", "784111777"}) {
     EXPECT_EQ(parse_http_date(bad, kNow), std::nullopt) << bad;
   }
 }

@@ -1,9 +1,9 @@
 #include "http/exchange.h"
 
+#include <stdexcept>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <stdexcept>
 
 #include "tests/unit/http/recording_carrier.h"
 
@@ -211,6 +211,33 @@ TEST(Exchange, InterimResponsesComeFirst) {
   const auto sent = answer(world, handler, get("/"));
   EXPECT_THAT(sent->interim, ElementsAre(103));
   EXPECT_EQ(sent->status, 200);
+}
+
+TEST(Exchange, AReadAnswersTheExpectation) {
+  World world;
+  const Handler reading = [](Exchange& exchange) -> Task<void> {
+    const Result<std::string> body = co_await exchange.read_all();
+    co_await exchange.respond(Status::ok, *body);
+  };
+  const auto interim_of = [&](std::string_view expect, bool body_first) {
+    RecordingCarrier carrier;
+    auto exchange = std::make_unique<Exchange>(world.runtime, carrier,
+                                               with(request("POST", "/"), "expect", expect));
+    Incoming& incoming = exchange->incoming();
+    if (body_first) incoming.push(Bytes::copy("x"));
+    world.runtime.spawn(serve(reading, std::move(exchange), nullptr));
+    world.runtime.turn();
+    incoming.finish();
+    world.runtime.turn();
+    EXPECT_EQ(carrier.status, 200);
+    return carrier.interim;
+  };
+  EXPECT_THAT(interim_of("100-continue", false), ElementsAre(100));
+  EXPECT_THAT(interim_of("100-Continue", false), ElementsAre(100));
+  EXPECT_THAT(interim_of("100-continue", true), ElementsAre());
+  EXPECT_THAT(interim_of("more", false), ElementsAre());
+  EXPECT_THAT(answer(world, hello, with(get("/"), "expect", "100-continue"))->interim,
+              ElementsAre());
 }
 
 TEST(Exchange, ReadingOpensFlowControl) {

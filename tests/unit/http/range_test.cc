@@ -36,8 +36,8 @@ TEST(Range, SelectsBytes) {
 }
 
 TEST(Range, WhatCannotBeSatisfied) {
-  for (const char* value : {"bytes=10000-", "bytes=20000-20001", "bytes=-0",
-                            "bytes=99999999999999999999999-"}) {
+  for (const char* value :
+       {"bytes=10000-", "bytes=20000-20001", "bytes=-0", "bytes=99999999999999999999999-"}) {
     EXPECT_EQ(select_ranges(value, 10000).answer, Answer::unsatisfiable) << value;
   }
   EXPECT_EQ(select_ranges("bytes=0-", 0).answer, Answer::unsatisfiable);
@@ -45,10 +45,9 @@ TEST(Range, WhatCannotBeSatisfied) {
 }
 
 TEST(Range, WhatIsNotHonouredGivesTheWhole) {
-  for (const char* value :
-       {"", "bytes", "bytes=", "bytes=,", "bytes=a-b", "bytes=5-4", "bytes=5", "bytes=-",
-        "bytes=1-2-3", "bytes=+1-2", "lines=1-2", "bytes=0-1,x", "bytes=0-5,5-9",
-        "bytes=0-,0-", "bytes 0-1", "bytes=0x1-2"}) {
+  for (const char* value : {"", "bytes", "bytes=", "bytes=,", "bytes=a-b", "bytes=5-4", "bytes=5",
+                            "bytes=-", "bytes=1-2-3", "bytes=+1-2", "lines=1-2", "bytes=0-1,x",
+                            "bytes=0-5,5-9", "bytes=0-,0-", "bytes 0-1", "bytes=0x1-2"}) {
     EXPECT_EQ(select_ranges(value, 10000).answer, Answer::whole) << value;
   }
   std::string many = "bytes=0-0";
@@ -59,9 +58,7 @@ TEST(Range, WhatIsNotHonouredGivesTheWhole) {
   EXPECT_EQ(select_ranges(many + ",100-100", 10000).answer, Answer::whole);
 }
 
-TEST(Range, NamesWhatItHolds) {
-  EXPECT_EQ(content_range(range(0, 500), 1234), "bytes 0-499/1234");
-}
+TEST(Range, NamesWhatItHolds) { EXPECT_EQ(content_range(range(0, 500), 1234), "bytes 0-499/1234"); }
 
 }  // namespace
 }  // namespace tern::http

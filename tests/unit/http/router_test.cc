@@ -12,12 +12,13 @@ using test::answer;
 using test::get;
 using test::RecordingCarrier;
 using test::request;
+using test::with;
 using test::World;
 
 /// A handler that answers with its name and the parameters it is asked for.
 Handler named(std::string name, std::vector<std::string> parameters = {}) {
-  return [name = std::move(name), parameters = std::move(parameters)](
-             Exchange& exchange) -> Task<void> {
+  return [name = std::move(name),
+          parameters = std::move(parameters)](Exchange& exchange) -> Task<void> {
     std::string text = name;
     for (const std::string& parameter : parameters) {
       text.append(" ").append(parameter).append("=").append(exchange.parameter(parameter));
@@ -72,8 +73,9 @@ TEST_F(Routes, FindsTheMostSpecific) {
 }
 
 TEST_F(Routes, DecodesSegments) {
-  router.get("/a b", named("blank")).get("/{id}", named("one", {"id"})).get(
-      "/t/{rest...}", named("tail", {"rest"}));
+  router.get("/a b", named("blank"))
+      .get("/{id}", named("one", {"id"}))
+      .get("/t/{rest...}", named("tail", {"rest"}));
   EXPECT_EQ(ask("GET", "/a%20b"), "blank");
   EXPECT_EQ(ask("GET", "/%61%2Fb"), "one id=a/b");
   EXPECT_EQ(ask("GET", "/%E2%82%AC"), "one id=\xe2\x82\xac");
@@ -181,6 +183,9 @@ TEST_F(Routes, UnsafeMethodsInEarlyDataAreTooEarly) {
   EXPECT_EQ(early("POST", "/strict/a"), 425);
   EXPECT_EQ(early("POST", "/lax/a"), 200);
   EXPECT_EQ(early("POST", "/nothing"), 404);
+  // An intermediary took it in early data (RFC 8470 §5.1).
+  EXPECT_EQ(answer(world, router, with(request("POST", "/x"), "early-data", "1"))->status, 425);
+  EXPECT_EQ(answer(world, router, with(get("/x"), "early-data", "1"))->status, 200);
 }
 
 TEST_F(Routes, CopiesDoNotSeeLaterChanges) {

@@ -1,17 +1,17 @@
 #include "http/static_files.h"
 
+#include <array>
+#include <cstdlib>
 #include <fcntl.h>
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
+#include <filesystem>
+#include <fstream>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <array>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "http/beneath.h"
 #include "http/embedded_files.h"
@@ -164,13 +164,37 @@ TEST_F(Files, NamesArePercentDecodedOnce) {
 TEST_F(Files, NoPathLeavesTheRoot) {
   std::ofstream(top / "secret.txt") << "secret";
   write("a/b.txt", "inside");
-  for (const char* path :
-       {"/../secret.txt", "/a/../../secret.txt", "/..", "/a/..", "/a/../a/b.txt", "/./a/b.txt",
-        "/a/./b.txt", "/%2e%2e/secret.txt", "/%2E./secret.txt", "/..%2fsecret.txt",
-        "/a%2fb.txt", "/a%2Fb.txt", "//a/b.txt", "/a//b.txt", "/a/b.txt%00", "/a/b.txt%00.html",
-        "/%2e%2e%2fsecret.txt", "/..%5csecret.txt", "/..\\secret.txt", "/%252e%252e/secret.txt",
-        "/a/%", "/a/%2", "/a/%zz", "/..;/secret.txt", "/a/.", "/%2f%2fetc/passwd", "//etc/passwd",
-        "/etc/passwd", "/..%c0%af..%c0%afetc/passwd", "/a/b.txt/", "/a/b.txt/c"}) {
+  for (const char* path : {"/../secret.txt",
+                           "/a/../../secret.txt",
+                           "/..",
+                           "/a/..",
+                           "/a/../a/b.txt",
+                           "/./a/b.txt",
+                           "/a/./b.txt",
+                           "/%2e%2e/secret.txt",
+                           "/%2E./secret.txt",
+                           "/..%2fsecret.txt",
+                           "/a%2fb.txt",
+                           "/a%2Fb.txt",
+                           "//a/b.txt",
+                           "/a//b.txt",
+                           "/a/b.txt%00",
+                           "/a/b.txt%00.html",
+                           "/%2e%2e%2fsecret.txt",
+                           "/..%5csecret.txt",
+                           "/..\\secret.txt",
+                           "/%252e%252e/secret.txt",
+                           "/a/%",
+                           "/a/%2",
+                           "/a/%zz",
+                           "/..;/secret.txt",
+                           "/a/.",
+                           "/%2f%2fetc/passwd",
+                           "//etc/passwd",
+                           "/etc/passwd",
+                           "/..%c0%af..%c0%afetc/passwd",
+                           "/a/b.txt/",
+                           "/a/b.txt/c"}) {
     EXPECT_EQ(text(path), "404") << path;
   }
   EXPECT_EQ(text("/a/b.txt"), "inside");
@@ -210,8 +234,8 @@ TEST_F(Files, DotfilesOnlyWhenAsked) {
   write(".well-known/security.txt", "contact");
   write(".well-known/.x", "x");
   write("a/.well-known/y", "y");
-  for (const char* path : {"/.env", "/.git/config", "/a/.hidden", "/%2eenv", "/.well-known/.x",
-                           "/a/.well-known/y"}) {
+  for (const char* path :
+       {"/.env", "/.git/config", "/a/.hidden", "/%2eenv", "/.well-known/.x", "/a/.well-known/y"}) {
     EXPECT_EQ(text(path), "404") << path;
   }
   EXPECT_EQ(text("/.well-known/security.txt"), "contact");
@@ -256,8 +280,9 @@ TEST_F(Files, Conditions) {
   EXPECT_EQ(ask(with(get("/a.txt"), "if-none-match", "\"other\""))->body, "hello");
   EXPECT_EQ(ask(with(get("/a.txt"), "if-match", "\"other\""))->status, 412);
   EXPECT_EQ(ask(with(get("/a.txt"), "if-match", etag))->status, 200);
-  EXPECT_EQ(ask(with(get("/a.txt"), "if-unmodified-since", "Sun, 06 Nov 1994 07:49:36 GMT"))->status,
-            412);
+  EXPECT_EQ(
+      ask(with(get("/a.txt"), "if-unmodified-since", "Sun, 06 Nov 1994 07:49:36 GMT"))->status,
+      412);
 }
 
 /// Both a file that is kept in memory and one that is read for each request.
@@ -532,10 +557,14 @@ TEST_F(Files, StepwiseOpenAgreesWithTheKernel) {
     const ssize_t size = ::read(file.number(), text.data(), text.size());
     return size < 0 ? "a folder" : std::string(text.data(), static_cast<std::size_t>(size));
   };
-  for (const char* path :
-       {"", ".", "a", "a/", "a/.", "a/b.txt", "good", "a/up", "folder/b.txt", "winding", "escape",
-        "escape2", "absolute", "loop", "absent", "a/absent", "a/b.txt/x", "..", "a/..",
-        "a/../..", "folder/../good", "/etc/passwd"}) {
+  for (const char* path : {"",           ".",         "a",
+                           "a/",         "a/.",       "a/b.txt",
+                           "good",       "a/up",      "folder/b.txt",
+                           "winding",    "escape",    "escape2",
+                           "absolute",   "loop",      "absent",
+                           "a/absent",   "a/b.txt/x", "..",
+                           "a/..",       "a/../..",   "folder/../good",
+                           "/etc/passwd"}) {
     EXPECT_EQ(read(open_beneath_stepwise(folder, path)), read(open_beneath(folder, path))) << path;
   }
   EXPECT_EQ(read(open_beneath_stepwise(folder, "winding")), "inside");

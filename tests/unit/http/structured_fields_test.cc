@@ -1,9 +1,9 @@
 #include "http/structured_fields.h"
 
+#include <vector>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <vector>
 
 namespace tern::http {
 namespace {
@@ -32,10 +32,30 @@ TEST(StructuredFields, ReadsEachKindOfItem) {
 }
 
 TEST(StructuredFields, RefusesMalformedItems) {
-  for (const std::string_view bad :
-       {"", " ", "-", "--1", "1.", "1.1234", "1234567890123.1", "1234567890123456", ".5", "?2", "?",
-        "\"open", "\"a\\n\"", "\"\x7f\"", "\"\xc3\xa4\"", ":abc", ":a b:", "a b", "1 2", "{", "a;",
-        "a;B", "a;b=", "a; ;b"}) {
+  for (const std::string_view bad : {"",
+                                     " ",
+                                     "-",
+                                     "--1",
+                                     "1.",
+                                     "1.1234",
+                                     "1234567890123.1",
+                                     "1234567890123456",
+                                     ".5",
+                                     "?2",
+                                     "?",
+                                     "\"open",
+                                     "\"a\\n\"",
+                                     "\"\x7f\"",
+                                     "\"\xc3\xa4\"",
+                                     ":abc",
+                                     ":a b:",
+                                     "a b",
+                                     "1 2",
+                                     "{",
+                                     "a;",
+                                     "a;B",
+                                     "a;b=",
+                                     "a; ;b"}) {
     StructuredCursor cursor(bad);
     EXPECT_FALSE(cursor.item() && cursor.at_end()) << bad;
   }
@@ -69,7 +89,8 @@ TEST(StructuredFields, AnEmptyListIsNoError) {
 }
 
 TEST(StructuredFields, FailsOnMalformedLists) {
-  for (const std::string_view bad : {",", "a,", "a,,b", "a b", "(a", "(a,b)", "(a\"b\")", "a, (b", "a,\tb c"}) {
+  for (const std::string_view bad :
+       {",", "a,", "a,,b", "a b", "(a", "(a,b)", "(a\"b\")", "a, (b", "a,\tb c"}) {
     StructuredCursor cursor(bad);
     while (cursor.next_member()) {
     }

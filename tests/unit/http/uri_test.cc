@@ -1,10 +1,10 @@
 #include "http/uri.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <array>
 #include <utility>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 namespace tern::http {
 namespace {
@@ -76,7 +76,9 @@ TEST(Url, SaysWhatIsWrong) {
       {"https://user:secret@example.org/", "user name or password"},
       {"https://exa mple.org/", "may not hold ' '"},
       {"https://ex%61mple.org/", "may not hold '%'"},
-      {"https://b\xc3\xbc" "cher.example/", "xn--"},
+      {"https://b\xc3\xbc"
+       "cher.example/",
+       "xn--"},
       {"https://a..b/", "empty label"},
       {"https://example.org:0/", "between 1 and 65535"},
       {"https://example.org:65536/", "between 1 and 65535"},

@@ -117,7 +117,7 @@ class RawPeer final : public quic::Application {
         if (consume) connection_.consumed(event.stream, event.data.size());
         break;
       case Type::stream_reset: resets[event.stream] = event.value; break;
-      case Type::stream_stopped: stops[event.stream] = event.value; break;
+      case Type::stream_closed: codes[event.stream] = event.value; break;
       case Type::datagram: datagrams.emplace_back(event.data.text()); break;
       case Type::closed: closed_ = connection_.close_reason(); break;
       default: break;
@@ -142,7 +142,7 @@ class RawPeer final : public quic::Application {
   std::map<quic::StreamId, std::string> received;
   std::map<quic::StreamId, bool> finished;
   std::map<quic::StreamId, std::uint64_t> resets;
-  std::map<quic::StreamId, std::uint64_t> stops;
+  std::map<quic::StreamId, std::uint64_t> codes;  // of closed streams
   std::vector<std::string> datagrams;
   bool consume = true;
 

@@ -260,7 +260,7 @@ TEST(Session, TheClientCancels) {
   Rig rig([&](http::Exchange& exchange) -> Task<void> {
     http::Response head;
     co_await exchange.start(head);
-    for (;;) {
+    for (int i = 0; i < 1000; ++i) {
       Bytes piece = Bytes::copy(std::string(50'000, 'x'));
       auto sent = co_await exchange.write(std::move(piece));
       if (!sent) {
@@ -268,6 +268,7 @@ TEST(Session, TheClientCancels) {
         co_return;
       }
     }
+    co_await exchange.finish();
   });
   rig.connect();
   auto exchange = *rig.session->open();
@@ -282,7 +283,7 @@ TEST(Session, TheClientCancels) {
   EXPECT_EQ(seen->origin, Origin::remote);
   EXPECT_EQ(rig.server_session->requests(), 0u);
   EXPECT_EQ(rig.session->requests(), 0u);
-  EXPECT_EQ(rig.ask(get("/")).status, 200) << "the connection goes on";
+  EXPECT_EQ(rig.ask(get("/")).body.size(), 50'000'000u) << "the connection goes on";
 }
 
 TEST(Session, TheServerAborts) {

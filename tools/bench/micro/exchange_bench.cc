@@ -1,16 +1,16 @@
 // What an exchange costs above its protocol: making it, the router, the handler and its response,
 // through a carrier that does nothing; and reading a file in pieces.
 
-#include <benchmark/benchmark.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <unistd.h>
-
 #include <cstdio>
+#include <fcntl.h>
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <stdlib.h>
 #include <string>
+#include <unistd.h>
+
+#include <benchmark/benchmark.h>
 
 #include "base/runtime.h"
 #include "http/exchange.h"
@@ -83,9 +83,8 @@ void dispatch(benchmark::State& state, const Handler& handler, const RequestHead
     runtime.spawn(one());
     runtime.ready().run(8);
   }
-  state.counters["body"] =
-      benchmark::Counter(static_cast<double>(carrier.sent), benchmark::Counter::kIsRate,
-                         benchmark::Counter::kIs1024);
+  state.counters["body"] = benchmark::Counter(
+      static_cast<double>(carrier.sent), benchmark::Counter::kIsRate, benchmark::Counter::kIs1024);
 }
 
 Task<void> hello(Exchange& exchange) { co_await exchange.respond(Status::ok, "hello world\n"); }

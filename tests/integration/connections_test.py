@@ -1,0 +1,203 @@
+"""What happens below HTTP: versions, resumption, 0-RTT, Retry, migration, mTLS, ciphers."""
+
+import json
+import subprocess
+
+from tern_program import TERN, TernTest, environment
+
+
+class HandshakeTest(TernTest):
+    def test_version_2(self):
+        server = self.serve()
+        fetched = self.assert_done(self.get(server, "/hello", "--quic-version", "2"))
+        self.assertEqual(fetched.connection["version"], "QUICv2")
+        fetched = self.assert_done(self.get(server, "/hello", "--quic-version", "1"))
+        self.assertEqual(fetched.connection["version"], "QUICv1")
+
+    def test_compatible_version_negotiation(self):
+        server = self.serve("--quic-version", "2,1")
+        fetched = self.assert_done(self.get(server, "/hello"))
+        self.assertEqual(fetched.connection["version"], "QUICv2")
+
+    def test_no_common_version(self):
+        server = self.serve("--quic-version", "2")
+        fetched = self.get(server, "/hello", "--quic-version", "1")
+        self.assertEqual(fetched.code, 96, fetched.report)
+
+    def test_retry(self):
+        server = self.serve("--retry")
+        fetched = self.assert_done(self.get(server, "/hello"))
+        self.assertTrue(fetched.connection["retried"])
+        self.assertGreaterEqual(server.counters()["quic.retries_sent"], 1)
+
+    def test_chacha20(self):
+        server = self.serve("--chacha20")
+        fetched = self.assert_done(self.get(server, "/hello"))
+        self.assertEqual(fetched.connection["cipher"], "TLS_CHACHA20_POLY1305_SHA256")
+        plain = self.serve()
+        fetched = self.assert_done(self.get(plain, "/hello", "--chacha20"))
+        self.assertEqual(fetched.connection["cipher"], "TLS_CHACHA20_POLY1305_SHA256")
+
+    def test_resumption_and_early_data(self):
+        server = self.serve("--workers", "2")
+        session = self.folder / "session"
+        first = self.assert_done(self.get(server, "/hello", "--session", session))
+        self.assertFalse(first.connection["resumed"])
+        self.assertEqual(session.stat().st_mode & 0o777, 0o600)
+        second = self.assert_done(self.get(server, "/hello", "--session", session))
+        self.assertTrue(second.connection["resumed"])
+        self.assertFalse(second.connection["early_data_accepted"])
+        third = self.assert_done(self.get(server, "/hello", "--session", session, "--early-data"))
+        self.assertTrue(third.connection["early_data_accepted"], third.connection)
+        self.assertTrue(third.transfer["early_data"])
+        self.assertEqual(third.body, "hello over h3\n")
+
+    def test_unsafe_requests_wait_for_the_handshake(self):
+        server = self.serve()
+        session = self.folder / "session"
+        self.assert_done(self.get(server, "/hello", "--session", session))
+        post = self.assert_done(
+            self.get(server, "/echo", "-d", "x", "--session", session, "--early-data"))
+        self.assertFalse(post.transfer["early_data"])
+        self.assertEqual(post.body, "x")
+
+    def test_early_data_that_is_refused_is_sent_again(self):
+        server = self.serve()
+        session = self.folder / "session"
+        self.assert_done(self.get(server, "/hello", "--session", session))
+        server.stop()
+        # Other keys: the ticket is worth nothing, and what was sent with it is lost.
+        again = self.serve(listen=f"127.0.0.1:{server.port}")
+        fetched = self.assert_done(self.get(again, "/hello", "--session", session, "--early-data"))
+        self.assertFalse(fetched.connection["early_data_accepted"])
+        self.assertFalse(fetched.connection["resumed"])
+        self.assertEqual(fetched.body, "hello over h3\n")
+
+    def test_keys_in_a_state_folder_outlive_the_server(self):
+        state = str(self.folder / "state")
+        server = self.serve("--state-dir", state)
+        session = self.folder / "session"
+        self.assert_done(self.get(server, "/hello", "--session", session))
+        server.stop()
+        again = self.serve("--state-dir", state, listen=f"127.0.0.1:{server.port}")
+        fetched = self.assert_done(self.get(again, "/hello", "--session", session, "--early-data"))
+        self.assertTrue(fetched.connection["early_data_accepted"], fetched.connection)
+
+    def test_key_update(self):
+        server = self.serve()
+        fetched = self.assert_done(self.get(server, "/bytes/2000000", "-o", self.folder / "x",
+                                            "--key-update"))
+        self.assertGreaterEqual(fetched.connection["key_updates"], 1)
+        self.assert_pattern(self.folder / "x", 2_000_000)
+
+    def test_mutual_tls(self):
+        made = json.loads(self.tern("cert", "--json").stdout)
+        server = self.serve("--client-ca", made["ca"])
+        shown = self.get(server, "/hello", "--cert", made["certificate"], "--key", made["key"])
+        self.assert_done(shown)
+        without = self.get(server, "/hello")
+        self.assertEqual(without.code, 35, without.report)
+
+
+class PathTest(TernTest):
+    SIZE = 30_000_000
+
+    def migrate(self, *arguments):
+        server = self.serve(*arguments)
+        out = self.folder / "out"
+        fetched = self.assert_done(self.get(server, f"/bytes/{self.SIZE}", "-o", out,
+                                            "--migrate-at", "1MB", "--migrate-at", "5MB"))
+        self.assertGreaterEqual(fetched.connection["migrations"], 2, fetched.connection)
+        self.assert_pattern(out, self.SIZE)
+        return server
+
+    def test_migration(self):
+        self.migrate()
+
+    def test_migration_with_two_workers(self):
+        for engine in ("auto", "epoll"):
+            with self.subTest(engine=engine):
+                server = self.migrate("--workers", "2", "--engine", engine)
+                self.assertEqual(server.counters()["quic.dropped.no_connection"], 0)
+
+    def test_ipv6(self):
+        server = self.serve(listen="[::1]:0")
+        fetched = self.assert_done(self.get(server, "/hello"))
+        self.assertTrue(fetched.connection["remote"].startswith("[::1]:"))
+
+    def test_a_wildcard_takes_both_families(self):
+        server = self.serve(listen=":0")
+        for address in ("127.0.0.1", "::1"):
+            fetched = self.tern(
+                "get", "--cacert", self.ca, "--resolve", f"localhost:{server.port}:{address}",
+                server.url + "/hello")
+            self.assertEqual(fetched.stdout, "hello over h3\n", fetched.stderr)
+
+    def test_the_next_address_is_tried(self):
+        # localhost is ::1 first on most machines; the server has IPv4 alone.
+        server = self.serve()
+        fetched = self.tern("get", "--cacert", self.ca, server.url + "/hello")
+        self.assertEqual(fetched.stdout, "hello over h3\n", fetched.stderr)
+
+    def test_several_addresses(self):
+        server = self.serve("--listen", "127.0.0.2:0")
+        second = server.start["addresses"].split(", ")[1]
+        fetched = self.tern("get", "-k", f"https://{second}/hello")
+        self.assertEqual(fetched.stdout, "hello over h3\n", fetched.stderr)
+
+    def test_preferred_address(self):
+        taken = self.serve()
+        taken.stop()
+        server = self.serve("--preferred-address", f"127.0.0.2:{taken.port}")
+        fetched = self.assert_done(self.get(server, "/bytes/5000000", "-o", self.folder / "x"))
+        self.assertEqual(fetched.connection["remote"], f"127.0.0.2:{taken.port}")
+
+
+class BenchTest(TernTest):
+    def bench(self, server, *arguments):
+        finished = self.tern("bench", "--json", "--cacert", self.ca,
+                             server.url.replace("localhost", "127.0.0.1") + "/hello", *arguments)
+        self.assertEqual(finished.returncode, 0, finished.stderr)
+        return json.loads(finished.stdout)
+
+    def test_requests(self):
+        server = self.serve("--workers", "2")
+        report = self.bench(server, "-c", "3", "-m", "5", "-n", "500")
+        self.assertEqual(report["requests"], 500)
+        self.assertEqual(report["statuses"], {"200": 500})
+        self.assertEqual(report["errors"], {})
+        self.assertEqual(report["bytes"], 500 * 14)
+        self.assertEqual(report["latency_us"]["count"], 500)
+        self.assertEqual(report["server_pid"], server.process.pid)
+        self.assertEqual(server.counters()["http3.requests"], 500)
+
+    def test_rate_spreads_requests(self):
+        server = self.serve()
+        report = self.bench(server, "--rate", "400", "-n", "200")
+        self.assertEqual(report["requests"], 200)
+        self.assertGreaterEqual(report["seconds"], 0.49)
+
+    def test_handshakes(self):
+        server = self.serve()
+        report = self.bench(server, "--connect", "-c", "4", "-n", "40")
+        self.assertEqual((report["handshakes"], report["resumed"]), (40, 0))
+        before = server.counters()
+        self.assertEqual(before["quic.handshakes_completed"], 40)
+        report = self.bench(server, "--connect", "--resume", "-c", "4", "-n", "40")
+        self.assertEqual((report["handshakes"], report["resumed"]), (40, 40))
+        self.assertEqual(server.counters()["quic.handshakes_resumed"], 40)
+
+    def test_idle_connections(self):
+        server = self.serve()
+        report = self.bench(server, "--idle", "-c", "50", "-D", "200ms")
+        self.assertEqual(report["open_connections"], 50)
+        self.assertEqual(report["errors"], {})
+
+    def test_no_server(self):
+        server = self.serve()
+        server.stop()
+        refused = subprocess.run(
+            [TERN, "bench", "-k", "-n", "1", "-c", "1", server.url + "/"], capture_output=True,
+            text=True, env=environment(self.home))
+        self.assertIn(refused.returncode, (7, 28))
+        self.assertEqual(refused.stderr.count("\n"), 1, refused.stderr)

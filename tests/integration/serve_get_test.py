@@ -1,0 +1,113 @@
+"""Bodies both ways, on both engines, with one worker and with two."""
+
+import json
+
+from tern_program import TernTest
+
+
+class EngineTest(TernTest):
+    def kinds(self):
+        version = json.loads(self.tern("version", "--json").stdout)
+        has_io_uring = any(f["name"] == "io_uring" and f["available"] for f in version["features"])
+        return ["epoll", "io_uring"] if has_io_uring else ["epoll"]
+
+    def exercise(self, kind, workers):
+        server = self.serve("--engine", kind, "--workers", str(workers))
+        self.assertIn(kind, server.start["engine"])
+        self.assertEqual(server.start["workers"], workers)
+
+        hello = self.assert_done(self.get(server, "/hello", "--engine", kind))
+        self.assertEqual(hello.body, "hello over h3\n")
+        line = server.access("/hello")
+        self.assertEqual((line["protocol"], line["status"], line["bytes"]), ("h3", 200, 14))
+
+        down = self.folder / "down"
+        size = 8_000_000
+        self.assert_done(self.get(server, f"/bytes/{size}", "-o", down, "--engine", kind))
+        self.assert_pattern(down, size)
+
+        back = self.folder / "back"
+        up = self.assert_done(self.get(server, "/echo", "-X", "POST", "-T", down, "-o", back,
+                                       "--engine", kind))
+        self.assertEqual(up.transfer["sent_bytes"], size)
+        self.assertEqual(back.read_bytes(), down.read_bytes())
+
+    def test_one_worker(self):
+        for kind in self.kinds():
+            with self.subTest(engine=kind):
+                self.exercise(kind, 1)
+
+    def test_two_workers(self):
+        for kind in self.kinds():
+            with self.subTest(engine=kind):
+                self.exercise(kind, 2)
+
+    def test_auto_says_what_it_took_and_why(self):
+        server = self.serve()
+        self.assertIn(self.kinds()[-1], server.start["engine"])
+
+    def test_a_kind_that_is_not_there_is_an_error(self):
+        for kind in ["epoll", "io_uring"]:
+            if kind not in self.kinds():
+                refused = self.tern("serve", "--engine", kind, "--listen", "127.0.0.1:0")
+                self.assertEqual(refused.returncode, 1)
+                self.assertEqual(refused.stderr.count("\n"), 1, refused.stderr)
+
+
+class RequestTest(TernTest):
+    def test_many_urls_share_one_connection(self):
+        server = self.serve()
+        urls = [f"/bytes/{n}" for n in range(1, 61)]
+        for flags in ([], ["--parallel"]):
+            fetched = self.assert_done(self.get(server, *urls, *flags))
+            self.assertEqual([t["body_bytes"] for t in fetched.transfers], list(range(1, 61)))
+            self.assertEqual(fetched.connection["requests"], 60)
+
+    def test_post_data(self):
+        server = self.serve()
+        form = self.get(server, "/echo", "-d", "a=1", "-d", "b=2")
+        self.assertEqual(form.body, "a=1&b=2")
+        self.assertIn(["content-type", "application/x-www-form-urlencoded"],
+                      form.transfer["headers"])
+        document = self.get(server, "/echo", "--json-body", '{"a":1}')
+        self.assertEqual(document.body, '{"a":1}')
+        self.assertIn(["content-type", "application/json"], document.transfer["headers"])
+        file = self.folder / "lines"
+        file.write_text("one\ntwo\n")
+        self.assertEqual(self.get(server, "/echo", "-d", f"@{file}").body, "onetwo")
+        self.assertEqual(self.get(server, "/echo", "--data-binary", f"@{file}").body, "one\ntwo\n")
+
+    def test_upload_from_stdin(self):
+        server = self.serve()
+        fetched = self.get(server, "/echo", "-X", "POST", "-T", "-", input="from a pipe")
+        self.assertEqual(fetched.body, "from a pipe")
+
+    def test_head_and_headers(self):
+        server = self.serve()
+        head = self.get(server, "-I", "/bytes/1000")
+        self.assertEqual(head.transfer["status"], 200)
+        self.assertEqual(head.transfer["body_bytes"], 0)
+        self.assertIn(["content-length", "1000"], head.transfer["headers"])
+        shown = self.tern("get", "-i", "--cacert", self.ca, *self.reach(server),
+                          "-H", "content-type: text/x-tern", "-d", "body", server.url + "/echo")
+        self.assertEqual(shown.stdout.splitlines()[0], "HTTP/3 200 OK")
+        self.assertIn("content-type: text/x-tern", shown.stdout.splitlines())
+        self.assertTrue(shown.stdout.endswith("\nbody"))
+
+    def test_verbose_tells_the_handshake_and_the_end(self):
+        server = self.serve()
+        shown = self.tern("get", "-v", "--stats", "--cacert", self.ca, *self.reach(server),
+                          server.url + "/hello")
+        self.assertEqual(shown.stdout, "hello over h3\n")
+        for part in ("connected: QUICv1, h3, TLS_", "> GET /hello HTTP/3", "< HTTP/3 200 OK",
+                     "connection closed", "RTT"):
+            self.assertIn(part, shown.stderr)
+
+    def test_demo_site(self):
+        server = self.serve()
+        page = self.assert_done(self.get(server, server.url + "/"))
+        self.assertIn("<!doctype html>", page.body.lower())
+        for wrong in ("/bytes/-1", "/bytes/99999999999", "/bytes/x"):
+            self.assertEqual(self.get(server, server.url + wrong).transfer["status"], 400)
+        self.assertEqual(self.get(server, "/echo").transfer["status"], 405)
+        self.assertEqual(self.get(server, "/nothing").transfer["status"], 404)

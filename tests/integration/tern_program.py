@@ -1,0 +1,171 @@
+"""Runs the `tern` program: servers on free ports, and clients that report in JSON."""
+
+import json
+import os
+import pathlib
+import queue
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import unittest
+
+TERN = os.environ["TERN"]
+PATIENCE = 60  # seconds; how long anything may take on a busy machine
+
+
+def environment(home, **extra):
+    """A user of their own, so that development certificates do not mix."""
+    clean = {k: v for k, v in os.environ.items() if k not in ("QLOGDIR", "SSLKEYLOGFILE")}
+    return {**clean, "XDG_DATA_HOME": str(home), "NO_COLOR": "1", **extra}
+
+
+class Server:
+    """`tern serve` on a free port; its log is JSON, so its lines are events."""
+
+    def __init__(self, home, *arguments, listen="127.0.0.1:0", env=None):
+        self.home = home
+        self.process = subprocess.Popen(
+            [TERN, "serve", "--log", "json", "--listen", listen, *arguments],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env=environment(home, **(env or {})),
+        )
+        self.lines = queue.Queue()
+        self.errors = []
+        threading.Thread(target=self._read, daemon=True).start()
+        threading.Thread(target=self._read_errors, daemon=True).start()
+        try:
+            self.start = self.event("listening")
+        except AssertionError:
+            self.process.kill()
+            raise
+        self.url = self.start["url"].rstrip("/")
+        self.port = int(self.url.rsplit(":", 1)[1])
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.lines.put(json.loads(line))
+        self.lines.put(None)
+
+    def _read_errors(self):
+        self.errors.extend(self.process.stderr)
+
+    def next_line(self):
+        return self.lines.get(timeout=PATIENCE)
+
+    def event(self, name, **members):
+        """The next line with that event; what comes before it is dropped."""
+        return self._until(lambda line: line.get("event") == name
+                           and all(str(v) in str(line.get(k)) for k, v in members.items()), name)
+
+    def access(self, path):
+        return self._until(lambda line: line.get("path") == path, path)
+
+    def _until(self, wanted, what):
+        while True:
+            line = self.next_line()
+            assert line is not None, f"tern serve ended before {what}: {''.join(self.errors)}"
+            if wanted(line):
+                return line
+
+    def counters(self):
+        self.process.send_signal(signal.SIGUSR1)
+        return self.event("counters")["counters"]
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def wait(self):
+        return self.process.wait(timeout=PATIENCE)
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(timeout=PATIENCE)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self.process.stdout.close()
+        self.process.stderr.close()
+        return self.process.returncode
+
+
+class Fetched:
+    """What `tern get --json` said."""
+
+    def __init__(self, finished):
+        self.code = finished.returncode
+        self.stderr = finished.stderr
+        self.report = json.loads(finished.stdout) if finished.stdout else {}
+        self.transfers = self.report.get("transfers", [])
+        self.connections = self.report.get("connections", [])
+
+    @property
+    def transfer(self):
+        assert len(self.transfers) == 1, self.report
+        return self.transfers[0]
+
+    @property
+    def connection(self):
+        assert len(self.connections) == 1, self.report
+        return self.connections[0]
+
+    @property
+    def body(self):
+        return self.transfer["body"]
+
+
+class TernTest(unittest.TestCase):
+    """Each test has a folder of its own; servers end with the test."""
+
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="tern-test-"))
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.home = self.folder / "home"
+
+    def serve(self, *arguments, **options):
+        server = Server(self.home, *arguments, **options)
+        self.addCleanup(server.stop)
+        return server
+
+    @property
+    def ca(self):
+        return str(self.home / "tern" / "ca.pem")
+
+    def tern(self, *arguments, env=None, **options):
+        return subprocess.run(
+            [TERN, *map(str, arguments)], capture_output=True, text=True, timeout=PATIENCE,
+            env=environment(self.home, **(env or {})), **options,
+        )
+
+    def get(self, server, *arguments, env=None, **options):
+        """`tern get --json` from the server; paths stand for its URLs."""
+        words = [server.url + str(a) if str(a).startswith("/") and not os.path.exists(str(a)) else a
+                 for a in arguments]
+        return Fetched(self.tern("get", "--json", "--cacert", self.ca, *words, *self.reach(server),
+                                 env=env, **options))
+
+    @staticmethod
+    def reach(server):
+        """No test waits for the address family that the server does not listen on."""
+        address = server.start["addresses"].split(", ")[0].rsplit(":", 1)[0]
+        if address in ("[::]", "0.0.0.0"):
+            address = "127.0.0.1"
+        return ["--resolve", f"localhost:{server.port}:{address}"]
+
+    def assert_done(self, fetched):
+        self.assertEqual(fetched.code, 0, fetched.stderr + json.dumps(fetched.report))
+        for transfer in fetched.transfers:
+            self.assertEqual(transfer["status"], 200, transfer)
+            self.assertEqual(transfer["protocol"], "h3")
+        return fetched
+
+    def assert_pattern(self, path, size):
+        """The bytes of the demo site's /bytes/N."""
+        data = pathlib.Path(path).read_bytes()
+        self.assertEqual(len(data), size)
+        period = bytes(range(251))
+        self.assertEqual(data, (period * (size // 251 + 1))[:size])

@@ -2,7 +2,7 @@
 
 from harness import servers
 from harness.gtls import CHACHA20, V1, V2, GtlsLog
-from harness.matrix import LARGE, SMALL, case
+from harness.matrix import HUGE, LARGE, SMALL, case
 from harness.process import check, free_port, wait_for_quic
 from harness.tern import Fetch
 
@@ -122,6 +122,6 @@ def gtlsserver_chacha20_only(run):
 
 @case("gtlsserver/migration", "gtls")
 def gtlsserver_migration(run):
-    log = GtlsServer(run).fetch(f"/{LARGE}", migrate_at="1MB")
+    log = GtlsServer(run).fetch(f"/{HUGE}", migrate_at="1MB")
     check(len(log.remotes()) >= 2, f"packets came only from {log.remotes()}")
     check(log.frames("rx", "PATH_RESPONSE") >= 1, "the client answered no PATH_CHALLENGE")

@@ -96,7 +96,7 @@ TEST(Session, EchoesFiveMegabytesThroughSmallWindows) {
   EXPECT_FALSE(reply.error);
   EXPECT_EQ(reply.body.size(), body.size());
   EXPECT_TRUE(reply.body == body);
-  EXPECT_FALSE(rig.closed);
+  EXPECT_FALSE(rig.closed) << rig.closed->to_string();
 }
 
 TEST(Session, AHandlerThatDoesNotReadHoldsTheSenderBack) {

@@ -23,3 +23,11 @@ _tern_dependency(ZLIB)           # http
 _tern_dependency(Brotli)         # http
 _tern_dependency(Zstd)           # http
 _tern_dependency(nghttp3 1.8)    # http3
+
+# transport/quic, optional: what the libraries were built with is what their user needs.
+if(NOT CMAKE_FIND_PACKAGE_NAME STREQUAL "tern")
+  find_package(ipsec_mb 1.3)
+  set(TERN_HAVE_IPSEC_MB ${ipsec_mb_FOUND})
+elseif(TERN_HAVE_IPSEC_MB)
+  find_dependency(ipsec_mb 1.3)
+endif()

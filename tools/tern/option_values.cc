@@ -51,7 +51,8 @@ void add_versions(CLI::App& verb, std::vector<std::uint32_t>& versions, const st
           },
           help)
       ->delimiter(',')
-      ->type_name("V");
+      ->type_name("V")
+      ->allow_extra_args(false);
 }
 
 CLI::Option* add_duration(CLI::App& verb, const std::string& flag, std::optional<Duration>& value,

@@ -296,11 +296,15 @@ void add_serve(CLI::App& app, ExitCode& result) {
   verb->add_option("-l,--listen", options->listen,
                    "IP address and port, :PORT or PORT; again for more; port 0: any free one")
       ->type_name("ADDR")
-      ->default_str("[::]:4433");
+      ->default_str("[::]:4433")
+      ->allow_extra_args(false);
   verb->add_option("--cert", options->certificates,
                    "Certificate chain, PEM; again for more names (SNI). Without: a development one")
-      ->type_name("FILE");
-  verb->add_option("--key", options->keys, "Its private key, PEM")->type_name("FILE");
+      ->type_name("FILE")
+      ->allow_extra_args(false);
+  verb->add_option("--key", options->keys, "Its private key, PEM")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
   verb->add_option("--client-ca", options->client_ca,
                    "mTLS: clients must have a certificate of a CA in this PEM file")
       ->type_name("FILE");
@@ -316,7 +320,8 @@ void add_serve(CLI::App& app, ExitCode& result) {
   verb->add_flag("--chacha20", options->chacha20, "Only TLS_CHACHA20_POLY1305_SHA256");
   verb->add_option("--preferred-address", options->preferred,
                    "Address that clients move to after the handshake; one for IPv4, one for IPv6")
-      ->type_name("ADDR");
+      ->type_name("ADDR")
+      ->allow_extra_args(false);
   verb->add_option("--max-connections", options->max_connections, "Refuse more (default: 100000)")
       ->type_name("N");
   add_duration(*verb, "--idle-timeout", options->idle_timeout,

@@ -29,6 +29,7 @@ THIRD_PARTY = {
     "fmt/": ([""], True),
     "ngtcp2/": (["transport/quic"], False),
     "openssl/": (["transport/tls", "transport/quic"], False),
+    "intel-ipsec-mb.h": (["transport/quic"], False),
     "liburing": (["transport/engine"], False),
     "nghttp3/": (["http3"], False),
     "nghttp2/": (["http"], False),

@@ -1,8 +1,7 @@
 #include "transport/engine/control_message.h"
 
-#include <netinet/udp.h>
-
 #include <cstring>
+#include <netinet/udp.h>
 
 #ifndef SO_RXQ_OVFL
 #define SO_RXQ_OVFL 40
@@ -80,8 +79,7 @@ ReceivedControl decode_control(const void* control, std::size_t length) noexcept
       case SOL_SOCKET:
         if (message->cmsg_type == SO_RXQ_OVFL) received.dropped = read<std::uint32_t>(message);
         break;
-      default:
-        break;
+      default: break;
     }
   }
   return received;

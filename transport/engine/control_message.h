@@ -1,11 +1,10 @@
 #pragma once
 
-#include <netinet/in.h>
-#include <sys/socket.h>
-
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 #include "transport/udp/address.h"
 #include "transport/udp/network.h"
@@ -22,7 +21,7 @@ inline constexpr std::size_t kSendControlSize =
     CMSG_SPACE(sizeof(std::uint16_t)) + CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(in6_pktinfo));
 
 struct ReceivedControl {
-  udp::Address local;            ///< unspecified if the kernel did not say; port 0
+  udp::Address local;  ///< unspecified if the kernel did not say; port 0
   udp::Ecn ecn = udp::Ecn::not_ect;
   std::size_t segment_size = 0;  ///< 0: one datagram
   std::uint32_t dropped = 0;     ///< of this socket so far, for want of buffer space; 0: not told
@@ -31,8 +30,8 @@ struct ReceivedControl {
 ReceivedControl decode_control(const void* control, std::size_t length) noexcept;
 
 struct SendControl {
-  std::uint16_t segment_size = 0;      ///< 0: no segmentation
-  bool set_ecn = false;                ///< else the socket's default goes out
+  std::uint16_t segment_size = 0;  ///< 0: no segmentation
+  bool set_ecn = false;            ///< else the socket's default goes out
   udp::Ecn ecn = udp::Ecn::not_ect;
   const udp::Address* local = nullptr;  ///< null: the kernel chooses
   bool v4 = false;                      ///< the family on the wire

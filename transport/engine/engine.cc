@@ -1,10 +1,10 @@
 #include "transport/engine/engine.h"
 
-#include <fmt/format.h>
-#include <sys/utsname.h>
-
 #include <bit>
+#include <sys/utsname.h>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "transport/engine/epoll_network.h"
 #include "transport/engine/io_uring_network.h"
@@ -24,8 +24,8 @@ Result<std::unique_ptr<udp::Network>> open_io_uring(const EngineOptions& options
   TERN_TRY(auto ring, IoUringRing::open(options.receive_buffers()));
   auto network = std::make_unique<IoUringNetwork>(
       options,
-      fmt::format("io_uring (kernel {}: multishot recvmsg, provided buffers, {})",
-                  kernel_release(), offload_words(options)),
+      fmt::format("io_uring (kernel {}: multishot recvmsg, provided buffers, {})", kernel_release(),
+                  offload_words(options)),
       std::move(ring));
   if (auto ready = network->open_all(); !ready) return fail(std::move(ready).error());
   return network;
@@ -66,8 +66,8 @@ std::string kernel_release() {
 Result<std::unique_ptr<udp::Network>> open(const EngineOptions& options) {
   constexpr std::size_t kMost = 1024;
   if (!std::has_single_bit(options.receive_buffers()) || options.receive_buffers() > kMost) {
-    return fail(Error::invalid(fmt::format(
-        "{} receive buffers: wanted a power of two up to {}", options.receive_buffers(), kMost)));
+    return fail(Error::invalid(fmt::format("{} receive buffers: wanted a power of two up to {}",
+                                           options.receive_buffers(), kMost)));
   }
   if (options.slabs() == 0 || options.slabs() > kMost) {
     return fail(Error::invalid(fmt::format("{} slabs: wanted 1 to {}", options.slabs(), kMost)));

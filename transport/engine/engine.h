@@ -72,7 +72,7 @@ Result<std::unique_ptr<udp::Network>> open(const EngineOptions& options = Engine
 
 /// One thing this kernel can or cannot do, for `tern version`.
 struct Feature {
-  std::string name;    ///< "io_uring", "multishot recvmsg", "UDP GSO"
+  std::string name;  ///< "io_uring", "multishot recvmsg", "UDP GSO"
   bool available = false;
   std::string detail;  ///< why not, or empty
 };

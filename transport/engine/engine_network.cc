@@ -1,11 +1,10 @@
 #include "transport/engine/engine_network.h"
 
-#include <sys/random.h>
-#include <time.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <sys/random.h>
+#include <time.h>
 #include <utility>
 
 #include "base/check.h"
@@ -67,9 +66,8 @@ void EngineNetwork::resolve(std::string_view host, std::uint16_t port, ResolveCa
     if (started) return;
     result = fail(std::move(started).error());
   }
-  posted_.push_back([done = std::move(done), result = std::move(result)]() mutable {
-    done(std::move(result));
-  });
+  posted_.push_back(
+      [done = std::move(done), result = std::move(result)]() mutable { done(std::move(result)); });
 }
 
 EngineNetwork::Next EngineNetwork::complete(SendOperation& operation, int error, bool first) {
@@ -92,8 +90,7 @@ EngineNetwork::Next EngineNetwork::complete(SendOperation& operation, int error,
     return Next::wait_until_writable;
   };
   switch (error) {
-    case EAGAIN:
-      return keep();
+    case EAGAIN: return keep();
     case ENOBUFS:
     case ENOMEM:
       if (operation.retried) break;
@@ -110,8 +107,7 @@ EngineNetwork::Next EngineNetwork::complete(SendOperation& operation, int error,
       if (!operation.segmented()) break;
       split(operation, true, first);
       return Next::send_held;
-    default:
-      break;
+    default: break;
   }
   fail_send(operation, error);
   return Next::nothing;

@@ -1,12 +1,11 @@
 #include "transport/engine/epoll_network.h"
 
+#include <algorithm>
+#include <cerrno>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
 #include <utility>
 
 #include "base/check.h"
@@ -126,8 +125,9 @@ void EpollNetwork::close(SocketState& state) {
     if (events_[i].data.ptr == &socket) events_[i].data.ptr = nullptr;
   }
   --open_sockets_;
-  const auto owner = std::find_if(sockets_.begin(), sockets_.end(),
-                                  [&](const auto& candidate) { return candidate.get() == &socket; });
+  const auto owner = std::find_if(sockets_.begin(), sockets_.end(), [&](const auto& candidate) {
+    return candidate.get() == &socket;
+  });
   TERN_CHECK(owner != sockets_.end());
   std::swap(*owner, sockets_.back());
   sockets_.pop_back();  // closing the descriptor takes it out of the epoll set
@@ -154,9 +154,7 @@ void EpollNetwork::submit(udp::Slab* slab) {
   touched_.clear();
 }
 
-void EpollNetwork::send_backlog(EpollSocket& socket) {
-  watch_writable(socket, !send_held(socket));
-}
+void EpollNetwork::send_backlog(EpollSocket& socket) { watch_writable(socket, !send_held(socket)); }
 
 void EpollNetwork::watch_writable(EpollSocket& socket, bool on) {
   if (socket.watching_writable == on) return;
@@ -170,8 +168,7 @@ void EpollNetwork::watch_writable(EpollSocket& socket, bool on) {
 // ---- waiting and receiving ----------------------------------------------------------------------
 
 void EpollNetwork::wait(Timestamp deadline) {
-  const bool awake =
-      callbacks_due() || waker_->pending() || (slab_wanted_ && !pool_.exhausted());
+  const bool awake = callbacks_due() || waker_->pending() || (slab_wanted_ && !pool_.exhausted());
   const int count = sleep(deadline, awake);
   event_count_ = count > 0 ? static_cast<std::size_t>(count) : 0;
   slab_wanted_ = false;
@@ -196,8 +193,7 @@ int EpollNetwork::sleep(Timestamp deadline, bool poll) {
   constexpr long long kMaxMilliseconds = 3'600'000;
   const long long milliseconds =
       std::min(timeout.tv_sec * 1000LL + (timeout.tv_nsec + 999'999) / 1'000'000, kMaxMilliseconds);
-  return ::epoll_wait(epoll_, events_.data(), kMax,
-                      forever ? -1 : static_cast<int>(milliseconds));
+  return ::epoll_wait(epoll_, events_.data(), kMax, forever ? -1 : static_cast<int>(milliseconds));
 }
 
 void EpollNetwork::reap(Timestamp) {

@@ -1,10 +1,9 @@
 #pragma once
 
-#include <sys/epoll.h>
-
 #include <array>
 #include <memory>
 #include <string>
+#include <sys/epoll.h>
 #include <vector>
 
 #include "transport/engine/engine_network.h"

@@ -1,9 +1,8 @@
 #include "transport/engine/io_uring_network.h"
 
-#include <poll.h>
-
 #include <algorithm>
 #include <cerrno>
+#include <poll.h>
 #include <utility>
 
 #include "base/check.h"
@@ -99,8 +98,9 @@ void IoUringNetwork::close(SocketState& state) {
 
 void IoUringNetwork::free_if_unused(IoUringSocket& socket) {
   if (socket.sink != nullptr || socket.used_by_kernel()) return;
-  const auto owner = std::find_if(sockets_.begin(), sockets_.end(),
-                                  [&](const auto& candidate) { return candidate.get() == &socket; });
+  const auto owner = std::find_if(sockets_.begin(), sockets_.end(), [&](const auto& candidate) {
+    return candidate.get() == &socket;
+  });
   TERN_CHECK(owner != sockets_.end());
   std::swap(*owner, sockets_.back());
   sockets_.pop_back();
@@ -188,7 +188,8 @@ void IoUringNetwork::send_backlog(IoUringSocket& socket) {
 void IoUringNetwork::wait(Timestamp deadline) {
   io_uring* ring = ring_->get();
   if (!wake_armed_) arm_wake();
-  // The sends below are over before the call sleeps: if somebody waits for their slabs, it must not.
+  // The sends below are over before the call sleeps: if somebody waits for their slabs, it must
+  // not.
   const bool awake = callbacks_due() || waker_->pending() || io_uring_cq_ready(ring) != 0 ||
                      (slab_wanted_ && (!sends_.empty() || !pool_.exhausted()));
   const Timestamp start = awake || deadline == kNever ? Timestamp() : now();
@@ -235,11 +236,8 @@ void IoUringNetwork::reap(Timestamp) {
 
 void IoUringNetwork::dispatch(const io_uring_cqe& completion) {
   switch (static_cast<Tag>(completion.user_data & kTagMask)) {
-    case Tag::receive:
-      return received(untagged<IoUringSocket>(completion.user_data), completion);
-    case Tag::send:
-      untagged<SendOperation>(completion.user_data).error = -completion.res;
-      return;
+    case Tag::receive: return received(untagged<IoUringSocket>(completion.user_data), completion);
+    case Tag::send: untagged<SendOperation>(completion.user_data).error = -completion.res; return;
     case Tag::writable: {
       auto& socket = untagged<IoUringSocket>(completion.user_data);
       socket.polling = false;
@@ -292,15 +290,11 @@ void IoUringNetwork::finish_sends(std::size_t count) {
     auto& socket = static_cast<IoUringSocket&>(*operation.socket);
     --socket.sends;
     switch (complete(operation, operation.error, false)) {
-      case Next::nothing:
-        free_if_unused(socket);
-        break;
+      case Next::nothing: free_if_unused(socket); break;
       case Next::send_held:
         if (!std::exchange(socket.retrying, true)) retries_.push_back(&socket);
         break;
-      case Next::wait_until_writable:
-        arm_writable(socket);
-        break;
+      case Next::wait_until_writable: arm_writable(socket); break;
     }
   }
   sends_.erase(sends_.begin(), sends_.begin() + static_cast<std::ptrdiff_t>(count));

@@ -51,12 +51,12 @@ class IoUringNetwork final : public EngineNetwork {
   void finish_sends(std::size_t count);
   void free_if_unused(IoUringSocket& socket);
 
-  msghdr receive_layout_{};  // what recvmsg puts before the payload
+  msghdr receive_layout_{};                              // what recvmsg puts before the payload
   std::vector<std::unique_ptr<IoUringSocket>> sockets_;  // closed ones while the kernel uses them
-  std::vector<IoUringSocket*> retries_;  // while sends are finished
-  std::vector<SendOperation*> sends_;    // in the submission queue or submitted, oldest first
-  std::size_t unflushed_ = 0;            // bytes of sends in the submission queue
-  std::size_t buffers_used_ = 0;         // in this reap
+  std::vector<IoUringSocket*> retries_;                  // while sends are finished
+  std::vector<SendOperation*> sends_;  // in the submission queue or submitted, oldest first
+  std::size_t unflushed_ = 0;          // bytes of sends in the submission queue
+  std::size_t buffers_used_ = 0;       // in this reap
   bool reaping_ = false;
   bool wake_armed_ = false;
   std::unique_ptr<IoUringRing> ring_;  // last: dies first

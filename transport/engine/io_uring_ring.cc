@@ -1,16 +1,16 @@
 #include "transport/engine/io_uring_ring.h"
 
-#include <fmt/format.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <string>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
 
 #include "base/check.h"
 #include "transport/engine/engine.h"
@@ -36,20 +36,16 @@ std::string kernel_setting(const char* path) {
 std::string setup_failure(int error) {
   const std::string setting = kernel_setting("/proc/sys/kernel/io_uring_disabled");
   switch (error) {
-    case ENOSYS:
-      return "this kernel has no io_uring, or a sandbox hides it";
+    case ENOSYS: return "this kernel has no io_uring, or a sandbox hides it";
     case EPERM:
     case EACCES:
       if (setting == "2" || (setting == "1" && ::geteuid() != 0)) {
         return fmt::format("kernel.io_uring_disabled={}", setting);
       }
       return "a seccomp filter or security module forbids it";
-    case EINVAL:
-      return fmt::format("kernel {} is older than 6.1", kernel_release());
-    case ENOMEM:
-      return "not enough memory may be locked: see ulimit -l";
-    default:
-      return fmt::format("io_uring_setup: {}", error_text(error));
+    case EINVAL: return fmt::format("kernel {} is older than 6.1", kernel_release());
+    case ENOMEM: return "not enough memory may be locked: see ulimit -l";
+    default: return fmt::format("io_uring_setup: {}", error_text(error));
   }
 }
 
@@ -80,8 +76,8 @@ Result<void> IoUringRing::open_ring() {
   ring_open_ = true;
   // EXT_ARG: timeouts as arguments of a wait. NODROP: no completion is ever lost. CQE_SKIP: none
   // for sends that succeed.
-  constexpr unsigned kNeeded = IORING_FEAT_EXT_ARG | IORING_FEAT_NODROP | IORING_FEAT_FAST_POLL |
-                               IORING_FEAT_CQE_SKIP;
+  constexpr unsigned kNeeded =
+      IORING_FEAT_EXT_ARG | IORING_FEAT_NODROP | IORING_FEAT_FAST_POLL | IORING_FEAT_CQE_SKIP;
   if ((ring_.features & kNeeded) != kNeeded) {
     return unsupported(fmt::format("kernel {} lacks io_uring features", kernel_release()));
   }

@@ -1,9 +1,8 @@
 #pragma once
 
-#include <liburing.h>
-
 #include <cstddef>
 #include <cstdint>
+#include <liburing.h>
 #include <memory>
 #include <vector>
 
@@ -73,9 +72,9 @@ class IoUringRing {
   std::uint8_t* buffers_ = nullptr;
   std::size_t buffers_size_ = 0;
   int buffer_mask_ = 0;
-  std::vector<std::uint16_t> spare_;    // not in circulation
+  std::vector<std::uint16_t> spare_;  // not in circulation
   std::size_t circulating_ = 0;
-  std::size_t wanted_ = 0;              // in circulation, once the kernel has given some back
+  std::size_t wanted_ = 0;  // in circulation, once the kernel has given some back
   std::size_t quiet_turns_ = 0;
 };
 

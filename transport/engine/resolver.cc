@@ -1,18 +1,18 @@
 #include "transport/engine/resolver.h"
 
-#include <fmt/format.h>
-#include <netdb.h>
-#include <signal.h>
-#include <strings.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <deque>
 #include <mutex>
+#include <netdb.h>
+#include <signal.h>
 #include <string_view>
+#include <strings.h>
 #include <system_error>
 #include <thread>
 #include <utility>
+
+#include <fmt/format.h>
 
 namespace tern::engine {
 

@@ -38,7 +38,6 @@ class Resolver {
   Result<void> start(const std::string& host, std::uint16_t port, ResolveCallback done);
   /// Calls back for the answers that have come.
   void run_callbacks();
-  bool pending() const noexcept { return !callbacks_.empty(); }
 
  private:
   struct Shared;

@@ -1,10 +1,9 @@
 #include "transport/engine/send_slab.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <sys/mman.h>
 
 #include "base/check.h"
 #include "transport/engine/engine_network.h"
@@ -122,8 +121,7 @@ SlabPool::~SlabPool() {
 
 Result<void> SlabPool::open(std::size_t count) {
   size_ = count * udp::Slab::kSize;
-  void* memory =
-      ::mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* memory = ::mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return fail(Error::os(errno, "memory for send slabs"));
   memory_ = static_cast<std::uint8_t*>(memory);
   slabs_.reserve(count);

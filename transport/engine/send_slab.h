@@ -1,12 +1,11 @@
 #pragma once
 
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
 #include <vector>
 
 #include "base/error.h"
@@ -76,8 +75,8 @@ struct SocketState {
   bool v6 = false;
   bool wildcard = false;
   udp::Ecn default_ecn = udp::Ecn::not_ect;  ///< what goes out without a control message
-  bool segmentation = true;  ///< false once a device refused UDP_SEGMENT
-  std::uint32_t dropped = 0;  ///< the kernel's count when last told
+  bool segmentation = true;                  ///< false once a device refused UDP_SEGMENT
+  std::uint32_t dropped = 0;                 ///< the kernel's count when last told
 
   /// Sends that wait until the socket can take them, oldest first. While there are any, new ones
   /// queue behind them.
@@ -105,7 +104,6 @@ struct SocketState {
   ~SocketState() = default;
 };
 
-
 /// A fixed number of slabs in one mapping; memory is resident once touched, and the slab used last
 /// is handed out first while it is warm in the cache.
 class SlabPool {
@@ -120,8 +118,6 @@ class SlabPool {
   SendSlab* acquire() noexcept;
   void release(SendSlab& slab) noexcept;
   bool exhausted() const noexcept { return free_.empty(); }
-  /// None is out.
-  bool complete() const noexcept { return free_.size() == slabs_.size(); }
 
  private:
   std::uint8_t* memory_ = nullptr;

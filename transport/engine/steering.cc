@@ -1,10 +1,9 @@
 #include "transport/engine/steering.h"
 
-#include <linux/filter.h>
-#include <sys/socket.h>
-
 #include <cerrno>
 #include <iterator>
+#include <linux/filter.h>
+#include <sys/socket.h>
 
 namespace tern::engine {
 

@@ -1,13 +1,13 @@
 #include "transport/engine/udp_socket.h"
 
-#include <fmt/format.h>
+#include <cerrno>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include <cerrno>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "transport/engine/steering.h"
 
@@ -61,6 +61,13 @@ Result<UdpSocket> UdpSocket::open(const udp::SocketOptions& options, const Engin
   };
 
   const bool v6 = bind.is_v6();
+  // The kernel would let another server's group of the same user be joined, and split its traffic
+  // with us: the first of a group asks for the port alone before it asks to share it.
+  if (group.count > 1 && group.index == 0 && bind.port() != 0) {
+    udp::SocketOptions alone = options;
+    alone.reuse_port = udp::ReusePort();
+    if (auto free = UdpSocket::open(alone, engine); !free) return free;
+  }
   const int fd = ::socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return failed(errno, "socket for");
   UdpSocket socket(fd, v6);

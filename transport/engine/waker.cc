@@ -1,10 +1,9 @@
 #include "transport/engine/waker.h"
 
-#include <sys/eventfd.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstdint>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 namespace tern::engine {
 

@@ -1,16 +1,16 @@
 #include "transport/engine/workers.h"
 
-#include <fmt/format.h>
-#include <pthread.h>
-#include <sched.h>
-#include <signal.h>
-
 #include <condition_variable>
 #include <mutex>
 #include <optional>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <system_error>
 #include <thread>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "base/check.h"
 

@@ -113,17 +113,44 @@ ByteView retry_key(std::uint32_t version) noexcept {
   return version == kVersion2 ? ByteView(kRetryKeyV2) : ByteView(kRetryKeyV1);
 }
 
-AeadKey::AeadKey(Aead aead, ByteView key) noexcept {
-  TERN_CHECK(EVP_AEAD_CTX_init(&context_, cipher(aead), key.data(), key.size(), kAeadTagLength,
-                               nullptr) == 1);
+bool ipsec_mb_available() noexcept { return ipsec_mb::available(); }
+
+AeadKey::AeadKey(Aead aead, ByteView key, AeadBackend backend) noexcept {
+  const bool gcm = aead != Aead::chacha20_poly1305;
+  if (backend == AeadBackend::automatic) {
+    backend = gcm && ipsec_mb::available() ? AeadBackend::ipsec_mb : AeadBackend::boringssl;
+  }
+  if (backend == AeadBackend::ipsec_mb) {
+    TERN_CHECK(gcm && ipsec_mb::available());
+    TERN_CHECK(key.size() == (aead == Aead::aes_128_gcm ? 16u : 32u));
+    ipsec_mb_ = ipsec_mb::make_key(key);
+  } else {
+    boringssl_.reset(EVP_AEAD_CTX_new(cipher(aead), key.data(), key.size(), kAeadTagLength));
+    TERN_CHECK(boringssl_ != nullptr);
+  }
+}
+
+bool AeadKey::seal(std::uint8_t* out, ByteView plaintext, ByteView nonce,
+                   ByteView ad) const noexcept {
+  TERN_CHECK(nonce.size() == kIvLength);
+  if (ipsec_mb_) {
+    ipsec_mb::seal(*ipsec_mb_, out, plaintext, nonce.data(), ad);
+    return true;
+  }
+  std::size_t length = 0;
+  return EVP_AEAD_CTX_seal(boringssl_.get(), out, &length, plaintext.size() + kAeadTagLength,
+                           nonce.data(), nonce.size(), plaintext.data(), plaintext.size(),
+                           ad.data(), ad.size()) == 1;
 }
 
 bool AeadKey::open(std::uint8_t* out, ByteView ciphertext, ByteView nonce,
                    ByteView ad) const noexcept {
+  TERN_CHECK(nonce.size() == kIvLength);
+  if (ipsec_mb_) return ipsec_mb::open(*ipsec_mb_, out, ciphertext, nonce.data(), ad);
   std::size_t length = 0;
-  if (EVP_AEAD_CTX_open(&context_, out, &length, ciphertext.size(), nonce.data(), nonce.size(),
-                        ciphertext.data(), ciphertext.size(), ad.data(), ad.size()) == 1)
-      [[likely]] {
+  if (EVP_AEAD_CTX_open(boringssl_.get(), out, &length, ciphertext.size(), nonce.data(),
+                        nonce.size(), ciphertext.data(), ciphertext.size(), ad.data(),
+                        ad.size()) == 1) [[likely]] {
     return true;
   }
   ERR_clear_error();  // a forged packet must leave nothing behind for the next TLS call to find

@@ -16,6 +16,7 @@
 
 #include "base/bytes.h"
 #include "transport/quic/event.h"
+#include "transport/quic/ipsec_mb_gcm.h"
 
 /// QUIC packet protection (RFC 9001 §5, RFC 9369 §3.3): key derivation, AEAD, header protection,
 /// the keys of Retry. Pure functions of their input. Internal to transport/quic.
@@ -82,26 +83,36 @@ void derive_next_secret(MutableBytes out, std::uint32_t version, Hash hash,
 /// The fixed key of Retry's integrity tag (RFC 9001 §5.8, RFC 9369 §3.3.3).
 ByteView retry_key(std::uint32_t version) noexcept;
 
-/// An AEAD with its key schedule. One allocation when a key is installed, none per packet.
+/// Whose code an AeadKey runs.
+enum class AeadBackend : std::uint8_t {
+  automatic,  // ipsec_mb for AES-GCM where it is available, else boringssl
+  boringssl,
+  ipsec_mb,
+};
+/// Whether AES-GCM can be ipsec_mb's: built in, and faster than BoringSSL's on this CPU.
+bool ipsec_mb_available() noexcept;
+
+/// An AEAD with its key schedule. Allocates when it is made, never per packet; wipes the schedule
+/// when it goes. Const functions may run on several threads at once.
 class AeadKey {
  public:
-  AeadKey(Aead aead, ByteView key) noexcept;
-  ~AeadKey() { EVP_AEAD_CTX_cleanup(&context_); }
+  /// `backend` other than automatic is for tests and measurements. ipsec_mb is for AES-GCM, where
+  /// ipsec_mb_available().
+  AeadKey(Aead aead, ByteView key, AeadBackend backend = AeadBackend::automatic) noexcept;
   AeadKey(const AeadKey&) = delete;
   AeadKey& operator=(const AeadKey&) = delete;
 
-  /// `out` has room for plaintext + 16 bytes and may start at `plaintext` (in place).
-  bool seal(std::uint8_t* out, ByteView plaintext, ByteView nonce, ByteView ad) const noexcept {
-    std::size_t length = 0;
-    return EVP_AEAD_CTX_seal(&context_, out, &length, plaintext.size() + kAeadTagLength,
-                             nonce.data(), nonce.size(), plaintext.data(), plaintext.size(),
-                             ad.data(), ad.size()) == 1;
-  }
-  /// `out` has room for `ciphertext` and may be `ciphertext` (in place). False: forged or damaged.
+  /// `nonce` is kIvLength bytes. `out` has room for plaintext + 16 bytes, and either is `plaintext`
+  /// (in place) or does not overlap it.
+  bool seal(std::uint8_t* out, ByteView plaintext, ByteView nonce, ByteView ad) const noexcept;
+  /// `out` has room for `ciphertext`, and either is `ciphertext` (in place) or does not overlap it.
+  /// False: forged or damaged; `out` holds nothing of the plaintext then.
   bool open(std::uint8_t* out, ByteView ciphertext, ByteView nonce, ByteView ad) const noexcept;
 
  private:
-  EVP_AEAD_CTX context_;
+  // One of the two.
+  IpsecMbKeyPtr ipsec_mb_;
+  bssl::UniquePtr<EVP_AEAD_CTX> boringssl_;
 };
 
 /// Header protection (RFC 9001 §5.4).

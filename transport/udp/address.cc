@@ -1,11 +1,11 @@
 #include "transport/udp/address.h"
 
 #include <arpa/inet.h>
-#include <fmt/format.h>
-#include <net/if.h>
-
 #include <charconv>
 #include <cstring>
+#include <net/if.h>
+
+#include <fmt/format.h>
 
 namespace tern::udp {
 

@@ -108,10 +108,10 @@ struct ReusePort {
 };
 
 struct SocketOptions {
-  Address bind;             ///< port 0: the OS chooses
-  ReusePort reuse_port;     ///< count 1: no SO_REUSEPORT
-  bool v6_only = false;     ///< an IPv6 wildcard takes IPv4 as well unless set
-  std::string device;       ///< SO_BINDTODEVICE / the simulator's link; empty: any
+  Address bind;          ///< port 0: the OS chooses
+  ReusePort reuse_port;  ///< count 1: no SO_REUSEPORT
+  bool v6_only = false;  ///< an IPv6 wildcard takes IPv4 as well unless set
+  std::string device;    ///< SO_BINDTODEVICE / the simulator's link; empty: any
 };
 
 class Network : public Driver {

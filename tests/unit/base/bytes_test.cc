@@ -1,11 +1,11 @@
 #include "base/bytes.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <string>
 #include <thread>
 #include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 namespace tern {
 namespace {
@@ -171,7 +171,7 @@ TEST(ChunkArena, ExtendsOnlyTheLatestSliceAndOnlyWhereThereIsRoom) {
   EXPECT_EQ(latest.text(), "x");
 
   Bytes end = arena.copy(as_bytes("12345678"));
-  EXPECT_TRUE(arena.extend(end, as_bytes("9")));    // 16 of 16 bytes
+  EXPECT_TRUE(arena.extend(end, as_bytes("9")));  // 16 of 16 bytes
   EXPECT_FALSE(arena.extend(end, as_bytes("!")));
   EXPECT_EQ(end.text(), "123456789");
 

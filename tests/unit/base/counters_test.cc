@@ -1,9 +1,9 @@
 #include "base/counters.h"
 
+#include <thread>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <thread>
 
 #include "base/log.h"
 
@@ -21,8 +21,7 @@ TEST(Counters, NamesAreLookedUpOnceAndSorted) {
   packets.add(4);
   bytes.set(9);
   EXPECT_EQ(&counters.at("quic.packets"), &packets);
-  EXPECT_THAT(counters.snapshot(),
-              ElementsAre(Pair("quic.bytes", 9U), Pair("quic.packets", 5U)));
+  EXPECT_THAT(counters.snapshot(), ElementsAre(Pair("quic.bytes", 9U), Pair("quic.packets", 5U)));
 }
 
 TEST(Counters, ReferencesSurviveGrowth) {

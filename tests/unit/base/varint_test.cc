@@ -1,10 +1,10 @@
 #include "base/varint.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <array>
 #include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 namespace tern {
 namespace {
@@ -35,8 +35,8 @@ TEST(Varint, ExamplesOfRfc9000A1) {
 
 TEST(Varint, BoundariesRoundTripInTheShortestForm) {
   const std::vector<std::pair<std::uint64_t, std::size_t>> cases{
-      {0, 1},          {63, 1},         {64, 2},         {16'383, 2},
-      {16'384, 4},     {(1u << 30) - 1, 4}, {1u << 30, 8}, {kMaxVarint, 8}};
+      {0, 1},        {63, 1},        {64, 2}, {16'383, 2}, {16'384, 4}, {(1u << 30) - 1, 4},
+      {1u << 30, 8}, {kMaxVarint, 8}};
   for (const auto& [value, size] : cases) {
     const Raw raw = written(value);
     EXPECT_EQ(raw.size(), size) << value;

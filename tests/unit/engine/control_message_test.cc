@@ -1,13 +1,13 @@
 #include "transport/engine/control_message.h"
 
 #include <arpa/inet.h>
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <netinet/udp.h>
-
 #include <cstring>
+#include <netinet/udp.h>
 #include <string>
 #include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 namespace tern::engine {
 namespace {
@@ -109,10 +109,9 @@ std::vector<Sent> encode(const SendControl& control) {
   if (header.msg_controllen == 0) return messages;
   for (cmsghdr* message = CMSG_FIRSTHDR(&header); message != nullptr;
        message = CMSG_NXTHDR(&header, message)) {
-    messages.push_back(
-        {message->cmsg_level, message->cmsg_type,
-         std::string(reinterpret_cast<const char*>(CMSG_DATA(message)),
-                     message->cmsg_len - CMSG_LEN(0))});
+    messages.push_back({message->cmsg_level, message->cmsg_type,
+                        std::string(reinterpret_cast<const char*>(CMSG_DATA(message)),
+                                    message->cmsg_len - CMSG_LEN(0))});
   }
   return messages;
 }

@@ -1,15 +1,14 @@
 // Which engine runs, why, and what happens where io_uring is forbidden.
 
+#include <cerrno>
+#include <cstddef>
+#include <cstdio>
+#include <cstdlib>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-
-#include <cerrno>
-#include <cstddef>
-#include <cstdio>
-#include <cstdlib>
 
 #include "tests/unit/engine/engine_fixture.h"
 
@@ -20,8 +19,7 @@ using testing::HasSubstr;
 using testing::StartsWith;
 
 TEST(EngineKind, NamesGoBothWays) {
-  for (const EngineKind kind :
-       {EngineKind::automatic, EngineKind::io_uring, EngineKind::epoll}) {
+  for (const EngineKind kind : {EngineKind::automatic, EngineKind::io_uring, EngineKind::epoll}) {
     const auto parsed = parse_engine_kind(name(kind));
     ASSERT_TRUE(parsed);
     EXPECT_EQ(*parsed, kind);

@@ -9,8 +9,7 @@ namespace {
 
 class LifetimeTest : public EngineTest {};
 
-INSTANTIATE_TEST_SUITE_P(Engine, LifetimeTest, testing::ValuesIn(available_engines()),
-                         engine_name);
+INSTANTIATE_TEST_SUITE_P(Engine, LifetimeTest, testing::ValuesIn(available_engines()), engine_name);
 
 TEST_P(LifetimeTest, WhatWasSubmittedGoesOutThoughTheSocketIsClosed) {
   Recorder receiver;

@@ -78,15 +78,12 @@ class WildcardTest : public EngineTest {
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(Engine, WildcardTest, testing::ValuesIn(available_engines()),
-                         engine_name);
+INSTANTIATE_TEST_SUITE_P(Engine, WildcardTest, testing::ValuesIn(available_engines()), engine_name);
 
 TEST_P(WildcardTest, V4) {
   answers_from_the_address_reached({"0.0.0.0:0", "127.0.0.1:0", "127.0.0.9:0"});
 }
-TEST_P(WildcardTest, V6) {
-  answers_from_the_address_reached({"[::]:0", "[::1]:0", "[::1]:0"});
-}
+TEST_P(WildcardTest, V6) { answers_from_the_address_reached({"[::]:0", "[::1]:0", "[::1]:0"}); }
 TEST_P(WildcardTest, V4ThroughDualStack) {
   answers_from_the_address_reached({"[::]:0", "127.0.0.1:0", "127.0.0.9:0"});
 }
@@ -111,8 +108,7 @@ TEST_P(NetworkTest, KeepsEveryEcnCodepoint) {
     Recorder receiver;
     const auto from = bind(sender, loopback);
     const auto to = bind(receiver, loopback);
-    const udp::Ecn codepoints[] = {udp::Ecn::not_ect, udp::Ecn::ect0, udp::Ecn::ect1,
-                                   udp::Ecn::ce};
+    const udp::Ecn codepoints[] = {udp::Ecn::not_ect, udp::Ecn::ect0, udp::Ecn::ect1, udp::Ecn::ce};
     for (const udp::Ecn ecn : codepoints) send(*from, to->local(), "mark", 0, ecn);
     ASSERT_TRUE(turn_until([&] { return receiver.datagrams.size() == 4; }));
     for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(receiver.datagrams[i].ecn, codepoints[i]);

@@ -1,8 +1,7 @@
 // GSO out, GRO in, and what happens where the kernel or a device will not segment.
 
-#include <sys/socket.h>
-
 #include <algorithm>
+#include <sys/socket.h>
 
 #include "tests/unit/engine/engine_fixture.h"
 
@@ -70,8 +69,7 @@ TEST_P(OffloadTest, SixtyFourSegmentsAreTheMost) {
   const auto to = bind(receiver, "127.0.0.1:0");
   const std::string bytes = payload(udp::Slab::kMaxSegments, 1000, 1000);
   send(*from, to->local(), bytes, 1000);
-  ASSERT_TRUE(
-      turn_until([&] { return receiver.datagrams.size() == udp::Slab::kMaxSegments; }));
+  ASSERT_TRUE(turn_until([&] { return receiver.datagrams.size() == udp::Slab::kMaxSegments; }));
   expect_datagrams(receiver, bytes, 1000);
 }
 

@@ -9,8 +9,7 @@ namespace {
 
 class PressureTest : public EngineTest {};
 
-INSTANTIATE_TEST_SUITE_P(Engine, PressureTest, testing::ValuesIn(available_engines()),
-                         engine_name);
+INSTANTIATE_TEST_SUITE_P(Engine, PressureTest, testing::ValuesIn(available_engines()), engine_name);
 
 TEST_P(PressureTest, SlabsRunOutAndComeBack) {
   const auto small = make(EngineOptions().slabs(3));
@@ -140,8 +139,8 @@ TEST_P(PressureTest, MoreSendsInATurnThanQueuesHold) {
     sending->submit(slab);
   }
   constexpr std::size_t kArriving = kSenders * kEach / 64;
-  ASSERT_TRUE(turn_until(
-      *sending, [&] { return sender.failures.size() == kSenders * kEach - kArriving; }));
+  ASSERT_TRUE(
+      turn_until(*sending, [&] { return sender.failures.size() == kSenders * kEach - kArriving; }));
   EXPECT_EQ(count(*sending, "udp.send.datagrams"), kArriving);
   ASSERT_TRUE(turn_until(*receiving, [&] { return receiver.datagrams.size() == kArriving; }));
   for (std::size_t i = 0; i < kSenders; ++i) {

@@ -1,6 +1,9 @@
 // The reuse-port group: each datagram reaches the worker that its connection ID names.
 
 #include <array>
+#include <atomic>
+#include <cerrno>
+#include <optional>
 #include <set>
 
 #include "tests/unit/engine/engine_fixture.h"
@@ -67,8 +70,7 @@ class SteeringTest : public EngineTest {
   static void close(Group& group) { group.sockets.clear(); }
 };
 
-INSTANTIATE_TEST_SUITE_P(Engine, SteeringTest, testing::ValuesIn(available_engines()),
-                         engine_name);
+INSTANTIATE_TEST_SUITE_P(Engine, SteeringTest, testing::ValuesIn(available_engines()), engine_name);
 
 TEST_P(SteeringTest, EveryPacketReachesTheWorkerItNames) {
   constexpr std::uint32_t kWorkers = 4;
@@ -102,7 +104,8 @@ TEST_P(SteeringTest, EveryPacketReachesTheWorkerItNames) {
 }
 
 TEST_P(SteeringTest, AClientsOwnConnectionIdStaysWithOneWorker) {
-  // Before it learns the server's choice, a client's random ID decides: any worker, always the same.
+  // Before it learns the server's choice, a client's random ID decides: any worker, always the
+  // same.
   Random random(11);
   Group group = open_group(3, kOffset);
   Recorder ignored;
@@ -171,6 +174,20 @@ TEST_P(SteeringTest, WorksOnADualStackWildcard) {
   close(group);
 }
 
+TEST_P(SteeringTest, ASecondServerCannotJoinTheGroup) {
+  Group group = open_group(2, kOffset);
+  Recorder ignored;
+  udp::SocketOptions options;
+  options.bind = group.local();
+  options.reuse_port = {0, 2, kOffset};
+  const auto intruder = network->open(options, ignored);
+  ASSERT_FALSE(intruder);
+  EXPECT_EQ(intruder.error().code, static_cast<std::uint64_t>(EADDRINUSE));
+  close(group);
+  for (auto& member : group.networks) turn_once(*member);
+  EXPECT_TRUE(network->open(options, ignored));
+}
+
 TEST_P(SteeringTest, ImpossibleGroupsAreErrors) {
   Recorder ignored;
   udp::SocketOptions options;
@@ -202,22 +219,22 @@ TEST_P(SteeringTest, ThreadsBindInOrder) {
   std::atomic<std::size_t> right{0};
   std::atomic<std::size_t> wrong{0};
   udp::Address server = address("127.0.0.1:0");
-  auto workers = Workers::start(
-      WorkersOptions().count(kWorkers).engine(EngineOptions().kind(GetParam())),
-      [&](Worker& worker) -> Workers::SetUpResult {
-        auto shard = std::make_shared<Shard>();
-        shard->index = worker.index();
-        shard->right = &right;
-        shard->wrong = &wrong;
-        udp::SocketOptions options;
-        options.bind = server;
-        options.reuse_port = {worker.index(), worker.count(), kOffset};
-        auto socket = worker.network().open(options, *shard);
-        if (!socket) return fail(std::move(socket).error());
-        shard->socket = std::move(*socket);
-        server = shard->socket->local();
-        return shard;
-      });
+  auto workers =
+      Workers::start(WorkersOptions().count(kWorkers).engine(EngineOptions().kind(GetParam())),
+                     [&](Worker& worker) -> Workers::SetUpResult {
+                       auto shard = std::make_shared<Shard>();
+                       shard->index = worker.index();
+                       shard->right = &right;
+                       shard->wrong = &wrong;
+                       udp::SocketOptions options;
+                       options.bind = server;
+                       options.reuse_port = {worker.index(), worker.count(), kOffset};
+                       auto socket = worker.network().open(options, *shard);
+                       if (!socket) return fail(std::move(socket).error());
+                       shard->socket = std::move(*socket);
+                       server = shard->socket->local();
+                       return shard;
+                     });
   ASSERT_TRUE(workers) << workers.error().to_string();
   Random random(19);
   Recorder ignored;

@@ -1,8 +1,7 @@
 // Sleeping and waking, and a runtime on top.
 
-#include <signal.h>
-
 #include <atomic>
+#include <signal.h>
 #include <thread>
 
 #include "base/runtime.h"
@@ -119,8 +118,8 @@ udp::Network* woken_by_signal = nullptr;
 
 TEST_P(WaitTest, WakeFromASignalHandler) {
   woken_by_signal = network.get();
-  struct sigaction action {};
-  struct sigaction before {};
+  struct sigaction action{};
+  struct sigaction before{};
   action.sa_handler = [](int) { woken_by_signal->wake(); };
   ASSERT_EQ(sigaction(SIGUSR1, &action, &before), 0);
   turn_once(*network);

@@ -1,12 +1,11 @@
 #include "transport/engine/workers.h"
 
-#include <pthread.h>
-#include <sched.h>
-#include <signal.h>
-
 #include <atomic>
 #include <future>
 #include <mutex>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <thread>
 
 #include "tests/unit/engine/engine_fixture.h"
@@ -55,7 +54,8 @@ TEST_P(WorkersTest, SetsUpInOrderEachOnItsOwnThread) {
 }
 
 TEST_P(WorkersTest, LoopsRunWorkFromOtherThreads) {
-  auto workers = Workers::start(options(2), [](Worker&) -> Workers::SetUpResult { return nullptr; });
+  auto workers =
+      Workers::start(options(2), [](Worker&) -> Workers::SetUpResult { return nullptr; });
   ASSERT_TRUE(workers) << workers.error().to_string();
   std::vector<std::future<std::thread::id>> threads;
   for (std::uint32_t i = 0; i < 2; ++i) {
@@ -113,15 +113,15 @@ TEST_P(WorkersTest, BlocksSignalsAndPinsToCpus) {
   sigset_t mask;
   cpu_set_t affinity;
   std::string thread_name;
-  auto workers = Workers::start(options(1).cpus({cpu}).name("worker"),
-                                [&](Worker&) -> Workers::SetUpResult {
-                                  pthread_sigmask(SIG_SETMASK, nullptr, &mask);
-                                  sched_getaffinity(0, sizeof affinity, &affinity);
-                                  char buffer[32];
-                                  pthread_getname_np(pthread_self(), buffer, sizeof buffer);
-                                  thread_name = buffer;
-                                  return nullptr;
-                                });
+  auto workers =
+      Workers::start(options(1).cpus({cpu}).name("worker"), [&](Worker&) -> Workers::SetUpResult {
+        pthread_sigmask(SIG_SETMASK, nullptr, &mask);
+        sched_getaffinity(0, sizeof affinity, &affinity);
+        char buffer[32];
+        pthread_getname_np(pthread_self(), buffer, sizeof buffer);
+        thread_name = buffer;
+        return nullptr;
+      });
   ASSERT_TRUE(workers) << workers.error().to_string();
   EXPECT_EQ(sigismember(&mask, SIGTERM), 1);
   EXPECT_EQ(sigismember(&mask, SIGUSR1), 1);

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <thread>
 #include <unistd.h>
 
 #include <gmock/gmock.h>
@@ -447,6 +448,28 @@ TEST_F(Files, TheCacheIsBounded) {
   serve(StaticFilesOptions().cache_bytes(0));
   EXPECT_EQ(text("/f1"), std::string(20'000, 'b'));
   EXPECT_EQ(text("/f1"), std::string(20'000, 'b'));
+}
+
+TEST_F(Files, WorkersShareOneRouter) {
+  write("a.txt", "shared");
+  write("big.bin", std::string(1'500'000, 'x'));
+  Result<StaticFiles> files = StaticFiles::open(root);
+  ASSERT_TRUE(files);
+  Router router;
+  router.mount("/", *files);
+  const auto work = [&router] {
+    const Router mine = router;
+    World own;
+    std::size_t bytes = 0;
+    for (int i = 0; i < 50; ++i) {
+      bytes += answer(own, mine, get("/a.txt"))->body.size();
+      bytes += answer(own, mine, get("/big.bin"))->body.size();
+    }
+    EXPECT_EQ(bytes, 50u * (6 + 1'500'000));
+  };
+  std::thread other(work);
+  work();
+  other.join();
 }
 
 TEST_F(Files, AFileCutShortInMidSendResetsTheStream) {

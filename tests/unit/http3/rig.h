@@ -68,38 +68,46 @@ inline http::RequestHead post(std::string path) {
   return head;
 }
 
-/// Sends the request, then reads everything there is.
-inline Task<void> fetch(std::unique_ptr<http::ClientExchange> exchange, http::RequestHead head,
-                        std::string body, http::Fields trailers, Reply& reply) {
+inline Task<void> send_body(std::shared_ptr<http::ClientExchange> exchange, std::string body,
+                            http::Fields trailers) {
+  for (std::size_t at = 0; at < body.size(); at += 16 * 1024) {
+    Bytes piece = Bytes::copy(std::string_view(body).substr(at, 16 * 1024));
+    auto sent = co_await exchange->write(std::move(piece));
+    if (!sent) co_return;
+  }
+  co_await exchange->finish(trailers);
+}
+
+/// Sends the request, and reads everything there is while its body is on the way.
+inline Task<void> fetch(std::shared_ptr<http::ClientExchange> exchange, http::RequestHead head,
+                        std::string body, http::Fields trailers, std::shared_ptr<Reply> reply) {
   const bool bare = body.empty() && trailers.empty();
   auto sent = co_await exchange->send(head, bare);
-  for (std::size_t at = 0; sent && at < body.size(); at += 16 * 1024) {
-    Bytes piece = Bytes::copy(std::string_view(body).substr(at, 16 * 1024));
-    sent = co_await exchange->write(std::move(piece));
+  if (sent && !bare) {
+    exchange->runtime().spawn(send_body(exchange, std::move(body), std::move(trailers)));
   }
-  if (sent && !bare) sent = co_await exchange->finish(trailers);
   auto response = co_await exchange->response();
   for (const http::Response& interim : exchange->interim()) {
-    reply.interim.push_back(http::code(interim.status()));
+    reply->interim.push_back(http::code(interim.status()));
   }
   if (!response) {
-    reply.error = response.error();
-    reply.done = true;
+    reply->error = response.error();
+    reply->done = true;
     co_return;
   }
-  reply.status = http::code(response->status());
-  reply.fields = response->fields();
+  reply->status = http::code(response->status());
+  reply->fields = response->fields();
   for (;;) {
     auto piece = co_await exchange->read();
     if (!piece) {
-      reply.error = piece.error();
+      reply->error = piece.error();
       break;
     }
     if (piece->empty()) break;
-    reply.body += piece->text();
+    reply->body += piece->text();
   }
-  reply.trailers = exchange->trailers();
-  reply.done = true;
+  reply->trailers = exchange->trailers();
+  reply->done = true;
 }
 
 /// A client or server without HTTP/3: says what it is told, keeps what it hears.
@@ -308,8 +316,9 @@ class Rig {
       reply->done = true;
       return reply;
     }
-    runtime().spawn(keep(reply, std::move(*exchange), std::move(head), std::move(body),
-                         std::move(trailers)));
+    std::shared_ptr<http::ClientExchange> shared = std::move(*exchange);
+    runtime().spawn(
+        fetch(std::move(shared), std::move(head), std::move(body), std::move(trailers), reply));
     return reply;
   }
   /// The same, and waits for the reply.
@@ -357,12 +366,6 @@ class Rig {
   int goaways = 0;
 
  private:
-  static Task<void> keep(std::shared_ptr<Reply> reply,
-                         std::unique_ptr<http::ClientExchange> exchange, http::RequestHead head,
-                         std::string body, http::Fields trailers) {
-    co_await fetch(std::move(exchange), std::move(head), std::move(body), std::move(trailers),
-                   *reply);
-  }
   quic::EndpointOptions endpoint_options() {
     quic::EndpointOptions options;
     options.transport = options_.client_transport_;

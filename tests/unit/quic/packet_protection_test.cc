@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -24,9 +25,20 @@ struct Appendix {
   const char* retry_nonce;  // RFC 9001 §5.8, RFC 9369 §3.3.3
 };
 
-class PacketProtection : public ::testing::TestWithParam<Appendix> {
+std::vector<AeadBackend> backends() {
+  std::vector<AeadBackend> usable{AeadBackend::boringssl};
+  if (ipsec_mb_available()) usable.push_back(AeadBackend::ipsec_mb);
+  return usable;
+}
+
+class PacketProtection : public ::testing::TestWithParam<std::tuple<Appendix, AeadBackend>> {
  protected:
-  std::uint32_t version() const { return GetParam().version; }
+  const Appendix& appendix() const { return std::get<Appendix>(GetParam()); }
+  std::uint32_t version() const { return appendix().version; }
+  AeadBackend backend(Aead aead) const {
+    return aead == Aead::chacha20_poly1305 ? AeadBackend::boringssl
+                                           : std::get<AeadBackend>(GetParam());
+  }
   Octets value(const std::string& name) const { return file_[name]; }
 
   void expect_keys(ByteView secret, const std::string& side) const {
@@ -47,7 +59,7 @@ class PacketProtection : public ::testing::TestWithParam<Appendix> {
     }
     Octets packet = header;
     packet.resize(header.size() + payload.size() + kAeadTagLength);
-    const AeadKey aead(suite.aead, keys.key_view());
+    const AeadKey aead(suite.aead, keys.key_view(), backend(suite.aead));
     EXPECT_TRUE(aead.seal(packet.data() + header.size(), payload, nonce, header));
     const std::size_t number_at = header.size() - number_length;
     std::uint8_t mask[5];
@@ -64,15 +76,20 @@ class PacketProtection : public ::testing::TestWithParam<Appendix> {
   }
 
  private:
-  test::VectorFile file_{GetParam().path};
+  test::VectorFile file_{appendix().path};
 };
 
-INSTANTIATE_TEST_SUITE_P(Rfc, PacketProtection,
-                         ::testing::Values(Appendix{"Rfc9001", "tests/vectors/quic/rfc9001_a.txt",
-                                                    kVersion1, "461599d35d632bf2239825bb"},
-                                           Appendix{"Rfc9369", "tests/vectors/quic/rfc9369_a.txt",
-                                                    kVersion2, "d86969bc2d7c6d9990efb04a"}),
-                         [](const auto& each) { return std::string(each.param.name); });
+INSTANTIATE_TEST_SUITE_P(
+    Rfc, PacketProtection,
+    ::testing::Combine(::testing::Values(Appendix{"Rfc9001", "tests/vectors/quic/rfc9001_a.txt",
+                                                  kVersion1, "461599d35d632bf2239825bb"},
+                                         Appendix{"Rfc9369", "tests/vectors/quic/rfc9369_a.txt",
+                                                  kVersion2, "d86969bc2d7c6d9990efb04a"}),
+                       ::testing::ValuesIn(backends())),
+    [](const auto& each) {
+      return std::string(std::get<Appendix>(each.param).name) +
+             (std::get<AeadBackend>(each.param) == AeadBackend::ipsec_mb ? "IpsecMb" : "BoringSsl");
+    });
 
 TEST_P(PacketProtection, InitialSecretsAndKeys) {
   const InitialSecrets secrets = initial_secrets(version(), value("dcid"));
@@ -121,20 +138,22 @@ TEST_P(PacketProtection, ChaCha20ShortHeader) {
 }
 
 /// ODCID length ‖ ODCID ‖ Retry without its tag.
-Octets retry_tag(ByteView key, ByteView nonce, ByteView original_dcid, ByteView retry) {
+Octets retry_tag(AeadBackend backend, ByteView key, ByteView nonce, ByteView original_dcid,
+                 ByteView retry) {
   Octets pseudo{static_cast<std::uint8_t>(original_dcid.size())};
   pseudo.insert(pseudo.end(), original_dcid.begin(), original_dcid.end());
   pseudo.insert(pseudo.end(), retry.begin(), retry.end() - kAeadTagLength);
   Octets tag(kAeadTagLength);
-  EXPECT_TRUE(AeadKey(Aead::aes_128_gcm, key).seal(tag.data(), {}, nonce, pseudo));
+  EXPECT_TRUE(AeadKey(Aead::aes_128_gcm, key, backend).seal(tag.data(), {}, nonce, pseudo));
   return tag;
 }
 
 TEST_P(PacketProtection, RetryIntegrityTag) {
   const Octets packet = value("retry.packet");
-  const Octets nonce = test::from_hex(GetParam().retry_nonce);
-  EXPECT_EQ(retry_tag(retry_key(version()), nonce, value("dcid"), packet),
-            Octets(packet.end() - kAeadTagLength, packet.end()));
+  const Octets nonce = test::from_hex(appendix().retry_nonce);
+  EXPECT_EQ(
+      retry_tag(backend(Aead::aes_128_gcm), retry_key(version()), nonce, value("dcid"), packet),
+      Octets(packet.end() - kAeadTagLength, packet.end()));
 }
 
 TEST_P(PacketProtection, WriteRetry) {
@@ -148,9 +167,10 @@ TEST_P(PacketProtection, WriteRetry) {
   ASSERT_EQ(packet.size(), expected.size());
   EXPECT_EQ(packet[0] & 0xf0, expected[0] & 0xf0);
   EXPECT_TRUE(std::equal(packet.begin() + 1, packet.end() - kAeadTagLength, expected.begin() + 1));
-  const Octets nonce = test::from_hex(GetParam().retry_nonce);
-  EXPECT_EQ(retry_tag(retry_key(version()), nonce, value("dcid"), packet),
-            Octets(packet.end() - kAeadTagLength, packet.end()));
+  const Octets nonce = test::from_hex(appendix().retry_nonce);
+  EXPECT_EQ(
+      retry_tag(backend(Aead::aes_128_gcm), retry_key(version()), nonce, value("dcid"), packet),
+      Octets(packet.end() - kAeadTagLength, packet.end()));
 }
 
 TEST_P(PacketProtection, WriteInitialClose) {
@@ -176,7 +196,7 @@ TEST_P(PacketProtection, WriteInitialClose) {
   const std::size_t payload_at = number_at + number_length;
   Octets payload(packet.begin() + static_cast<std::ptrdiff_t>(payload_at), packet.end());
   const ByteView header = ByteView(packet).first(payload_at);
-  ASSERT_TRUE(AeadKey(Aead::aes_128_gcm, keys.key_view())
+  ASSERT_TRUE(AeadKey(Aead::aes_128_gcm, keys.key_view(), backend(Aead::aes_128_gcm))
                   .open(payload.data(), payload, keys.iv, header));  // packet number 0
   EXPECT_EQ(payload[0], 0x1c);  // CONNECTION_CLOSE of the transport
   EXPECT_EQ(payload[1], 0x0b);  // INVALID_TOKEN

@@ -1,11 +1,11 @@
 #include "transport/udp/address.h"
 
 #include <arpa/inet.h>
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <cstring>
 #include <unordered_set>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "transport/udp/network.h"
 
@@ -19,9 +19,8 @@ Address parse(std::string_view text) {
 }
 
 TEST(Address, TextGoesBothWays) {
-  for (const char* text :
-       {"127.0.0.1:443", "0.0.0.0:0", "255.255.255.255:65535", "[::1]:443", "[::]:4433",
-        "[2001:db8::1]:1", "[fe80::1%1]:443"}) {
+  for (const char* text : {"127.0.0.1:443", "0.0.0.0:0", "255.255.255.255:65535", "[::1]:443",
+                           "[::]:4433", "[2001:db8::1]:1", "[fe80::1%1]:443"}) {
     EXPECT_EQ(parse(text).to_string(), text);
   }
   EXPECT_EQ(parse("[0:0:0:0:0:0:0:1]:7").to_string(), "[::1]:7");
@@ -30,11 +29,27 @@ TEST(Address, TextGoesBothWays) {
 }
 
 TEST(Address, WhatIsNotOneIsAnErrorThatShowsIt) {
-  for (const char* text :
-       {"", ":", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:4x",
-        "127.0.0.1: 4", "localhost:443", "::1", "::1:443", "[::1]", "[::1]:", "[::1:443",
-        "[127.0.0.1]:443", "[::1%nosuchif]:443", "[::1]443", "1.2.3:4", "1.2.3.4.5:6", "[]:1",
-        "127.0.0.1%1:443"}) {
+  for (const char* text : {"",
+                           ":",
+                           "127.0.0.1",
+                           "127.0.0.1:",
+                           "127.0.0.1:65536",
+                           "127.0.0.1:-1",
+                           "127.0.0.1:4x",
+                           "127.0.0.1: 4",
+                           "localhost:443",
+                           "::1",
+                           "::1:443",
+                           "[::1]",
+                           "[::1]:",
+                           "[::1:443",
+                           "[127.0.0.1]:443",
+                           "[::1%nosuchif]:443",
+                           "[::1]443",
+                           "1.2.3:4",
+                           "1.2.3.4.5:6",
+                           "[]:1",
+                           "127.0.0.1%1:443"}) {
     const auto address = Address::parse(text);
     ASSERT_FALSE(address) << text;
     EXPECT_TRUE(address.error().is(Code::invalid));

@@ -1,9 +1,9 @@
 // The timer heap with as many timers as connections: each packet moves its connection's deadline.
 
-#include <benchmark/benchmark.h>
-
 #include <memory>
 #include <vector>
+
+#include <benchmark/benchmark.h>
 
 #include "base/random.h"
 #include "base/timer_heap.h"
@@ -14,7 +14,8 @@ namespace {
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
-std::vector<std::unique_ptr<Timer>> armed_timers(TimerHeap& heap, std::size_t count, Random& random) {
+std::vector<std::unique_ptr<Timer>> armed_timers(TimerHeap& heap, std::size_t count,
+                                                 Random& random) {
   std::vector<std::unique_ptr<Timer>> timers;
   for (std::size_t i = 0; i < count; ++i) {
     timers.push_back(std::make_unique<Timer>(heap, [](Timestamp) {}));

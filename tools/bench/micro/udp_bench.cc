@@ -1,16 +1,16 @@
 // What a batch of datagrams costs each engine, kernel included: one thread sends over loopback to
 // itself or to a socket that drops everything, so that CPU time is the cost of a turn.
 
-#include <benchmark/benchmark.h>
+#include <cstring>
 #include <linux/filter.h>
+#include <memory>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include <cstring>
-#include <memory>
 #include <vector>
+
+#include <benchmark/benchmark.h>
 
 #include "transport/engine/engine.h"
 
@@ -144,11 +144,19 @@ void empty_turn(benchmark::State& state, EngineKind kind) {
 }
 
 // {transmits a turn, datagrams a transmit}
-#define TERN_UDP_BENCH(function)                                                  \
-  BENCHMARK_CAPTURE(function, epoll, EngineKind::epoll)                           \
-      ->Args({1, 1})->Args({16, 1})->Args({1, 16})->Args({1, 45})->Args({4, 45}); \
-  BENCHMARK_CAPTURE(function, io_uring, EngineKind::io_uring)                     \
-      ->Args({1, 1})->Args({16, 1})->Args({1, 16})->Args({1, 45})->Args({4, 45})
+#define TERN_UDP_BENCH(function)                              \
+  BENCHMARK_CAPTURE(function, epoll, EngineKind::epoll)       \
+      ->Args({1, 1})                                          \
+      ->Args({16, 1})                                         \
+      ->Args({1, 16})                                         \
+      ->Args({1, 45})                                         \
+      ->Args({4, 45});                                        \
+  BENCHMARK_CAPTURE(function, io_uring, EngineKind::io_uring) \
+      ->Args({1, 1})                                          \
+      ->Args({16, 1})                                         \
+      ->Args({1, 16})                                         \
+      ->Args({1, 45})                                         \
+      ->Args({4, 45})
 TERN_UDP_BENCH(send_only);
 TERN_UDP_BENCH(send_and_receive);
 BENCHMARK_CAPTURE(empty_turn, epoll, EngineKind::epoll);

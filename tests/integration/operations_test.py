@@ -1,0 +1,198 @@
+"""Signals, certificates, logs: what runs a server over days."""
+
+import json
+import signal
+import subprocess
+import threading
+
+from tern_program import PATIENCE, TERN, TernTest, environment
+
+
+class SignalTest(TernTest):
+    def test_counters(self):
+        server = self.serve("--workers", "2")
+        before = server.counters()
+        self.assertEqual(before["http3.requests"], 0)
+        self.assert_done(self.get(server, "/hello", "/hello"))
+        after = server.counters()
+        self.assertEqual(after["http3.requests"], 2)
+        self.assertEqual(after["quic.connections_accepted"], 1)
+        self.assertGreater(after["quic.packets_sent"], 0)
+
+    def start_download(self, server, size, out):
+        return subprocess.Popen(
+            [TERN, "get", "--json", "--cacert", self.ca, "-o", str(out), *self.reach(server),
+             f"{server.url}/bytes/{size}"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env=environment(self.home))
+
+    @staticmethod
+    def wait_for_connections(server, count):
+        while server.counters()["quic.connections_accepted"] < count:
+            pass
+
+    def test_drain_lets_requests_finish(self):
+        server = self.serve("--drain-timeout", "60s")
+        out = self.folder / "out"
+        size = 60_000_000
+        client = self.start_download(server, size, out)
+        self.wait_for_connections(server, 1)
+        server.signal(signal.SIGTERM)
+        server.event("message", text="draining")
+        stdout, stderr = client.communicate(timeout=PATIENCE)
+        self.assertEqual(client.returncode, 0, stdout + stderr)
+        self.assertEqual(out.stat().st_size, size)
+        self.assertEqual(server.wait(), 0)
+
+    def test_a_second_signal_stops_at_once(self):
+        server = self.serve("--drain-timeout", "60s")
+        client = self.start_download(server, 10_000_000_000, "/dev/null")
+        self.wait_for_connections(server, 1)
+        server.signal(signal.SIGINT)
+        server.event("message", text="draining")
+        server.signal(signal.SIGINT)
+        self.assertEqual(server.wait(), 0)
+        client.communicate(timeout=PATIENCE)
+        self.assertIn(client.returncode, (56, 95))
+
+    def test_drain_timeout(self):
+        server = self.serve("--drain-timeout", "200ms")
+        client = self.start_download(server, 10_000_000_000, "/dev/null")
+        self.wait_for_connections(server, 1)
+        server.signal(signal.SIGINT)
+        self.assertEqual(server.wait(), 0)
+        client.communicate(timeout=PATIENCE)
+        self.assertIn(client.returncode, (56, 95))
+
+    def test_interrupted_client(self):
+        server = self.serve()
+        client = self.start_download(server, 10_000_000_000, "/dev/null")
+        self.wait_for_connections(server, 1)
+        client.send_signal(signal.SIGINT)
+        stdout, _ = client.communicate(timeout=PATIENCE)
+        self.assertEqual(client.returncode, 130)
+        self.assertEqual(json.loads(stdout)["exit_code"], 130)
+        while server.counters()["quic.connections_open"] != 0:
+            pass  # it said goodbye: no idle timeout passes
+
+    def test_certificates_are_reloaded(self):
+        one = json.loads(self.tern("cert", "--json", "--dir", self.folder / "one").stdout)
+        two = json.loads(self.tern("cert", "--json", "--dir", self.folder / "two").stdout)
+        server = self.serve("--cert", one["certificate"], "--key", one["key"], "--workers", "2")
+        reach = [*self.reach(server), server.url + "/hello"]
+
+        long_lived = self.start_download(server, 10_000_000_000, "/dev/null")
+        # The client of the first certificate trusts another CA than this user's.
+        long_lived.kill()
+        long_lived.communicate()
+        self.assertEqual(self.tern("get", "--cacert", one["ca"], *reach).returncode, 0)
+        self.assertEqual(self.tern("get", "--cacert", two["ca"], *reach).returncode, 60)
+        for kind in ("certificate", "key"):
+            with open(two[kind]) as source, open(one[kind], "w") as target:
+                target.write(source.read())
+        server.signal(signal.SIGHUP)
+        server.event("message", text=two["spki_sha256"])
+        self.assertEqual(self.tern("get", "--cacert", two["ca"], *reach).returncode, 0)
+        self.assertEqual(self.tern("get", "--cacert", one["ca"], *reach).returncode, 60)
+
+    def test_reload_keeps_connections_and_bad_files_change_nothing(self):
+        made = json.loads(self.tern("cert", "--json", "--dir", self.folder / "one").stdout)
+        server = self.serve("--cert", made["certificate"], "--key", made["key"])
+        out = self.folder / "out"
+        size = 60_000_000
+        client = subprocess.Popen(
+            [TERN, "get", "--json", "--cacert", made["ca"], "-o", str(out), *self.reach(server),
+             f"{server.url}/bytes/{size}"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, env=environment(self.home))
+        self.wait_for_connections(server, 1)
+        with open(made["key"], "w") as key:
+            key.write("nonsense")
+        server.signal(signal.SIGHUP)
+        server.event("message", level="error")
+        stdout, stderr = client.communicate(timeout=PATIENCE)
+        self.assertEqual(client.returncode, 0, stdout + stderr)
+        self.assertEqual(out.stat().st_size, size)
+        again = self.tern("get", "--cacert", made["ca"], *self.reach(server),
+                          server.url + "/hello")
+        self.assertEqual(again.stdout, "hello over h3\n", again.stderr)
+
+
+class CertificateTest(TernTest):
+    def test_sni_chooses(self):
+        certificates = {}
+        for name in ("one.test", "two.test"):
+            certificates[name] = json.loads(
+                self.tern("cert", "--json", name, "--dir", self.folder / name).stdout)
+        flags = []
+        for made in certificates.values():
+            flags += ["--cert", made["certificate"], "--key", made["key"]]
+        server = self.serve(*flags)
+        for name, made in certificates.items():
+            fetched = self.tern("get", "--cacert", made["ca"], "--resolve",
+                                f"{name}:{server.port}:127.0.0.1",
+                                f"https://{name}:{server.port}/hello")
+            self.assertEqual(fetched.stdout, "hello over h3\n", fetched.stderr)
+
+    def test_cert_is_kept_until_it_must_change(self):
+        first = json.loads(self.tern("cert", "--json").stdout)
+        self.assertTrue(first["made"])
+        second = json.loads(self.tern("cert", "--json").stdout)
+        self.assertFalse(second["made"])
+        self.assertEqual(first["sha256"], second["sha256"])
+        named = json.loads(self.tern("cert", "--json", "demo.test").stdout)
+        self.assertTrue(named["made"])
+        self.assertIn("demo.test", named["names"])
+        renewed = json.loads(self.tern("cert", "--json", "demo.test", "--renew").stdout)
+        self.assertNotEqual(named["sha256"], renewed["sha256"])
+        self.assertEqual(len(bytes.fromhex(renewed["sha256"])), 32)
+        key_mode = (self.home / "tern" / "key.pem").stat().st_mode & 0o777
+        self.assertEqual(key_mode, 0o600)
+
+
+class LogTest(TernTest):
+    def test_qlog_and_key_log(self):
+        qlog = self.folder / "qlog"
+        keys = self.folder / "keys"
+        env = {"QLOGDIR": str(qlog), "SSLKEYLOGFILE": str(keys)}
+        server = self.serve(env=env)
+        self.assert_done(self.get(server, "/hello", env=env))
+        server.stop()
+        names = sorted(file.name.rsplit("_", 1)[1] for file in qlog.iterdir())
+        self.assertEqual(names, ["client.sqlog", "server.sqlog"])
+        for file in qlog.iterdir():
+            records = [json.loads(r) for r in file.read_text().split("\x1e") if r.strip()]
+            self.assertGreater(len(records), 5)
+        lines = keys.read_text().splitlines()
+        self.assertEqual(keys.stat().st_mode & 0o777, 0o600)
+        labels = {line.split()[0] for line in lines}
+        self.assertIn("CLIENT_TRAFFIC_SECRET_0", labels)
+        self.assertIn("SERVER_HANDSHAKE_TRAFFIC_SECRET", labels)
+
+    def test_text_log_and_hostile_paths(self):
+        process = subprocess.Popen([TERN, "serve", "--listen", "127.0.0.1:0"],
+                                   stdout=subprocess.PIPE, text=True, env=environment(self.home))
+        lines = []
+        ready = threading.Event()
+
+        def read():
+            for line in process.stdout:
+                lines.append(line)
+                if "Ctrl-C" in line:
+                    ready.set()
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        self.assertTrue(ready.wait(PATIENCE))
+        url = next(line.split()[1] for line in lines if line.split()[:1] == ["URL"])
+        port = url.rstrip("/").rsplit(":", 1)[1]
+        self.tern("get", "--cacert", self.ca, "--resolve", f"localhost:{port}:127.0.0.1",
+                  f"{url}hello?token=secret&x=%0a%1b[31m")
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(timeout=PATIENCE), 0)
+        reader.join()
+        process.stdout.close()
+        entry = next(line for line in lines if " GET " in line)
+        self.assertIn(" h3 GET ", entry)
+        self.assertIn(" 200 14 ", entry)
+        self.assertNotIn("secret", entry)
+        self.assertNotIn("\x1b", "".join(lines))

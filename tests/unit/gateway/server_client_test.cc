@@ -1,0 +1,256 @@
+// Server and Client together, in virtual time: pool, redirects, limits, time-outs, repetition.
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "gateway/client.h"
+#include "gateway/server.h"
+#include "transport/sim/world.h"
+#include "transport/tls/development.h"
+
+namespace tern {
+namespace {
+
+using namespace std::chrono_literals;
+
+const tls::Identity& authority() {
+  static const tls::Identity made = *tls::make_authority(
+      tls::DevelopmentOptions(sim::World::kUnixEpoch).key_type(tls::KeyType::ed25519).days(3650));
+  return made;
+}
+
+tls::Certificate leaf() {
+  static const tls::Identity made =
+      *tls::make_leaf(authority(), tls::DevelopmentOptions(sim::World::kUnixEpoch)
+                                       .key_type(tls::KeyType::ed25519)
+                                       .days(365)
+                                       .names({"server", "other"}));
+  return *tls::Certificate::parse(made.certificate, made.key);
+}
+
+Task<void> hello(http::Exchange& exchange) {
+  co_await exchange.respond(http::Status::ok, "hello");
+}
+
+Task<void> slow(http::Exchange& exchange) {
+  co_await exchange.runtime().sleep(5s);
+  co_await exchange.respond(http::Status::ok, "at last");
+}
+
+Task<void> big(http::Exchange& exchange) {
+  std::string text(100'000, 'x');
+  co_await exchange.respond(http::Status::ok, std::move(text));
+}
+
+Task<void> there(http::Exchange& exchange) {
+  http::Response response(http::Status::found);
+  response.field("location", "/hello");
+  co_await exchange.respond(std::move(response));
+}
+
+Task<void> round(http::Exchange& exchange) {
+  http::Response response(http::Status::found);
+  response.field("location", "/round");
+  co_await exchange.respond(std::move(response));
+}
+
+http::Router site() {
+  http::Router router;
+  router.get("/hello", hello);
+  router.get("/slow", slow);
+  router.get("/big", big);
+  router.get("/there", there);
+  router.get("/round", round);
+  return router;
+}
+
+class Pair {
+ public:
+  Pair()
+      : world_(sim::seed()), server_host_(world_.host("server")), client_host_(world_.host("client")) {
+    world_.alias("other", server_host_);
+    world_.link(server_host_, client_host_, sim::LinkOptions().delay(10ms));
+    start_server();
+  }
+
+  void start_server() {
+    server_.reset();
+    server_.emplace(ServerOptions().certificate(leaf()).listen("[::]:443"));
+    const Result<void> started =
+        server_->start(server_host_.runtime(), server_host_.network(), site());
+    TERN_CHECK(started.has_value());
+  }
+  Server& server() { return *server_; }
+  sim::World& world() { return world_; }
+
+  ClientOptions options() const { return ClientOptions().ca_pem(authority().certificate); }
+  Client& client(ClientOptions options) {
+    return client_.emplace(client_host_.runtime(), client_host_.network(), std::move(options));
+  }
+  Client& client() { return client(options()); }
+  Runtime& runtime() { return client_host_.runtime(); }
+
+  Result<ClientResponse> get(const std::string& url) {
+    return runtime().block_on(client_->get(url));
+  }
+
+ private:
+  sim::World world_;
+  sim::Host& server_host_;
+  sim::Host& client_host_;
+  std::optional<Server> server_;
+  std::optional<Client> client_;
+};
+
+TEST(Client, FetchesAndKeepsTheConnection) {
+  Pair pair;
+  Client& client = pair.client();
+  for (int i = 0; i < 3; ++i) {
+    const auto response = pair.get("https://server/hello");
+    ASSERT_TRUE(response) << response.error().to_string();
+    EXPECT_TRUE(response->ok());
+    EXPECT_EQ(response->body(), "hello");
+    EXPECT_EQ(response->protocol(), "h3");
+    EXPECT_EQ(response->timings().connected > Duration::zero(), i == 0);
+  }
+  ASSERT_EQ(client.connections().size(), 1u);
+  EXPECT_EQ(client.connections()[0].requests, 3u);
+}
+
+Task<void> fetch_into(Client& client, std::string url, std::optional<Result<ClientResponse>>& out) {
+  out.emplace(co_await client.get(url));
+}
+
+TEST(Client, OneConnectionForAnOriginHoweverManyAsk) {
+  Pair pair;
+  Client& client = pair.client();
+  std::optional<Result<ClientResponse>> results[20];
+  {
+    Scope scope(pair.runtime().ready());
+    for (int i = 0; i < 20; ++i) {
+      scope.spawn(fetch_into(client, i % 2 == 0 ? "https://server/hello" : "https://other/hello",
+                             results[i]));
+    }
+    EXPECT_TRUE(pair.world().run_until([&] {
+      for (const auto& result : results) {
+        if (!result) return false;
+      }
+      return true;
+    }));
+  }
+  for (const auto& result : results) {
+    ASSERT_TRUE(result && *result);
+    EXPECT_EQ((*result)->body(), "hello");
+  }
+  const auto connections = client.connections();
+  ASSERT_EQ(connections.size(), 2u);
+  EXPECT_EQ(connections[0].requests, 10u);
+  EXPECT_EQ(connections[1].requests, 10u);
+}
+
+TEST(Client, FollowsRedirectsOnlyWhenAsked) {
+  Pair pair;
+  pair.client();
+  EXPECT_EQ(http::code(pair.get("https://server/there")->status()), 302);
+  ClientOptions options = pair.options();
+  pair.client(options.redirects(3));
+  const auto followed = pair.get("https://server/there");
+  ASSERT_TRUE(followed);
+  EXPECT_EQ(followed->body(), "hello");
+  EXPECT_EQ(followed->redirects(), 1u);
+  EXPECT_EQ(followed->url(), "https://server/hello");
+  const auto endless = pair.get("https://server/round");
+  ASSERT_FALSE(endless);
+  EXPECT_TRUE(endless.error().is(Code::limit));
+}
+
+TEST(Client, Limits) {
+  Pair pair;
+  ClientOptions options = pair.options();
+  pair.client(options.max_body(1000).timeout(2s));
+  const auto too_big = pair.get("https://server/big");
+  ASSERT_FALSE(too_big);
+  EXPECT_TRUE(too_big.error().is(Code::limit)) << too_big.error().to_string();
+  const auto too_slow = pair.get("https://server/slow");
+  ASSERT_FALSE(too_slow);
+  EXPECT_TRUE(too_slow.error().is(Code::timed_out)) << too_slow.error().to_string();
+  EXPECT_EQ(pair.get("https://server/hello")->body(), "hello") << "the connection goes on";
+}
+
+TEST(Client, SaysWhatItCannotReach) {
+  Pair pair;
+  ClientOptions options = pair.options();
+  pair.client(options.connect_timeout(3s));
+  EXPECT_TRUE(pair.get("ftp://server/").error().is(Code::invalid));
+  EXPECT_TRUE(pair.get("http://server/").error().is(Code::invalid));
+  EXPECT_TRUE(pair.get("https://nobody/").error().is(Code::not_found));
+  const Timestamp begun = pair.runtime().now();
+  EXPECT_TRUE(pair.get("https://server:9/").error().is(Code::timed_out));
+  EXPECT_EQ(pair.runtime().now() - begun, 3s);
+  pair.client(ClientOptions().ca_pem(
+      tls::make_authority(tls::DevelopmentOptions(sim::World::kUnixEpoch).days(100))->certificate));
+  EXPECT_TRUE(pair.get("https://server/hello").error().is(Code::certificate));
+}
+
+TEST(Client, OpensAnotherConnectionWhenTheServerDrains) {
+  Pair pair;
+  Client& client = pair.client();
+  ASSERT_TRUE(pair.get("https://server/hello"));
+  pair.server().drain();
+  pair.world().run_for(1s);
+  EXPECT_TRUE(pair.server().stopped());
+  pair.start_server();
+  const auto again = pair.get("https://server/hello");
+  ASSERT_TRUE(again) << again.error().to_string();
+  EXPECT_EQ(client.connections().size(), 2u) << "the closed one is still remembered";
+}
+
+TEST(Client, RepeatsARequestOnceIfAllowed) {
+  for (const bool allowed : {false, true}) {
+    Pair pair;
+    ClientOptions options = pair.options();
+    pair.client(options.retry_on_close(allowed));
+    ASSERT_TRUE(pair.get("https://server/hello"));
+    pair.world().after(1s, [&] {
+      pair.server().stop();
+      pair.world().after(500ms, [&] { pair.start_server(); });
+    });
+    const auto response = pair.get("https://server/slow");
+    EXPECT_EQ(response.has_value(), allowed);
+  }
+}
+
+TEST(Server, DrainLetsRequestsFinish) {
+  Pair pair;
+  pair.client();
+  ASSERT_TRUE(pair.get("https://server/hello"));
+  pair.world().after(1s, [&] { pair.server().drain(); });
+  const auto response = pair.get("https://server/slow");
+  ASSERT_TRUE(response) << response.error().to_string();
+  EXPECT_EQ(response->body(), "at last");
+  EXPECT_TRUE(pair.world().run_until([&] { return pair.server().stopped(); }, 2s));
+}
+
+TEST(Server, SaysWhatIsWrongWithItsOptions) {
+  sim::World world(1);
+  sim::Host& host = world.host("server");
+  const auto start = [&](ServerOptions options) {
+    Server server(std::move(options));
+    return server.start(host.runtime(), host.network(), site());
+  };
+  EXPECT_TRUE(start(ServerOptions()).error().is(Code::invalid)) << "no certificate";
+  EXPECT_TRUE(start(ServerOptions().certificate(leaf()).listen("server:443")).error().is(Code::invalid));
+  EXPECT_FALSE(start(ServerOptions().certificate("missing.pem", "missing.key")));
+  EXPECT_TRUE(start(ServerOptions().certificate(leaf()).listen(":443").preferred_address(":444"))
+                  .error()
+                  .is(Code::invalid));
+  EXPECT_TRUE(start(ServerOptions().certificate(leaf()).listen(":443")));
+}
+
+}  // namespace
+}  // namespace tern

@@ -1,0 +1,151 @@
+// Frames no honest client sends: the server closes with the error code RFC 9000 §20.1 names, and
+// other connections go on.
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/quic/forger.h"
+
+namespace tern::quic::testing {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::uint64_t kFlowControlError = 0x03;
+constexpr std::uint64_t kStreamLimitError = 0x04;
+constexpr std::uint64_t kStreamStateError = 0x05;
+constexpr std::uint64_t kFinalSizeError = 0x06;
+constexpr std::uint64_t kFrameEncodingError = 0x07;
+constexpr std::uint64_t kConnectionIdLimitError = 0x09;
+constexpr std::uint64_t kProtocolViolation = 0x0a;
+
+struct Case {
+  const char* name;
+  std::vector<std::uint8_t> frames;
+  std::uint64_t code;
+};
+
+class Misbehaviour : public ::testing::TestWithParam<Case> {};
+
+TEST_P(Misbehaviour, ClosesWithTheRightCode) {
+  Forger forger;
+  // Another connection of the same server, to see that it is not hurt.
+  Connection* other = forger.pair.connect();
+  forger.pair.run();
+  forger.send(GetParam().frames);
+  const Error seen = forger.close_seen();
+  EXPECT_EQ(seen.domain, Domain::quic) << seen.to_string();
+  EXPECT_EQ(seen.code, GetParam().code) << seen.to_string();
+  EXPECT_EQ(seen.origin, Origin::remote);
+  ASSERT_FALSE(other->closed());
+  forger.pair.server.received.clear();
+  const StreamId stream = *other->open_bidi();
+  other->write(stream, Bytes::literal("unharmed"), true);
+  forger.pair.run();
+  EXPECT_EQ(forger.pair.server.received[stream], "unharmed");
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Rfc9000, Misbehaviour,
+    ::testing::Values(
+        Case{"unknown_frame_type", Frame(0x40).bytes(1, 0x99), kFrameEncodingError},
+        Case{"truncated_frame", Frame(0x06).bytes(1, 0x40), kFrameEncodingError},
+        Case{"stream_limit", Frame(0x0a).number(4 * 100'000).number(0), kStreamLimitError},
+        Case{"stream_of_ours_never_opened", Frame(0x0a).number(1).number(0), kStreamStateError},
+        Case{"data_on_our_uni_stream", Frame(0x0a).number(3).number(0), kStreamStateError},
+        Case{"stream_flow_control", Frame(0x0e).number(0).number(1 << 30).number(1).bytes(1, 'x'),
+             kFlowControlError},
+        Case{"final_size_below_what_was_sent",
+             [] {
+               std::vector<std::uint8_t> frames =
+                   Frame(0x0e).number(0).number(0).number(10).bytes(10, 'x');
+               const std::vector<std::uint8_t> reset = Frame(0x04).number(0).number(0).number(5);
+               frames.insert(frames.end(), reset.begin(), reset.end());
+               return frames;
+             }(),
+             kFinalSizeError},
+        Case{"handshake_done_from_a_client", Frame(0x1e), kProtocolViolation},
+        Case{"new_token_from_a_client", Frame(0x07).number(1).bytes(1, 'x'), kProtocolViolation},
+        Case{"ack_of_a_packet_never_sent",
+             Frame(0x02).number(1'000'000).number(0).number(0).number(0), kProtocolViolation},
+        Case{"retire_of_a_connection_id_never_issued", Frame(0x19).number(9999),
+             kProtocolViolation},
+        Case{"stop_sending_on_a_stream_never_opened", Frame(0x05).number(1).number(0),
+             kStreamStateError},
+        Case{"max_streams_beyond_2_60", Frame(0x12).number((1ULL << 60) + 1),
+             kFrameEncodingError},
+        Case{"empty_packet", {}, kProtocolViolation}),
+    [](const auto& test) { return std::string(test.param.name); });
+
+TEST(MisbehaviourTest, ReservedBitsAreAProtocolViolation) {
+  Forger forger;
+  forger.deliver(forger.protect(Frame(0x01), 0x58));
+  forger.pair.run();
+  EXPECT_EQ(forger.close_seen().code, kProtocolViolation) << forger.close_seen().to_string();
+}
+
+TEST(MisbehaviourTest, CryptoDataAfterTheHandshakeIsAnUnexpectedMessage) {
+  Forger forger;
+  // A TLS KeyUpdate, which QUIC forbids (RFC 9001 §6).
+  std::vector<std::uint8_t> frames = Frame(0x06).number(0).number(5);
+  const std::uint8_t key_update[] = {24, 0, 0, 1, 0};
+  frames.insert(frames.end(), std::begin(key_update), std::end(key_update));
+  forger.send(frames);
+  EXPECT_EQ(forger.close_seen().domain, Domain::tls) << forger.close_seen().to_string();
+  EXPECT_EQ(forger.close_seen().code, 10u);
+}
+
+TEST(MisbehaviourTest, ConnectionIdsBeyondOurLimitAreRefused) {
+  Forger forger;
+  std::vector<std::uint8_t> frames;
+  for (std::uint8_t i = 0; i < 20; ++i) {
+    const std::vector<std::uint8_t> one =
+        Frame(0x18).number(100 + i).number(0).bytes(1, 8).bytes(8, i).bytes(16, i);
+    frames.insert(frames.end(), one.begin(), one.end());
+  }
+  forger.send(frames);
+  EXPECT_EQ(forger.close_seen().code, kConnectionIdLimitError) << forger.close_seen().to_string();
+}
+
+/// NEW_CONNECTION_ID with an ever growing retire_prior_to makes us owe RETIRE_CONNECTION_ID frames
+/// that are never acknowledged: the debt is bounded.
+TEST(MisbehaviourTest, RetiringOurConnectionIdsForEverEndsTheConnection) {
+  Forger forger;
+  for (std::uint64_t sequence = 100; sequence < 2'000 && forger.pair.client.closed.empty();
+       sequence += 1) {
+    std::vector<std::uint8_t> frame = Frame(0x18)
+                                          .number(sequence)
+                                          .number(sequence)
+                                          .bytes(1, 8)
+                                          .bytes(4, static_cast<std::uint8_t>(sequence))
+                                          .bytes(4, static_cast<std::uint8_t>(sequence >> 8))
+                                          .bytes(16, static_cast<std::uint8_t>(sequence));
+    forger.deliver(forger.protect(frame));
+    forger.pair.server.drain();
+  }
+  forger.pair.run();
+  EXPECT_EQ(forger.pair.server.endpoint->connections(), 0u);
+}
+
+TEST(MisbehaviourTest, AFloodOfPathChallengesAndPingsIsAnsweredWithinBounds) {
+  Forger forger;
+  const std::size_t before = forger.pair.bytes_to_client;
+  std::size_t sent = 0;
+  for (int i = 0; i < 2'000; ++i) {
+    std::vector<std::uint8_t> frames;
+    for (std::uint8_t j = 0; j < 100; ++j) {
+      const std::vector<std::uint8_t> challenge = Frame(0x1a).bytes(8, j);
+      frames.insert(frames.end(), challenge.begin(), challenge.end());
+      frames.push_back(0x01);
+    }
+    auto packet = forger.protect(frames);
+    sent += packet.size();
+    forger.deliver(std::move(packet));
+    forger.pair.server.drain();
+  }
+  forger.pair.run();
+  // 200,000 challenges: what leaves is bounded by what a few packets hold, not by what came.
+  EXPECT_LT(forger.pair.bytes_to_client - before, sent / 10);
+}
+
+}  // namespace
+}  // namespace tern::quic::testing

@@ -1,0 +1,39 @@
+#include "tools/tern/exit_code.h"
+
+#include <gtest/gtest.h>
+
+#include <cerrno>
+
+namespace tern::cli {
+namespace {
+
+TEST(ExitCode, IsCurls) {
+  EXPECT_EQ(exit_code(Error::invalid("url")), ExitCode::bad_url);
+  EXPECT_EQ(exit_code(Error(Code::not_found, "name")), ExitCode::cannot_resolve);
+  EXPECT_EQ(exit_code(Error::os(ECONNREFUSED, "connect")), ExitCode::cannot_connect);
+  EXPECT_EQ(exit_code(Error(Code::timed_out, "late")), ExitCode::timed_out);
+  EXPECT_EQ(exit_code(Error(Code::certificate, "who?")), ExitCode::not_trusted);
+  EXPECT_EQ(exit_code(Error(Domain::tls, 40, "handshake_failure")), ExitCode::tls_handshake);
+  EXPECT_EQ(exit_code(Error(Domain::quic, 0x128, "crypto error")), ExitCode::tls_handshake);
+  EXPECT_EQ(exit_code(Error(Domain::quic, 0xa, "protocol violation")), ExitCode::quic_error);
+  EXPECT_EQ(exit_code(Error(Code::version, "none in common")), ExitCode::quic_error);
+  EXPECT_EQ(exit_code(Error(Domain::application, 0x101, "h3")), ExitCode::http3_error);
+  EXPECT_EQ(exit_code(Error::closed()), ExitCode::receive_failed);
+  EXPECT_EQ(exit_code(Error(Code::stateless_reset, "reset")), ExitCode::receive_failed);
+  EXPECT_EQ(exit_code(Error(Domain::http, 404, "not found")), ExitCode::http_error);
+  EXPECT_EQ(exit_code(Error::limit("too much")), ExitCode::failed);
+}
+
+TEST(ExitCode, FailuresCarryOneLine) {
+  try {
+    fail_with(Error::os(ENOENT, "open cert.pem"), "thing");
+    FAIL();
+  } catch (const Failure& failure) {
+    EXPECT_EQ(failure.code, ExitCode::cannot_connect);
+    EXPECT_EQ(failure.message.rfind("thing: ", 0), 0u);
+    EXPECT_EQ(failure.message.find('\n'), std::string::npos);
+  }
+}
+
+}  // namespace
+}  // namespace tern::cli

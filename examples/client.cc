@@ -1,10 +1,11 @@
 // Fetches URLs at the same time, over one connection to each origin: client CA.pem URL...
 
+#include "gateway/client.h"
+
 #include <cstdio>
 #include <memory>
 #include <string>
 
-#include "gateway/client.h"
 #include "transport/engine/engine.h"
 
 tern::Task<void> fetch(tern::Client& client, std::string url, int& left) {

@@ -9,7 +9,8 @@
 
 namespace tern {
 
-/// Lets any number of coroutines of one runtime wait until somebody says that something has changed:
+/// Lets any number of coroutines of one runtime wait until somebody says that something has
+/// changed:
 ///   while (!condition) co_await changed.wait();
 /// Edge-triggered: what is announced while nobody waits is not kept.
 class Broadcast {

@@ -148,8 +148,8 @@ Task<Result<ClientResponse>> Client::follow(ClientRequest request) {
     if (!followed) co_return fail(followed.error());
     if (!*followed) co_return response;
     if (++redirects > limit) {
-      co_return fail(Error::limit("more than " + std::to_string(limit) + " redirects, the last to " +
-                                  request.url_));
+      co_return fail(Error::limit("more than " + std::to_string(limit) +
+                                  " redirects, the last to " + request.url_));
     }
   }
 }

@@ -61,8 +61,8 @@ class ClientRequest {
 /// When things happened, counted from the call. Zero: it did not.
 struct ClientTimings {
   Duration resolved{};
-  Duration connected{};  ///< handshake complete; zero on a connection that was there
-  Duration first_byte{}; ///< the response's head
+  Duration connected{};   ///< handshake complete; zero on a connection that was there
+  Duration first_byte{};  ///< the response's head
   Duration total{};
 };
 
@@ -131,8 +131,8 @@ struct ClientConnectionInfo {
   bool open = false;        ///< else these are its last facts
 };
 
-/// An HTTP/3 client: a pool with one connection for each origin, opened when it is needed, shared by
-/// all requests that run at the same time. Belongs to the runtime's thread.
+/// An HTTP/3 client: a pool with one connection for each origin, opened when it is needed, shared
+/// by all requests that run at the same time. Belongs to the runtime's thread.
 ///
 ///   auto response = co_await client.get("https://localhost:4433/hello");
 ///

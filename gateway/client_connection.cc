@@ -63,11 +63,7 @@ class ClientConnection::Application final : public quic::Application {
 };
 
 ClientConnection::ClientConnection(ClientPool& pool, http::Url url, std::uint64_t id)
-    : pool_(pool),
-      url_(std::move(url)),
-      origin_(url_.origin()),
-      id_(id),
-      changed_(pool.runtime) {}
+    : pool_(pool), url_(std::move(url)), origin_(url_.origin()), id_(id), changed_(pool.runtime) {}
 
 ClientConnection::~ClientConnection() = default;
 
@@ -145,8 +141,8 @@ void ClientConnection::attempt(const udp::Address& remote) {
   }
   // One address alone gets the ticket: two connections with it could be told to be one client's.
   if (number == 0) {
-    remembered_ = pool_.sessions->take(origin_, "h3", options.only_version_,
-                                       pool_.runtime.unix_seconds());
+    remembered_ =
+        pool_.sessions->take(origin_, "h3", options.only_version_, pool_.runtime.unix_seconds());
     if (remembered_) {
       transport.first_version = remembered_->quic_version;
       connect.session = *remembered_;
@@ -202,8 +198,8 @@ Task<Result<void>> ClientConnection::race(std::vector<udp::Address> addresses) {
       // The first address's reason: it is the one that people expect to work.
       Error error = *attempts_.front().failure;
       if (error.domain == Domain::os || error.is(Code::timed_out)) {
-        error.detail = "cannot connect to " + attempts_.front().remote.to_string() + ": " +
-                       error.detail;
+        error.detail =
+            "cannot connect to " + attempts_.front().remote.to_string() + ": " + error.detail;
       }
       co_return fail(std::move(error));
     }

@@ -31,8 +31,8 @@ struct ClientEvent {
     session_received,     ///< a ticket for the next time
     path_changed,         ///< migration or NAT rebinding; `path` is the new one
     keys_updated,
-    goaway,               ///< the server takes no new requests on this connection
-    closed,               ///< `text` says why
+    goaway,  ///< the server takes no new requests on this connection
+    closed,  ///< `text` says why
   };
 
   Type type;

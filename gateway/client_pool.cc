@@ -78,7 +78,7 @@ void ClientPool::close_unused_sockets() {
 
 Task<Result<std::shared_ptr<ClientConnection>>> ClientPool::acquire(http::Url url) {
   const std::string origin = url.origin();
-  while (true) {
+  for (int tries = 0; tries < kMaxConnects; ++tries) {
     const Result<void> prepared = prepare();
     if (!prepared) co_return fail(prepared.error());
     std::shared_ptr<ClientConnection> connection;
@@ -94,16 +94,18 @@ Task<Result<std::shared_ptr<ClientConnection>>> ClientPool::acquire(http::Url ur
     }
     Result<void> ready = co_await connection->ready();
     if (!ready) co_return fail(std::move(ready).error());
-    // It may have ended between being ready and this coroutine's turn.
+    // It may have ended, or been told to go away, between being ready and this coroutine's turn.
     if (connection->usable()) co_return connection;
   }
+  co_return fail(
+      Error(Code::rejected, origin + " closes connections without a request", Origin::remote));
 }
 
 Task<void> ClientPool::establish(std::shared_ptr<ClientConnection> connection) {
   std::string what = "no answer from " + connection->origin() + " over UDP";
   Task<Result<void>> establishing = connection->establish();
-  Result<void> outcome = co_await within(runtime, options.connect_timeout_, std::move(what),
-                                         std::move(establishing));
+  Result<void> outcome =
+      co_await within(runtime, options.connect_timeout_, std::move(what), std::move(establishing));
   const bool failed = !outcome;
   connection->finish_establishing(std::move(outcome));
   if (failed) forget(*connection);

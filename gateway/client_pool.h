@@ -25,6 +25,8 @@ class ClientPool {
  public:
   /// Closed connections that connections() still shows.
   static constexpr std::size_t kMaxRemembered = 16;
+  /// Connections opened for one request at most.
+  static constexpr int kMaxConnects = 4;
 
   ClientPool(Runtime& runtime, udp::Network& network, ClientOptions options);
   ClientPool(const ClientPool&) = delete;
@@ -69,7 +71,7 @@ class ClientPool {
   std::uint64_t next_id_ = 1;
   std::unordered_map<std::string, std::shared_ptr<ClientConnection>> by_origin_;
   std::vector<std::shared_ptr<ClientConnection>> all_;  // until they are closed
-  Scope scope_;  // last: its tasks use everything above
+  Scope scope_;                                         // last: its tasks use everything above
 };
 
 }  // namespace tern

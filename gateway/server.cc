@@ -1,9 +1,8 @@
 #include "gateway/server.h"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <cstddef>
+#include <sched.h>
 #include <string>
 #include <utility>
 

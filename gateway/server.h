@@ -38,8 +38,8 @@ class ServerWorker;
 /// In the simulator, or in a program with an event loop of its own, `start(runtime, network, …)`
 /// puts the same server on a runtime that is there already.
 ///
-/// Thread-safe: drain, stop, reload_certificates, counters, addresses, certificates. Everything else
-/// belongs to the thread that made the server. Destruction stops it.
+/// Thread-safe: drain, stop, reload_certificates, counters, addresses, certificates. Everything
+/// else belongs to the thread that made the server. Destruction stops it.
 class Server {
  public:
   explicit Server(ServerOptions options);

@@ -113,8 +113,9 @@ Result<void> ServerShared::prepare_keys(Random& random, UnixSeconds now) {
     TERN_TRY(const std::string text, tls::read_file(reset_file));
     const auto read = from_hex(text);
     if (!read) {
-      return fail(Error::invalid(reset_file + ": not 64 hexadecimal digits; remove it to have a new "
-                                              "one made"));
+      return fail(Error::invalid(reset_file +
+                                 ": not 64 hexadecimal digits; remove it to have a new "
+                                 "one made"));
     }
     secret = *read;
   } else {
@@ -190,10 +191,12 @@ void ServerShared::tend_keys(Random& random, UnixSeconds now) {
   if (!saved) log(LogLevel::warning, "rotated keys not saved: " + saved.error().to_string());
 }
 
-void ServerShared::add(std::size_t index, Runtime& runtime, std::weak_ptr<ServerWorker> worker) {
+void ServerShared::add(std::size_t index, Runtime& runtime, const udp::Network& network,
+                       std::weak_ptr<ServerWorker> worker) {
   const std::lock_guard lock(mutex_);
   if (slots_.size() <= index) slots_.resize(index + 1);
-  slots_[index] = {&runtime, std::move(worker), std::make_shared<std::atomic<std::size_t>>(0)};
+  slots_[index] = {&runtime, &network, std::move(worker),
+                   std::make_shared<std::atomic<std::size_t>>(0)};
   ++running_;
   started_ = true;
 }
@@ -260,6 +263,7 @@ std::vector<std::pair<std::string, std::uint64_t>> ServerShared::counters() cons
   for (const Slot& slot : slots_) {
     if (slot.runtime == nullptr) continue;
     for (const auto& [name, value] : slot.runtime->counters().snapshot()) sums[name] += value;
+    for (const auto& [name, value] : slot.network->counters().snapshot()) sums[name] += value;
   }
   return {sums.begin(), sums.end()};
 }

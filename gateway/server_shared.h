@@ -48,12 +48,13 @@ class ServerShared {
   /// How often.
   Duration key_check_interval() const noexcept;
 
-  void add(std::size_t index, Runtime& runtime, std::weak_ptr<ServerWorker> worker);
+  void add(std::size_t index, Runtime& runtime, const udp::Network& network,
+           std::weak_ptr<ServerWorker> worker);
   void remove(std::size_t index) noexcept;
   /// Has `work` run on every worker's thread.
   void on_every_worker(const std::function<void(ServerWorker&)>& work);
-  /// Copies the datagrams and gives them to the worker that owns them. False: no such worker, or too
-  /// many wait already.
+  /// Copies the datagrams and gives them to the worker that owns them. False: no such worker, or
+  /// too many wait already.
   bool hand_over(std::size_t worker, const udp::Arrival& arrival);
   std::vector<std::pair<std::string, std::uint64_t>> counters() const;
 
@@ -84,6 +85,7 @@ class ServerShared {
  private:
   struct Slot {
     Runtime* runtime = nullptr;
+    const udp::Network* network = nullptr;
     std::weak_ptr<ServerWorker> worker;
     std::shared_ptr<std::atomic<std::size_t>> handed_over;
   };

@@ -26,13 +26,12 @@ http3::SessionOptions session_options(const http3::SessionOptions& options,
 }  // namespace
 
 Result<std::shared_ptr<ServerWorker>> ServerWorker::create(std::shared_ptr<ServerShared> shared,
-                                                           Runtime& runtime,
-                                                           udp::Network& network,
+                                                           Runtime& runtime, udp::Network& network,
                                                            std::size_t index) {
   std::shared_ptr<ServerWorker> worker(new ServerWorker(std::move(shared), runtime, index));
   const Result<void> opened = worker->open(network);
   if (!opened) return fail(opened.error());
-  worker->shared_->add(index, runtime, worker);
+  worker->shared_->add(index, runtime, network, worker);
   runtime.add(*worker);
   worker->hooked_ = true;
   return worker;
@@ -111,8 +110,9 @@ Result<void> ServerWorker::bind_all() {
     addresses.push_back(bound);
   }
   for (const udp::Address& address : shared_->preferred()) {
-    const bool there = std::any_of(addresses.begin(), addresses.end(),
-                                   [&](const udp::Address& bound) { return covers(bound, address); });
+    const bool there =
+        std::any_of(addresses.begin(), addresses.end(),
+                    [&](const udp::Address& bound) { return covers(bound, address); });
     if (there) continue;
     TERN_TRY(const udp::Address bound, bind(address));
     addresses.push_back(bound);
@@ -173,8 +173,7 @@ void ServerWorker::deadline_passed() {
   }
 }
 
-void ServerWorker::receive_handed_over(const udp::Path& path, udp::Ecn ecn,
-                                       MutableBytes datagram) {
+void ServerWorker::receive_handed_over(const udp::Path& path, udp::Ecn ecn, MutableBytes datagram) {
   endpoint_->receive_handed_over(path, ecn, datagram);
 }
 

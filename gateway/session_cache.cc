@@ -102,7 +102,8 @@ Result<void> SessionCache::load(const std::string& path) {
     const std::string_view line = next_line();
     if (line.empty()) continue;
     const std::size_t space = line.find(' ');
-    if (space == std::string_view::npos || space == 0) return broken("has a line without an origin");
+    if (space == std::string_view::npos || space == 0)
+      return broken("has a line without an origin");
     const auto bytes = from_hex(line.substr(space + 1));
     if (!bytes) return broken("has a session that is not hexadecimal");
     auto session = quic::Session::parse(ByteView(*bytes));

@@ -14,9 +14,10 @@
 namespace tern {
 
 /// What a client remembers of servers it has spoken with (tickets, tokens, settings), by origin
-/// ("https://example.com"). The least recently used sessions make room beyond kMaxSessions; each ticket
-/// is given out once, so that observers cannot link connections by it (RFC 8446 §C.4), unless a
-/// server gave only one: then it stays until the server sends the next. Belongs to one thread.
+/// ("https://example.com"). The least recently used sessions make room beyond kMaxSessions; each
+/// ticket is given out once, so that observers cannot link connections by it (RFC 8446 §C.4),
+/// unless a server gave only one: then it stays until the server sends the next. Belongs to one
+/// thread.
 class SessionCache {
  public:
   static constexpr std::size_t kMaxSessions = 256;

@@ -1,11 +1,11 @@
-#include <fmt/format.h>
-#include <unistd.h>
-
 #include <csignal>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <unistd.h>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "http/uri.h"
 #include "tools/tern/bench_load.h"
@@ -61,7 +61,8 @@ ExitCode run(const BenchOptions& options) {
     ProgressLine progress;
     Timestamp begun = runtime.now();
     Timer timer(runtime.timers(), [&](Timestamp now) {
-      progress.show(fmt::format("{:.0f} s  {}{} done", std::chrono::duration<double>(now - begun).count(),
+      progress.show(fmt::format("{:.0f} s  {}{} done",
+                                std::chrono::duration<double>(now - begun).count(),
                                 load.measuring() ? "" : "warming up  ", human_count(load.done())));
       timer.arm(now + 500ms);
     });
@@ -87,14 +88,13 @@ void add_bench(CLI::App& app, ExitCode& result) {
   BenchOptions& o = *options;
   CLI::App* verb = app.add_subcommand("bench", "Load a server over HTTP/3 and measure it");
   verb->add_option("URL", o.url, "https://host[:port]/path")->required()->type_name("");
-  verb->add_option("-c,--connections", o.connections, "Connections; with --connect handshakes at a time")
-      ->capture_default_str()
+  verb->add_option("-c,--connections", o.connections,
+                   "Connections; with --connect handshakes at a time")
       ->check(CLI::Range(1, 100'000))
-      ->type_name("N");
+      ->option_text("N (10)");
   verb->add_option("-m,--streams", o.streams, "Requests at a time on each connection")
-      ->capture_default_str()
       ->check(CLI::Range(1, 1000))
-      ->type_name("N");
+      ->option_text("N (10)");
   verb->add_option("-n,--requests", o.requests, "Stop after so many requests, or handshakes")
       ->type_name("N");
   add_duration(*verb, "-D,--duration", o.duration, "Stop after this time (default: 5s without -n)");
@@ -102,7 +102,7 @@ void add_bench(CLI::App& app, ExitCode& result) {
   verb->add_option("--rate", o.rate,
                    "Requests a second over all, each at its time, and latency counted from it")
       ->check(CLI::PositiveNumber)
-      ->type_name("N");
+      ->option_text("N");
   verb->add_flag("--connect", o.connect, "Measure handshakes: connect, close, connect again");
   verb->add_flag("--resume", o.resume, "With --connect: resume a session");
   verb->add_flag("--idle", o.idle, "Only keep the connections open: memory of the server");

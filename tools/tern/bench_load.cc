@@ -1,13 +1,14 @@
 #include "tools/tern/bench_load.h"
 
-#include <fmt/format.h>
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <chrono>
+#include <sys/resource.h>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "http3/error_code.h"
+#include "tools/tern/environment.h"
 #include "tools/tern/get_output.h"
 
 namespace tern::cli {
@@ -81,7 +82,8 @@ void Load::stop() {
 }
 
 Result<void> Load::prepare() {
-  head_.method = options_.method.empty() ? (options_.data.empty() ? "GET" : "POST") : options_.method;
+  head_.method =
+      options_.method.empty() ? (options_.data.empty() ? "GET" : "POST") : options_.method;
   head_.authority = url_.authority();
   head_.path = url_.target();
   head_.fields.add("user-agent", "tern-bench/" TERN_VERSION);
@@ -98,11 +100,14 @@ Result<void> Load::prepare() {
     head_.fields.add("content-length", std::to_string(body_.size()));
   }
   tls::ClientContextOptions context;
-  context.insecure(options_.insecure).chacha20_only(options_.chacha20);
+  context.insecure(options_.insecure)
+      .chacha20_only(options_.chacha20)
+      .key_log(key_log_from_environment());
   if (!options_.ca_file.empty()) context.ca_file(options_.ca_file);
   TERN_TRY(tls_, tls::ClientContext::create(context));
   quic::EndpointOptions settings;
   settings.transport.congestion = options_.congestion;
+  settings.qlog = qlog_from_environment();
   if (!options_.versions.empty()) {
     settings.transport.versions = options_.versions;
     settings.transport.first_version = options_.versions.front();
@@ -131,7 +136,8 @@ Result<udp::Address> Load::local_address(std::size_t number) {
   const std::size_t index = number % kMaxSockets;
   if (index < locals_.size()) return locals_[index];
   udp::SocketOptions socket;
-  socket.bind = remote_.is_v4() ? udp::Address::v4(INADDR_ANY, 0) : udp::Address::v6(in6addr_any, 0);
+  socket.bind =
+      remote_.is_v4() ? udp::Address::v4(INADDR_ANY, 0) : udp::Address::v6(in6addr_any, 0);
   TERN_TRY(const udp::Address bound, endpoint_->bind(socket));
   locals_.push_back(bound);
   return bound;
@@ -238,10 +244,14 @@ Task<void> Load::request_slot(Connection& connection, std::size_t number) {
   Timestamp begin{};
   while (take_ticket(begin)) {
     if (begin > runtime_.now()) co_await runtime_.sleep(begin - runtime_.now());
-    if (connection.session == nullptr || !connection.session->accepts_requests()) {
+    // After a GOAWAY the session closes once its requests are over.
+    while (connection.session != nullptr && !connection.session->accepts_requests()) {
+      co_await changed_.wait();
+    }
+    if (connection.session == nullptr) {
       // The first slot that finds the connection gone opens another; the others wait for it.
       Result<void> connected;
-      if (connection.quic == nullptr || connection.session != nullptr) {
+      if (connection.quic == nullptr) {
         connected = co_await connect(connection, number);
       } else {
         while (!connection.connected && !connection.failure) co_await changed_.wait();
@@ -250,6 +260,11 @@ Task<void> Load::request_slot(Connection& connection, std::size_t number) {
       if (!connected) {
         note(begin, connected, 0);
         if (++failures >= kMaxConnectFailures) break;
+        continue;
+      }
+      if (connection.session == nullptr) {
+        connected = fail(Error::closed("the connection was closed at once"));
+        note(begin, connected, 0);
         continue;
       }
     }
@@ -372,8 +387,8 @@ Task<Result<void>> Load::run(BenchReport& report) {
       co_return fail(*connections_.front()->failure);
     }
     const quic::HandshakeInfo& facts = (*open)->quic->handshake();
-    report.handshake = fmt::format("{}, {}, {}", version_name(facts.version), facts.cipher,
-                                   facts.group);
+    report.handshake =
+        fmt::format("{}, {}, {}", version_name(facts.version), facts.cipher, facts.group);
   }
 
   const Duration duration = options_.duration.value_or(

@@ -1,11 +1,10 @@
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <sys/types.h>
 #include <vector>
 
 #include "base/runtime.h"
@@ -95,7 +94,7 @@ class Load {
   std::optional<quic::Session> session_;
   Broadcast changed_;
   BenchReport* report_ = nullptr;
-  std::uint64_t tickets_ = 0;     // given out in this phase
+  std::uint64_t tickets_ = 0;  // given out in this phase
   std::uint64_t ticket_limit_ = UINT64_MAX;
   Timestamp phase_begun_{};
   std::uint64_t done_ = 0;

@@ -1,10 +1,10 @@
 #include "tools/tern/bench_report.h"
 
-#include <fmt/format.h>
-
 #include <chrono>
 #include <cstdio>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "tools/tern/json_writer.h"
 #include "tools/tern/terminal.h"
@@ -95,14 +95,16 @@ void print_bench(const BenchOptions& options, const BenchReport& report) {
         paint.bold(fmt::format("{:.0f}/s", each_second(report.requests, report.elapsed))) +
             fmt::format(" · {} in {} · {} connections × {} streams", human_count(report.requests),
                         human_duration(report.elapsed), options.connections, options.streams));
-    row("bytes", fmt::format("{}/s · {}",
-                             human_bytes(static_cast<std::uint64_t>(
-                                 each_second(report.bytes, report.elapsed))),
-                             human_bytes(report.bytes)));
+    row("bytes",
+        fmt::format(
+            "{}/s · {}",
+            human_bytes(static_cast<std::uint64_t>(each_second(report.bytes, report.elapsed))),
+            human_bytes(report.bytes)));
     row("latency", percentiles(report.latency));
     std::string statuses;
     for (const auto& [status, number] : report.statuses) {
-      statuses += fmt::format("{}{} × {}", statuses.empty() ? "" : ", ", human_count(number), status);
+      statuses +=
+          fmt::format("{}{} × {}", statuses.empty() ? "" : ", ", human_count(number), status);
     }
     row("status", statuses.empty() ? "none" : statuses);
   }
@@ -128,10 +130,9 @@ void print_bench(const BenchOptions& options, const BenchReport& report) {
   if (report.server_memory && report.server_memory_before && report.connections >= 100) {
     const auto grown = static_cast<double>(*report.server_memory) -
                        static_cast<double>(*report.server_memory_before);
-    row("server memory",
-        fmt::format("{} resident, {:+.1f} KiB a connection since the first",
-                    human_bytes(*report.server_memory),
-                    grown / 1024 / static_cast<double>(report.connections)));
+    row("server memory", fmt::format("{} resident, {:+.1f} KiB a connection since the first",
+                                     human_bytes(*report.server_memory),
+                                     grown / 1024 / static_cast<double>(report.connections)));
   }
   if (report.errors.empty()) {
     row("errors", "none");

@@ -26,8 +26,8 @@ struct BenchReport {
   std::uint64_t handshakes = 0;
   std::uint64_t resumed = 0;
   std::uint64_t connections = 0;  ///< open at the end
-  Histogram latency;           ///< request to last byte, or handshake with --connect
-  Histogram connect;           ///< of the connections the run began with
+  Histogram latency;              ///< request to last byte, or handshake with --connect
+  Histogram connect;              ///< of the connections the run began with
   std::map<std::string, std::uint64_t> errors;
   std::map<int, std::uint64_t> statuses;
   Duration client_cpu{};

@@ -1,5 +1,3 @@
-#include <fmt/format.h>
-
 #include <array>
 #include <chrono>
 #include <cstdio>
@@ -7,6 +5,8 @@
 #include <memory>
 #include <string>
 #include <vector>
+
+#include <fmt/format.h>
 
 #include "tools/tern/commands.h"
 #include "tools/tern/dev_certificate.h"
@@ -52,7 +52,8 @@ void print_json(const DevCertificate& dev) {
 void print_for_people(const DevCertificate& dev) {
   const Paint paint(stdout);
   std::string names;
-  for (const std::string& name : dev.certificate.names()) names += (names.empty() ? "" : ", ") + name;
+  for (const std::string& name : dev.certificate.names())
+    names += (names.empty() ? "" : ", ") + name;
   const auto row = [&](std::string_view name, std::string_view value) {
     fmt::print("  {} {}\n", paint.dim(fmt::format("{:<12}", name)), value);
   };
@@ -69,7 +70,8 @@ void print_for_people(const DevCertificate& dev) {
       "\nTo trust it\n"
       "  tern          tern get --cacert {} https://localhost:4433/\n"
       "  Chromium      --ignore-certificate-errors-spki-list={}\n"
-      "  WebTransport  serverCertificateHashes: [{{algorithm: 'sha-256', value: <the 32 bytes above>}}]\n",
+      "  WebTransport  serverCertificateHashes: [{{algorithm: 'sha-256', value: <the 32 bytes "
+      "above>}}]\n",
       dev.ca_file, dev.certificate.spki_sha256());
 }
 
@@ -83,15 +85,16 @@ void add_cert(CLI::App& app, ExitCode& result) {
   auto options = std::make_shared<Options>();
   CLI::App* verb = app.add_subcommand("cert", "Make a development CA and certificate");
   verb->add_option("NAME", options->wish.names,
-                   "DNS names and IP addresses, besides localhost, 127.0.0.1 and ::1");
+                   "DNS names and IP addresses, besides localhost, 127.0.0.1 and ::1")
+      ->option_text("...");
   verb->add_option("--dir", options->wish.folder, "Folder to keep them in (default: this user's)")
       ->type_name("DIR");
   verb->add_option("--days", options->wish.days,
                    "Days of validity; browsers take serverCertificateHashes up to 14")
-      ->capture_default_str()
       ->check(CLI::Range(1, 398))
-      ->type_name("N");
-  verb->add_flag("--renew", options->wish.renew, "Make a new certificate even if there is a good one");
+      ->option_text("N (13)");
+  verb->add_flag("--renew", options->wish.renew,
+                 "Make a new certificate even if there is a good one");
   verb->add_flag("--json", options->json, "Print one JSON object");
   verb->footer(
       "The CA is made once and kept (ECDSA P-256, 10 years); its certificates are short-lived.\n"

@@ -57,9 +57,8 @@ Task<void> bytes(http::Exchange& exchange) {
   std::uint64_t count = 0;
   const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), count);
   if (error != std::errc() || rest != text.data() + text.size() || count > kMaxDemoBytes) {
-    co_await exchange.respond(http::Status::bad_request,
-                              "/bytes/N: N is a number up to " + std::to_string(kMaxDemoBytes) +
-                                  "\n");
+    co_await exchange.respond(http::Status::bad_request, "/bytes/N: N is a number up to " +
+                                                             std::to_string(kMaxDemoBytes) + "\n");
     co_return;
   }
   http::Response head(http::Status::ok);
@@ -73,8 +72,8 @@ Task<void> bytes(http::Exchange& exchange) {
   }
   Result<void> written = co_await exchange.start(std::move(head));
   while (written && count > 0) {
-    Bytes piece = pattern().slice(0, static_cast<std::size_t>(std::min<std::uint64_t>(
-                                         count, pattern().size())));
+    Bytes piece = pattern().slice(
+        0, static_cast<std::size_t>(std::min<std::uint64_t>(count, pattern().size())));
     count -= piece.size();
     if (count == 0) {
       co_await exchange.finish(std::move(piece));

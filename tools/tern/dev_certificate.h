@@ -25,8 +25,8 @@ struct DevCertificateWish {
   bool renew = false;  ///< a new leaf, even if there is a good one
 };
 
-/// Uses what the folder holds while it is good for the names and for one more day, and makes what is
-/// missing. Throws a Failure.
+/// Uses what the folder holds while it is good for the names and for one more day, and makes what
+/// is missing. Throws a Failure.
 DevCertificate dev_certificate(const DevCertificateWish& wish);
 
 }  // namespace tern::cli

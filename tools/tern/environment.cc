@@ -1,10 +1,9 @@
 #include "tools/tern/environment.h"
 
-#include <pwd.h>
-#include <unistd.h>
-
 #include <chrono>
 #include <cstdlib>
+#include <pwd.h>
+#include <unistd.h>
 
 #include "gateway/qlog_files.h"
 #include "tools/tern/exit_code.h"

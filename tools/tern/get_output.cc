@@ -1,13 +1,13 @@
 #include "tools/tern/get_output.h"
 
-#include <fcntl.h>
-#include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
 
 #include "tools/tern/terminal.h"
 
@@ -45,7 +45,8 @@ Result<void> BodyOutput::write(ByteView bytes) {
   while (!bytes.empty()) {
     const ssize_t count = ::write(fd_, bytes.data(), bytes.size());
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return fail(Error::os(errno, path_ == "-" ? "write to stdout" : "write " + path_));
+    if (count < 0)
+      return fail(Error::os(errno, path_ == "-" ? "write to stdout" : "write " + path_));
     bytes = bytes.subspan(static_cast<std::size_t>(count));
   }
   return {};
@@ -174,9 +175,9 @@ void print_stats(const TransferResult& result, const ClientConnectionInfo* conne
   std::string body = human_bytes(result.received_bytes);
   if (result.body_bytes != result.received_bytes) body += " → " + human_bytes(result.body_bytes);
   if (body_time > Duration::zero() && result.received_bytes > 100'000) {
-    body += fmt::format(" at {}/s", human_bytes(static_cast<std::uint64_t>(
-                                        static_cast<double>(result.received_bytes) /
-                                        seconds(body_time))));
+    body += fmt::format(" at {}/s",
+                        human_bytes(static_cast<std::uint64_t>(
+                            static_cast<double>(result.received_bytes) / seconds(body_time))));
   }
   row("received", body);
   if (result.sent_bytes != 0) row("sent", human_bytes(result.sent_bytes));
@@ -188,13 +189,12 @@ void print_stats(const TransferResult& result, const ClientConnectionInfo* conne
                          human_duration(stats.min_rtt), human_duration(stats.rtt_variation)));
   row("packets", fmt::format("{} sent · {} received · {} lost", human_count(stats.packets_sent),
                              human_count(stats.packets_received), human_count(stats.packets_lost)));
-  row("bytes", fmt::format("{} sent · {} received · {} UDP payload",
-                           human_bytes(stats.bytes_sent), human_bytes(stats.bytes_received),
-                           human_bytes(stats.max_udp_payload)));
+  row("bytes", fmt::format("{} sent · {} received · {} UDP payload", human_bytes(stats.bytes_sent),
+                           human_bytes(stats.bytes_received), human_bytes(stats.max_udp_payload)));
   row("window", fmt::format("{} congestion · {} in flight", human_bytes(stats.congestion_window),
                             human_bytes(stats.bytes_in_flight)));
-  row("changes", fmt::format("{} migrations · {} key updates", stats.migrations,
-                             stats.key_updates));
+  row("changes",
+      fmt::format("{} migrations · {} key updates", stats.migrations, stats.key_updates));
 }
 
 void write_transfer(JsonWriter& json, const TransferResult& result) {

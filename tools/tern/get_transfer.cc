@@ -1,15 +1,15 @@
 #include "tools/tern/get_transfer.h"
 
-#include <fcntl.h>
-#include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <charconv>
+#include <fcntl.h>
 #include <fstream>
 #include <iterator>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "base/scope.h"
 #include "gateway/within.h"
@@ -84,7 +84,7 @@ RequestPlan RequestPlan::from(const GetOptions& options) {
   if (!options.upload.empty()) {
     if (has_body) fail_with(ExitCode::usage, "--upload-file and --data exclude each other");
     plan.upload = options.upload;
-    struct stat facts {};
+    struct stat facts{};
     if (plan.upload != "-") {
       if (::stat(plan.upload.c_str(), &facts) != 0 || ::access(plan.upload.c_str(), R_OK) != 0) {
         fail_with(ExitCode::cannot_read, Error::os(errno, "read " + plan.upload).detail);
@@ -120,10 +120,10 @@ RequestPlan RequestPlan::from(const GetOptions& options) {
       plan.fields.add(name, value);
     }
   }
-  plan.method = options.method.empty() ? options.head            ? "HEAD"
-                                         : !plan.upload.empty()  ? "PUT"
-                                         : has_body              ? "POST"
-                                                                 : "GET"
+  plan.method = options.method.empty() ? options.head           ? "HEAD"
+                                         : !plan.upload.empty() ? "PUT"
+                                         : has_body             ? "POST"
+                                                                : "GET"
                                        : options.method;
   plan.body = Bytes::take(std::move(body));
   return plan;
@@ -153,9 +153,8 @@ Task<void> Transfer::run() {
   std::string what = fmt::format("{}: not complete within {}", result_.url,
                                  human_duration(options_.max_time.value_or(Duration::zero())));
   Task<Result<void>> attempting = attempt();
-  Result<void> outcome =
-      co_await within(runtime_, options_.max_time.value_or(Duration::zero()), std::move(what),
-                      std::move(attempting));
+  Result<void> outcome = co_await within(runtime_, options_.max_time.value_or(Duration::zero()),
+                                         std::move(what), std::move(attempting));
   result_.timings.total = runtime_.now() - begun;
   if (!outcome) fail_result(outcome.error());
   result_.file = output_.path() == "-" ? std::string() : output_.path();
@@ -198,15 +197,16 @@ Task<Result<void>> Transfer::attempt() {
     }
     if (outcome) co_return outcome;
     const Error& error = outcome.error();
-    const bool again = error.is(Code::rejected) ||
-                       (options_.retry_on_close && connection_broke(error) &&
-                        http::is_idempotent(request.method()));
+    const bool again =
+        error.is(Code::rejected) || (options_.retry_on_close && connection_broke(error) &&
+                                     http::is_idempotent(request.method()));
     if (!again || result_.repeated || !plan_.upload.empty() || !output_.restart()) {
       co_return outcome;
     }
     result_.repeated = true;
     result_.received_bytes = 0;
-    if (options_.verbose) fmt::print(stderr, "* sending the request again: {}\n", error.to_string());
+    if (options_.verbose)
+      fmt::print(stderr, "* sending the request again: {}\n", error.to_string());
   }
 }
 
@@ -247,9 +247,8 @@ Task<void> Transfer::run_upload(http::ClientExchange& exchange) {
 }
 
 Task<Result<void>> Transfer::send_upload(http::ClientExchange& exchange) {
-  const FileDescriptor file(plan_.upload == "-"
-                                ? STDIN_FILENO
-                                : ::open(plan_.upload.c_str(), O_RDONLY | O_CLOEXEC));
+  const FileDescriptor file(
+      plan_.upload == "-" ? STDIN_FILENO : ::open(plan_.upload.c_str(), O_RDONLY | O_CLOEXEC));
   if (file.get() < 0) {
     read_failed_ = true;
     co_return fail(Error::os(errno, "read " + plan_.upload));
@@ -300,10 +299,10 @@ Task<Result<void>> Transfer::receive(ClientStream& stream, ClientRequest& reques
   const int status = http::code(head->status());
   if (options_.fail && status >= 400) {
     exchange.stop_reading();
-    co_return fail(Error(Domain::http, static_cast<std::uint64_t>(status),
-                         fmt::format("{} answered {} {}", result_.final_url, status,
-                                     http::reason(head->status())),
-                         Origin::remote));
+    co_return fail(Error(
+        Domain::http, static_cast<std::uint64_t>(status),
+        fmt::format("{} answered {} {}", result_.final_url, status, http::reason(head->status())),
+        Origin::remote));
   }
   if ((options_.include || options_.head) && !options_.json) print_head(stdout, "", *head);
   Result<void> received = co_await receive_body(exchange, *head);

@@ -1,8 +1,8 @@
 #include "tools/tern/json_writer.h"
 
-#include <fmt/format.h>
-
 #include <cmath>
+
+#include <fmt/format.h>
 
 #include "base/check.h"
 #include "http/escape.h"

@@ -1,11 +1,11 @@
-#include <fmt/format.h>
-
 #include <csignal>
 #include <cstdio>
 #include <exception>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <fmt/format.h>
 
 #include "tools/tern/commands.h"
 #include "tools/tern/terminal.h"
@@ -42,7 +42,7 @@ int complain(std::string_view verb, std::string_view message, ExitCode code) {
 int run(int argument_count, char** arguments) {
   CLI::App app("HTTP/3 over QUIC: a server, a client and a load generator", "tern");
   app.require_subcommand(1);
-  app.set_help_flag("-h,--help", "Show this, or a verb's flags: tern VERB --help");
+  app.set_help_flag("-h,--help", "Show this; a verb's flags: tern VERB --help");
   app.set_version_flag("-V,--version", "tern " TERN_VERSION);
   app.get_formatter()->column_width(34);
   app.get_formatter()->label("REQUIRED", "");
@@ -58,6 +58,9 @@ int run(int argument_count, char** arguments) {
   add_bench(app, result);
   add_cert(app, result);
   add_version(app, result);
+  for (CLI::App* known : app.get_subcommands(nullptr)) {
+    known->set_help_flag("-h,--help", "Show this");
+  }
 
   std::string verb;
   for (const CLI::App* known : app.get_subcommands(nullptr)) {

@@ -29,7 +29,8 @@ void add_congestion(CLI::App& verb, quic::Congestion& algorithm) {
             } else if (text == "reno") {
               algorithm = quic::Congestion::reno;
             } else {
-              throw CLI::ValidationError("--congestion", "'" + text + "' is none of cubic, bbr, reno");
+              throw CLI::ValidationError("--congestion",
+                                         "'" + text + "' is none of cubic, bbr, reno");
             }
           },
           "Congestion control: cubic (default), bbr or reno")

@@ -1,8 +1,5 @@
 #include "tools/tern/process_cpu.h"
 
-#include <fmt/format.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -13,7 +10,10 @@
 #include <sstream>
 #include <string>
 #include <system_error>
+#include <unistd.h>
 #include <vector>
+
+#include <fmt/format.h>
 
 namespace tern::cli {
 namespace {

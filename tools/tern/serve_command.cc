@@ -1,6 +1,3 @@
-#include <fmt/format.h>
-#include <unistd.h>
-
 #include <atomic>
 #include <csignal>
 #include <cstdio>
@@ -8,7 +5,10 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unistd.h>
 #include <vector>
+
+#include <fmt/format.h>
 
 #include "gateway/server.h"
 #include "http/access_log.h"
@@ -134,17 +134,19 @@ class Serve {
 
   http::Handler make_handler() {
     if (options_.folder.empty()) return demo_site();
-    auto files = http::StaticFiles::open(options_.folder, http::StaticFilesOptions()
-                                                              .listing(options_.autoindex)
-                                                              .dotfiles(options_.dotfiles)
-                                                              .cache_control(options_.cache_control));
+    auto files =
+        http::StaticFiles::open(options_.folder, http::StaticFilesOptions()
+                                                     .listing(options_.autoindex)
+                                                     .dotfiles(options_.dotfiles)
+                                                     .cache_control(options_.cache_control));
     if (!files) fail_with(ExitCode::usage, files.error().detail);
     http::Router router;
     router.mount("/", std::move(*files));
     return router;
   }
 
-  // ---- what people see ---------------------------------------------------------------------------
+  // ---- what people see
+  // ---------------------------------------------------------------------------
 
   std::string url() const {
     const udp::Address address = server_->addresses().front();
@@ -169,7 +171,7 @@ class Serve {
     return fmt::format("{:04}-{:02}-{:02}", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday);
   }
 
-  std::string get_line() const {
+  std::string line_to_try() const {
     const std::string target = options_.folder.empty() ? url() + "hello" : url();
     const std::string mtls = options_.client_ca.empty() ? "" : " --cert CERT --key KEY";
     if (dev_) return fmt::format("tern get --cacert {}{} {}", dev_->ca_file, mtls, target);
@@ -196,9 +198,9 @@ class Serve {
       return;
     }
     const Paint paint(stdout);
-    std::string text = fmt::format(
-        "{} serves {}\n\n", paint.bold("tern " TERN_VERSION),
-        options_.folder.empty() ? std::string("its demo site") : options_.folder);
+    std::string text =
+        fmt::format("{} serves {}\n\n", paint.bold("tern " TERN_VERSION),
+                    options_.folder.empty() ? std::string("its demo site") : options_.folder);
     const auto row = [&](std::string_view name, std::string_view value) {
       text += fmt::format("  {} {}\n", paint.dim(fmt::format("{:<12}", name)), value);
     };
@@ -208,11 +210,12 @@ class Serve {
     row("workers", std::to_string(server_->workers()));
     row("certificate",
         fmt::format("{}, until {}{}", certificate.key_type(), day(certificate.not_after()),
-                    !dev_ ? "" : dev_->made_leaf ? " (for development, made now)"
-                                                 : " (for development)"));
+                    !dev_             ? ""
+                    : dev_->made_leaf ? " (for development, made now)"
+                                      : " (for development)"));
     row("SPKI SHA-256", certificate.spki_sha256());
     text += "\n";
-    row("try", get_line());
+    row("try", line_to_try());
     if (dev_) {
       const std::string page = url();
       const std::string authority = page.substr(8, page.size() - 9);
@@ -226,7 +229,8 @@ class Serve {
 
   void say(const std::string& text) { messages_.line(LogLevel::info, text); }
 
-  // ---- signals, on their own thread --------------------------------------------------------------
+  // ---- signals, on their own thread
+  // --------------------------------------------------------------
 
   void handle_signal(int signal) {
     if (signal == SIGUSR1) return print_counters();
@@ -250,8 +254,7 @@ class Serve {
     }
     const Result<void> reloaded = server_->reload_certificates();
     if (!reloaded) {
-      messages_.line(LogLevel::error,
-                     "certificates stay as they are: " + reloaded.error().detail);
+      messages_.line(LogLevel::error, "certificates stay as they are: " + reloaded.error().detail);
       return;
     }
     const tls::Certificate certificate = server_->certificates().front();
@@ -295,8 +298,7 @@ void add_serve(CLI::App& app, ExitCode& result) {
       ->type_name("");
   verb->add_option("-l,--listen", options->listen,
                    "IP address and port, :PORT or PORT; again for more; port 0: any free one")
-      ->type_name("ADDR")
-      ->default_str("[::]:4433")
+      ->option_text("ADDR ([::]:4433)")
       ->allow_extra_args(false);
   verb->add_option("--cert", options->certificates,
                    "Certificate chain, PEM; again for more names (SNI). Without: a development one")
@@ -309,9 +311,8 @@ void add_serve(CLI::App& app, ExitCode& result) {
                    "mTLS: clients must have a certificate of a CA in this PEM file")
       ->type_name("FILE");
   verb->add_option("-w,--workers", options->workers, "Threads; 0: one a core")
-      ->capture_default_str()
       ->check(CLI::Range(0, 256))
-      ->type_name("N");
+      ->option_text("N (1)");
   add_engine(*verb, options->engine);
   add_congestion(*verb, options->congestion);
   add_versions(*verb, options->versions, "QUIC versions, best first: 1,2 (default), 2,1, 1 or 2");
@@ -333,16 +334,16 @@ void add_serve(CLI::App& app, ExitCode& result) {
   verb->add_option("--cache-control", options->cache_control, "Cache-Control of every file")
       ->type_name("VALUE");
   verb->add_option("--log", options->log, "Log format: text, json or off")
-      ->capture_default_str()
       ->check(CLI::IsMember({"text", "json", "off"}))
-      ->type_name("FORMAT");
+      ->option_text("FORMAT (text)");
   verb->add_option("--qlog", options->qlog, "Write a qlog file a connection (default: QLOGDIR)")
       ->type_name("DIR");
   verb->add_option("--state-dir", options->state_dir,
                    "Keep ticket, token and reset keys here, for restarts and other machines")
       ->type_name("DIR");
   verb->footer(
-      "Signals: INT, TERM drain and stop; HUP reads the certificates again; USR1 prints counters.\n\n"
+      "Signals: INT, TERM drain and stop; HUP reads the certificates again; USR1 prints "
+      "counters.\n\n"
       "Examples:\n"
       "  tern serve\n"
       "  tern serve public --listen :443 --cert cert.pem --key key.pem --workers 0\n"

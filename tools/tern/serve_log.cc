@@ -1,13 +1,13 @@
 #include "tools/tern/serve_log.h"
 
-#include <fmt/format.h>
+#include <cerrno>
+#include <chrono>
 #include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <chrono>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "tools/tern/json_writer.h"
 
@@ -89,6 +89,23 @@ void LineWriter::run() {
 
 void MessageLog::line(LogLevel level, std::string_view text) noexcept {
   if (!enabled(level)) return;
+  const auto now = std::chrono::steady_clock::now();
+  const std::lock_guard lock(mutex_);
+  if (now - second_ >= std::chrono::seconds(1)) {
+    second_ = now;
+    in_second_ = 0;
+    if (left_out_ != 0) {
+      write(LogLevel::warning, fmt::format("{} messages left out", std::exchange(left_out_, 0)));
+    }
+  }
+  if (++in_second_ > kMaxASecond) {
+    ++left_out_;
+    return;
+  }
+  write(level, text);
+}
+
+void MessageLog::write(LogLevel level, std::string_view text) {
   if (!json_) {
     out_.line(level, level == LogLevel::info ? std::string(text)
                                              : fmt::format("{}: {}", level_name(level), text));

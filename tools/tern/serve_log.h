@@ -1,6 +1,8 @@
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -38,16 +40,26 @@ class LineWriter final : public LogSink {
   std::thread thread_;  // last: it uses everything above
 };
 
-/// The server's own messages, as lines of the log: "warning: …", or as JSON objects.
+/// The server's own messages, as lines of the log: "warning: …", or as JSON objects. Peers can
+/// cause them: beyond kMaxASecond a second they are counted, and the next line says how many are
+/// missing. Thread-safe.
 class MessageLog final : public LogSink {
  public:
+  static constexpr std::uint64_t kMaxASecond = 50;
+
   MessageLog(LineWriter& out, bool json) noexcept : out_(out), json_(json) {}
   bool enabled(LogLevel level) const noexcept override { return out_.enabled(level); }
   void line(LogLevel level, std::string_view text) noexcept override;
 
  private:
+  void write(LogLevel level, std::string_view text);
+
   LineWriter& out_;
-  bool json_;
+  const bool json_;
+  std::mutex mutex_;  // guards the rest
+  std::chrono::steady_clock::time_point second_{};
+  std::uint64_t in_second_ = 0;
+  std::uint64_t left_out_ = 0;
 };
 
 }  // namespace tern::cli

@@ -1,7 +1,6 @@
 #include "tools/tern/signals.h"
 
 #include <pthread.h>
-
 #include <utility>
 
 namespace tern::cli {

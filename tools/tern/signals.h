@@ -1,10 +1,9 @@
 #pragma once
 
-#include <signal.h>
-
 #include <atomic>
 #include <functional>
 #include <initializer_list>
+#include <signal.h>
 #include <thread>
 
 namespace tern::cli {

@@ -14,7 +14,8 @@ namespace tern::cli {
 /// Is the stream a terminal?
 bool is_terminal(std::FILE* stream) noexcept;
 
-/// Paints text for one stream: on a terminal, and never with NO_COLOR. Elsewhere text stays as it is.
+/// Paints text for one stream: on a terminal, and never with NO_COLOR. Elsewhere text stays as it
+/// is.
 class Paint {
  public:
   explicit Paint(std::FILE* stream) noexcept;

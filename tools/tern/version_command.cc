@@ -1,8 +1,8 @@
-#include <fmt/format.h>
-
 #include <memory>
 #include <string>
 #include <vector>
+
+#include <fmt/format.h>
 
 #include "tools/tern/commands.h"
 #include "tools/tern/json_writer.h"
@@ -18,9 +18,8 @@ struct Library {
 };
 // What this binary was built with; the build says it (CMakeLists.txt).
 constexpr Library kLibraries[] = {
-    {"ngtcp2", TERN_NGTCP2_VERSION},
-    {"nghttp3", TERN_NGHTTP3_VERSION},
-    {"BoringSSL API", TERN_BORINGSSL_VERSION},
+    {"ngtcp2", TERN_NGTCP2_VERSION},           {"nghttp3", TERN_NGHTTP3_VERSION},
+    {"BoringSSL API", TERN_BORINGSSL_VERSION}, {"libipsec-mb", TERN_IPSEC_MB_VERSION},
     {"liburing", TERN_LIBURING_VERSION},
 };
 

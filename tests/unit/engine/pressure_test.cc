@@ -99,6 +99,29 @@ TEST_P(PressureTest, BuffersGrowWithTheNumberOfFlows) {
   burst();
 }
 
+TEST_P(PressureTest, WhatTheKernelDropsIsCounted) {
+  const auto small = make(EngineOptions().socket_receive_buffer(4096));
+  Recorder receiver;
+  const auto socket = bind(*small, receiver, "127.0.0.1:0");
+  Recorder ignored;
+  const auto client = bind(ignored, "127.0.0.1:0");
+  constexpr std::size_t kSent = 200;
+  for (std::size_t i = 0; i < kSent; ++i) send(*client, socket->local(), std::string(1000, 'x'));
+  turn_once(*network);
+  // The count comes with what arrives after the loss.
+  const auto told = [&] {
+    send(*client, socket->local(), "after");
+    turn_once(*network);
+    turn_once(*small);
+    return count(*small, "udp.receive.dropped_by_kernel") > 0;
+  };
+  ASSERT_TRUE(turn_until([&] {
+    network->wake();
+    return told();
+  }));
+  EXPECT_LT(receiver.datagrams.size(), kSent);
+}
+
 TEST_P(PressureTest, OneReapIsBounded) {
   // A sink that causes a datagram for each it gets must not keep reap from returning.
   Recorder receiver;

@@ -1,12 +1,12 @@
 #include "gateway/qlog_files.h"
 
-#include <gtest/gtest.h>
-#include <stdlib.h>
-
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <stdlib.h>
 #include <string>
+
+#include <gtest/gtest.h>
 
 namespace tern {
 namespace {

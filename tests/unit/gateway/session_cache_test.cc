@@ -1,12 +1,12 @@
 #include "gateway/session_cache.h"
 
-#include <gtest/gtest.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-
 #include <filesystem>
 #include <fstream>
+#include <stdlib.h>
 #include <string>
+#include <sys/stat.h>
+
+#include <gtest/gtest.h>
 
 namespace tern {
 namespace {
@@ -85,7 +85,7 @@ TEST(SessionCache, ComesBackFromItsFile) {
   cache.put("https://a", session(1));
   cache.put("https://b", session(2));
   ASSERT_TRUE(cache.save(path));
-  struct stat facts {};
+  struct stat facts{};
   ASSERT_EQ(::stat(path.c_str(), &facts), 0);
   EXPECT_EQ(facts.st_mode & 0777, 0600u);
   SessionCache loaded;
@@ -114,8 +114,8 @@ TEST(SessionCache, RefusesFilesThatAreBroken) {
   }();
   for (const std::string& text :
        {std::string("something else\n"), std::string("tern sessions 1\nno-space\n"),
-        std::string("tern sessions 1\nhttps://a xyz\n"), std::string("tern sessions 1\nhttps://a 00\n"),
-        good.substr(0, good.size() - 3)}) {
+        std::string("tern sessions 1\nhttps://a xyz\n"),
+        std::string("tern sessions 1\nhttps://a 00\n"), good.substr(0, good.size() - 3)}) {
     std::ofstream(folder.file("bad"), std::ios::trunc) << text;
     SessionCache cache;
     const Result<void> loaded = cache.load(folder.file("bad"));

@@ -1,9 +1,9 @@
 // Broadcast and within: how the client's coroutines wait.
 
-#include <gtest/gtest.h>
-
 #include <chrono>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "gateway/broadcast.h"
 #include "gateway/within.h"

@@ -166,8 +166,8 @@ const ConnectionCase kConnectionCases[] = {
      [](RawPeer& peer) {
        peer.uni(control(settings() + frame(kFramePriorityUpdate, varint(0) + "u=")));
      }},
-    {"EmptyDatagram", ErrorCode::datagram_error,
-     [](RawPeer& peer) { peer.connection().send_datagram(Bytes()); }},
+    {"DatagramWithoutAnId", ErrorCode::datagram_error,
+     [](RawPeer& peer) { peer.connection().send_datagram(Bytes::copy("\x40")); }},
     {"DatagramIdTooLarge", ErrorCode::datagram_error,
      [](RawPeer& peer) { peer.connection().send_datagram(Bytes::copy(varint(kMaxVarint))); }},
 };

@@ -1,8 +1,8 @@
 #include "tools/tern/exit_code.h"
 
-#include <gtest/gtest.h>
-
 #include <cerrno>
+
+#include <gtest/gtest.h>
 
 namespace tern::cli {
 namespace {

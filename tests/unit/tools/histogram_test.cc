@@ -1,10 +1,10 @@
 #include "tools/tern/histogram.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <cmath>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "base/random.h"
 
@@ -41,8 +41,7 @@ TEST(Histogram, PercentilesAreWithinOnePercent) {
   }
   std::sort(values.begin(), values.end());
   for (const double percent : {1.0, 25.0, 50.0, 90.0, 99.0, 99.9}) {
-    const double exact =
-        values[static_cast<std::size_t>(std::ceil(percent / 100 * 20'000)) - 1];
+    const double exact = values[static_cast<std::size_t>(std::ceil(percent / 100 * 20'000)) - 1];
     const auto found = static_cast<double>(histogram.percentile(percent).count());
     EXPECT_GE(found, exact - 1) << percent;
     EXPECT_LE(found, exact * 1.01 + 1) << percent;

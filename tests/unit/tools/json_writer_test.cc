@@ -1,9 +1,9 @@
 #include "tools/tern/json_writer.h"
 
-#include <gtest/gtest.h>
-
 #include <cstdint>
 #include <limits>
+
+#include <gtest/gtest.h>
 
 namespace tern::cli {
 namespace {

@@ -1,9 +1,9 @@
 #include "tools/tern/terminal.h"
 
-#include <gtest/gtest.h>
-
 #include <chrono>
 #include <stdexcept>
+
+#include <gtest/gtest.h>
 
 namespace tern::cli {
 namespace {

@@ -9,13 +9,13 @@
 #include "transport/quic/packet_protection.h"
 #include "transport/quic/token.h"
 
-/// Packet protection as a connection does it: one full-size packet sealed or opened in place, one
+/// Packet protection as a connection does it: one small or full-size packet sealed or opened, one
 /// header mask; and the stateless pieces that a server computes for strangers.
 
 namespace tern::quic {
 namespace {
 
-constexpr std::size_t kPayload = 1350;
+constexpr std::size_t kMaxPayload = 1350;
 constexpr std::uint8_t kHeader[] = {0x40, 1, 2, 3, 4, 5, 6, 7, 8, 0, 1};
 
 CipherSuite suite_of(const benchmark::State& state) {
@@ -31,34 +31,52 @@ void suites(benchmark::internal::Benchmark* bench) {
   bench->ArgName("suite")->Arg(0x1301)->Arg(0x1302)->Arg(0x1303);
 }
 
+/// A payload of each size, by each library that can: side by side, in one run.
+void backends(benchmark::internal::Benchmark* bench) {
+  bench->ArgNames({"suite", "ipsec_mb", "payload"});
+  for (const std::int64_t payload : {40, 1350}) {
+    for (const std::int64_t suite : {0x1301, 0x1302, 0x1303}) {
+      bench->Args({suite, 0, payload});
+      if (suite != 0x1303 && ipsec_mb_available()) bench->Args({suite, 1, payload});
+    }
+  }
+}
+
+AeadBackend backend_of(const benchmark::State& state) {
+  return state.range(1) != 0 ? AeadBackend::ipsec_mb : AeadBackend::boringssl;
+}
+
 void seal(benchmark::State& state) {
   const CipherSuite suite = suite_of(state);
   const PacketKeys keys = keys_of(suite);
-  const AeadKey key(suite.aead, keys.key_view());
-  std::array<std::uint8_t, kPayload + kAeadTagLength> packet{};
+  const AeadKey key(suite.aead, keys.key_view(), backend_of(state));
+  const auto payload = static_cast<std::size_t>(state.range(2));
+  std::array<std::uint8_t, kMaxPayload + kAeadTagLength> packet{};
   auto nonce = keys.iv;
   for (auto _ : state) {
     ++nonce[11];
     benchmark::DoNotOptimize(
-        key.seal(packet.data(), ByteView(packet).first(kPayload), nonce, kHeader));
+        key.seal(packet.data(), ByteView(packet).first(payload), nonce, kHeader));
   }
-  state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * kPayload));
+  state.SetBytesProcessed(state.iterations() * state.range(2));
 }
-BENCHMARK(seal)->Apply(suites);
+BENCHMARK(seal)->Apply(backends);
 
 void open(benchmark::State& state) {
   const CipherSuite suite = suite_of(state);
   const PacketKeys keys = keys_of(suite);
-  const AeadKey key(suite.aead, keys.key_view());
-  std::array<std::uint8_t, kPayload + kAeadTagLength> sealed{};
-  key.seal(sealed.data(), ByteView(sealed).first(kPayload), keys.iv, kHeader);
-  std::array<std::uint8_t, kPayload + kAeadTagLength> opened;
+  const AeadKey key(suite.aead, keys.key_view(), backend_of(state));
+  const auto payload = static_cast<std::size_t>(state.range(2));
+  std::array<std::uint8_t, kMaxPayload + kAeadTagLength> sealed{};
+  key.seal(sealed.data(), ByteView(sealed).first(payload), keys.iv, kHeader);
+  const ByteView packet = ByteView(sealed).first(payload + kAeadTagLength);
+  std::array<std::uint8_t, kMaxPayload + kAeadTagLength> opened;
   for (auto _ : state) {
-    benchmark::DoNotOptimize(key.open(opened.data(), sealed, keys.iv, kHeader));
+    benchmark::DoNotOptimize(key.open(opened.data(), packet, keys.iv, kHeader));
   }
-  state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * kPayload));
+  state.SetBytesProcessed(state.iterations() * state.range(2));
 }
-BENCHMARK(open)->Apply(suites);
+BENCHMARK(open)->Apply(backends);
 
 void header_mask(benchmark::State& state) {
   const CipherSuite suite = suite_of(state);

@@ -1,0 +1,377 @@
+#include "tools/tern/get_run.h"
+
+#include <atomic>
+#include <charconv>
+#include <csignal>
+#include <cstdio>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unistd.h>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "base/scope.h"
+#include "gateway/client.h"
+#include "http/uri.h"
+#include "tools/tern/environment.h"
+#include "tools/tern/get_output.h"
+#include "tools/tern/get_transfer.h"
+#include "tools/tern/signals.h"
+#include "tools/tern/terminal.h"
+
+namespace tern::cli {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// "--migrate-at 2s" or "--migrate-at 5MB".
+struct MigrationPoint {
+  std::optional<Duration> time;
+  std::optional<std::uint64_t> bytes;
+};
+
+MigrationPoint parse_migration_point(const std::string& text) {
+  MigrationPoint point;
+  if (!text.empty() && (text.back() == 's' || text.back() == 'm')) {
+    point.time = parse_duration(text);
+  } else {
+    point.bytes = parse_bytes(text);
+  }
+  return point;
+}
+
+/// "localhost:4433:127.0.0.1" or "…:[::1]", as curl's --resolve.
+void add_resolve(ClientOptions& client, const std::string& text) {
+  const std::size_t first = text.find(':');
+  const std::size_t second = first == std::string::npos ? first : text.find(':', first + 1);
+  if (second != std::string::npos) {
+    std::uint16_t port = 0;
+    const char* begin = text.data() + first + 1;
+    const auto [end, error] = std::from_chars(begin, text.data() + second, port);
+    std::string ip = text.substr(second + 1);
+    if (ip.starts_with('[') && ip.ends_with(']')) ip = ip.substr(1, ip.size() - 2);
+    const auto address = udp::Address::parse_ip(ip, port);
+    if (error == std::errc() && end == text.data() + second && port != 0 && address) {
+      client.resolve(text.substr(0, first), port, *address);
+      return;
+    }
+  }
+  fail_with(ExitCode::usage, fmt::format("--resolve '{}': write it as HOST:PORT:ADDRESS", text));
+}
+
+class Get {
+ public:
+  explicit Get(const GetOptions& options) : options_(options) {}
+
+  ExitCode run() {
+    plan_ = RequestPlan::from(options_);
+    for (const std::string& text : options_.migrate_at) {
+      migrations_.push_back(parse_migration_point(text));
+    }
+    check_combinations();
+    sessions_ = std::make_shared<SessionCache>();
+    if (!options_.session.empty()) {
+      const Result<void> loaded = sessions_->load(options_.session);
+      if (!loaded) fail_with(ExitCode::usage, loaded.error().detail);
+    }
+    ClientOptions client_options = make_client_options();
+    // Before any thread of the engine, so that Ctrl-C comes here.
+    SignalThread signals({SIGINT, SIGTERM}, [this](int) { interrupt(); });
+    auto network = engine::open(engine::EngineOptions().kind(options_.engine));
+    if (!network) fail_with(ExitCode::failed, network.error().detail);
+    Runtime runtime(**network);
+    {
+      Client client(runtime, **network, std::move(client_options));
+      start_listening(runtime);
+      client_ = &client;
+      runtime.block_on(transfer_all(runtime));
+      stop_listening();
+    }
+    return report();
+  }
+
+ private:
+  void check_combinations() const {
+    if (options_.early_data && options_.session.empty()) {
+      fail_with(ExitCode::usage, "--early-data wants --session FILE: 0-RTT needs an earlier visit");
+    }
+    if (options_.certificate.empty() != options_.key.empty()) {
+      fail_with(ExitCode::usage, "--cert FILE and --key FILE go together");
+    }
+    if (options_.remote_name && !options_.outputs.empty()) {
+      fail_with(ExitCode::usage, "--output and --remote-name exclude each other");
+    }
+    if (options_.versions.size() > 1) {
+      fail_with(ExitCode::usage, "--quic-version takes one version, 1 or 2");
+    }
+    if (!plan_.upload.empty() && plan_.upload != "-" && options_.urls.size() > 1) {
+      fail_with(ExitCode::usage, "--upload-file goes to one URL");
+    }
+  }
+
+  ClientOptions make_client_options() {
+    ClientOptions client;
+    client.insecure(options_.insecure)
+        .ca_file(options_.ca_file)
+        .chacha20_only(options_.chacha20)
+        .early_data(options_.early_data)
+        .sessions(sessions_)
+        .key_log(key_log_from_environment())
+        .qlog(qlog_from_environment(options_.qlog));
+    client.transport().congestion = options_.congestion;
+    if (!options_.certificate.empty()) {
+      auto certificate = tls::Certificate::load(options_.certificate, options_.key);
+      if (!certificate) fail_with(ExitCode::usage, certificate.error().detail);
+      client.certificate(std::move(*certificate));
+    }
+    if (!options_.versions.empty()) client.only_version(options_.versions.front());
+    if (options_.connect_timeout) client.connect_timeout(*options_.connect_timeout);
+    for (const std::string& entry : options_.resolve) add_resolve(client, entry);
+    if (!options_.local_address.empty()) {
+      const auto local = udp::Address::parse_ip(options_.local_address, 0);
+      if (!local) {
+        fail_with(ExitCode::usage,
+                  fmt::format("--local-address '{}' is no IP address", options_.local_address));
+      }
+      client.local_address(*local);
+    }
+    client.watch([this](const ClientEvent& event) { watch(event); });
+    return client;
+  }
+
+  void watch(const ClientEvent& event) {
+    if (event.type == ClientEvent::Type::session_received) ++tickets_;
+    if (event.type == ClientEvent::Type::connected) ++connections_;
+    if (options_.verbose) print_event(event);
+  }
+
+  // ---- transfers
+  // ---------------------------------------------------------------------------------
+
+  void make_transfers(Runtime& runtime) {
+    for (std::size_t i = 0; i < options_.urls.size(); ++i) {
+      auto transfer =
+          std::make_unique<Transfer>(*client_, runtime, options_, plan_, options_.urls[i]);
+      if (i < options_.outputs.size()) {
+        transfer->output().to_file(options_.outputs[i]);
+      } else if (options_.remote_name) {
+        transfer->output().to_file(remote_name(options_.urls[i]));
+      } else if (options_.json) {
+        transfer->output().to_memory();
+      }
+      transfer->on_bytes = [this](std::size_t count) { bytes_came(count); };
+      transfers_.push_back(std::move(transfer));
+    }
+  }
+
+  static std::string remote_name(const std::string& text) {
+    const auto url = http::Url::parse(text);
+    if (!url) fail_with(ExitCode::bad_url, url.error().detail);
+    const std::string name = url->path().substr(url->path().rfind('/') + 1);
+    if (name.empty()) {
+      fail_with(ExitCode::cannot_write,
+                fmt::format("--remote-name: '{}' names no file; use -o FILE", text));
+    }
+    return name;
+  }
+
+  Task<void> transfer_all(Runtime& runtime) {
+    make_transfers(runtime);
+    Signal done(runtime);
+    done_ = &done;
+    Timer progress(runtime.timers(), [&](Timestamp now) { show_progress(now, progress); });
+    begun_ = runtime.now();
+    const bool to_terminal = !transfers_.empty() && transfers_.front()->output().to_terminal();
+    if (progress_.on() && !to_terminal && !options_.verbose && !options_.json) {
+      progress.arm(begun_ + 1s);
+    }
+    Scope scope(runtime.ready());
+    for (const MigrationPoint& point : migrations_) {
+      if (point.time) scope.spawn(migrate_after(runtime, *point.time));
+    }
+    if (options_.parallel) {
+      for (const auto& transfer : transfers_) scope.spawn(run_one(*transfer));
+    } else {
+      scope.spawn(run_in_turn());
+    }
+    while (finished_ < transfers_.size() && !interrupted_) co_await done.wait();
+    scope.cancel();
+    progress.disarm();
+    progress_.clear();
+    for (const auto& transfer : transfers_) {
+      if (!transfer->done()) {
+        transfer->set_failure(ExitCode::interrupted, transfer->result().url + ": interrupted");
+      }
+    }
+    if (!options_.session.empty() && !interrupted_) co_await wait_for_ticket(runtime);
+    infos_ = client_->connections();
+    co_await client_->close();
+    done_ = nullptr;
+  }
+
+  Task<void> run_one(Transfer& transfer) {
+    co_await transfer.run();
+    ++finished_;
+    done_->notify();
+  }
+
+  Task<void> run_in_turn() {
+    for (const auto& transfer : transfers_) co_await run_one(*transfer);
+  }
+
+  /// The server's ticket may come after its response.
+  Task<void> wait_for_ticket(Runtime& runtime) {
+    constexpr Duration kPatience = 500ms;
+    const Timestamp deadline = runtime.now() + kPatience;
+    while (tickets_ < connections_ && runtime.now() < deadline) co_await runtime.sleep(2ms);
+  }
+
+  void bytes_came(std::size_t count) {
+    const std::uint64_t before = bytes_;
+    bytes_ += count;
+    for (const MigrationPoint& point : migrations_) {
+      if (point.bytes && before < *point.bytes && bytes_ >= *point.bytes) migrate();
+    }
+    if (options_.key_update && before == 0) {
+      const Result<void> updated = client_->update_keys();
+      if (!updated) warn("--key-update: " + updated.error().detail);
+    }
+  }
+
+  Task<void> migrate_after(Runtime& runtime, Duration time) {
+    co_await runtime.sleep(time);
+    migrate();
+  }
+
+  void migrate() {
+    const Result<void> moved = client_->migrate();
+    if (!moved) warn("--migrate-at: " + moved.error().detail);
+  }
+
+  void warn(const std::string& text) {
+    progress_.clear();
+    fmt::print(stderr, "tern get: {}\n", printable(text));
+  }
+
+  void show_progress(Timestamp now, Timer& timer) {
+    std::uint64_t received = 0;
+    std::uint64_t expected = 0;
+    bool known = true;
+    for (const auto& transfer : transfers_) {
+      received += transfer->received();
+      expected += transfer->expected().value_or(0);
+      known = known && transfer->expected().has_value();
+    }
+    const double elapsed = std::chrono::duration<double>(now - begun_).count();
+    std::string text = human_bytes(received);
+    if (known && expected != 0) {
+      text += fmt::format(" of {}  {:.0f} %", human_bytes(expected),
+                          100.0 * static_cast<double>(received) / static_cast<double>(expected));
+    }
+    text += fmt::format(
+        "  {}/s", human_bytes(static_cast<std::uint64_t>(static_cast<double>(received) / elapsed)));
+    if (transfers_.size() > 1) text += fmt::format("  {}/{} done", finished_, transfers_.size());
+    progress_.show(text);
+    timer.arm(now + 200ms);
+  }
+
+  // ---- Ctrl-C, from its own thread
+  // ---------------------------------------------------------------
+
+  void start_listening(Runtime& runtime) {
+    const std::lock_guard lock(mutex_);
+    runtime_ = &runtime;
+  }
+  void stop_listening() {
+    const std::lock_guard lock(mutex_);
+    runtime_ = nullptr;
+  }
+  void interrupt() {
+    const std::lock_guard lock(mutex_);
+    if (interrupts_++ > 0 || runtime_ == nullptr) _exit(static_cast<int>(ExitCode::interrupted));
+    runtime_->submit([this] {
+      interrupted_ = true;
+      if (done_ != nullptr) done_->notify();
+    });
+  }
+
+  // ---- the end
+  // -----------------------------------------------------------------------------------
+
+  const ClientConnectionInfo* info_of(std::uint64_t id) const {
+    for (const ClientConnectionInfo& info : infos_) {
+      if (info.id == id) return &info;
+    }
+    return nullptr;
+  }
+
+  ExitCode report() {
+    ExitCode code = ExitCode::done;
+    for (const auto& transfer : transfers_) {
+      const TransferResult& result = transfer->result();
+      if (options_.stats && !options_.json) print_stats(result, info_of(result.connection));
+      if (result.code == ExitCode::done) continue;
+      if (code == ExitCode::done) code = result.code;
+      if (!options_.json) {
+        fmt::print(stderr, "{} {}{}\n", Paint(stderr).red("tern get:"), printable(result.message),
+                   hint(result));
+      }
+    }
+    if (options_.json) print_json(code);
+    if (!options_.session.empty()) {
+      const Result<void> saved = sessions_->save(options_.session);
+      if (!saved) fail_with(ExitCode::cannot_write, saved.error().to_string());
+    }
+    return code;
+  }
+
+  std::string hint(const TransferResult& result) const {
+    switch (result.code) {
+      case ExitCode::not_trusted:
+        return "; name its CA with --cacert FILE, or trust any certificate with -k";
+      case ExitCode::timed_out:
+        return result.head ? "" : "; is an HTTP/3 server there, and does UDP pass?";
+      default: return "";
+    }
+  }
+
+  void print_json(ExitCode code) const {
+    JsonWriter json;
+    json.begin_object().member("exit_code", static_cast<int>(code));
+    json.key("transfers").begin_array();
+    for (const auto& transfer : transfers_) write_transfer(json, transfer->result());
+    json.end().key("connections").begin_array();
+    for (const ClientConnectionInfo& info : infos_) write_connection(json, info);
+    json.end().end();
+    fmt::print("{}\n", json.text());
+  }
+
+  const GetOptions& options_;
+  RequestPlan plan_;
+  std::vector<MigrationPoint> migrations_;
+  std::shared_ptr<SessionCache> sessions_;
+  Client* client_ = nullptr;
+  std::vector<std::unique_ptr<Transfer>> transfers_;
+  std::vector<ClientConnectionInfo> infos_;
+  ProgressLine progress_;
+  Timestamp begun_{};
+  Signal* done_ = nullptr;
+  std::size_t finished_ = 0;
+  std::uint64_t bytes_ = 0;
+  std::size_t tickets_ = 0;
+  std::size_t connections_ = 0;
+  bool interrupted_ = false;
+  std::mutex mutex_;
+  Runtime* runtime_ = nullptr;  // guarded by the mutex
+  int interrupts_ = 0;          // likewise
+};
+
+}  // namespace
+
+ExitCode run_get(const GetOptions& options) { return Get(options).run(); }
+
+}  // namespace tern::cli

@@ -76,6 +76,7 @@ bool ChunkArena::extend(Bytes& tail, ByteView view) noexcept {
   if (tail.owner_ == nullptr || tail.owner_ != chunk_.owner_) return false;
   if (tail.data_ + tail.size_ != chunk_.data() + used_) return false;
   if (capacity_ - used_ < view.size()) return false;
+  if (view.empty()) return true;
   std::memcpy(const_cast<std::uint8_t*>(chunk_.data()) + used_, view.data(), view.size());
   used_ += view.size();
   tail.size_ += view.size();

@@ -31,7 +31,8 @@ inline std::string_view as_text(ByteView bytes) noexcept {
 class Bytes {
  public:
   Bytes() noexcept = default;
-  Bytes(const Bytes& other) noexcept : owner_(other.owner_), data_(other.data_), size_(other.size_) {
+  Bytes(const Bytes& other) noexcept
+      : owner_(other.owner_), data_(other.data_), size_(other.size_) {
     retain();
   }
   Bytes(Bytes&& other) noexcept
@@ -150,7 +151,7 @@ class ChunkArena {
 
  private:
   std::size_t chunk_size_;
-  Bytes chunk_;             // keeps the current block alive
+  Bytes chunk_;  // keeps the current block alive
   std::size_t capacity_ = 0;
   std::size_t used_ = 0;
 };

@@ -8,9 +8,9 @@ namespace tern::detail {
 [[noreturn]] void check_failed(const char* file, int line, const char* expression) noexcept;
 }  // namespace tern::detail
 
-#define TERN_CHECK(expression)                                         \
-  do {                                                                 \
-    if (!(expression)) [[unlikely]] {                                  \
-      ::tern::detail::check_failed(__FILE__, __LINE__, #expression);   \
-    }                                                                  \
+#define TERN_CHECK(expression)                                       \
+  do {                                                               \
+    if (!(expression)) [[unlikely]] {                                \
+      ::tern::detail::check_failed(__FILE__, __LINE__, #expression); \
+    }                                                                \
   } while (false)

@@ -3,8 +3,9 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <tl/expected.hpp>
 #include <utility>
+
+#include <tl/expected.hpp>
 
 /// One error type for everything a peer, a file or the OS can cause. It can be switched on
 /// (`domain`, `code`), says who caused it (`origin`) and carries one readable line (`detail`).
@@ -51,8 +52,8 @@ struct Error {
         Origin error_origin = Origin::local)
       : domain(error_domain), origin(error_origin), code(error_code), detail(std::move(text)) {}
   Error(Code error_code, std::string text, Origin error_origin = Origin::local)
-      : Error(Domain::tern, static_cast<std::uint64_t>(error_code), std::move(text),
-              error_origin) {}
+      : Error(Domain::tern, static_cast<std::uint64_t>(error_code), std::move(text), error_origin) {
+  }
 
   static Error closed(std::string text = "closed") { return Error(Code::closed, std::move(text)); }
   static Error invalid(std::string text) { return Error(Code::invalid, std::move(text)); }
@@ -80,7 +81,7 @@ inline tl::unexpected<Error> fail(Error error) { return tl::unexpected<Error>(st
   TERN_TRY_IMPL(TERN_TRY_NAME(tern_try_, __COUNTER__), declaration, expression)
 #define TERN_TRY_NAME_IMPL(prefix, counter) prefix##counter
 #define TERN_TRY_NAME(prefix, counter) TERN_TRY_NAME_IMPL(prefix, counter)
-#define TERN_TRY_IMPL(name, declaration, expression)              \
-  auto name = (expression);                                       \
-  if (!name) return ::tern::fail(std::move(name).error());        \
+#define TERN_TRY_IMPL(name, declaration, expression)       \
+  auto name = (expression);                                \
+  if (!name) return ::tern::fail(std::move(name).error()); \
   declaration = std::move(*name)

@@ -89,6 +89,8 @@ Task<Result<void>> ClientConnection::establish() {
   resolved_at_ = pool_.runtime.now();
   tell(ClientEvent::Type::resolved, join(*addresses));
   std::vector<udp::Address> order = interleave(*addresses);
+  const auto known = std::find(order.begin(), order.end(), pool_.sessions->remote(origin_));
+  if (known != order.end()) std::rotate(order.begin(), known, known + 1);
   Result<void> raced = co_await race(std::move(order));
   co_return raced;
 }
@@ -119,7 +121,7 @@ Task<Result<std::vector<udp::Address>>> ClientConnection::look_up() {
   co_return fail(Error(Code::not_found, std::move(why)));
 }
 
-void ClientConnection::attempt(const udp::Address& remote) {
+void ClientConnection::attempt(const udp::Address& remote, bool more) {
   const std::size_t number = attempts_.size();
   Attempt& entry = attempts_.emplace_back();
   entry.remote = remote;
@@ -139,14 +141,17 @@ void ClientConnection::attempt(const udp::Address& remote) {
     transport.versions.assign(1, options.only_version_);
     transport.first_version = options.only_version_;
   }
-  // One address alone gets the ticket: two connections with it could be told to be one client's.
+  // One address alone gets the ticket: two connections with it could be told to be one client's. A
+  // connection with early data is ready before anybody has answered, so it goes where the ticket
+  // came from, or to the only address there is: elsewhere it might talk to nobody.
   if (number == 0) {
+    const bool answers = !more || remote == pool_.sessions->remote(origin_);
     remembered_ =
         pool_.sessions->take(origin_, "h3", options.only_version_, pool_.runtime.unix_seconds());
     if (remembered_) {
       transport.first_version = remembered_->quic_version;
       connect.session = *remembered_;
-      connect.early_data = options.early_data_ && remembered_->early_data;
+      connect.early_data = options.early_data_ && remembered_->early_data && answers;
       early_data_ = connect.early_data;
     }
   }
@@ -190,7 +195,8 @@ Task<Result<void>> ClientConnection::race(std::vector<udp::Address> addresses) {
     const bool running = std::any_of(attempts_.begin(), attempts_.end(), is_running);
     const bool more = begun < addresses.size();
     if (more && (!running || runtime.now() >= next_start)) {
-      attempt(addresses[begun++]);
+      attempt(addresses[begun], begun + 1 < addresses.size());
+      ++begun;
       next_start = runtime.now() + pool_.options.address_delay_;
       continue;
     }
@@ -225,7 +231,7 @@ std::unique_ptr<quic::Application> ClientConnection::won(std::size_t number,
   http3::ClientHooks hooks;
   if (number == 0 && remembered_) hooks.remembered = remembered_->application;
   hooks.session = [this](quic::Session session) {
-    pool_.sessions->put(origin_, std::move(session));
+    pool_.sessions->put(origin_, std::move(session), connection_->path().remote);
     tell(ClientEvent::Type::session_received);
   };
   hooks.goaway = [this] {
@@ -260,6 +266,7 @@ void ClientConnection::seen(const quic::Event& event) {
 }
 
 void ClientConnection::ended(const Error& reason) {
+  if (!connected_at_) pool_.sessions->forget_remote(origin_);
   session_ = nullptr;
   connection_ = nullptr;
   tell(ClientEvent::Type::closed, reason.to_string());

@@ -67,8 +67,8 @@ class ClientConnection final : public std::enable_shared_from_this<ClientConnect
   };
 
   Task<Result<std::vector<udp::Address>>> look_up();
-  /// Begins a handshake with one address.
-  void attempt(const udp::Address& remote);
+  /// Begins a handshake with one address; `more`: there are others.
+  void attempt(const udp::Address& remote, bool more);
   Task<Result<void>> race(std::vector<udp::Address> addresses);
   void give_up_attempts() noexcept;
   std::unique_ptr<quic::Application> won(std::size_t attempt, quic::Connection& connection);

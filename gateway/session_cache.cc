@@ -11,7 +11,8 @@ namespace tern {
 namespace {
 
 // The file: one line to know it by, then for each session, newest first, a line
-// "<origin> <session in hex>". Origins have no spaces.
+// "<origin> <session in hex> <address it came from>", without the address if it is not known.
+// Origins have no spaces.
 constexpr std::string_view kFirstLine = "tern sessions 1";
 
 char hex_digit(unsigned value) noexcept { return "0123456789abcdef"[value]; }
@@ -37,12 +38,12 @@ std::optional<std::vector<std::uint8_t>> from_hex(std::string_view text) {
 
 }  // namespace
 
-void SessionCache::put(std::string_view origin, quic::Session session) {
+void SessionCache::put(std::string_view origin, quic::Session session, const udp::Address& remote) {
   std::size_t of_origin = 0;
   entries_.remove_if(
       [&](const Entry& entry) { return entry.origin == origin && ++of_origin >= kMaxPerOrigin; });
   if (entries_.size() >= kMaxSessions) entries_.pop_back();
-  entries_.push_front({std::string(origin), std::move(session)});
+  entries_.push_front({std::string(origin), std::move(session), remote});
 }
 
 std::optional<quic::Session> SessionCache::take(std::string_view origin, std::string_view alpn,
@@ -65,6 +66,19 @@ std::optional<quic::Session> SessionCache::take(std::string_view origin, std::st
   return session;
 }
 
+udp::Address SessionCache::remote(std::string_view origin) const {
+  for (const Entry& entry : entries_) {
+    if (entry.origin == origin) return entry.remote;
+  }
+  return {};
+}
+
+void SessionCache::forget_remote(std::string_view origin) {
+  for (Entry& entry : entries_) {
+    if (entry.origin == origin) entry.remote = udp::Address();
+  }
+}
+
 Result<void> SessionCache::save(const std::string& path) const {
   std::string text(kFirstLine);
   text += '\n';
@@ -74,6 +88,10 @@ Result<void> SessionCache::save(const std::string& path) const {
     for (const std::uint8_t byte : entry.session.serialize()) {
       text += hex_digit(byte >> 4);
       text += hex_digit(byte & 15);
+    }
+    if (entry.remote.specified()) {
+      text += ' ';
+      text += entry.remote.to_string();
     }
     text += '\n';
   }
@@ -104,11 +122,19 @@ Result<void> SessionCache::load(const std::string& path) {
     const std::size_t space = line.find(' ');
     if (space == std::string_view::npos || space == 0)
       return broken("has a line without an origin");
-    const auto bytes = from_hex(line.substr(space + 1));
+    std::string_view hex = line.substr(space + 1);
+    udp::Address remote;
+    if (const std::size_t second = hex.find(' '); second != std::string_view::npos) {
+      const auto address = udp::Address::parse(hex.substr(second + 1));
+      if (!address) return broken("has a session with a broken address");
+      remote = *address;
+      hex = hex.substr(0, second);
+    }
+    const auto bytes = from_hex(hex);
     if (!bytes) return broken("has a session that is not hexadecimal");
     auto session = quic::Session::parse(ByteView(*bytes));
     if (!session) return broken(session.error().detail);
-    loaded.push_back({std::string(line.substr(0, space)), std::move(*session)});
+    loaded.push_back({std::string(line.substr(0, space)), std::move(*session), remote});
   }
   entries_.splice(entries_.end(), loaded);
   while (entries_.size() > kMaxSessions) entries_.pop_back();

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/time.h"
 #include "transport/quic/session.h"
+#include "transport/udp/address.h"
 
 namespace tern {
 
@@ -23,11 +24,18 @@ class SessionCache {
   static constexpr std::size_t kMaxSessions = 256;
   static constexpr std::size_t kMaxPerOrigin = 4;
 
-  void put(std::string_view origin, quic::Session session);
+  /// `remote`: who gave it.
+  void put(std::string_view origin, quic::Session session,
+           const udp::Address& remote = udp::Address());
   /// The newest that has not expired and was made in `version` (any if 0). Sessions of other
   /// protocols than `alpn` do not count.
   std::optional<quic::Session> take(std::string_view origin, std::string_view alpn,
                                     std::uint32_t version, UnixSeconds now);
+  /// Where the origin's newest session came from: of a name's addresses the one to try first, and
+  /// the only one that early data goes to. Unspecified if it is not known.
+  udp::Address remote(std::string_view origin) const;
+  /// Nobody answers there any more.
+  void forget_remote(std::string_view origin);
   std::size_t size() const noexcept { return entries_.size(); }
 
   /// A file with mode 0600, replaced at once: it holds resumption secrets.
@@ -39,6 +47,7 @@ class SessionCache {
   struct Entry {
     std::string origin;
     quic::Session session;
+    udp::Address remote;
   };
   std::list<Entry> entries_;  // newest first
 };

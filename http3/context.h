@@ -60,7 +60,7 @@ class Context {
     Counter &malformed, &errors, &peer_errors, &timeouts, &stalled;
     Counter &limit_fields, &limit_body, &limit_resets, &limit_glitches, &limit_waiting;
     Counter &datagrams_received, &datagrams_sent, &datagrams_dropped, &early_data_replayed;
-    Counter &streams_refused;
+    Counter& streams_refused;
   };
   Counts& counts() noexcept { return counts_; }
 

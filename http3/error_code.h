@@ -32,9 +32,7 @@ enum class ErrorCode : std::uint64_t {
   wt_buffered_stream_rejected = 0x3994bd84,
 };
 
-constexpr std::uint64_t code(ErrorCode error) noexcept {
-  return static_cast<std::uint64_t>(error);
-}
+constexpr std::uint64_t code(ErrorCode error) noexcept { return static_cast<std::uint64_t>(error); }
 
 /// The registered name, e.g. "H3_FRAME_UNEXPECTED"; empty for a code without one.
 std::string_view name(ErrorCode error) noexcept;

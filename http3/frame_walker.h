@@ -43,7 +43,8 @@ class FrameWalker {
   /// `payload`.
   Step next(ByteView& bytes, ByteView& payload) noexcept {
     if (left_ > 0) {
-      const std::size_t size = bytes.size() < left_ ? bytes.size() : static_cast<std::size_t>(left_);
+      const std::size_t size =
+          bytes.size() < left_ ? bytes.size() : static_cast<std::size_t>(left_);
       payload = bytes.first(size);
       bytes = bytes.subspan(size);
       left_ -= size;
@@ -64,9 +65,7 @@ class FrameWalker {
   std::uint64_t length() const noexcept { return length_; }
   std::uint64_t left() const noexcept { return left_; }
   /// At a frame's end, or at the stream's beginning: where a stream may end.
-  bool between_frames() const noexcept {
-    return left_ == 0 && !have_type_ && !reader_.partial();
-  }
+  bool between_frames() const noexcept { return left_ == 0 && !have_type_ && !reader_.partial(); }
 
  private:
   VarintReader reader_;

@@ -104,8 +104,8 @@ class HqSession::Stream final : public http::Carrier {
   std::string line;  // the request's: being received, or kept while it may be needed again
   bool early = false;
   bool waiting = false;
-  bool dispatched = false;     // server
-  bool responded = false;      // client
+  bool dispatched = false;  // server
+  bool responded = false;   // client
   bool received_all = false;
   bool ended = false;
   bool was_reset = false;
@@ -125,8 +125,7 @@ std::unique_ptr<HqSession> HqSession::accept(Runtime& runtime, quic::Connection&
 
 std::unique_ptr<HqSession> HqSession::connect(Runtime& runtime, quic::Connection& connection,
                                               ClientHooks hooks) {
-  return std::unique_ptr<HqSession>(
-      new HqSession(runtime, connection, nullptr, std::move(hooks)));
+  return std::unique_ptr<HqSession>(new HqSession(runtime, connection, nullptr, std::move(hooks)));
 }
 
 HqSession::~HqSession() {

@@ -1,9 +1,9 @@
 #include "http3/nghttp3_bridge.h"
 
-#include <nghttp3/nghttp3.h>
-
 #include <array>
 #include <vector>
+
+#include <nghttp3/nghttp3.h>
 
 #include "base/check.h"
 
@@ -177,17 +177,16 @@ struct Nghttp3Callbacks {
 Nghttp3Bridge::Nghttp3Bridge(Listener& listener, MemoryPool& pool, const Config& config)
     : listener_(listener), server_(config.server) {
   static_assert(sizeof(Allocator) == sizeof(nghttp3_mem));
-  allocator_ = {&pool,
-                [](std::size_t size, void* self) {
-                  return static_cast<MemoryPool*>(self)->allocate(size);
-                },
-                [](void* block, void* self) { static_cast<MemoryPool*>(self)->release(block); },
-                [](std::size_t count, std::size_t size, void* self) {
-                  return static_cast<MemoryPool*>(self)->allocate_zeroed(count, size);
-                },
-                [](void* block, std::size_t size, void* self) {
-                  return static_cast<MemoryPool*>(self)->reallocate(block, size);
-                }};
+  allocator_ = {
+      &pool,
+      [](std::size_t size, void* self) { return static_cast<MemoryPool*>(self)->allocate(size); },
+      [](void* block, void* self) { static_cast<MemoryPool*>(self)->release(block); },
+      [](std::size_t count, std::size_t size, void* self) {
+        return static_cast<MemoryPool*>(self)->allocate_zeroed(count, size);
+      },
+      [](void* block, std::size_t size, void* self) {
+        return static_cast<MemoryPool*>(self)->reallocate(block, size);
+      }};
   static const nghttp3_callbacks callbacks = Nghttp3Callbacks::make();
   nghttp3_settings settings;
   nghttp3_settings_default(&settings);
@@ -209,8 +208,7 @@ Nghttp3Bridge::~Nghttp3Bridge() { nghttp3_conn_del(conn_); }
 ErrorCode Nghttp3Bridge::error_of(std::ptrdiff_t failure) noexcept {
   // A field line above nghttp3's own limits is the peer's doing, not an internal error.
   if (failure == NGHTTP3_ERR_QPACK_HEADER_TOO_LARGE) return ErrorCode::excessive_load;
-  return static_cast<ErrorCode>(
-      nghttp3_err_infer_quic_app_error_code(static_cast<int>(failure)));
+  return static_cast<ErrorCode>(nghttp3_err_infer_quic_app_error_code(static_cast<int>(failure)));
 }
 
 std::string_view Nghttp3Bridge::describe(std::ptrdiff_t failure) noexcept {
@@ -319,8 +317,7 @@ http::Priority Nghttp3Bridge::priority(quic::StreamId stream) const noexcept {
 void Nghttp3Bridge::send_priority_update(quic::StreamId stream,
                                          std::string_view field_value) noexcept {
   nghttp3_conn_set_client_stream_priority(
-      conn_, stream, reinterpret_cast<const std::uint8_t*>(field_value.data()),
-      field_value.size());
+      conn_, stream, reinterpret_cast<const std::uint8_t*>(field_value.data()), field_value.size());
 }
 
 void Nghttp3Bridge::set_max_client_streams(std::uint64_t total) noexcept {

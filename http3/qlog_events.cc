@@ -1,8 +1,8 @@
 #include "http3/qlog_events.h"
 
-#include <fmt/format.h>
-
 #include <iterator>
+
+#include <fmt/format.h>
 
 #include "http/escape.h"
 #include "http3/frame_walker.h"
@@ -128,8 +128,7 @@ void Http3Qlog::other_frame(quic::StreamId stream, std::uint64_t type, std::uint
                     is_grease(type) ? "reserved" : "unknown", type, length));
 }
 
-void Http3Qlog::headers_created(quic::StreamId stream,
-                                std::span<const Nghttp3Bridge::Line> lines) {
+void Http3Qlog::headers_created(quic::StreamId stream, std::span<const Nghttp3Bridge::Line> lines) {
   std::string all;
   for (const Nghttp3Bridge::Line& line : lines) append_line(all, line.name, line.value);
   frame(true, stream, fmt::format("\"frame_type\":\"headers\",\"headers\":[{}]", all));

@@ -68,7 +68,8 @@ constexpr std::size_t kSmallPiece = 1024;
 
 }  // namespace
 
-// ---- life ----------------------------------------------------------------------------------------
+// ---- life
+// ----------------------------------------------------------------------------------------
 
 void RequestStream::begin(SessionCore& session, quic::StreamId id, Timestamp now) noexcept {
   session_ = &session;
@@ -105,7 +106,8 @@ void RequestStream::clear() noexcept {
   fault_reason_ = "";
   wanted_priority_ = http::Priority();
   head_complete_ = receiving_done_ = early_ = tunnel_ = head_request_ = connect_request_ = false;
-  flagged = counted = priority_set_ = submitted_ = body_ended_ = has_trailers_ = body_waits_ = false;
+  flagged = counted = priority_set_ = submitted_ = body_ended_ = has_trailers_ = body_waits_ =
+      false;
   fin_sent_ = write_shut_ = blocked_ = waiting_ = keep_head_ = responding_ = closed_ = false;
 }
 
@@ -131,8 +133,8 @@ void RequestStream::connection_gone(const Error& error) noexcept {
   if (ends_ == nullptr) return;
   http::detail::Ends& ends = *std::exchange(ends_, nullptr);
   if (!is_server() && !submitted_) {
-    ends.carrier_gone(Error(Code::rejected, "the connection ended before the request was sent: " +
-                                                error.to_string()));
+    ends.carrier_gone(Error(
+        Code::rejected, "the connection ended before the request was sent: " + error.to_string()));
   } else {
     ends.carrier_gone(error);
   }
@@ -177,7 +179,8 @@ void RequestStream::set_fault(Fault fault, const char* reason) noexcept {
   session_->flag(*this);
 }
 
-// ---- Carrier: what goes out ----------------------------------------------------------------------
+// ---- Carrier: what goes out
+// ----------------------------------------------------------------------
 
 udp::Path RequestStream::path() const noexcept { return session_->connection().path(); }
 
@@ -400,7 +403,8 @@ void RequestStream::set_blocked(bool blocked, Timestamp now) noexcept {
   blocked_ = blocked;
 }
 
-// ---- time limits ---------------------------------------------------------------------------------
+// ---- time limits
+// ---------------------------------------------------------------------------------
 
 bool RequestStream::watched() const noexcept {
   return !closed_ && (!receiving_done_ || blocked_ || wants_to_send());
@@ -418,7 +422,8 @@ RequestStream::Late RequestStream::late(Timestamp now) const noexcept {
   return now - last_received_ >= options.body_timeout ? Late::body : Late::no;
 }
 
-// ---- what comes in -------------------------------------------------------------------------------
+// ---- what comes in
+// -------------------------------------------------------------------------------
 
 RequestStream::Inspection RequestStream::inspect(ByteView bytes, bool fin) noexcept {
   Inspection result;
@@ -454,6 +459,7 @@ RequestStream::Inspection RequestStream::inspect(ByteView bytes, bool fin) noexc
       } else if (type == kFrameHeaders) {
         ++headers_frames_;
         if (walker_.length() > session_->options().max_field_section) {
+          result.size = whole - bytes.size();  // nghttp3 has to know the stream to answer on it
           return wrong(Fault::too_large, "a header section above our limit");
         }
       } else if (type == kSignalWebTransport) {
@@ -479,7 +485,6 @@ RequestStream::Inspection RequestStream::inspect(ByteView bytes, bool fin) noexc
       return result;
     }
   }
-  result.size = whole;
   if (fin && walker_.between_frames()) {
     if (headers_frames_ == 0) {
       return wrong(Fault::incomplete, "a stream that ended without a message");
@@ -488,6 +493,7 @@ RequestStream::Inspection RequestStream::inspect(ByteView bytes, bool fin) noexc
       return wrong(Fault::malformed, "a body shorter than its content-length");
     }
   }
+  result.size = whole;
   return result;
 }
 
@@ -662,7 +668,8 @@ void RequestStream::peer_stopped() noexcept {
   if (sending_done() || closed_) return;
   write_shut_ = true;
   session_->context().counts().peer_stops.add();
-  if (ends_ != nullptr) ends_->outgoing().fail(peer_error(http3::code(ErrorCode::request_cancelled)));
+  if (ends_ != nullptr)
+    ends_->outgoing().fail(peer_error(http3::code(ErrorCode::request_cancelled)));
 }
 
 }  // namespace tern::http3

@@ -60,9 +60,9 @@ class RequestStream final : public http::Carrier {
     none,
     malformed,
     incomplete,
-    too_large,       ///< the header section
+    too_large,  ///< the header section
     body_too_large,
-    rejected,        ///< after our GOAWAY
+    rejected,  ///< after our GOAWAY
   };
   Fault fault() const noexcept { return fault_; }
   const char* fault_reason() const noexcept { return fault_reason_; }
@@ -160,14 +160,14 @@ class RequestStream final : public http::Carrier {
   FrameWalker walker_;
 
   // What comes in.
-  http::RequestHead head_;   // server: the request; client: the request, while it may be needed
-  http::Fields fields_;      // client: the response's; both: trailers
+  http::RequestHead head_;  // server: the request; client: the request, while it may be needed
+  http::Fields fields_;     // client: the response's; both: trailers
   std::string cookie_;
   std::size_t section_size_ = 0;
   std::size_t section_lines_ = 0;
   std::int64_t content_length_ = -1;
-  std::int64_t expected_ = -1;       // body bytes that must come; -1: any number
-  std::uint64_t announced_ = 0;      // in the headers of DATA frames
+  std::int64_t expected_ = -1;   // body bytes that must come; -1: any number
+  std::uint64_t announced_ = 0;  // in the headers of DATA frames
   std::uint32_t headers_frames_ = 0;
   int status_ = 0;
   Timestamp opened_{};
@@ -186,16 +186,16 @@ class RequestStream final : public http::Carrier {
   http::Fields kept_trailers_;  // client, while in 0-RTT
   http::Priority wanted_priority_;
   bool priority_set_ = false;
-  bool submitted_ = false;      // the head is with nghttp3
-  bool body_ended_ = false;     // the exchange has given all of the body
+  bool submitted_ = false;   // the head is with nghttp3
+  bool body_ended_ = false;  // the exchange has given all of the body
   bool has_trailers_ = false;
-  bool body_waits_ = false;     // nghttp3 was told that there is no more body now
+  bool body_waits_ = false;  // nghttp3 was told that there is no more body now
   bool fin_sent_ = false;
-  bool write_shut_ = false;     // reset by us, or not wanted by the peer
-  bool blocked_ = false;        // by flow control
-  bool waiting_ = false;        // client: for a stream
+  bool write_shut_ = false;  // reset by us, or not wanted by the peer
+  bool blocked_ = false;     // by flow control
+  bool waiting_ = false;     // client: for a stream
   bool keep_head_ = false;
-  bool responding_ = false;     // server: the final response's head is with nghttp3
+  bool responding_ = false;  // server: the final response's head is with nghttp3
   bool closed_ = false;
 };
 

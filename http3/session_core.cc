@@ -1,9 +1,9 @@
 #include "http3/session_core.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "base/check.h"
 #include "base/log.h"
@@ -35,7 +35,8 @@ bool contains(const std::vector<quic::StreamId>& all, quic::StreamId stream) noe
 
 }  // namespace
 
-// ---- life ----------------------------------------------------------------------------------------
+// ---- life
+// ----------------------------------------------------------------------------------------
 
 SessionCore::SessionCore(Context& context, quic::Connection& connection, ClientHooks hooks)
     : context_(context),
@@ -114,8 +115,8 @@ void SessionCore::begin() {
 
   Settings sent = local_settings_;
   // RFC 9114 §7.2.4.1: an entry that means nothing, so that peers stay used to them.
-  sent.others.push_back({0x1f * (1 + runtime().random().below(1 << 16)) + 0x21,
-                         runtime().random().below(1 << 30)});
+  sent.others.push_back(
+      {0x1f * (1 + runtime().random().below(1 << 16)) + 0x21, runtime().random().below(1 << 30)});
   std::vector<std::uint8_t> own = sent.frame();
   own.insert(own.begin(), static_cast<std::uint8_t>(kStreamControl));
   splice_.begin(std::move(own));
@@ -177,7 +178,8 @@ void SessionCore::close(ErrorCode why, std::string_view reason) {
   connection_.close(http3::code(why), reason);
 }
 
-// ---- events --------------------------------------------------------------------------------------
+// ---- events
+// --------------------------------------------------------------------------------------
 
 void SessionCore::handle(const quic::Event& event) {
   using Type = quic::Event::Type;
@@ -248,9 +250,8 @@ void SessionCore::on_stream_data(const quic::Event& event) {
       if (stream != nullptr) {
         stream->set_early(event.early);
         // What was kept of a split varint comes first; it cannot end the stream.
-        const auto kept = std::find_if(sniffed_.begin(), sniffed_.end(), [&](const Sniffed& s) {
-          return s.stream == event.stream;
-        });
+        const auto kept = std::find_if(sniffed_.begin(), sniffed_.end(),
+                                       [&](const Sniffed& s) { return s.stream == event.stream; });
         if (kept != sniffed_.end()) {
           const Sniffed bytes = *kept;
           sniffed_.erase(kept);
@@ -394,7 +395,8 @@ void SessionCore::on_uni_data(const quic::Event& event) {
       return;
   }
   if (before.size > 0) {
-    const std::ptrdiff_t used = bridge_->read(id, ByteView(before.bytes.data(), before.size), false);
+    const std::ptrdiff_t used =
+        bridge_->read(id, ByteView(before.bytes.data(), before.size), false);
     if (!check(used)) return;
     connection_.consumed(id, static_cast<std::size_t>(used));
   }
@@ -513,7 +515,8 @@ void SessionCore::on_stream_closed(const quic::Event& event) {
   RequestStream* stream = table_.find(id);
   if (stream == nullptr) {
     if (!ignored_.empty()) erase_one(ignored_, id);
-    if (!sniffed_.empty()) std::erase_if(sniffed_, [&](const Sniffed& s) { return s.stream == id; });
+    if (!sniffed_.empty())
+      std::erase_if(sniffed_, [&](const Sniffed& s) { return s.stream == id; });
     if (check(bridge_->close(id, event.value))) forget_stream(id);
     return;
   }
@@ -618,15 +621,15 @@ std::uint64_t SessionCore::peer_field_limit() const noexcept {
 
 void SessionCore::on_closed() {
   over_ = true;
-  runtime().timers().disarm(*this);
+  if (armed()) runtime().timers().disarm(*this);
   const Error& reason = connection_.close_reason();
   const bool fault = reason.origin == Origin::remote && reason.domain == Domain::application &&
                      reason.code != http3::code(ErrorCode::no_error);
   if (fault) {
     context_.counts().peer_errors.add();
-    log(LogLevel::info, fmt::format("closed by the peer with {} {}",
-                                    name(static_cast<ErrorCode>(reason.code)),
-                                    http::escaped(reason.to_string())));
+    log(LogLevel::info,
+        fmt::format("closed by the peer with {} {}", name(static_cast<ErrorCode>(reason.code)),
+                    http::escaped(reason.to_string())));
   }
   waiting_.clear();
   for (RequestStream* stream = table_.first(); stream != nullptr; stream = stream->next) {
@@ -635,7 +638,8 @@ void SessionCore::on_closed() {
   if (hooks_.closed) hooks_.closed(reason);
 }
 
-// ---- the end of requests -------------------------------------------------------------------------
+// ---- the end of requests
+// -------------------------------------------------------------------------
 
 void SessionCore::drain() {
   if (over_ || drain_ != Drain::no) return;
@@ -673,7 +677,8 @@ void SessionCore::commence_shutdown() {
   shutdown_at_ = kNever;
   drain_ = Drain::commenced;
   bridge_->submit_shutdown();
-  if (qlog_.on()) qlog_.goaway_frame(true, control_id_, static_cast<std::uint64_t>(highest_request_ + 4));
+  if (qlog_.on())
+    qlog_.goaway_frame(true, control_id_, static_cast<std::uint64_t>(highest_request_ + 4));
   wake();
   close_if_drained();
 }
@@ -691,7 +696,8 @@ void SessionCore::close_if_drained() {
   close(ErrorCode::no_error, "drained");
 }
 
-// ---- time ----------------------------------------------------------------------------------------
+// ---- time
+// ----------------------------------------------------------------------------------------
 
 void SessionCore::watch() {
   if (watch_at_ != kNever) return;

@@ -193,9 +193,9 @@ class SessionCore final : public Session,
   RateLimit resets_limit_;
   RateLimit glitches_limit_;
 
-  quic::StreamId control_id_ = -1;       // ours
-  quic::StreamId encoder_id_ = -1;       // ours
-  quic::StreamId decoder_id_ = -1;       // ours
+  quic::StreamId control_id_ = -1;  // ours
+  quic::StreamId encoder_id_ = -1;  // ours
+  quic::StreamId decoder_id_ = -1;  // ours
   quic::StreamId peer_control_id_ = -1;
   quic::StreamId peer_encoder_id_ = -1;
   quic::StreamId peer_decoder_id_ = -1;
@@ -220,7 +220,7 @@ class SessionCore final : public Session,
   quic::StreamId offered_id_ = -1;
   RequestStream* offered_ = nullptr;
   bool offered_fin_ = false;
-  bool offered_raw_ = false;   // the last offer was the default source's
+  bool offered_raw_ = false;  // the last offer was the default source's
   bool raw_turn_ = false;
   bool body_waited_ = false;
   std::ptrdiff_t send_failure_ = 0;

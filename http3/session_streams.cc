@@ -1,7 +1,7 @@
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "base/check.h"
 #include "http/escape.h"
@@ -54,12 +54,12 @@ void SessionCore::feed(RequestStream& stream, ByteView bytes, bool fin) {
       fail(found.connection_error, found.reason);
       return;
     }
-    if (found.fault != RequestStream::Fault::none) {
-      stream.set_fault(found.fault, found.reason);
-    } else {
-      if (!read_into(stream, bytes.first(found.size), fin && !found.more)) return;
+    const bool fine = found.fault == RequestStream::Fault::none;
+    if (fine || found.size > 0) {
+      if (!read_into(stream, bytes.first(found.size), fine && fin && !found.more)) return;
       bytes = bytes.subspan(found.size);
     }
+    if (!fine) stream.set_fault(found.fault, found.reason);
     more = found.more;
     if (!flagged_.empty() || !resets_.empty()) settle_flagged();
     if (over_) return;
@@ -164,8 +164,9 @@ void SessionCore::answer(RequestStream& stream, http::Status status) {
   stream.attach(*exchange);
   stream.stop_reading(http::Abort::no_error);
   exchange->incoming().fail(Error::limit("our side does not read the request"));
-  context_.tasks().spawn(http::serve([status](http::Exchange& e) { return respond_with(e, status); },
-                              std::move(exchange), context_.hooks().done));
+  context_.tasks().spawn(
+      http::serve([status](http::Exchange& e) { return respond_with(e, status); },
+                  std::move(exchange), context_.hooks().done));
 }
 
 void SessionCore::dispatch(RequestStream& stream) {
@@ -187,12 +188,12 @@ void SessionCore::give_early_datagrams(RequestStream& stream) {
   for (EarlyDatagram& datagram : early_datagrams_) {
     if (datagram.stream == stream.id()) stream.datagram(std::move(datagram.payload));
   }
-  std::erase_if(early_datagrams_, [&](const EarlyDatagram& datagram) {
-    return datagram.stream == stream.id();
-  });
+  std::erase_if(early_datagrams_,
+                [&](const EarlyDatagram& datagram) { return datagram.stream == stream.id(); });
 }
 
-// ---- client --------------------------------------------------------------------------------------
+// ---- client
+// --------------------------------------------------------------------------------------
 
 Result<std::unique_ptr<http::ClientExchange>> SessionCore::open() {
   TERN_CHECK(!server_);
@@ -266,7 +267,8 @@ void SessionCore::flush_waiting() {
   }
 }
 
-// ---- Nghttp3Bridge::Listener ---------------------------------------------------------------------
+// ---- Nghttp3Bridge::Listener
+// ---------------------------------------------------------------------
 
 RequestStream* SessionCore::section_begins(quic::StreamId id, bool trailers) noexcept {
   RequestStream* stream = table_.find(id);
@@ -274,9 +276,8 @@ RequestStream* SessionCore::section_begins(quic::StreamId id, bool trailers) noe
   return stream;
 }
 
-void SessionCore::field(RequestStream& stream, Nghttp3Bridge::Name name,
-                        std::string_view name_text, std::string_view value,
-                        bool trailers) noexcept {
+void SessionCore::field(RequestStream& stream, Nghttp3Bridge::Name name, std::string_view name_text,
+                        std::string_view value, bool trailers) noexcept {
   stream.field(name, name_text, value, trailers);
 }
 

@@ -110,8 +110,7 @@ std::optional<ErrorCode> SettingsParser::entry(Setting setting) {
     case 0x02:
     case 0x03:
     case 0x04:
-    case 0x05:
-      return ErrorCode::settings_error;  // HTTP/2's (RFC 9114 §7.2.4.1)
+    case 0x05: return ErrorCode::settings_error;  // HTTP/2's (RFC 9114 §7.2.4.1)
     case kSettingQpackMaxTableCapacity: settings_.qpack_capacity = setting.value; break;
     case kSettingMaxFieldSectionSize: settings_.max_field_section = setting.value; break;
     case kSettingQpackBlockedStreams: settings_.qpack_blocked_streams = setting.value; break;

@@ -4,7 +4,7 @@ import json
 import pathlib
 import subprocess
 
-from tern_program import TERN, TernTest, environment
+from tern_program import TERN, Fetched, TernTest, environment
 
 
 class HandshakeTest(TernTest):
@@ -140,6 +140,15 @@ class PathTest(TernTest):
         server = self.serve()
         fetched = self.tern("get", "--cacert", self.ca, server.url + "/hello")
         self.assertEqual(fetched.stdout, "hello over h3\n", fetched.stderr)
+
+    def test_early_data_goes_where_the_ticket_came_from(self):
+        server = self.serve()
+        for early in (False, True):
+            fetched = Fetched(self.tern("get", "--json", "--cacert", self.ca, "--session",
+                                        self.folder / "session", "--early-data",
+                                        server.url + "/hello"))
+            self.assert_done(fetched)
+            self.assertEqual(fetched.connections[-1]["early_data_accepted"], early)
 
     def test_several_addresses(self):
         server = self.serve("--listen", "127.0.0.2:0")

@@ -33,12 +33,14 @@ class Server:
         )
         self.lines = queue.Queue()
         self.errors = []
-        threading.Thread(target=self._read, daemon=True).start()
-        threading.Thread(target=self._read_errors, daemon=True).start()
+        self.readers = [threading.Thread(target=read, daemon=True)
+                        for read in (self._read, self._read_errors)]
+        for reader in self.readers:
+            reader.start()
         try:
             self.start = self.event("listening")
         except AssertionError:
-            self.process.kill()
+            self.stop()
             raise
         self.url = self.start["url"].rstrip("/")
         self.port = int(self.url.rsplit(":", 1)[1])
@@ -88,6 +90,8 @@ class Server:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+        for reader in self.readers:
+            reader.join()
         self.process.stdout.close()
         self.process.stderr.close()
         return self.process.returncode

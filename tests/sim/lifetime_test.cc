@@ -131,9 +131,8 @@ TEST(Lifetime, DrainingRefusesNewRequests) {
   scene.world.run_for(500ms);
   scene.server().drain();
   // RFC 9114 §5.2: until the client has heard of it, its requests are still taken.
-  ASSERT_TRUE(scene.world.run_until([&] {
-    return scene.events.back().type == ClientEvent::Type::goaway;
-  }));
+  ASSERT_TRUE(
+      scene.world.run_until([&] { return scene.events.back().type == ClientEvent::Type::goaway; }));
   ASSERT_FALSE(running.done);
   const Fetch& late = scene.get("/hello");
   ASSERT_TRUE(scene.wait(late));

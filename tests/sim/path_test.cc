@@ -1,8 +1,8 @@
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <set>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "tests/sim/scene.h"
 
@@ -131,7 +131,8 @@ TEST(Path, UsesAFreshConnectionIdOnEveryPath) {
   class Ids final : public TraceObserver {
    public:
     void observe(const TraceEvent& event) override {
-      if (event.direction != 0 || event.payload.size() < 9 || (event.payload[0] & 0x80) != 0) return;
+      if (event.direction != 0 || event.payload.size() < 9 || (event.payload[0] & 0x80) != 0)
+        return;
       auto& seen = ids[event.link == 0 ? 0 : 1];
       seen.insert(std::string(as_text(event.payload.subspan(1, 8))));
     }
@@ -140,9 +141,8 @@ TEST(Path, UsesAFreshConnectionIdOnEveryPath) {
   scene.world.observe(watcher);
   const Fetch& fetch = scene.download(3'000'000);
   for (int i = 1; i <= 2; ++i) {
-    scene.world.at(i * 500ms, [&] {
-      EXPECT_TRUE(scene.client().migrate(cellular.v6(scene.client_host)));
-    });
+    scene.world.at(i * 500ms,
+                   [&] { EXPECT_TRUE(scene.client().migrate(cellular.v6(scene.client_host))); });
   }
   ASSERT_TRUE(scene.wait(fetch));
   EXPECT_TRUE(fetch.ok());

@@ -1,13 +1,13 @@
 #include "tests/sim/scene.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <exception>
 #include <iostream>
 #include <stdexcept>
+
+#include <gtest/gtest.h>
 
 namespace tern::sim {
 
@@ -237,14 +237,13 @@ ServerOptions Scene::server_options(int padding_names) const {
   ServerOptions options;
   const tls::Identity leaf = make_leaf(authority_, padding_names);
   options.certificate(must(tls::Certificate::parse(leaf.certificate, leaf.key)));
-  options.listen("[::]:443").workers(server_host.workers());
+  options.listen("[::]:443").workers(server_host.workers()).log(server_host.log());
   return options;
 }
 
 ClientOptions Scene::client_options() const {
   ClientOptions options;
   options.ca_pem(authority_.certificate);
-  http3::SessionOptions xx; xx.qpack_blocked_streams = 0; options.http3(xx);
   auto* told = const_cast<std::vector<ClientEvent>*>(&events);
   options.watch([told](const ClientEvent& event) { told->push_back(event); });
   return options;
@@ -262,8 +261,8 @@ Server& Scene::serve(ServerOptions options) {
 Client& Scene::use_client(ClientOptions options) {
   scope_.cancel();
   client_.reset();
-  client_ = std::make_unique<Client>(client_host.runtime(), client_host.network(),
-                                     std::move(options));
+  client_ =
+      std::make_unique<Client>(client_host.runtime(), client_host.network(), std::move(options));
   return *client_;
 }
 
@@ -286,9 +285,7 @@ Fetch& Scene::send(ClientRequest request) {
   return fetch;
 }
 
-Fetch& Scene::get(std::string_view path) {
-  return send(ClientRequest(url(path)));
-}
+Fetch& Scene::get(std::string_view path) { return send(ClientRequest(url(path))); }
 
 Fetch& Scene::upload(std::uint64_t bytes) {
   Fetch& fetch = fetches_.emplace_back();

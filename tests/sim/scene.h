@@ -39,7 +39,7 @@ struct Fetch {
   std::uint64_t bytes = 0;  ///< of the response's body
   bool intact = true;       ///< every byte was the one that belongs there
   bool early_data = false;
-  std::string text;         ///< the body, if it is short
+  std::string text;  ///< the body, if it is short
   std::optional<Error> error;
   std::vector<std::pair<Duration, std::uint64_t>> progress;  ///< bytes so far, by time
 

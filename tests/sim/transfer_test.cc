@@ -1,8 +1,8 @@
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <numeric>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "tests/sim/scene.h"
 
@@ -19,7 +19,9 @@ TEST(Transfer, UsesWhatTheLinkCanCarry) {
     const Fetch& fetch = up ? scene.upload(8 * kMega) : scene.download(8 * kMega);
     ASSERT_TRUE(scene.wait(fetch, 60s));
     ASSERT_TRUE(fetch.ok());
-    if (up) { EXPECT_EQ(fetch.text, std::to_string(8 * kMega)); }
+    if (up) {
+      EXPECT_EQ(fetch.text, std::to_string(8 * kMega));
+    }
     // 8 MiB at 20 Mbit/s are 3.36 s without any header.
     EXPECT_GT(fetch.took(), 3360ms);
     EXPECT_LT(fetch.took(), 4500ms) << (up ? "up" : "down");
@@ -76,7 +78,8 @@ TEST(Transfer, DuplicationAndReordering) {
 }
 
 TEST(Transfer, JitterThatReorders) {
-  both_ways(LinkOptions().delay(20ms).mbps(20).jitter(10ms, Jitter::exponential, true), kMega, 120s);
+  both_ways(LinkOptions().delay(20ms).mbps(20).jitter(10ms, Jitter::exponential, true), kMega,
+            120s);
 }
 
 TEST(Transfer, LongRoundTrip) {

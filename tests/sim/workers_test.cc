@@ -1,8 +1,8 @@
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <memory>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "tests/sim/scene.h"
 
@@ -135,13 +135,14 @@ TEST(Workers, ManyClientsReboundWhileDownloading) {
   Runtime& runtime = scene.client_host.runtime();
   Scope scope(runtime.ready());
   for (Download& download : downloads) {
-    clients.push_back(std::make_unique<Client>(runtime, scene.client_host.network(),
-                                               lively(scene)));
+    clients.push_back(
+        std::make_unique<Client>(runtime, scene.client_host.network(), lively(scene)));
     scope.spawn(Fetcher::run(*clients.back(), download));
   }
   for (int i = 1; i <= 5; ++i) scene.world.at(i * 200ms, [&] { nat.rebind(); });
   EXPECT_TRUE(scene.world.run_until([&] {
-    return std::all_of(downloads.begin(), downloads.end(), [](const Download& d) { return d.done; });
+    return std::all_of(downloads.begin(), downloads.end(),
+                       [](const Download& d) { return d.done; });
   }));
   for (const Download& download : downloads) EXPECT_TRUE(download.good);
   EXPECT_EQ(scene.server_counter("quic.connections_accepted"), kClients);

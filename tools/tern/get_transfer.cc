@@ -170,10 +170,12 @@ void Transfer::fail_result(const Error& error) {
   ExitCode code = exit_code(error);
   if (write_failed_) code = ExitCode::cannot_write;
   if (read_failed_) code = ExitCode::cannot_read;
-  // Past the connect phase, an error of the operating system is not one of connecting.
-  set_failure(code, error.domain == Domain::tern || error.domain == Domain::http
-                        ? error.detail
-                        : error.to_string());
+  const bool plain = error.domain == Domain::tern || error.domain == Domain::http;
+  std::string message = plain ? error.detail : error.to_string();
+  const auto url = http::Url::parse(result_.url);
+  const bool named = !url || message.find(url->host()) != std::string::npos;
+  if (!named && !write_failed_ && !read_failed_) message = result_.url + ": " + message;
+  set_failure(code, std::move(message));
 }
 
 void Transfer::set_failure(ExitCode code, std::string message) {

@@ -1,9 +1,9 @@
 #include "transport/quic/bound_endpoint.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <utility>
+
+#include <fmt/format.h>
 
 namespace tern::quic {
 
@@ -24,9 +24,7 @@ Result<std::unique_ptr<BoundEndpoint>> BoundEndpoint::create(Runtime& runtime,
 }
 
 BoundEndpoint::BoundEndpoint(Runtime& runtime, udp::Network& network)
-    : runtime_(runtime),
-      network_(network),
-      send_errors_(runtime.counters().at("udp.send_errors")) {
+    : runtime_(runtime), network_(network), send_errors_(runtime.counters().at("udp.send_errors")) {
   runtime_.add(*this);
 }
 
@@ -52,8 +50,7 @@ Result<Connection*> BoundEndpoint::connect(const ConnectOptions& options,
                                            ApplicationFactory factory,
                                            std::function<void(const Error&)> failed) {
   if (socket_for(options.local) == nullptr) {
-    return fail(Error::invalid(
-        fmt::format("no socket is bound to {}", options.local.to_string())));
+    return fail(Error::invalid(fmt::format("no socket is bound to {}", options.local.to_string())));
   }
   auto connection = endpoint_->connect(options, runtime_.now(), runtime_.unix_seconds());
   if (!connection) return connection;

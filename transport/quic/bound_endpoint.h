@@ -11,8 +11,8 @@
 namespace tern::quic {
 
 /// An `Endpoint` at work: bound to sockets of a network and to the turn of a runtime. Feeds it what
-/// arrives, hands its events to each connection's `Application`, sends what it fills. Belongs to the
-/// runtime's thread.
+/// arrives, hands its events to each connection's `Application`, sends what it fills. Belongs to
+/// the runtime's thread.
 class BoundEndpoint final : private TurnHook, private udp::Sink {
  public:
   /// Slabs filled in one turn before the network is read again.

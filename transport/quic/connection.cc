@@ -1,9 +1,9 @@
 #include "transport/quic/connection.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <ngtcp2/ngtcp2.h>
-
-#include <algorithm>
 
 #include "base/check.h"
 #include "transport/quic/crypto_bridge.h"
@@ -48,7 +48,8 @@ ConnectionStats Connection::stats() const {
   stats.rtt_variation = Duration(info.rttvar);
   stats.congestion_window = info.cwnd;
   stats.bytes_in_flight = info.bytes_in_flight;
-  stats.max_udp_payload = ngtcp2_conn_get_path_max_tx_udp_payload_size(conn_);
+  stats.max_udp_payload =
+      std::min(packet_size(), ngtcp2_conn_get_path_max_tx_udp_payload_size(conn_));
   return stats;
 }
 
@@ -132,7 +133,8 @@ std::size_t Connection::max_datagram() const noexcept {
   const ngtcp2_transport_params* params = ngtcp2_conn_get_remote_transport_params(conn_);
   if (params == nullptr || params->max_datagram_frame_size <= 3) return 0;
   const std::size_t fits =
-      ngtcp2_conn_get_path_max_tx_udp_payload_size(conn_) - kDatagramOverhead;
+      std::min(packet_size(), ngtcp2_conn_get_path_max_tx_udp_payload_size(conn_)) -
+      kDatagramOverhead;
   return std::min<std::size_t>(fits, params->max_datagram_frame_size - 3);
 }
 
@@ -174,8 +176,8 @@ Result<void> Connection::migrate(const udp::Address& local, bool now_unprobed) {
     case NGTCP2_ERR_INVALID_STATE:
       return fail(Error(Code::unsupported, "the server disabled active migration"));
     default:
-      return fail(Error::invalid(fmt::format("cannot migrate to {}: {}", local.to_string(),
-                                             ngtcp2_strerror(failure))));
+      return fail(Error::invalid(
+          fmt::format("cannot migrate to {}: {}", local.to_string(), ngtcp2_strerror(failure))));
   }
   path_may_have_changed_ = true;
   wake();

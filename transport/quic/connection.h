@@ -41,7 +41,7 @@ struct ConnectionStats {
   std::uint64_t packets_lost = 0;  ///< as far as ngtcp2 reports it: see docs/operations.md
   std::uint64_t bytes_sent = 0;
   std::uint64_t bytes_received = 0;
-  std::uint64_t migrations = 0;    ///< path changes after the handshake
+  std::uint64_t migrations = 0;  ///< path changes after the handshake
   std::uint64_t key_updates = 0;
   std::size_t max_udp_payload = 0;  ///< what PMTUD has found
 };
@@ -159,6 +159,8 @@ class Connection final : private TimerNode {
   void end(Error reason);
   void check_path();
   void note_progress();
+  std::size_t packet_size() const noexcept;
+  void look_for_black_hole(Timestamp now);
   void make_ready();
 
   // ngtcp2_bridge.cc
@@ -189,6 +191,8 @@ class Connection final : private TimerNode {
   std::uint64_t bytes_sent_ = 0;
   std::uint64_t bytes_received_ = 0;
   std::uint64_t key_preparations_ = 0;
+  Timestamp last_progress_{};        // when the peer last acknowledged something, or nothing waited
+  Timestamp small_packets_until_{};  // a PMTU black hole was found (RFC 8899 §4.3)
   udp::Path known_path_;
   Connection* next_dirty_ = nullptr;  // the endpoint's list of connections to fill
   bool is_server_;
@@ -198,8 +202,8 @@ class Connection final : private TimerNode {
   bool handshake_confirmed_ = false;
   bool hold_streams_ = false;
   bool wrote_once_ = false;
-  bool counts_as_handshake_ = false;   // in the endpoint's open_handshakes_
-  bool reset_by_peer_ = false;         // a stateless reset arrived
+  bool counts_as_handshake_ = false;  // in the endpoint's open_handshakes_
+  bool reset_by_peer_ = false;        // a stateless reset arrived
   bool path_may_have_changed_ = false;
   bool handshake_noted_ = false;
   bool confirmation_noted_ = false;

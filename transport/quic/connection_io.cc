@@ -1,7 +1,7 @@
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <ngtcp2/ngtcp2.h>
-
-#include <algorithm>
 
 #include "base/check.h"
 #include "transport/quic/connection.h"
@@ -25,14 +25,18 @@ namespace {
 /// Packets of one connection in one fill before the others have their turn.
 constexpr std::size_t kMaxPacketsPerFill = 64;
 constexpr std::size_t kMaxCloseReason = 256;
+/// Base PTOs without an acknowledgement, while packets are in flight, before the path is taken for
+/// a black hole to large packets.
+constexpr int kBlackHolePtos = 3;
+/// PMTU_RAISE_TIMER (RFC 8899 §5.1.1): when the full size may be tried again.
+constexpr Duration kSmallPacketsTime = std::chrono::seconds(600);
 
 Error describe_close(const ngtcp2_ccerr& error) {
   const std::string reason(reinterpret_cast<const char*>(error.reason), error.reasonlen);
   switch (error.type) {
     case NGTCP2_CCERR_TYPE_APPLICATION:
       return Error(Domain::application, error.error_code, reason, Origin::remote);
-    case NGTCP2_CCERR_TYPE_IDLE_CLOSE:
-      return Error(Code::timed_out, "idle timeout");
+    case NGTCP2_CCERR_TYPE_IDLE_CLOSE: return Error(Code::timed_out, "idle timeout");
     default: break;
   }
   constexpr std::uint64_t kCryptoError = 0x100;  // RFC 9000 §20.1
@@ -102,9 +106,9 @@ void Connection::note_progress() {
   }
   if (wants_new_token_ && is_server_ && endpoint_.options_.token_keys != nullptr) {
     wants_new_token_ = false;
-    const auto token = endpoint_.tokens_.new_token(
-        endpoint_.random_, ngtcp2_conn_get_negotiated_version(conn_), known_path_.remote.ip(),
-        endpoint_.unix_now_);
+    const auto token =
+        endpoint_.tokens_.new_token(endpoint_.random_, ngtcp2_conn_get_negotiated_version(conn_),
+                                    known_path_.remote.ip(), endpoint_.unix_now_);
     ngtcp2_conn_submit_new_token(conn_, token.bytes.data(), token.size);
   }
   if (!is_server_ && !session_announced_ && crypto_->has_session()) {
@@ -125,6 +129,7 @@ void Connection::check_path() {
   const udp::Path current = from_library(*ngtcp2_conn_get_path(conn_));
   if (current == known_path_) return;
   known_path_ = current;
+  small_packets_until_ = {};
   if (!handshake_complete_) return;
   ++migrations_;
   endpoint_.counts_.migrations.add();
@@ -186,9 +191,7 @@ Connection::Written Connection::fill(MutableBytes space, std::size_t& used,
                                      std::vector<udp::Transmit>& out, Timestamp now) {
   if (closed()) return Written::idle;
   const std::uint64_t library_now = to_library(now);
-  const std::size_t packet_size =
-      std::max<std::size_t>(endpoint_.options_.transport.max_udp_payload,
-                            ngtcp2_conn_get_max_tx_udp_payload_size(conn_));
+  const std::size_t largest = packet_size();
   const std::size_t quantum = ngtcp2_conn_get_send_quantum(conn_);
   PacketOut packet;
   ngtcp2_path_storage_zero(&packet.path);
@@ -196,11 +199,11 @@ Connection::Written Connection::fill(MutableBytes space, std::size_t& used,
   Written result = Written::more;
   std::size_t written_bytes = 0;
   for (std::size_t count = 0; count < kMaxPacketsPerFill; ++count) {
-    if (space.size() - used < packet_size) {
+    if (space.size() - used < largest) {
       result = Written::full;
       break;
     }
-    packet.space = space.subspan(used, packet_size);
+    packet.space = space.subspan(used, largest);
     packet.info = {};
     const std::ptrdiff_t size = write_packet(packet, library_now);
     if (size < 0) {
@@ -213,8 +216,8 @@ Connection::Written Connection::fill(MutableBytes space, std::size_t& used,
     }
     const auto length = static_cast<std::uint32_t>(size);
     const udp::Path path = from_library(packet.path.path);
-    const auto ecn = static_cast<udp::Ecn>(
-        endpoint_.options_.transport.ecn ? packet.info.ecn & 3 : 0);
+    const auto ecn =
+        static_cast<udp::Ecn>(endpoint_.options_.transport.ecn ? packet.info.ecn & 3 : 0);
     if (batch != nullptr && batch->ecn == ecn && length <= batch->segment_size &&
         batch->length % batch->segment_size == 0 &&
         batch->length + length <= udp::Slab::kMaxTransmit &&
@@ -249,6 +252,30 @@ Connection::Written Connection::fill(MutableBytes space, std::size_t& used,
   return result;
 }
 
+std::size_t Connection::packet_size() const noexcept {
+  if (endpoint_.now_ < small_packets_until_) return NGTCP2_MAX_UDP_PAYLOAD_SIZE;
+  return std::max<std::size_t>(endpoint_.options_.transport.max_udp_payload,
+                               ngtcp2_conn_get_max_tx_udp_payload_size(conn_));
+}
+
+/// The path may have shrunk below what PMTUD found, without telling us: then every full packet is
+/// lost, retransmissions included. ngtcp2 1.11 does not look for that.
+void Connection::look_for_black_hole(Timestamp now) {
+  ngtcp2_conn_info info;
+  ngtcp2_conn_get_conn_info(conn_, &info);
+  if (info.bytes_in_flight == 0) {
+    last_progress_ = now;
+    return;
+  }
+  if (!handshake_confirmed_ || now < small_packets_until_ ||
+      ngtcp2_conn_get_path_max_tx_udp_payload_size(conn_) <= NGTCP2_MAX_UDP_PAYLOAD_SIZE) {
+    return;
+  }
+  if (now - last_progress_ > kBlackHolePtos * Duration(ngtcp2_conn_get_pto(conn_))) {
+    small_packets_until_ = now + kSmallPacketsTime;
+  }
+}
+
 void Connection::rearm() {
   endpoint_.timers_.arm(*this, from_library(ngtcp2_conn_get_expiry(conn_)));
 }
@@ -261,6 +288,7 @@ void Connection::expire(Timestamp now) {
     return;
   }
   if (path_may_have_changed_) check_path();
+  look_for_black_hole(now);
   wake();
 }
 
@@ -272,11 +300,8 @@ void Connection::fail_with(int library_error, Timestamp) {
     case NGTCP2_ERR_HANDSHAKE_TIMEOUT:
       end(Error(Code::timed_out, "the handshake timed out"));
       return;
-    case NGTCP2_ERR_DROP_CONN:
-      end(Error::closed("dropped during the handshake"));
-      return;
-    case NGTCP2_ERR_CLOSING:
-      return;
+    case NGTCP2_ERR_DROP_CONN: end(Error::closed("dropped during the handshake")); return;
+    case NGTCP2_ERR_CLOSING: return;
     case NGTCP2_ERR_DRAINING:
       if (reset_by_peer_) {
         end(Error(Code::stateless_reset, "stateless reset: the peer lost the connection",
@@ -319,9 +344,9 @@ void Connection::write_close(const ngtcp2_ccerr& error) {
   ngtcp2_path_storage path;
   ngtcp2_path_storage_zero(&path);
   ngtcp2_pkt_info info;
-  const ngtcp2_ssize written = ngtcp2_conn_write_connection_close(
-      conn_, &path.path, &info, close_packet_.data(), close_packet_.size(), &error,
-      to_library(endpoint_.now_));
+  const ngtcp2_ssize written =
+      ngtcp2_conn_write_connection_close(conn_, &path.path, &info, close_packet_.data(),
+                                         close_packet_.size(), &error, to_library(endpoint_.now_));
   close_packet_.resize(written > 0 ? static_cast<std::size_t>(written) : 0);
   if (!close_packet_.empty()) endpoint_.push_stateless(known_path_, close_packet_);
 }

@@ -1,9 +1,9 @@
 #include "transport/quic/endpoint.h"
 
-#include <ngtcp2/ngtcp2.h>
-
 #include <algorithm>
 #include <cstring>
+
+#include <ngtcp2/ngtcp2.h>
 
 #include "base/check.h"
 #include "transport/quic/crypto_bridge.h"
@@ -186,8 +186,8 @@ void Endpoint::receive_datagram(const udp::Path& path, udp::Ecn ecn, MutableByte
     return;
   }
   ngtcp2_version_cid header;
-  const int decoded = ngtcp2_pkt_decode_version_cid(&header, datagram.data(), datagram.size(),
-                                                    cids_.cid_length());
+  const int decoded =
+      ngtcp2_pkt_decode_version_cid(&header, datagram.data(), datagram.size(), cids_.cid_length());
   if (decoded == NGTCP2_ERR_VERSION_NEGOTIATION) {
     send_version_negotiation(path, {header.dcid, header.dcidlen}, {header.scid, header.scidlen});
     return;
@@ -330,8 +330,7 @@ void Endpoint::add_peer_reset_token(const ConnectionId& token, Connection& conne
   connection.peer_reset_tokens_.push_back(token);
 }
 
-void Endpoint::remove_peer_reset_token(const ConnectionId& token,
-                                       Connection& connection) noexcept {
+void Endpoint::remove_peer_reset_token(const ConnectionId& token, Connection& connection) noexcept {
   const auto found = by_reset_token_.find(token);
   if (found != by_reset_token_.end() && found->second == &connection) by_reset_token_.erase(found);
   std::erase(connection.peer_reset_tokens_, token);

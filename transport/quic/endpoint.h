@@ -32,8 +32,7 @@ class Endpoint {
  public:
   /// The heap, the random numbers, the counters and the log outlive the endpoint.
   static Result<std::unique_ptr<Endpoint>> create(EndpointOptions options, TimerHeap& timers,
-                                                  Random& random, Counters& counters,
-                                                  LogSink& log);
+                                                  Random& random, Counters& counters, LogSink& log);
   ~Endpoint();
   Endpoint(const Endpoint&) = delete;
   Endpoint& operator=(const Endpoint&) = delete;

@@ -1,9 +1,9 @@
-#include <fmt/format.h>
-#include <ngtcp2/ngtcp2.h>
-
 #include <algorithm>
 #include <array>
 #include <cstring>
+
+#include <fmt/format.h>
+#include <ngtcp2/ngtcp2.h>
 
 #include "base/check.h"
 #include "transport/quic/crypto_bridge.h"
@@ -66,22 +66,20 @@ void Endpoint::accept(const udp::Path& path, udp::Ecn ecn, MutableBytes datagram
     const ByteView bytes(header.token, header.tokenlen);
     std::array<std::uint8_t, 18> address;
     const std::size_t size = address_and_port(path.remote, address);
-    auto opened = tokens_.open(bytes, header.version, ByteView(address.data(), size),
-                               path.remote.ip(), {header.dcid.data, header.dcid.datalen},
-                               unix_now_);
+    auto opened =
+        tokens_.open(bytes, header.version, ByteView(address.data(), size), path.remote.ip(),
+                     {header.dcid.data, header.dcid.datalen}, unix_now_);
     if (opened) {
       token = *opened;
-    } else if (AddressTokens::looks_like_retry(bytes) &&
-               opened.error() != TokenRefusal::unknown) {
+    } else if (AddressTokens::looks_like_retry(bytes) && opened.error() != TokenRefusal::unknown) {
       counts_.dropped_token.add();
       send_refusal(path, header, kInvalidToken, refusal_name(opened.error()));
       return;
     }
   }
-  const bool busy = options_.retry == RetryPolicy::when_busy &&
-                    open_handshakes_ >= options_.busy_handshakes;
-  if (!token && options_.token_keys != nullptr &&
-      (busy || options_.retry == RetryPolicy::always)) {
+  const bool busy =
+      options_.retry == RetryPolicy::when_busy && open_handshakes_ >= options_.busy_handshakes;
+  if (!token && options_.token_keys != nullptr && (busy || options_.retry == RetryPolicy::always)) {
     send_retry(path, header);
     return;
   }
@@ -188,8 +186,8 @@ Result<Connection*> Endpoint::connect(const ConnectOptions& options, Timestamp n
   unix_now_ = unix_now;
   TERN_CHECK(options.context != nullptr);
   if (connections_.size() >= options_.max_connections) {
-    return fail(Error::limit(fmt::format("{} connections are open, which is the limit",
-                                         connections_.size())));
+    return fail(Error::limit(
+        fmt::format("{} connections are open, which is the limit", connections_.size())));
   }
   const std::uint64_t id = next_id_++;
   auto owned = std::unique_ptr<Connection>(new Connection(*this, false, id));
@@ -248,19 +246,19 @@ Result<void> Endpoint::open_library_connection(Connection& connection,
   const ngtcp2_path path = to_library(connection.known_path_);
   const ngtcp2_cid library_dcid = to_library(dcid);
   const ngtcp2_cid library_scid = to_library(scid);
-  const int failure = ngtcp2_conn_client_new(&connection.conn_, &library_dcid, &library_scid,
-                                             &path, version, &callbacks(), &settings, &params,
-                                             library_memory_.get(), &connection);
+  const int failure =
+      ngtcp2_conn_client_new(&connection.conn_, &library_dcid, &library_scid, &path, version,
+                             &callbacks(), &settings, &params, library_memory_.get(), &connection);
   if (failure != 0) {
-    return fail(Error(Domain::quic, 0, fmt::format("cannot open a connection: {}",
-                                                   ngtcp2_strerror(failure))));
+    return fail(Error(Domain::quic, 0,
+                      fmt::format("cannot open a connection: {}", ngtcp2_strerror(failure))));
   }
   if (transport.keep_alive > Duration()) {
     ngtcp2_conn_set_keep_alive_timeout(connection.conn_, to_library(transport.keep_alive));
   }
   if (auto attached = connection.crypto_->attach(connection.conn_); !attached) {
-    log_.line(LogLevel::info, fmt::format("quic: resuming without 0-RTT: {}",
-                                          attached.error().to_string()));
+    log_.line(LogLevel::info,
+              fmt::format("quic: resuming without 0-RTT: {}", attached.error().to_string()));
   }
   add_cid(scid, connection);
   return {};
@@ -292,9 +290,8 @@ void Endpoint::send_retry(const udp::Path& path, const ngtcp2_pkt_hd& header) {
   const auto token = tokens_.retry(random_, header.version, ByteView(address.data(), size),
                                    original_dcid, retry_scid, unix_now_);
   std::vector<std::uint8_t> packet(NGTCP2_MAX_UDP_PAYLOAD_SIZE);
-  const auto written =
-      write_retry(packet, header.version, {header.scid.data, header.scid.datalen}, retry_scid,
-                  original_dcid, token.view());
+  const auto written = write_retry(packet, header.version, {header.scid.data, header.scid.datalen},
+                                   retry_scid, original_dcid, token.view());
   if (!written) {
     log_.line(LogLevel::warning, fmt::format("quic: {}", written.error().to_string()));
     return;
@@ -304,8 +301,8 @@ void Endpoint::send_retry(const udp::Path& path, const ngtcp2_pkt_hd& header) {
   push_stateless(path, std::move(packet));
 }
 
-void Endpoint::send_refusal(const udp::Path& path, const ngtcp2_pkt_hd& header,
-                            std::uint64_t code, std::string_view reason) {
+void Endpoint::send_refusal(const udp::Path& path, const ngtcp2_pkt_hd& header, std::uint64_t code,
+                            std::string_view reason) {
   std::vector<std::uint8_t> packet(NGTCP2_MAX_UDP_PAYLOAD_SIZE);
   const auto written =
       write_initial_close(packet, header.version, {header.scid.data, header.scid.datalen},
@@ -325,9 +322,8 @@ void Endpoint::send_stateless_reset(const udp::Path& path, ByteView dcid,
   std::array<std::uint8_t, kMaxResetSize> noise;
   random_.fill(noise);
   const auto token = reset_key_.token(dcid);
-  const ngtcp2_ssize written =
-      ngtcp2_pkt_write_stateless_reset(packet.data(), packet.size(), token.data(), noise.data(),
-                                       size - token.size());
+  const ngtcp2_ssize written = ngtcp2_pkt_write_stateless_reset(
+      packet.data(), packet.size(), token.data(), noise.data(), size - token.size());
   if (written <= 0) return;
   packet.resize(static_cast<std::size_t>(written));
   counts_.stateless_resets.add();

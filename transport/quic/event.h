@@ -32,11 +32,12 @@ struct Event {
     /// Client: the server did not take 0-RTT. Every stream opened so far is gone without a trace
     /// and must be opened again; comes before handshake_completed.
     early_data_rejected,
-    stream_data,        ///< `stream`, `data` (in order), `fin`, `early`
-    stream_acked,       ///< `stream`: `value` more bytes, in order, need not be kept any longer
-    stream_writable,    ///< `stream` was blocked by its flow control and may send again
-    stream_reset,       ///< the peer gave up sending on `stream`; `value` is its error code
-    /// Both directions are done and acknowledged; the last of a `stream`. `value` is the code of the
+    stream_data,      ///< `stream`, `data` (in order), `fin`, `early`
+    stream_acked,     ///< `stream`: `value` more bytes, in order, need not be kept any longer
+    stream_writable,  ///< `stream` was blocked by its flow control and may send again
+    stream_reset,     ///< the peer gave up sending on `stream`; `value` is its error code
+    /// Both directions are done and acknowledged; the last of a `stream`. `value` is the code of
+    /// the
     /// first reset or STOP_SENDING, from either side; 0 without one. The peer's STOP_SENDING shows
     /// earlier only as StreamSource::gone, since ngtcp2 does not report it.
     stream_closed,
@@ -47,7 +48,7 @@ struct Event {
     /// 1-RTT keys changed (RFC 9001 §6). The peer's updates are reported late, when ngtcp2 prepares
     /// the keys after them (three PTOs).
     key_updated,
-    closed,             ///< the connection is over; Connection::close_reason() says why. Last event
+    closed,  ///< the connection is over; Connection::close_reason() says why. Last event
   };
 
   Type type;

@@ -11,9 +11,7 @@ namespace tern::quic {
 
 namespace {
 
-Connection& connection_of(void* user_data) noexcept {
-  return *static_cast<Connection*>(user_data);
-}
+Connection& connection_of(void* user_data) noexcept { return *static_cast<Connection*>(user_data); }
 
 constexpr int kOk = 0;
 
@@ -43,9 +41,9 @@ struct Ngtcp2Callbacks {
     return kOk;
   }
 
-  static int recv_stream_data(ngtcp2_conn*, std::uint32_t flags, std::int64_t stream,
-                              std::uint64_t, const std::uint8_t* data, std::size_t size,
-                              void* user_data, void*) noexcept {
+  static int recv_stream_data(ngtcp2_conn*, std::uint32_t flags, std::int64_t stream, std::uint64_t,
+                              const std::uint8_t* data, std::size_t size, void* user_data,
+                              void*) noexcept {
     Connection& connection = connection_of(user_data);
     Endpoint& endpoint = connection.endpoint_;
     const bool fin = (flags & NGTCP2_STREAM_DATA_FLAG_FIN) != 0;
@@ -72,6 +70,7 @@ struct Ngtcp2Callbacks {
                                       std::uint64_t size, void* user_data, void*) noexcept {
     Connection& connection = connection_of(user_data);
     Endpoint& endpoint = connection.endpoint_;
+    connection.last_progress_ = endpoint.now_;
     if (endpoint.has_events()) {
       Event& last = endpoint.events_.back();
       if (last.type == Event::Type::stream_acked && last.connection == &connection &&
@@ -125,8 +124,8 @@ struct Ngtcp2Callbacks {
     static_cast<Random*>(context->native_handle)->fill({out, size});
   }
 
-  static int get_new_connection_id(ngtcp2_conn*, ngtcp2_cid* cid, std::uint8_t* token,
-                                   std::size_t, void* user_data) noexcept {
+  static int get_new_connection_id(ngtcp2_conn*, ngtcp2_cid* cid, std::uint8_t* token, std::size_t,
+                                   void* user_data) noexcept {
     Connection& connection = connection_of(user_data);
     Endpoint& endpoint = connection.endpoint_;
     const ConnectionId fresh = endpoint.fresh_cid();
@@ -303,8 +302,9 @@ std::vector<std::uint16_t> make_mtu_probes(std::size_t largest) {
   std::vector<std::uint16_t> probes;
   // First what tunnels and PPPoE leave of 1500 bytes, then the whole; ngtcp2 skips what is not
   // larger than the size already proved.
-  for (const std::size_t size : {std::size_t{1406}, std::size_t{1342}, std::size_t{1232}, std::size_t{1452},
-                                 std::size_t{4052}, std::size_t{8952}, largest}) {
+  for (const std::size_t size :
+       {std::size_t{1406}, std::size_t{1342}, std::size_t{1232}, std::size_t{1452},
+        std::size_t{4052}, std::size_t{8952}, largest}) {
     if (size <= largest && size > NGTCP2_MAX_UDP_PAYLOAD_SIZE &&
         (probes.empty() || size != probes.back())) {
       probes.push_back(static_cast<std::uint16_t>(size));
@@ -336,9 +336,7 @@ ngtcp2_mem make_memory(MemoryPool& pool) noexcept {
           [](std::size_t size, void* self) noexcept {
             return static_cast<MemoryPool*>(self)->allocate(size);
           },
-          [](void* block, void* self) noexcept {
-            static_cast<MemoryPool*>(self)->release(block);
-          },
+          [](void* block, void* self) noexcept { static_cast<MemoryPool*>(self)->release(block); },
           [](std::size_t count, std::size_t size, void* self) noexcept {
             return static_cast<MemoryPool*>(self)->allocate_zeroed(count, size);
           },

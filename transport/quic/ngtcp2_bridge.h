@@ -1,9 +1,9 @@
 #pragma once
 
-#include <ngtcp2/ngtcp2.h>
-
 #include <cstdint>
 #include <vector>
+
+#include <ngtcp2/ngtcp2.h>
 
 #include "base/memory_pool.h"
 #include "base/random.h"

@@ -43,8 +43,8 @@ struct TransportOptions {
   Duration keep_alive{};
   Duration initial_rtt = std::chrono::milliseconds(333);  // RFC 9002 §6.2.2
   /// What the peer may send before we consume; grow with the path up to the max_ values.
-  std::uint64_t initial_window = 1024 * 1024;         // whole connection
-  std::uint64_t initial_stream_window = 512 * 1024;   // each stream
+  std::uint64_t initial_window = 1024 * 1024;        // whole connection
+  std::uint64_t initial_stream_window = 512 * 1024;  // each stream
   std::uint64_t max_window = 24 * 1024 * 1024;
   std::uint64_t max_stream_window = 16 * 1024 * 1024;
   /// Streams the peer may have open at once.
@@ -89,9 +89,9 @@ struct EndpointOptions {
 
 struct ConnectOptions {
   std::shared_ptr<const tls::ClientContext> context;
-  udp::Address local;        ///< of one of the endpoint's sockets; its IP may be a wildcard
+  udp::Address local;  ///< of one of the endpoint's sockets; its IP may be a wildcard
   udp::Address remote;
-  std::string server_name;   ///< for SNI and the certificate
+  std::string server_name;  ///< for SNI and the certificate
   std::vector<std::string> alpn{"h3"};
   std::optional<Session> session;
   bool early_data = false;

@@ -28,8 +28,8 @@ udp::Address with_port(udp::Address address, std::uint16_t port) noexcept {
 /// load beyond the end ends the program with 0. Without steering: a hash of addresses and ports.
 std::uint32_t steer(const Packet& packet, const udp::ReusePort& group) noexcept {
   if (!group.worker_offset) {
-    return static_cast<std::uint32_t>(
-        (packet.source.hash() * 31 + packet.destination.hash()) % group.count);
+    return static_cast<std::uint32_t>((packet.source.hash() * 31 + packet.destination.hash()) %
+                                      group.count);
   }
   const ByteView bytes = packet.payload;
   if (bytes.empty()) return 0;
@@ -50,6 +50,8 @@ Host::~Host() = default;
 Runtime& Host::runtime(std::size_t worker) { return workers_.at(worker)->runtime(); }
 
 udp::Network& Host::network(std::size_t worker) { return workers_.at(worker)->network(); }
+
+LogSink& Host::log(std::size_t worker) { return workers_.at(worker)->log(); }
 
 std::size_t Host::add_worker() {
   const std::size_t index = workers_.size();

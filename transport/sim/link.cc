@@ -58,8 +58,8 @@ void Channel::cut() {
   }
 }
 
-void Channel::inject(const udp::Address& source, const udp::Address& destination,
-                     ByteView payload, udp::Ecn ecn) {
+void Channel::inject(const udp::Address& source, const udp::Address& destination, ByteView payload,
+                     udp::Ecn ecn) {
   Packet* packet = world_.pool_.take();
   packet->source = source;
   packet->destination = destination;
@@ -78,8 +78,7 @@ void Channel::transmit(Packet* packet) {
   if (model_.bits_per_second <= 0 && queue_.empty()) return leave(packet);
 
   // The packet being serialised has left the queue as far as its limits go.
-  const std::uint64_t waiting =
-      queue_.empty() ? 0 : queued_bytes_ - queue_.front()->wire_size();
+  const std::uint64_t waiting = queue_.empty() ? 0 : queued_bytes_ - queue_.front()->wire_size();
   if (!queue_.empty() &&
       (waiting + size > model_.queue_bytes || queue_.size() > model_.queue_packets)) {
     return discard(packet, Verdict::queue_full);
@@ -175,18 +174,14 @@ Duration Channel::random_delay() {
   const auto scale = static_cast<double>(model_.jitter.count());
   double factor = 0;
   switch (model_.jitter_shape) {
-    case Jitter::uniform:
-      factor = random_.unit();
-      break;
+    case Jitter::uniform: factor = random_.unit(); break;
     case Jitter::normal: {
       // Box–Muller; 1 - unit() is never 0.
       const double radius = std::sqrt(-2.0 * std::log(1.0 - random_.unit()));
       factor = std::abs(radius * std::cos(2.0 * std::numbers::pi * random_.unit()));
       break;
     }
-    case Jitter::exponential:
-      factor = -std::log(1.0 - random_.unit());
-      break;
+    case Jitter::exponential: factor = -std::log(1.0 - random_.unit()); break;
   }
   return Duration(std::llround(scale * factor));
 }

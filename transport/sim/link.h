@@ -44,12 +44,12 @@ struct Interface {
 struct ChannelStats {
   std::uint64_t packets_in = 0;  ///< handed to the channel; copies made by duplication not counted
   std::uint64_t bytes_in = 0;
-  std::uint64_t delivered = 0;   ///< reached the other end, copies included
+  std::uint64_t delivered = 0;  ///< reached the other end, copies included
   std::uint64_t bytes_delivered = 0;
   std::uint64_t duplicated = 0;
   std::uint64_t corrupted = 0;
-  std::uint64_t reordered = 0;   ///< delayed by `reorder`
-  std::uint64_t marked = 0;      ///< turned to CE
+  std::uint64_t reordered = 0;  ///< delayed by `reorder`
+  std::uint64_t marked = 0;     ///< turned to CE
   std::uint64_t peak_queue_bytes = 0;
   std::array<std::uint64_t, kVerdicts> dropped{};  ///< by verdict
 
@@ -86,8 +86,7 @@ class Channel final : public ChannelSetters<Channel>, private EventTarget {
   friend class Host;
   friend class Link;
   friend class World;
-  Channel(World& world, Link& link, std::uint8_t direction, ChannelModel model,
-          std::uint64_t seed);
+  Channel(World& world, Link& link, std::uint8_t direction, ChannelModel model, std::uint64_t seed);
 
   /// Takes the packet over.
   void transmit(Packet* packet);

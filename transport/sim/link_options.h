@@ -30,29 +30,29 @@ enum class Jitter : std::uint8_t {
 struct ChannelModel {
   static constexpr std::uint64_t kUnlimited = std::numeric_limits<std::uint64_t>::max();
 
-  Duration delay{0};            ///< one way, after the last bit has left
+  Duration delay{0};  ///< one way, after the last bit has left
   Duration jitter{0};
   Jitter jitter_shape = Jitter::uniform;
   bool jitter_reorders = false;  ///< else a datagram never overtakes an earlier one by jitter
 
-  double bits_per_second = 0;                 ///< 0: infinitely fast, then there is no queue
-  std::uint64_t queue_bytes = 128 * 1024;     ///< waiting datagrams, headers included
+  double bits_per_second = 0;              ///< 0: infinitely fast, then there is no queue
+  std::uint64_t queue_bytes = 128 * 1024;  ///< waiting datagrams, headers included
   std::uint64_t queue_packets = kUnlimited;
 
-  double loss = 0;              ///< independent, per datagram
+  double loss = 0;  ///< independent, per datagram
   /// Gilbert–Elliott: two states, a step per datagram. Off while burst_enter is 0.
-  double burst_enter = 0;       ///< P(good → bad)
-  double burst_leave = 0;       ///< P(bad → good)
-  double burst_loss = 1;        ///< loss in the bad state
+  double burst_enter = 0;  ///< P(good → bad)
+  double burst_leave = 0;  ///< P(bad → good)
+  double burst_loss = 1;   ///< loss in the bad state
 
-  double reorder = 0;           ///< probability that a datagram takes `reorder_delay` longer …
-  Duration reorder_delay{0};    ///< … while others overtake it
-  double duplicate = 0;         ///< probability of a second copy
-  double corrupt = 0;           ///< probability of 1 to 4 flipped bits in the payload
+  double reorder = 0;         ///< probability that a datagram takes `reorder_delay` longer …
+  Duration reorder_delay{0};  ///< … while others overtake it
+  double duplicate = 0;       ///< probability of a second copy
+  double corrupt = 0;         ///< probability of 1 to 4 flipped bits in the payload
 
-  double ecn_mark = 0;          ///< probability that an ECT datagram becomes CE
+  double ecn_mark = 0;                       ///< probability that an ECT datagram becomes CE
   std::uint64_t ecn_threshold = kUnlimited;  ///< CE when more bytes than this wait in the queue
-  bool ecn_bleach = false;      ///< the field is cleared to Not-ECT, as some networks do
+  bool ecn_bleach = false;  ///< the field is cleared to Not-ECT, as some networks do
 
   /// Largest IP packet that gets through; a bigger one vanishes without a word: a black hole.
   std::size_t mtu = 1500;
@@ -144,7 +144,8 @@ class ChannelSetters {
   /// Loses exactly these datagrams (1 is the first), beside what it lost already.
   template <typename... Numbers>
   Derived& drop(Numbers... numbers) {
-    return each([&](ChannelModel& m) { (m.drops.insert(static_cast<std::uint64_t>(numbers)), ...); });
+    return each(
+        [&](ChannelModel& m) { (m.drops.insert(static_cast<std::uint64_t>(numbers)), ...); });
   }
   Derived& filter(std::function<bool(ByteView payload)> passes) {
     return each([&](ChannelModel& m) { m.filter = passes; });

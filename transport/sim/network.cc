@@ -56,7 +56,7 @@ struct SimNetwork::SimSlab final : udp::Slab {
   explicit SimSlab(std::unique_ptr<std::uint8_t[]> bytes)
       : Slab(bytes.get()), memory(std::move(bytes)) {}
   std::unique_ptr<std::uint8_t[]> memory;
-  bool held = false;           // by whoever acquired it
+  bool held = false;  // by whoever acquired it
   Timestamp free_at{};
   std::uint64_t free_turn = 0;
 };
@@ -77,8 +77,7 @@ udp::Slab* SimNetwork::acquire() {
     return slab.get();
   }
   if (slabs_.size() < host_.slabs_) {
-    slabs_.push_back(
-        std::make_unique<SimSlab>(std::make_unique<std::uint8_t[]>(udp::Slab::kSize)));
+    slabs_.push_back(std::make_unique<SimSlab>(std::make_unique<std::uint8_t[]>(udp::Slab::kSize)));
     slabs_.back()->held = true;
     return slabs_.back().get();
   }
@@ -104,8 +103,8 @@ void SimNetwork::submit(udp::Slab* submitted) {
 }
 
 std::size_t SimNetwork::slabs_held() const noexcept {
-  return static_cast<std::size_t>(std::count_if(slabs_.begin(), slabs_.end(),
-                                                [](const auto& slab) { return slab->held; }));
+  return static_cast<std::size_t>(
+      std::count_if(slabs_.begin(), slabs_.end(), [](const auto& slab) { return slab->held; }));
 }
 
 // ---- SimNetwork: out ----------------------------------------------------------------------------
@@ -132,7 +131,8 @@ void SimNetwork::send(SimSocket& socket, const udp::Transmit& transmit, ByteView
   transmits_.add();
   bytes_sent_.add(bytes.size());
   do {
-    const ByteView segment = bytes.first(std::min<std::size_t>(transmit.segment_size, bytes.size()));
+    const ByteView segment =
+        bytes.first(std::min<std::size_t>(transmit.segment_size, bytes.size()));
     bytes = bytes.subspan(segment.size());
     Packet* packet = host_.world_.pool_.take();
     packet->source = source;

@@ -22,7 +22,9 @@ struct Packet {
   std::vector<std::uint8_t> payload;
 
   /// The IP packet's size: 20 or 40 bytes of IP header, 8 of UDP.
-  std::size_t wire_size() const noexcept { return payload.size() + (destination.is_v6() ? 48 : 28); }
+  std::size_t wire_size() const noexcept {
+    return payload.size() + (destination.is_v6() ? 48 : 28);
+  }
 };
 
 /// Owns every packet of a world and reuses them with their buffers.

@@ -1,8 +1,8 @@
 #include "transport/sim/trace.h"
 
-#include <fmt/format.h>
-
 #include <ostream>
+
+#include <fmt/format.h>
 
 #include "base/check.h"
 
@@ -11,9 +11,9 @@ namespace tern::sim {
 namespace {
 
 constexpr std::array<std::string_view, kVerdicts> kVerdictNames = {
-    "delivered",      "loss",      "burst-loss", "listed",   "filtered",  "queue-full",
-    "too-big",        "cut",       "blackhole",  "if-down",  "host-down", "nat",
-    "no-route",       "hop-limit", "no-socket",  "buffer-full", "closed"};
+    "delivered", "loss",      "burst-loss", "listed",      "filtered",  "queue-full",
+    "too-big",   "cut",       "blackhole",  "if-down",     "host-down", "nat",
+    "no-route",  "hop-limit", "no-socket",  "buffer-full", "closed"};
 
 constexpr std::string_view ecn_name(udp::Ecn ecn) {
   constexpr std::string_view names[] = {"not-ect", "ect1", "ect0", "ce"};
@@ -47,9 +47,9 @@ void TraceHash::add(const TraceEvent& event) noexcept {
 
 void TraceText::observe(const TraceEvent& event) {
   const double seconds = std::chrono::duration<double>(event.now.time_since_epoch()).count();
-  out_ << fmt::format("{:12.6f} {} {} {} {} {} > {}\n", seconds, event.where,
-                      event.payload.size(), ecn_name(event.ecn), verdict_name(event.verdict),
-                      event.source.to_string(), event.destination.to_string());
+  out_ << fmt::format("{:12.6f} {} {} {} {} {} > {}\n", seconds, event.where, event.payload.size(),
+                      ecn_name(event.ecn), verdict_name(event.verdict), event.source.to_string(),
+                      event.destination.to_string());
 }
 
 }  // namespace tern::sim

@@ -19,14 +19,14 @@ namespace tern::sim {
 /// What became of a datagram at the end of a channel, or in the host behind it.
 enum class Verdict : std::uint8_t {
   delivered,
-  loss,         ///< independent random loss
-  burst_loss,   ///< Gilbert–Elliott loss
-  listed,       ///< in the channel's drop list
-  filtered,     ///< refused by the channel's filter
-  queue_full,   ///< the channel's queue had no room
-  too_big,      ///< above the channel's MTU
-  cut,          ///< the link was cut, or was cut while the datagram was on it
-  blackhole,    ///< in a scheduled hole
+  loss,        ///< independent random loss
+  burst_loss,  ///< Gilbert–Elliott loss
+  listed,      ///< in the channel's drop list
+  filtered,    ///< refused by the channel's filter
+  queue_full,  ///< the channel's queue had no room
+  too_big,     ///< above the channel's MTU
+  cut,         ///< the link was cut, or was cut while the datagram was on it
+  blackhole,   ///< in a scheduled hole
   interface_down,
   host_down,
   nat,          ///< no mapping for it
@@ -42,10 +42,10 @@ std::string_view verdict_name(Verdict verdict) noexcept;
 
 struct TraceEvent {
   Timestamp now;
-  std::uint32_t link = 0;       ///< in order of creation; kLoopback for a host's own traffic
-  std::uint8_t direction = 0;   ///< 0: up, 1: down
+  std::uint32_t link = 0;      ///< in order of creation; kLoopback for a host's own traffic
+  std::uint8_t direction = 0;  ///< 0: up, 1: down
   Verdict verdict = Verdict::delivered;
-  std::string_view where;       ///< "wifi phone>server", or the host that dropped it
+  std::string_view where;  ///< "wifi phone>server", or the host that dropped it
   udp::Address source;
   udp::Address destination;
   udp::Ecn ecn = udp::Ecn::not_ect;

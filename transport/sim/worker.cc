@@ -1,7 +1,7 @@
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <ostream>
+
+#include <fmt/format.h>
 
 #include "base/check.h"
 #include "transport/sim/network.h"
@@ -67,9 +67,7 @@ std::string Worker::label() const {
   return index_ == 0 ? host_.name() : fmt::format("{}/{}", host_.name(), index_);
 }
 
-bool Worker::Log::enabled(LogLevel) const noexcept {
-  return worker_.host_.world_.log_ != nullptr;
-}
+bool Worker::Log::enabled(LogLevel) const noexcept { return worker_.host_.world_.log_ != nullptr; }
 
 void Worker::Log::line(LogLevel level, std::string_view text) noexcept {
   const World& world = worker_.host_.world_;

@@ -1,11 +1,11 @@
 #include "transport/sim/world.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "base/check.h"
 #include "transport/sim/network.h"
@@ -34,8 +34,7 @@ std::uint64_t seed() {
   std::uint64_t value = 1;
   if (const char* text = std::getenv("SIM_SEED"); text != nullptr) {
     const std::string_view digits(text);
-    const auto [end, error] =
-        std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
     if (error != std::errc() || end != digits.data() + digits.size()) {
       throw std::invalid_argument("SIM_SEED is not a number: " + std::string(digits));
     }
@@ -43,8 +42,7 @@ std::uint64_t seed() {
   return value;
 }
 
-World::World(std::uint64_t seed)
-    : seed_(seed), now_(kBeginning), random_(derive("world", "", 0)) {}
+World::World(std::uint64_t seed) : seed_(seed), now_(kBeginning), random_(derive("world", "", 0)) {}
 
 World::~World() = default;
 
@@ -214,9 +212,7 @@ void World::record(const TraceEvent& event) {
   for (TraceObserver* observer : observers_) observer->observe(event);
 }
 
-void World::stop_observing(TraceObserver& observer) noexcept {
-  std::erase(observers_, &observer);
-}
+void World::stop_observing(TraceObserver& observer) noexcept { std::erase(observers_, &observer); }
 
 std::vector<std::string> World::leaks() const {
   std::vector<std::string> found;
@@ -237,8 +233,8 @@ std::vector<std::string> World::leaks() const {
     }
   }
   if (pool_.live() != accounted) {
-    found.push_back(fmt::format("{} datagrams neither on a link nor in a socket",
-                                pool_.live() - accounted));
+    found.push_back(
+        fmt::format("{} datagrams neither on a link nor in a socket", pool_.live() - accounted));
   }
   return found;
 }

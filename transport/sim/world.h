@@ -89,13 +89,12 @@ class World {
   void run_for(Duration duration);
   /// Until `done()`, which is asked after every step; false when `limit` passed first or nothing is
   /// left to happen.
-  bool run_until(const std::function<bool()>& done,
-                 Duration limit = std::chrono::seconds(60));
+  bool run_until(const std::function<bool()>& done, Duration limit = std::chrono::seconds(60));
   /// Until nothing is left to happen; false when `limit` passed first.
   bool run(Duration limit = std::chrono::hours(1));
 
-  /// Called after every event and every turn, and at the end of every run: calls `fail`, or a test's
-  /// assertion, when something is not as it must be.
+  /// Called after every event and every turn, and at the end of every run: calls `fail`, or a
+  /// test's assertion, when something is not as it must be.
   void check(std::function<void()> checker) { checkers_.push_back(std::move(checker)); }
   /// Throws a Violation. The world does not run any more after that.
   [[noreturn]] void fail(std::string_view what) const;

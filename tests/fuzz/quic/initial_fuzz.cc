@@ -17,10 +17,12 @@ std::vector<std::uint8_t> protect(ByteView frames, std::uint32_t version, std::u
   const std::uint8_t dcid[] = {1, 2, 3, 4, 5, 6, 7, 8};
   const auto secrets = initial_secrets(version, dcid);
   const PacketKeys keys = derive_packet_keys(version, kInitialSuite, {secrets.client.data(), 32});
-  std::vector<std::uint8_t> header = {
-      static_cast<std::uint8_t>(version == kVersion2 ? 0xd0 : 0xc0),
-      static_cast<std::uint8_t>(version >> 24), static_cast<std::uint8_t>(version >> 16),
-      static_cast<std::uint8_t>(version >> 8), static_cast<std::uint8_t>(version), sizeof dcid};
+  std::vector<std::uint8_t> header = {static_cast<std::uint8_t>(version == kVersion2 ? 0xd0 : 0xc0),
+                                      static_cast<std::uint8_t>(version >> 24),
+                                      static_cast<std::uint8_t>(version >> 16),
+                                      static_cast<std::uint8_t>(version >> 8),
+                                      static_cast<std::uint8_t>(version),
+                                      sizeof dcid};
   header.insert(header.end(), dcid, dcid + sizeof dcid);
   header.insert(header.end(), {2, 0xaa, 0xbb, 0});  // SCID, no token
   std::vector<std::uint8_t> payload(frames.begin(), frames.end());

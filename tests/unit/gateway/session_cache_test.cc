@@ -83,7 +83,7 @@ TEST(SessionCache, ComesBackFromItsFile) {
   const std::string path = folder.file("sessions");
   SessionCache cache;
   cache.put("https://a", session(1));
-  cache.put("https://b", session(2));
+  cache.put("https://b", session(2), *udp::Address::parse("[::1]:4433"));
   ASSERT_TRUE(cache.save(path));
   struct stat facts{};
   ASSERT_EQ(::stat(path.c_str(), &facts), 0);
@@ -92,6 +92,10 @@ TEST(SessionCache, ComesBackFromItsFile) {
   ASSERT_TRUE(loaded.load(path));
   EXPECT_EQ(loaded.size(), 2u);
   EXPECT_EQ(*loaded.take("https://a", "h3", 0, kNow), session(1));
+  EXPECT_FALSE(loaded.remote("https://a").specified());
+  EXPECT_EQ(loaded.remote("https://b"), *udp::Address::parse("[::1]:4433"));
+  loaded.forget_remote("https://b");
+  EXPECT_FALSE(loaded.remote("https://b").specified());
 }
 
 TEST(SessionCache, FilesThatAreMissingOrEmptyHoldNothing) {

@@ -89,7 +89,9 @@ const ConnectionCase kConnectionCases[] = {
     {"DatagramTwo", ErrorCode::settings_error,
      [](RawPeer& peer) { peer.uni(control(settings({{0x33, 2}}))); }},
     {"TruncatedSetting", ErrorCode::frame_error,
-     [](RawPeer& peer) { peer.uni(control(frame(kFrameSettings, truncated(varint(6) + varint(1000))))); }},
+     [](RawPeer& peer) {
+       peer.uni(control(frame(kFrameSettings, truncated(varint(6) + varint(1000)))));
+     }},
     {"SettingWithoutValue", ErrorCode::frame_error,
      [](RawPeer& peer) { peer.uni(control(frame(kFrameSettings, varint(6)))); }},
     {"TooManySettings", ErrorCode::excessive_load,
@@ -150,7 +152,8 @@ const ConnectionCase kConnectionCases[] = {
      }},
     {"GoawayGrows", ErrorCode::id_error,
      [](RawPeer& peer) {
-       peer.uni(control(settings() + frame(kFrameGoaway, varint(4)) + frame(kFrameGoaway, varint(8))));
+       peer.uni(
+           control(settings() + frame(kFrameGoaway, varint(4)) + frame(kFrameGoaway, varint(8))));
      }},
     {"PriorityUpdateForAPush", ErrorCode::id_error,
      [](RawPeer& peer) { peer.uni(control(settings() + frame(0xf0701, varint(0) + "u=1"))); }},
@@ -215,9 +218,9 @@ TEST_P(MalformedMessage, EndsItsStreamAlone) {
 using Lines_ = std::vector<std::pair<std::string, std::string>>;
 
 std::string request(const Lines_& more, const Lines_& pseudo = {{":method", "GET"},
-                                                               {":scheme", "https"},
-                                                               {":authority", "server"},
-                                                               {":path", "/"}}) {
+                                                                {":scheme", "https"},
+                                                                {":authority", "server"},
+                                                                {":path", "/"}}) {
   Lines_ lines = pseudo;
   lines.insert(lines.end(), more.begin(), more.end());
   return headers(lines);
@@ -236,28 +239,32 @@ const StreamCase kStreamCases[] = {
      request({}, {{":method", "GET"}, {":scheme", "https"}, {":authority", "s"}, {":path", ""}})},
     {"RelativePath", ErrorCode::message_error,
      request({}, {{":method", "GET"}, {":scheme", "https"}, {":authority", "s"}, {":path", "x"}})},
-    {"TwoPaths", ErrorCode::message_error, request({}, {{":method", "GET"},
-                                                        {":scheme", "https"},
-                                                        {":authority", "s"},
-                                                        {":path", "/"},
-                                                        {":path", "/"}})},
+    {"TwoPaths", ErrorCode::message_error,
+     request({}, {{":method", "GET"},
+                  {":scheme", "https"},
+                  {":authority", "s"},
+                  {":path", "/"},
+                  {":path", "/"}})},
     {"UnknownPseudo", ErrorCode::message_error, request({{":foo", "bar"}})},
     {"ResponsePseudo", ErrorCode::message_error, request({{":status", "200"}})},
     {"PseudoAfterField", ErrorCode::message_error,
-     request({}, {{":method", "GET"}, {"a", "b"}, {":scheme", "https"}, {":authority", "s"}, {":path", "/"}})},
-    {"PseudoInTrailers", ErrorCode::message_error,
-     request({}) + headers({{":method", "GET"}})},
+     request({}, {{":method", "GET"},
+                  {"a", "b"},
+                  {":scheme", "https"},
+                  {":authority", "s"},
+                  {":path", "/"}})},
+    {"PseudoInTrailers", ErrorCode::message_error, request({}) + headers({{":method", "GET"}})},
     {"UpperCaseName", ErrorCode::message_error, request({{"Foo", "bar"}})},
     {"Connection", ErrorCode::message_error, request({{"connection", "close"}})},
     {"TransferEncoding", ErrorCode::message_error, request({{"transfer-encoding", "chunked"}})},
     {"BadTe", ErrorCode::message_error, request({{"te", "gzip"}})},
     {"HostDiffers", ErrorCode::message_error, request({{"host", "other"}})},
     {"UserInfo", ErrorCode::message_error,
-     request({}, {{":method", "GET"}, {":scheme", "https"}, {":authority", "u@s"}, {":path", "/"}})},
+     request({},
+             {{":method", "GET"}, {":scheme", "https"}, {":authority", "u@s"}, {":path", "/"}})},
     {"ConnectWithPath", ErrorCode::message_error,
      request({}, {{":method", "CONNECT"}, {":authority", "s:1"}, {":path", "/"}})},
-    {"ConnectWithoutAuthority", ErrorCode::message_error,
-     request({}, {{":method", "CONNECT"}})},
+    {"ConnectWithoutAuthority", ErrorCode::message_error, request({}, {{":method", "CONNECT"}})},
     {"ProtocolWithoutConnect", ErrorCode::message_error, request({{":protocol", "websocket"}})},
     {"BadContentLength", ErrorCode::message_error, request({{"content-length", "1x"}})},
     {"TwoContentLengths", ErrorCode::message_error,
@@ -368,20 +375,24 @@ const ResponseCase kResponseCases[] = {
     {"BadStatus", headers({{":status", "20"}})},
     {"Status101", headers({{":status", "101"}})},
     {"RequestPseudo", headers({{":status", "200"}, {":path", "/"}})},
-    {"BodyTooLong", headers({{":status", "200"}, {"content-length", "1"}}) + frame(kFrameData, "12")},
-    {"BodyTooShort", headers({{":status", "200"}, {"content-length", "3"}}) + frame(kFrameData, "12")},
+    {"BodyTooLong",
+     headers({{":status", "200"}, {"content-length", "1"}}) + frame(kFrameData, "12")},
+    {"BodyTooShort",
+     headers({{":status", "200"}, {"content-length", "3"}}) + frame(kFrameData, "12")},
     {"BodyOf204", headers({{":status", "204"}}) + frame(kFrameData, "12")},
 };
 
 INSTANTIATE_TEST_SUITE_P(All, MalformedResponse, ::testing::ValuesIn(kResponseCases),
                          [](const auto& test) { return std::string(test.param.name); });
 
-// ---- what must be tolerated ----------------------------------------------------------------------
+// ---- what must be tolerated
+// ----------------------------------------------------------------------
 
 TEST(Tolerated, GreaseEverywhere) {
   Rig rig(hello);
   RawPeer* peer = rig.connect_raw();
-  peer->uni(control(settings({{0x21 + 0x1f * 7, 1}, {0x4242, 9}}) + frame(0x21, "abc") + frame(0x40, "")));
+  peer->uni(control(settings({{0x21 + 0x1f * 7, 1}, {0x4242, 9}}) + frame(0x21, "abc") +
+                    frame(0x40, "")));
   const auto unknown = peer->uni(varint(0x21 + 0x1f * 3) + std::string(10'000, 'x'));
   const auto id = peer->bidi(frame(0x21 + 0x1f, "xyz") + get_headers() + frame(0x21, ""), true);
   rig.world.run_for(1s);
@@ -407,9 +418,9 @@ TEST(Tolerated, BytesInAnyPortions) {
   Rig rig(hello);
   RawPeer* peer = rig.connect_raw();
   const std::string settings_bytes = control(settings({{0x4242, 70'000}, {1, 0}}));
-  const std::string request_bytes =
-      frame(0x21 + 0x1f * 1000, "xyz") + request({{"content-length", "5"}}) +
-      frame(kFrameData, "he") + frame(kFrameData, "") + frame(kFrameData, "llo");
+  const std::string request_bytes = frame(0x21 + 0x1f * 1000, "xyz") +
+                                    request({{"content-length", "5"}}) + frame(kFrameData, "he") +
+                                    frame(kFrameData, "") + frame(kFrameData, "llo");
   const auto first = peer->uni("");
   std::vector<quic::StreamId> ids;
   for (int i = 0; i < 3; ++i) ids.push_back(peer->bidi(""));

@@ -1,8 +1,5 @@
 #pragma once
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <functional>
 #include <map>
 #include <memory>
@@ -11,6 +8,9 @@
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "http3/context.h"
 #include "http3/frame_walker.h"
@@ -210,8 +210,8 @@ class Rig {
     server_context.emplace(server_host().runtime(), options_.server_, std::move(hooks));
     client_context.emplace(client_host().runtime(), options_.client_);
     start_server();
-    client_endpoint = *quic::BoundEndpoint::create(client_host().runtime(),
-                                                   client_host().network(), endpoint_options());
+    client_endpoint = *quic::BoundEndpoint::create(client_host().runtime(), client_host().network(),
+                                                   endpoint_options());
     udp::SocketOptions socket;
     socket.bind = udp::Address::v4(0, 0);
     client_address_ = *client_endpoint->bind(socket);
@@ -226,7 +226,8 @@ class Rig {
   sim::Host& client_host() { return world.host("client"); }
   Runtime& runtime() { return client_host().runtime(); }
 
-  void start_server() {
+  void start_server() { start_server(options_.early_data_context_); }
+  void start_server(std::vector<std::uint8_t> early_data_context) {
     quic::EndpointOptions options;
     options.transport = options_.server_transport_;
     options.server_context = *tls::ServerContext::create(tls::ServerContextOptions()
@@ -238,10 +239,10 @@ class Rig {
     static Random random(97);
     static const auto reset_key = std::make_shared<quic::StatelessResetKey>(random);
     options.reset_key = reset_key;
-    options.early_data_context = options_.early_data_context_;
+    options.early_data_context = std::move(early_data_context);
     options.qlog = options_.qlog_;
-    server_endpoint = *quic::BoundEndpoint::create(server_host().runtime(),
-                                                   server_host().network(), options);
+    server_endpoint =
+        *quic::BoundEndpoint::create(server_host().runtime(), server_host().network(), options);
     udp::SocketOptions socket;
     socket.bind = udp::Address::v4(0, 443);
     ASSERT_TRUE(server_endpoint->bind(socket).has_value());
@@ -289,16 +290,15 @@ class Rig {
       raw = made.get();
       return std::unique_ptr<quic::Application>(std::move(made));
     };
-    EXPECT_TRUE(
-        client_endpoint->connect(options, factory, [this](const Error& e) { closed = e; }));
+    EXPECT_TRUE(client_endpoint->connect(options, factory, [this](const Error& e) { closed = e; }));
     world.run_until([&] { return raw != nullptr || closed.has_value(); });
     return raw;
   }
 
   quic::ConnectOptions connect_options() {
     quic::ConnectOptions options;
-    options.context = *tls::ClientContext::create(
-        tls::ClientContextOptions().ca_pem(authority().certificate));
+    options.context =
+        *tls::ClientContext::create(tls::ClientContextOptions().ca_pem(authority().certificate));
     options.local = client_address_;
     options.remote = server_host().v4(443);
     options.server_name = "server";
@@ -376,7 +376,8 @@ class Rig {
   udp::Address client_address_;
 };
 
-// ---- frames, for raw peers -----------------------------------------------------------------------
+// ---- frames, for raw peers
+// -----------------------------------------------------------------------
 
 inline std::string varint(std::uint64_t value) {
   std::uint8_t bytes[8];
@@ -390,7 +391,9 @@ inline std::string settings(std::vector<Setting> entries = {}) {
   for (const Setting& entry : entries) payload += varint(entry.id) + varint(entry.value);
   return frame(kFrameSettings, payload);
 }
-inline std::string control(std::string_view frames) { return varint(kStreamControl) + std::string(frames); }
+inline std::string control(std::string_view frames) {
+  return varint(kStreamControl) + std::string(frames);
+}
 
 /// A QPACK section of literals without a dynamic table (RFC 9204 §4.5.6).
 inline std::string section(const std::vector<std::pair<std::string, std::string>>& lines) {
@@ -417,7 +420,8 @@ inline std::string headers(const std::vector<std::pair<std::string, std::string>
   return frame(kFrameHeaders, section(lines));
 }
 inline std::string get_headers(std::string path = "/") {
-  return headers({{":method", "GET"}, {":scheme", "https"}, {":authority", "server"}, {":path", path}});
+  return headers(
+      {{":method", "GET"}, {":scheme", "https"}, {":authority", "server"}, {":path", path}});
 }
 
 }  // namespace tern::http3::testing

@@ -192,15 +192,14 @@ TEST(Session, InterimResponses) {
 TEST(Session, HundredRequestsInParallel) {
   Rig rig([](http::Exchange& exchange) -> Task<void> {
     co_await exchange.runtime().sleep(1ms);
-    co_await exchange.respond(http::Status::ok, std::string(exchange.request().path) +
-                                                    std::string(20'000, '.'));
+    co_await exchange.respond(http::Status::ok,
+                              std::string(exchange.request().path) + std::string(20'000, '.'));
   });
   rig.connect();
   std::vector<std::shared_ptr<Reply>> replies;
   for (int i = 0; i < 100; ++i) replies.push_back(rig.start(get("/" + std::to_string(i))));
-  rig.world.run_until([&] {
-    return std::all_of(replies.begin(), replies.end(), [](auto& r) { return r->done; });
-  });
+  rig.world.run_until(
+      [&] { return std::all_of(replies.begin(), replies.end(), [](auto& r) { return r->done; }); });
   for (int i = 0; i < 100; ++i) {
     EXPECT_EQ(replies[i]->body, "/" + std::to_string(i) + std::string(20'000, '.'));
   }
@@ -224,9 +223,8 @@ TEST(Session, MoreRequestsThanStreamsWaitTheirTurn) {
   rig.connect();
   std::vector<std::shared_ptr<Reply>> replies;
   for (int i = 0; i < 300; ++i) replies.push_back(rig.start(get("/" + std::to_string(i))));
-  rig.world.run_until([&] {
-    return std::all_of(replies.begin(), replies.end(), [](auto& r) { return r->done; });
-  });
+  rig.world.run_until(
+      [&] { return std::all_of(replies.begin(), replies.end(), [](auto& r) { return r->done; }); });
   for (int i = 0; i < 300; ++i) EXPECT_EQ(replies[i]->body, "/" + std::to_string(i));
   EXPECT_EQ(most, 5u);
 }
@@ -382,8 +380,9 @@ TEST(Session, OpenFailsOnceTooManyWait) {
 }
 
 TEST(Session, ALossyPathChangesNothing) {
-  Rig rig(echo, RigOptions().link(
-                    sim::LinkOptions().delay(10ms).jitter(5ms, sim::Jitter::uniform, true).loss(0.05)));
+  Rig rig(echo,
+          RigOptions().link(
+              sim::LinkOptions().delay(10ms).jitter(5ms, sim::Jitter::uniform, true).loss(0.05)));
   rig.connect();
   std::string body;
   for (int i = 0; body.size() < 300'000; ++i) body += std::to_string(i) + ' ';
@@ -392,9 +391,7 @@ TEST(Session, ALossyPathChangesNothing) {
   trailers.add("n", "1");
   for (int i = 0; i < 8; ++i) replies.push_back(rig.start(post("/"), body, trailers));
   rig.world.run_until(
-      [&] {
-        return std::all_of(replies.begin(), replies.end(), [](auto& r) { return r->done; });
-      },
+      [&] { return std::all_of(replies.begin(), replies.end(), [](auto& r) { return r->done; }); },
       300s);
   for (const auto& reply : replies) {
     EXPECT_TRUE(reply->body == body);

@@ -118,6 +118,7 @@ TEST(Endpoint, EarlyDataIsTaken) {
   pair.run();
   EXPECT_TRUE(client->handshake().early_data_accepted);
   EXPECT_EQ(pair.server.early_bytes, 5u);
+  EXPECT_EQ(pair.server.count("quic.early_data_accepted"), 1u);
 }
 
 TEST(Endpoint, RejectedEarlyDataIsAnnouncedAndNothingOfItArrives) {
@@ -247,8 +248,7 @@ TEST(Endpoint, StatelessResetEndsAConnectionTheServerForgot) {
   ASSERT_TRUE(client->handshake_confirmed());
   // A new server process with the same reset key.
   pair->server.endpoint = *Endpoint::create(Pair::default_server(), pair->server.timers,
-                                            pair->server.random, pair->server.counters,
-                                            null_log());
+                                            pair->server.random, pair->server.counters, null_log());
   const StreamId stream = *client->open_bidi();
   client->write(stream, Bytes::copy(std::string(100, 'x')), true);
   pair->run(2s);

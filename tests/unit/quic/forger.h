@@ -9,8 +9,8 @@
 #include "transport/quic/packet_protection.h"
 #include "transport/tls/key_log.h"
 
-/// A client gone bad: after an honest handshake over a `Pair` it writes 1-RTT packets with any frames
-/// at all, protected with the connection's real keys (from its key log).
+/// A client gone bad: after an honest handshake over a `Pair` it writes 1-RTT packets with any
+/// frames at all, protected with the connection's real keys (from its key log).
 
 namespace tern::quic::testing {
 
@@ -29,13 +29,12 @@ class Forger {
       return true;
     };
     ConnectOptions options = pair.connect_options();
-    options.context = *tls::ClientContext::create(tls::ClientContextOptions()
-                                                      .ca_pem(authority().certificate)
-                                                      .key_log(key_log_));
+    options.context = *tls::ClientContext::create(
+        tls::ClientContextOptions().ca_pem(authority().certificate).key_log(key_log_));
     client = pair.connect(options);
     pair.run();
     EXPECT_TRUE(client->handshake_confirmed());
-    pair.network = nullptr;  // the connection ID in use is known now
+    pair.network = nullptr;          // the connection ID in use is known now
     EXPECT_EQ(secret_.size(), 32u);  // AES-128-GCM and SHA-256
     EXPECT_EQ(dcid_.size(), 8u);
   }
@@ -94,8 +93,8 @@ class Forger {
   static std::vector<std::uint8_t> unhex(std::string_view text) {
     std::vector<std::uint8_t> bytes;
     for (std::size_t i = 0; i + 1 < text.size(); i += 2) {
-      bytes.push_back(static_cast<std::uint8_t>(
-          std::stoi(std::string(text.substr(i, 2)), nullptr, 16)));
+      bytes.push_back(
+          static_cast<std::uint8_t>(std::stoi(std::string(text.substr(i, 2)), nullptr, 16)));
     }
     return bytes;
   }

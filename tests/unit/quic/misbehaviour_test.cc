@@ -71,8 +71,7 @@ INSTANTIATE_TEST_SUITE_P(
              kProtocolViolation},
         Case{"stop_sending_on_a_stream_never_opened", Frame(0x05).number(1).number(0),
              kStreamStateError},
-        Case{"max_streams_beyond_2_60", Frame(0x12).number((1ULL << 60) + 1),
-             kFrameEncodingError},
+        Case{"max_streams_beyond_2_60", Frame(0x12).number((1ULL << 60) + 1), kFrameEncodingError},
         Case{"empty_packet", {}, kProtocolViolation}),
     [](const auto& test) { return std::string(test.param.name); });
 

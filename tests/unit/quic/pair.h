@@ -1,13 +1,13 @@
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <deque>
 #include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "transport/quic/endpoint.h"
 #include "transport/tls/development.h"
@@ -80,8 +80,7 @@ class Side {
 
 class Pair {
  public:
-  explicit Pair(EndpointOptions for_server = default_server(),
-                EndpointOptions for_client = {})
+  explicit Pair(EndpointOptions for_server = default_server(), EndpointOptions for_client = {})
       : server(std::move(for_server), udp::Address::v4(0x0a000001, 4433), 1),
         client(std::move(for_client), udp::Address::v4(0x0a000002, 50000), 2) {}
 
@@ -107,8 +106,8 @@ class Pair {
   }
   ConnectOptions connect_options() const {
     ConnectOptions options;
-    options.context = *tls::ClientContext::create(
-        tls::ClientContextOptions().ca_pem(authority().certificate));
+    options.context =
+        *tls::ClientContext::create(tls::ClientContextOptions().ca_pem(authority().certificate));
     options.local = client.address;
     options.remote = server.address;
     options.server_name = "localhost";
@@ -137,8 +136,7 @@ class Pair {
         moved = step(client, server);
         moved = step(server, client) || moved;
       }
-      const Timestamp next =
-          std::min(client.timers.next_deadline(), server.timers.next_deadline());
+      const Timestamp next = std::min(client.timers.next_deadline(), server.timers.next_deadline());
       if (next > limit) {
         now = limit;
         return;

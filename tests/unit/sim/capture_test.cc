@@ -1,10 +1,10 @@
 #include "transport/sim/capture.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <cstring>
 #include <sstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "tests/unit/sim/raw_peer.h"
 

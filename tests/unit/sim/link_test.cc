@@ -1,11 +1,11 @@
 #include "transport/sim/link.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <bit>
 #include <set>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "tests/unit/sim/raw_peer.h"
 
@@ -144,7 +144,9 @@ TEST(Link, JitterKeepsTheOrderUnlessAsked) {
         const Duration sent = 100us * got[i];
         const Duration delay = pair.server.received[i].at - sent;
         EXPECT_GE(delay, 10ms);
-        if (shape == Jitter::uniform) { EXPECT_LE(delay, 15ms); }
+        if (shape == Jitter::uniform) {
+          EXPECT_LE(delay, 15ms);
+        }
         delays.insert(delay);
       }
       EXPECT_GT(delays.size(), 400u);

@@ -12,7 +12,8 @@ using testing::IsEmpty;
 using testing::SizeIs;
 
 struct NatPair {
-  explicit NatPair(const NatOptions& options = NatOptions()) : nat(world.nat(phone, link, options)) {}
+  explicit NatPair(const NatOptions& options = NatOptions())
+      : nat(world.nat(phone, link, options)) {}
 
   World world{1};
   Host& phone = world.host("phone");

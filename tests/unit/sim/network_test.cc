@@ -8,8 +8,8 @@
 namespace tern::sim {
 namespace {
 
-using testing::ElementsAre;
 using testing::Each;
+using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
 
@@ -91,10 +91,10 @@ TEST(Network, ArrivalsOfOneFlowAreCoalesced) {
   path.remote = pair.server_address;
   pair.client.send(path, "aaaabbbbcc", udp::Ecn::ect0, 4);  // a short one ends a batch
   pair.client.send(path, "dddd", udp::Ecn::ect0, 4);
-  pair.client.send(path, "eeee", udp::Ecn::ce, 4);          // another ECN mark
+  pair.client.send(path, "eeee", udp::Ecn::ce, 4);  // another ECN mark
   pair.client.send(path, "ffff", udp::Ecn::ce, 4);
-  other.send(path, "gggg", udp::Ecn::ce, 4);                // another sender
-  other.send(path, "hhhhhh", udp::Ecn::ce, 6);              // bigger than the first
+  other.send(path, "gggg", udp::Ecn::ce, 4);    // another sender
+  other.send(path, "hhhhhh", udp::Ecn::ce, 6);  // bigger than the first
   pair.world.run_for(1s);
   std::vector<std::string> texts;
   std::vector<std::size_t> batches;
@@ -269,9 +269,8 @@ TEST(Network, ResolvesToFamiliesThatHaveAWay) {
   Host& client = world.host("client");
   world.link(client, server, LinkOptions().v4_only());
   std::vector<udp::Address> found;
-  client.network().resolve("server", 443, [&](Result<std::vector<udp::Address>> result) {
-    found = *result;
-  });
+  client.network().resolve("server", 443,
+                           [&](Result<std::vector<udp::Address>> result) { found = *result; });
   world.run_for(1ms);
   EXPECT_THAT(found, ElementsAre(server.v4(443)));
 }

@@ -84,8 +84,8 @@ class RawPeer final : public udp::Sink {
     while (!rest.empty()) {
       const MutableBytes one = rest.first(std::min(rest.size(), arrival.segment_size));
       rest = rest.subspan(one.size());
-      received.push_back({host_.world().elapsed(), arrival.path, arrival.ecn,
-                          std::string(as_text(one)), batches});
+      received.push_back(
+          {host_.world().elapsed(), arrival.path, arrival.ecn, std::string(as_text(one)), batches});
       if (echo_) send(arrival.path, received.back().text, arrival.ecn, one.size());
     }
     ++batches;

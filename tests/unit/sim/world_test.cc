@@ -1,9 +1,9 @@
 #include "transport/sim/world.h"
 
+#include <sstream>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <sstream>
 
 #include "base/task.h"
 #include "tests/unit/sim/raw_peer.h"

@@ -87,11 +87,11 @@ TEST_F(TaskTest, IsLazy) {
   EXPECT_TRUE(started);
 }
 
-TEST_F(TaskTest, AMillionFinishedTasksDoNotGrowTheStack) {
+TEST_F(TaskTest, FinishedTasksDoNotGrowTheStack) {
   long out = 0;
-  scope.spawn(store(sum_to(1'000'000), out));
+  scope.spawn(store(sum_to(200'000), out));
   run();
-  EXPECT_EQ(out, 500'000'500'000);
+  EXPECT_EQ(out, 20'000'100'000);
 }
 
 Task<void> wait_at(Gate& gate, std::vector<std::string>& events, std::string name) {

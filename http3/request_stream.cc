@@ -459,7 +459,6 @@ RequestStream::Inspection RequestStream::inspect(ByteView bytes, bool fin) noexc
       } else if (type == kFrameHeaders) {
         ++headers_frames_;
         if (walker_.length() > session_->options().max_field_section) {
-          result.size = whole - bytes.size();  // nghttp3 has to know the stream to answer on it
           return wrong(Fault::too_large, "a header section above our limit");
         }
       } else if (type == kSignalWebTransport) {
@@ -485,6 +484,7 @@ RequestStream::Inspection RequestStream::inspect(ByteView bytes, bool fin) noexc
       return result;
     }
   }
+  result.size = whole;
   if (fin && walker_.between_frames()) {
     if (headers_frames_ == 0) {
       return wrong(Fault::incomplete, "a stream that ended without a message");
@@ -493,7 +493,6 @@ RequestStream::Inspection RequestStream::inspect(ByteView bytes, bool fin) noexc
       return wrong(Fault::malformed, "a body shorter than its content-length");
     }
   }
-  result.size = whole;
   return result;
 }
 

@@ -621,7 +621,7 @@ std::uint64_t SessionCore::peer_field_limit() const noexcept {
 
 void SessionCore::on_closed() {
   over_ = true;
-  if (armed()) runtime().timers().disarm(*this);
+  runtime().timers().disarm(*this);
   const Error& reason = connection_.close_reason();
   const bool fault = reason.origin == Origin::remote && reason.domain == Domain::application &&
                      reason.code != http3::code(ErrorCode::no_error);

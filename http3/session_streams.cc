@@ -54,12 +54,12 @@ void SessionCore::feed(RequestStream& stream, ByteView bytes, bool fin) {
       fail(found.connection_error, found.reason);
       return;
     }
-    const bool fine = found.fault == RequestStream::Fault::none;
-    if (fine || found.size > 0) {
-      if (!read_into(stream, bytes.first(found.size), fine && fin && !found.more)) return;
+    if (found.fault != RequestStream::Fault::none) {
+      stream.set_fault(found.fault, found.reason);
+    } else {
+      if (!read_into(stream, bytes.first(found.size), fin && !found.more)) return;
       bytes = bytes.subspan(found.size);
     }
-    if (!fine) stream.set_fault(found.fault, found.reason);
     more = found.more;
     if (!flagged_.empty() || !resets_.empty()) settle_flagged();
     if (over_) return;

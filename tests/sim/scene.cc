@@ -237,13 +237,16 @@ ServerOptions Scene::server_options(int padding_names) const {
   ServerOptions options;
   const tls::Identity leaf = make_leaf(authority_, padding_names);
   options.certificate(must(tls::Certificate::parse(leaf.certificate, leaf.key)));
-  options.listen("[::]:443").workers(server_host.workers()).log(server_host.log());
+  options.listen("[::]:443").workers(server_host.workers());
   return options;
 }
 
 ClientOptions Scene::client_options() const {
   ClientOptions options;
   options.ca_pem(authority_.certificate);
+  http3::SessionOptions xx;
+  xx.qpack_blocked_streams = 0;
+  options.http3(xx);
   auto* told = const_cast<std::vector<ClientEvent>*>(&events);
   options.watch([told](const ClientEvent& event) { told->push_back(event); });
   return options;

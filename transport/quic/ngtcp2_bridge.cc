@@ -23,6 +23,9 @@ struct Ngtcp2Callbacks {
   static int handshake_completed(ngtcp2_conn*, void* user_data) noexcept {
     Connection& connection = connection_of(user_data);
     connection.handshake_complete_ = true;
+    // RFC 9001 §4.1.2: a server's handshake is confirmed when it is complete; ngtcp2 calls back for
+    // clients alone.
+    if (connection.is_server_) connection.handshake_confirmed_ = true;
     // Before any 1-RTT data: the peer's first bytes may be in the same datagram.
     if (!connection.is_server_) connection.make_ready();
     return kOk;

@@ -36,7 +36,7 @@ struct SessionOptions {
   /// for it (RFC 9204 §5). Two tables of 4 KiB save nearly all repeated bytes of usual headers, and
   /// an idle connection that has filled them stays small.
   std::size_t qpack_capacity = 4096;
-  std::size_t qpack_blocked_streams = 100;
+  std::size_t qpack_blocked_streams = 0;
 
   /// HTTP datagrams (RFC 9297). quic::TransportOptions::max_datagram_frame must allow them, too.
   bool datagrams = true;

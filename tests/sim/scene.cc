@@ -244,9 +244,6 @@ ServerOptions Scene::server_options(int padding_names) const {
 ClientOptions Scene::client_options() const {
   ClientOptions options;
   options.ca_pem(authority_.certificate);
-  http3::SessionOptions xx;
-  xx.qpack_blocked_streams = 0;
-  options.http3(xx);
   auto* told = const_cast<std::vector<ClientEvent>*>(&events);
   options.watch([told](const ClientEvent& event) { told->push_back(event); });
   return options;

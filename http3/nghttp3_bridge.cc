@@ -138,6 +138,12 @@ struct Nghttp3Callbacks {
     listener(user_data).acked(*owner_of(stream_user_data), count);
     return kOk;
   }
+  static int stream_close(nghttp3_conn*, std::int64_t, std::uint64_t, void* user_data,
+                          void* stream_user_data) noexcept {
+    static_cast<Nghttp3Bridge*>(user_data)->forgot_ = true;
+    if (stream_user_data != nullptr) listener(user_data).forgotten(*owner_of(stream_user_data));
+    return kOk;
+  }
   static int shutdown(nghttp3_conn*, std::int64_t id, void* user_data) noexcept {
     listener(user_data).goaway(id);
     return kOk;
@@ -169,6 +175,7 @@ struct Nghttp3Callbacks {
     all.deferred_consume = deferred_consume;
     all.reset_stream = reset_stream;
     all.acked_stream_data = acked_stream_data;
+    all.stream_close = stream_close;
     all.shutdown = shutdown;
     return all;
   }
@@ -233,8 +240,12 @@ void Nghttp3Bridge::shutdown_write(quic::StreamId stream) noexcept {
 }
 
 std::ptrdiff_t Nghttp3Bridge::close(quic::StreamId stream, std::uint64_t code) noexcept {
+  forgot_ = false;
   const int result = nghttp3_conn_close_stream(conn_, stream, code);
-  return result == NGHTTP3_ERR_STREAM_NOT_FOUND ? kOk : result;
+  if (result == NGHTTP3_ERR_STREAM_NOT_FOUND) return 0;
+  if (result < 0) return result;
+  const bool request = (stream & 3) == 0;  // nghttp3 tells of no others
+  return forgot_ || !request ? 0 : 1;
 }
 
 void Nghttp3Bridge::disown(quic::StreamId stream) noexcept {

@@ -54,6 +54,8 @@ class Nghttp3Bridge {
     /// nghttp3 wants the stream ended both ways: a malformed message, or refused after GOAWAY.
     virtual void wants_reset(quic::StreamId stream, std::uint64_t code) noexcept = 0;
     virtual void acked(RequestStream& stream, std::uint64_t count) noexcept = 0;
+    /// nghttp3 has let go of a stream; after a `close` that returned 1, this is its end.
+    virtual void forgotten(RequestStream& stream) noexcept = 0;
     /// The peer's GOAWAY: nothing from `id` on is processed.
     virtual void goaway(quic::StreamId id) noexcept = 0;
 
@@ -104,7 +106,9 @@ class Nghttp3Bridge {
   /// The peer has ended its part with a reset, or we do not read any further.
   std::ptrdiff_t shutdown_read(quic::StreamId stream) noexcept;
   void shutdown_write(quic::StreamId stream) noexcept;
-  /// Forgets a stream. Negative for one that may not be closed (H3_CLOSED_CRITICAL_STREAM).
+  /// QUIC is done with a stream. 0: so is nghttp3. 1: a field section in it waits for the peer's
+  /// encoder stream (RFC 9204 §2.2.1); its callbacks still come, `forgotten` last. Negative for a
+  /// stream that may not be closed (H3_CLOSED_CRITICAL_STREAM).
   std::ptrdiff_t close(quic::StreamId stream, std::uint64_t code) noexcept;
   /// The stream's callbacks find nobody any more.
   void disown(quic::StreamId stream) noexcept;
@@ -151,6 +155,7 @@ class Nghttp3Bridge {
   } allocator_;
   nghttp3_conn* conn_ = nullptr;
   bool server_;
+  bool forgot_ = false;  // nghttp3 has let go of the stream that is being closed
 };
 
 /// The nghttp3 that is linked, e.g. "1.8.0".

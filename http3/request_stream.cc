@@ -109,13 +109,14 @@ void RequestStream::clear() noexcept {
   flagged = counted = priority_set_ = submitted_ = body_ended_ = has_trailers_ = body_waits_ =
       false;
   fin_sent_ = write_shut_ = blocked_ = waiting_ = keep_head_ = responding_ = closed_ = false;
+  closed_with.reset();
 }
 
 bool RequestStream::is_server() const noexcept { return session_->is_server(); }
 
 void RequestStream::detach() noexcept {
   ends_ = nullptr;
-  if (closed_ || id_ < 0) session_->remove(*this);
+  if (closed_ || closed_with || id_ < 0) session_->remove(*this);
 }
 
 bool RequestStream::closed(std::uint64_t number) noexcept {
@@ -459,6 +460,7 @@ RequestStream::Inspection RequestStream::inspect(ByteView bytes, bool fin) noexc
       } else if (type == kFrameHeaders) {
         ++headers_frames_;
         if (walker_.length() > session_->options().max_field_section) {
+          result.size = whole - bytes.size();  // nghttp3 has to know the stream to answer on it
           return wrong(Fault::too_large, "a header section above our limit");
         }
       } else if (type == kSignalWebTransport) {
@@ -484,7 +486,6 @@ RequestStream::Inspection RequestStream::inspect(ByteView bytes, bool fin) noexc
       return result;
     }
   }
-  result.size = whole;
   if (fin && walker_.between_frames()) {
     if (headers_frames_ == 0) {
       return wrong(Fault::incomplete, "a stream that ended without a message");
@@ -493,6 +494,7 @@ RequestStream::Inspection RequestStream::inspect(ByteView bytes, bool fin) noexc
       return wrong(Fault::malformed, "a body shorter than its content-length");
     }
   }
+  result.size = whole;
   return result;
 }
 

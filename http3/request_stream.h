@@ -141,6 +141,8 @@ class RequestStream final : public http::Carrier {
   bool indexed = false;
   bool flagged = false;
   bool counted = false;  // as cancelled by the peer
+  /// QUIC has closed the stream, with this code, but a field section in it waits for QPACK.
+  std::optional<std::uint64_t> closed_with;
 
  private:
   bool is_server() const noexcept;

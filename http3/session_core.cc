@@ -223,7 +223,7 @@ void SessionCore::handle(const quic::Event& event) {
     case Type::closed: break;
   }
   if (over_) return;
-  if (!flagged_.empty() || !resets_.empty()) settle_flagged();
+  if (!flagged_.empty() || !resets_.empty() || !forgotten_.empty()) settle_flagged();
   if (drain_ == Drain::commenced || goaway_id_ >= 0) close_if_drained();
 }
 
@@ -523,10 +523,22 @@ void SessionCore::on_stream_closed(const quic::Event& event) {
   // The peer's STOP_SENDING, when nothing was sent since.
   count_cancellation(*stream);
   if (over_) return;
-  if (!stream->head_complete()) bridge_->disown(id);
-  if (!check(bridge_->close(id, event.value))) return;
-  table_.unindex(*stream);
-  if (stream->closed(event.value)) remove(*stream);
+  const std::ptrdiff_t kept = bridge_->close(id, event.value);
+  if (!check(kept)) return;
+  if (kept > 0) {
+    if (stream->attached() && !stream->receiving_done()) {
+      stream->closed_with = event.value;
+      return;
+    }
+    bridge_->disown(id);
+  }
+  finish(*stream, event.value);
+}
+
+/// QUIC and nghttp3 are done with the stream.
+void SessionCore::finish(RequestStream& stream, std::uint64_t code) {
+  table_.unindex(stream);
+  if (stream.closed(code)) remove(stream);
 }
 
 /// QUIC is done with a stream of the peer's; let it open another one.
@@ -621,7 +633,7 @@ std::uint64_t SessionCore::peer_field_limit() const noexcept {
 
 void SessionCore::on_closed() {
   over_ = true;
-  runtime().timers().disarm(*this);
+  if (armed()) runtime().timers().disarm(*this);
   const Error& reason = connection_.close_reason();
   const bool fault = reason.origin == Origin::remote && reason.domain == Domain::application &&
                      reason.code != http3::code(ErrorCode::no_error);

@@ -143,6 +143,7 @@ class SessionCore final : public Session,
   bool read_into(RequestStream& stream, ByteView bytes, bool fin);
   void settle_flagged();
   void settle(RequestStream& stream);
+  void finish(RequestStream& stream, std::uint64_t code);
   void answer(RequestStream& stream, http::Status status);
   void flush_waiting();
   bool try_open(RequestStream& stream);
@@ -158,6 +159,7 @@ class SessionCore final : public Session,
   void consumed(quic::StreamId stream, std::size_t count) noexcept override;
   void wants_reset(quic::StreamId stream, std::uint64_t code) noexcept override;
   void acked(RequestStream& stream, std::uint64_t count) noexcept override;
+  void forgotten(RequestStream& stream) noexcept override;
   void goaway(quic::StreamId id) noexcept override;
   Body read_body(RequestStream& stream, std::span<quic::Vec> vecs) noexcept override;
 
@@ -185,6 +187,7 @@ class SessionCore final : public Session,
   std::vector<Sniffed> sniffed_;
   std::vector<quic::StreamId> ignored_;  // refused, but not closed yet
   std::vector<RequestStream*> flagged_;
+  std::vector<RequestStream*> forgotten_;  // by nghttp3, some time after QUIC had closed them
   std::vector<std::pair<quic::StreamId, std::uint64_t>> resets_;  // that nghttp3 wants
   std::deque<RequestStream*> waiting_;
   std::deque<EarlyDatagram> early_datagrams_;

@@ -30,6 +30,10 @@ RequestStream* SessionCore::accept_stream(quic::StreamId id) {
 void SessionCore::remove(RequestStream& stream) noexcept {
   if (&stream == offered_) wake();
   if (stream.flagged) std::erase(flagged_, &stream);
+  if (stream.closed_with) {
+    std::erase(forgotten_, &stream);
+    if (!over_) bridge_->disown(stream.id());
+  }
   const quic::StreamId id = stream.id();
   table_.remove(stream);
   context_.recycle(&stream);
@@ -54,12 +58,12 @@ void SessionCore::feed(RequestStream& stream, ByteView bytes, bool fin) {
       fail(found.connection_error, found.reason);
       return;
     }
-    if (found.fault != RequestStream::Fault::none) {
-      stream.set_fault(found.fault, found.reason);
-    } else {
-      if (!read_into(stream, bytes.first(found.size), fin && !found.more)) return;
+    const bool fine = found.fault == RequestStream::Fault::none;
+    if (fine || found.size > 0) {
+      if (!read_into(stream, bytes.first(found.size), fine && fin && !found.more)) return;
       bytes = bytes.subspan(found.size);
     }
+    if (!fine) stream.set_fault(found.fault, found.reason);
     more = found.more;
     if (!flagged_.empty() || !resets_.empty()) settle_flagged();
     if (over_) return;
@@ -101,6 +105,11 @@ void SessionCore::settle_flagged() {
     flagged_.pop_back();
     stream.flagged = false;
     settle(stream);
+  }
+  while (!forgotten_.empty() && !over_) {
+    RequestStream& stream = *forgotten_.back();
+    forgotten_.pop_back();
+    finish(stream, *std::exchange(stream.closed_with, std::nullopt));
   }
 }
 
@@ -299,6 +308,10 @@ void SessionCore::wants_reset(quic::StreamId stream, std::uint64_t code) noexcep
 
 void SessionCore::acked(RequestStream& stream, std::uint64_t count) noexcept {
   stream.body_acked(count);
+}
+
+void SessionCore::forgotten(RequestStream& stream) noexcept {
+  if (stream.closed_with) forgotten_.push_back(&stream);
 }
 
 Nghttp3Bridge::Listener::Body SessionCore::read_body(RequestStream& stream,

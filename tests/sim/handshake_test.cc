@@ -91,7 +91,7 @@ TEST(Handshake, SurvivesCorruption) {
 TEST(Handshake, SurvivesDuplicationAndReordering) {
   for (std::uint64_t i = 0; i < 20; ++i) {
     Scene scene(seed() + i);
-    scene.link(LinkOptions().delay(15ms).duplicate(0.5).reorder(0.3, 20ms));
+    scene.link(LinkOptions().delay(15ms).duplicate(0.5).reorder(0.3, 20ms).v6_only());
     scene.serve();
     EXPECT_TRUE(scene.fetch("/hello").ok()) << "SIM_SEED=" << scene.world.seed();
     EXPECT_EQ(scene.server_counter("quic.connections_accepted"), 1u);

@@ -237,7 +237,7 @@ ServerOptions Scene::server_options(int padding_names) const {
   ServerOptions options;
   const tls::Identity leaf = make_leaf(authority_, padding_names);
   options.certificate(must(tls::Certificate::parse(leaf.certificate, leaf.key)));
-  options.listen("[::]:443").workers(server_host.workers());
+  options.listen("[::]:443").workers(server_host.workers()).log(server_host.log());
   return options;
 }
 

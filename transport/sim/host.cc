@@ -51,6 +51,8 @@ Runtime& Host::runtime(std::size_t worker) { return workers_.at(worker)->runtime
 
 udp::Network& Host::network(std::size_t worker) { return workers_.at(worker)->network(); }
 
+LogSink& Host::log(std::size_t worker) { return workers_.at(worker)->log(); }
+
 std::size_t Host::add_worker() {
   const std::size_t index = workers_.size();
   Random source(world_.derive("worker", name_, index));

@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/log.h"
 #include "base/runtime.h"
 #include "transport/sim/event_queue.h"
 #include "transport/sim/link.h"
@@ -41,6 +42,9 @@ class Host final : private EventTarget {
   /// Worker 0 is there from the beginning.
   Runtime& runtime(std::size_t worker = 0);
   udp::Network& network(std::size_t worker = 0);
+  /// Where `World::log_to` says, with time and host before each line; the runtime's log from the
+  /// beginning, and fit for a server's options.
+  LogSink& log(std::size_t worker = 0);
   /// One more core: a runtime and a network that share the host's ports with the others through
   /// udp::ReusePort. Returns its index.
   std::size_t add_worker();

@@ -141,6 +141,7 @@ class Worker final : public TimerNode {
   Host& host() noexcept { return host_; }
   Runtime& runtime() noexcept { return runtime_; }
   SimNetwork& network() noexcept { return network_; }
+  LogSink& log() noexcept { return log_; }
 
   /// At the latest then, a turn.
   void schedule(Timestamp when);

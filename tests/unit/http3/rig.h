@@ -226,7 +226,8 @@ class Rig {
   sim::Host& client_host() { return world.host("client"); }
   Runtime& runtime() { return client_host().runtime(); }
 
-  void start_server() {
+  void start_server() { start_server(options_.early_data_context_); }
+  void start_server(std::vector<std::uint8_t> early_data_context) {
     quic::EndpointOptions options;
     options.transport = options_.server_transport_;
     options.server_context = *tls::ServerContext::create(tls::ServerContextOptions()
@@ -238,7 +239,7 @@ class Rig {
     static Random random(97);
     static const auto reset_key = std::make_shared<quic::StatelessResetKey>(random);
     options.reset_key = reset_key;
-    options.early_data_context = options_.early_data_context_;
+    options.early_data_context = std::move(early_data_context);
     options.qlog = options_.qlog_;
     server_endpoint =
         *quic::BoundEndpoint::create(server_host().runtime(), server_host().network(), options);

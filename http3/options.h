@@ -33,9 +33,9 @@ struct SessionOptions {
   std::size_t max_waiting_requests = 1024;
 
   /// QPACK's dynamic tables, for each direction at most this many bytes, and streams that the peer
-  /// may let wait for its table (RFC 9204 §5). Two tables of 4 KiB save nearly all repeated bytes of
-  /// usual headers, and an idle connection that has filled them stays small. No stream waits: a lost
-  /// packet of one would hold up others (docs/decisions/0010).
+  /// may let wait for its table (RFC 9204 §5). Two tables of 4 KiB save nearly all repeated bytes
+  /// of usual headers, and an idle connection that has filled them stays small. No stream waits: a
+  /// lost packet of one would hold up others (docs/decisions/0010).
   std::size_t qpack_capacity = 4096;
   std::size_t qpack_blocked_streams = 0;
 

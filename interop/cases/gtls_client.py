@@ -15,7 +15,8 @@ def gtlsclient(case, server, *flags, paths, succeed=True):
     qlog = [f"--qlog-file={downloads}.sqlog"] if case.qlog else []
     command = [peer_path("gtlsclient"), "--no-quic-dump", "--no-http-dump", "--timeout=10s",
                "--handshake-timeout=10s", "--exit-on-all-streams-close", f"--download={downloads}",
-               *qlog, *flags, "localhost", str(server.port), *(server.url(path) for path in paths)]
+               "--sni=localhost", *qlog, *flags, "127.0.0.1", str(server.port),
+               *(server.url(path) for path in paths)]
     status, text = case.run("gtlsclient", command, timeout=45)
     log = GtlsLog(text)
     if succeed:

@@ -46,6 +46,7 @@ void Runtime::turn() {
   // By index: a hook may add or remove hooks.
   for (std::size_t i = 0; i < hooks_.size(); ++i) hooks_[i]->drain(now_);
   ready_.run(kMaxResumesPerTurn);
+  now_ = driver_.now();
   for (std::size_t i = 0; i < hooks_.size(); ++i) hooks_[i]->flush(now_);
 }
 

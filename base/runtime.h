@@ -34,9 +34,11 @@ class TurnHook {
 };
 
 /// One thread's event loop. A turn:
-///   wait ► now ► reap datagrams ► expire timers ► drain hooks ► run ready coroutines ► flush hooks
-/// `now()` is constant within a turn. Everything here is single-threaded except `submit` and
-/// `stop`, which any thread may call.
+///   wait ► now ► reap datagrams ► expire timers ► drain hooks ► run ready coroutines ► now ► flush
+/// `now()` is constant between its two readings. Packets get the time when they are written, not
+/// when the turn began: pacing and round-trip times are truer, and an acknowledgement whose delay
+/// has passed meanwhile goes with the answer instead of after it. Everything here is
+/// single-threaded except `submit` and `stop`, which any thread may call.
 class Runtime {
  public:
   /// Coroutine resumes in one turn before the network gets its share again.

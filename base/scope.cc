@@ -2,10 +2,12 @@
 
 #include <exception>
 
+#include "base/recycled_memory.h"
+
 namespace tern {
 
 struct Scope::Root {
-  struct promise_type : Link {
+  struct promise_type : Link, Recycled {
     promise_type(Scope& owner, Task<void>&) noexcept : scope(owner) {
       previous = scope.head_.previous;
       next = &scope.head_;

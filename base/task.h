@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/recycled_memory.h"
 
 /// Task<T>: a lazily started coroutine. `co_await task` runs it inline until it first suspends; if
 /// it is finished by then the awaiting coroutine never suspends.
@@ -26,7 +27,7 @@ class Task;
 
 namespace detail {
 
-class TaskPromiseBase {
+class TaskPromiseBase : public Recycled {
  public:
   struct FinalAwaiter {
     bool await_ready() const noexcept { return false; }

@@ -55,4 +55,32 @@ inline std::optional<Varint> read_varint(ByteView bytes) noexcept {
   return varint;
 }
 
+/// A varint that may arrive in pieces.
+class VarintReader {
+ public:
+  /// Takes bytes off the front of `bytes` until the varint is whole; then returns true, `value()`
+  /// is valid until the next call, and the reader is ready for another varint.
+  bool take(ByteView& bytes) noexcept {
+    while (!bytes.empty()) {
+      const std::uint8_t byte = bytes[0];
+      bytes = bytes.subspan(1);
+      if (left_ == 0) {
+        left_ = static_cast<std::uint8_t>(varint_size_of(byte));
+        value_ = byte & 0x3f;
+      } else {
+        value_ = value_ << 8 | byte;
+      }
+      if (--left_ == 0) return true;
+    }
+    return false;
+  }
+  std::uint64_t value() const noexcept { return value_; }
+  /// In the middle of a varint.
+  bool partial() const noexcept { return left_ != 0; }
+
+ private:
+  std::uint64_t value_ = 0;
+  std::uint8_t left_ = 0;
+};
+
 }  // namespace tern

@@ -194,25 +194,35 @@ Task<Result<void>> ClientConnection::race(std::vector<udp::Address> addresses) {
     const auto is_running = [](const Attempt& entry) { return !entry.failure; };
     const bool running = std::any_of(attempts_.begin(), attempts_.end(), is_running);
     const bool more = begun < addresses.size();
-    if (more && (!running || runtime.now() >= next_start)) {
+    // RFC 8305 §5: the next one starts when its time has come, or the one before it has failed.
+    const bool last_failed = attempts_.empty() || attempts_.back().failure.has_value();
+    if (more && (last_failed || runtime.now() >= next_start)) {
       attempt(addresses[begun], begun + 1 < addresses.size());
       ++begun;
       next_start = runtime.now() + pool_.options.address_delay_;
       continue;
     }
     if (!running) {
-      // The first address's reason: it is the one that people expect to work.
-      Error error = *attempts_.front().failure;
-      if (error.domain == Domain::os || error.is(Code::timed_out)) {
-        error.detail =
-            "cannot connect to " + attempts_.front().remote.to_string() + ": " + error.detail;
-      }
-      co_return fail(std::move(error));
+      co_return fail(why_none_connected());
     }
     timer.arm(more ? next_start : kNever);
     co_await changed_.wait();
   }
   co_return Result<void>();
+}
+
+/// Whoever answered knows best what is wrong; else the first address, which people expect to work.
+Error ClientConnection::why_none_connected() const {
+  const auto is_silence = [](const Error& error) {
+    return error.domain == Domain::os || error.is(Code::timed_out);
+  };
+  const auto answered = std::find_if(attempts_.begin(), attempts_.end(), [&](const Attempt& entry) {
+    return !is_silence(*entry.failure);
+  });
+  if (answered != attempts_.end()) return *answered->failure;
+  Error error = *attempts_.front().failure;
+  error.detail = "cannot connect to " + attempts_.front().remote.to_string() + ": " + error.detail;
+  return error;
 }
 
 void ClientConnection::give_up_attempts() noexcept {
@@ -227,6 +237,7 @@ std::unique_ptr<quic::Application> ClientConnection::won(std::size_t number,
                                                          quic::Connection& connection) {
   if (session_ != nullptr || given_up_ || (outcome_ && !*outcome_)) return nullptr;
   connection_ = &connection;
+  winner_ = number;
   if (number != 0) early_data_ = false;
   http3::ClientHooks hooks;
   if (number == 0 && remembered_) hooks.remembered = remembered_->application;
@@ -269,9 +280,12 @@ void ClientConnection::ended(const Error& reason) {
   if (!connected_at_) pool_.sessions->forget_remote(origin_);
   session_ = nullptr;
   connection_ = nullptr;
+  // With early data it may have won without an answer, and the race still be on.
+  attempts_[winner_].connection = nullptr;
+  attempts_[winner_].failure = reason;
   tell(ClientEvent::Type::closed, reason.to_string());
   changed_.notify_all();
-  pool_.forget(*this);
+  if (!establishing()) pool_.forget(*this);
 }
 
 void ClientConnection::close() {

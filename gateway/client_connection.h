@@ -70,6 +70,7 @@ class ClientConnection final : public std::enable_shared_from_this<ClientConnect
   /// Begins a handshake with one address; `more`: there are others.
   void attempt(const udp::Address& remote, bool more);
   Task<Result<void>> race(std::vector<udp::Address> addresses);
+  Error why_none_connected() const;
   void give_up_attempts() noexcept;
   std::unique_ptr<quic::Application> won(std::size_t attempt, quic::Connection& connection);
   /// What the connection's application has seen; before and after it handled the event.
@@ -89,6 +90,7 @@ class ClientConnection final : public std::enable_shared_from_this<ClientConnect
   bool goaway_ = false;
   bool given_up_ = false;
   quic::Connection* connection_ = nullptr;  // the winner
+  std::size_t winner_ = 0;                  // its attempt
   http3::Session* session_ = nullptr;
   std::optional<Timestamp> resolved_at_;
   std::optional<Timestamp> connected_at_;

@@ -43,6 +43,7 @@ Result<void> ClientPool::prepare() {
 Result<udp::Address> ClientPool::bind(const udp::Address& address) {
   udp::SocketOptions socket;
   socket.bind = address;
+  socket.unreachable = true;
   return endpoint->bind(socket);
 }
 
@@ -108,7 +109,8 @@ Task<void> ClientPool::establish(std::shared_ptr<ClientConnection> connection) {
       co_await within(runtime, options.connect_timeout_, std::move(what), std::move(establishing));
   const bool failed = !outcome;
   connection->finish_establishing(std::move(outcome));
-  if (failed) forget(*connection);
+  // It may have ended in the turn in which it was established.
+  if (failed || !connection->open()) forget(*connection);
 }
 
 void ClientPool::close_idle() {

@@ -129,10 +129,11 @@ Result<udp::Address> ServerWorker::bind(udp::Address address) {
   socket.reuse_port.worker_offset = shared_->worker_offset;
   auto bound = endpoint_->bind(socket);
   if (bound || bound.error().domain != Domain::os) return bound;
-  Error error = std::move(bound).error();
-  error.detail = "listen on " + address.to_string() + ": " + error.detail;
+  Error error =
+      Error::os(static_cast<int>(bound.error().code), "cannot listen on " + address.to_string());
   if (error.code == EADDRINUSE) error.detail += "; another server has it: choose another port";
   if (error.code == EACCES) error.detail += "; ports below 1024 are for root: choose another";
+  if (error.code == EADDRNOTAVAIL) error.detail += "; this machine does not have that address";
   return fail(std::move(error));
 }
 

@@ -14,16 +14,13 @@ namespace tern::http {
 namespace {
 
 std::optional<Error> invalid_field(const Fields& fields) {
-  for (const Field field : fields) {
-    if (!Fields::valid_name(field.name)) {
-      return Error::invalid("field name \"" + escaped(field.name, 64) + "\" is no token");
-    }
-    if (!Fields::valid_value(field.value)) {
-      return Error::invalid("the value of field " + std::string(field.name) +
-                            " holds a control character, or has blanks around it");
-    }
+  const std::optional<Field> field = fields.first_invalid();
+  if (!field) return std::nullopt;
+  if (!Fields::valid_name(field->name)) {
+    return Error::invalid("field name \"" + escaped(field->name, 64) + "\" is no token");
   }
-  return std::nullopt;
+  return Error::invalid("the value of field " + std::string(field->name) +
+                        " holds a control character, or has blanks around it");
 }
 
 /// "100-continue", any case: the only expectation there is.

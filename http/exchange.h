@@ -14,6 +14,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/ready_queue.h"
+#include "base/recycled_memory.h"
 #include "base/runtime.h"
 #include "base/task.h"
 #include "http/carrier.h"
@@ -279,7 +280,7 @@ using Handler = std::function<Task<void>(Exchange&)>;
 /// A server's side of one request. Made by the session, owned by the task that runs the handler;
 /// the handler's reference is valid until it returns. A handler that returns without having
 /// responded gives a 500; one that returns in mid-body resets the stream (a tunnel is ended).
-class Exchange final : public detail::Ends {
+class Exchange final : public detail::Ends, public Recycled {
  public:
   Exchange(Runtime& runtime, Carrier& carrier, RequestHead request);
   ~Exchange();
@@ -340,7 +341,7 @@ class Exchange final : public detail::Ends {
 
 /// A client's side of one request. Owned by the caller; destroying it before the response is
 /// complete cancels the request. Survives its connection: then everything fails with the error.
-class ClientExchange final : public detail::Ends {
+class ClientExchange final : public detail::Ends, public Recycled {
  public:
   ClientExchange(Runtime& runtime, Carrier& carrier);
   ~ClientExchange();

@@ -31,7 +31,7 @@ constexpr std::array<bool, 256> kNameBytes = [] {
   return table;
 }();
 
-bool inside(std::string_view part, const std::string& whole) noexcept {
+bool inside(std::string_view part, std::string_view whole) noexcept {
   return part.data() >= whole.data() && part.data() < whole.data() + whole.size();
 }
 
@@ -43,10 +43,12 @@ Fields::Fields(const Fields& other) {
   storage_ = other.storage_;
   entries_.reserve(other.entries_.size() + kUsualLines / 2);
   entries_ = other.entries_;
+  valid_ = other.valid_;
 }
 
 void Fields::add(std::string_view name, std::string_view value) {
   if (entries_.empty()) {
+    valid_ = 0;  // what was here has been moved away
     entries_.reserve(kUsualLines);
     storage_.reserve(kUsualBytes);
   }
@@ -88,7 +90,10 @@ void Fields::remove(std::string_view name) {
     return text;
   }();
   for (std::size_t i = 0; i < entries_.size(); ++i) {
-    if ((*this)[i].name == wanted) continue;
+    if ((*this)[i].name == wanted) {
+      valid_ = std::min(valid_, kept_lines);
+      continue;
+    }
     Entry entry = entries_[i];
     const std::size_t size = entry.name_size + entry.value_size;
     if (entry.offset != kept_bytes) {
@@ -105,6 +110,7 @@ void Fields::remove(std::string_view name) {
 void Fields::clear() noexcept {
   storage_.clear();
   entries_.clear();
+  valid_ = 0;
 }
 
 std::optional<std::string_view> Fields::find(std::string_view name) const noexcept {
@@ -135,6 +141,14 @@ Field Fields::operator[](std::size_t index) const noexcept {
   field.name = all.substr(entry.offset, entry.name_size);
   field.value = all.substr(entry.offset + entry.name_size, entry.value_size);
   return field;
+}
+
+std::optional<Field> Fields::first_invalid() const noexcept {
+  for (std::size_t i = valid_; i < entries_.size(); ++i) {
+    const Field field = (*this)[i];
+    if (!valid_name(field.name) || !valid_value(field.value)) return field;
+  }
+  return std::nullopt;
 }
 
 bool Fields::valid_name(std::string_view name) noexcept {

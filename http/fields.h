@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/recycled_memory.h"
+
 namespace tern::http {
 
 /// One field line. Views into the `Fields` it came from.
@@ -82,6 +84,12 @@ class Fields {
   /// §4.2.2).
   std::size_t section_size() const noexcept { return storage_.size() + 32 * entries_.size(); }
 
+  /// The first line that may not be sent (`valid_name`, `valid_value`), if any.
+  std::optional<Field> first_invalid() const noexcept;
+  /// To be called when there is none: the lines are not looked at again, nor those of copies. For
+  /// fields that many responses begin with.
+  void mark_valid() noexcept { valid_ = entries_.size(); }
+
   /// A token in lower case (RFC 9110 §5.6.2, RFC 9114 §4.2).
   static bool valid_name(std::string_view name) noexcept;
   /// No control character but the tab; no space or tab at either end (RFC 9110 §5.5).
@@ -97,8 +105,9 @@ class Fields {
     std::uint32_t name_size;
     std::uint32_t value_size;
   };
-  std::string storage_;
-  std::vector<Entry> entries_;
+  std::basic_string<char, std::char_traits<char>, RecyclingAllocator<char>> storage_;
+  std::vector<Entry, RecyclingAllocator<Entry>> entries_;
+  std::size_t valid_ = 0;  // so many lines at the front were found valid
 };
 
 }  // namespace tern::http

@@ -136,6 +136,7 @@ void Representation::complete() {
   if (last_modified) fields.add("last-modified", HttpDate(*last_modified));
   if (!cache_control.empty()) fields.add("cache-control", cache_control);
   if (varies) fields.add("vary", "accept-encoding");
+  if (!fields.first_invalid()) fields.mark_valid();
 }
 
 Validators Representation::validators() const noexcept {

@@ -34,10 +34,9 @@ std::optional<ErrorCode> ControlReader::end_frame() noexcept {
   }
   if (walker_.type() == kFrameMaxPushId && server_ && settings_complete_) {
     // It may only grow (RFC 9114 §7.2.7).
-    std::uint64_t id = 0;
-    if (read_varint(ByteView(kept_.data(), kept_size_), id) > 0) {
-      if (id < max_push_id_) return ErrorCode::id_error;
-      max_push_id_ = id;
+    if (const auto id = read_varint(ByteView(kept_.data(), kept_size_))) {
+      if (id->value < max_push_id_) return ErrorCode::id_error;
+      max_push_id_ = id->value;
     }
   }
   return std::nullopt;

@@ -28,7 +28,7 @@ class ControlReader {
   static constexpr std::size_t kKept = 64;
 
   /// The next bytes of the stream, its type not included. `on_frame(const Frame&)` is called at the
-  /// end of each frame. An error is the connection's.
+  /// end of each frame; its false ends the reading. An error is the connection's.
   template <typename OnFrame>
   std::optional<ErrorCode> take(ByteView bytes, OnFrame&& on_frame) {
     while (!bytes.empty()) {
@@ -42,7 +42,9 @@ class ControlReader {
       }
       if (walker_.left() > 0) continue;
       if (const auto error = end_frame()) return error;
-      on_frame(Frame{walker_.type(), walker_.length(), ByteView(kept_.data(), kept_size_)});
+      if (!on_frame(Frame{walker_.type(), walker_.length(), ByteView(kept_.data(), kept_size_)})) {
+        break;
+      }
     }
     return std::nullopt;
   }

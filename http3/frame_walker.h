@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "base/bytes.h"
-#include "http3/varint.h"
+#include "base/varint.h"
 
 namespace tern::http3 {
 

@@ -49,7 +49,8 @@ struct SessionOptions {
   std::vector<Setting> extra_settings;
 
   /// A request's header section must be complete this long after its first byte
-  /// (H3_REQUEST_INCOMPLETE).
+  /// (H3_REQUEST_INCOMPLETE). Any stream's type likewise (H3_STREAM_CREATION_ERROR if it is no
+  /// request's).
   Duration head_timeout = std::chrono::seconds(10);
   /// Silence within a request's body that the handler is ready to take (H3_REQUEST_INCOMPLETE).
   /// Does not apply to tunnels, nor to bodies of unannounced length once the response has begun:
@@ -63,7 +64,7 @@ struct SessionOptions {
   /// the connection is closed (H3_EXCESSIVE_LOAD).
   std::uint32_t max_resets = 200;
   /// Oddities, legal or the end of one stream only, that cost us more than the peer (malformed
-  /// messages, empty or unknown frames, priority updates), in `window`; likewise.
+  /// messages, empty or unknown frames, unknown streams, priority updates), in `window`; likewise.
   std::uint32_t max_glitches = 1000;
   Duration window = std::chrono::seconds(10);
 };

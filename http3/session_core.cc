@@ -13,8 +13,6 @@ namespace tern::http3 {
 
 namespace {
 
-/// How often time limits are looked at while something could pass one.
-constexpr Duration kWatchInterval = std::chrono::milliseconds(500);
 /// Between the two GOAWAYs of a drain: a round trip, within these bounds.
 constexpr Duration kMinNotice = std::chrono::milliseconds(20);
 constexpr Duration kMaxNotice = std::chrono::seconds(1);
@@ -272,6 +270,7 @@ SessionCore::Route SessionCore::sniff(quic::StreamId stream, const quic::Event& 
                            [&](const Sniffed& s) { return s.stream == stream; });
   Sniffed bytes;
   if (kept != sniffed_.end()) bytes = *kept;
+  if (bytes.size == 0) bytes.since = now();
   bytes.stream = stream;
   const std::size_t before = bytes.size;
   ByteView view = event.data.view();
@@ -280,8 +279,8 @@ SessionCore::Route SessionCore::sniff(quic::StreamId stream, const quic::Event& 
     view = view.subspan(1);
   }
   const bool uni = quic::is_unidirectional(stream);
-  const std::size_t varint = read_varint(ByteView(bytes.bytes.data(), bytes.size), type);
-  if (varint == 0 && !event.fin) {
+  const auto first = read_varint(ByteView(bytes.bytes.data(), bytes.size));
+  if (!first && !event.fin) {
     if (sniffed_.size() >= kMaxOddStreams) {
       fail(ErrorCode::excessive_load, "too many streams without a type");
       return Route::more;
@@ -291,12 +290,12 @@ SessionCore::Route SessionCore::sniff(quic::StreamId stream, const quic::Event& 
     } else {
       sniffed_.push_back(bytes);
     }
-    if (uni || !server_) watch();
+    watch();
     return Route::more;
   }
-  size = varint > before ? varint - before : 0;
-  const bool web_transport =
-      varint > 0 && type == (uni ? kStreamWebTransport : kSignalWebTransport);
+  if (first) type = first->value;
+  size = first && first->size > before ? first->size - before : 0;
+  const bool web_transport = first && type == (uni ? kStreamWebTransport : kSignalWebTransport);
   if (!web_transport) {
     // RFC 9114 §6.1: there are no server-initiated bidirectional streams but an extension's.
     if (!uni && !server_ && quic::is_server_initiated(stream)) {
@@ -307,7 +306,7 @@ SessionCore::Route SessionCore::sniff(quic::StreamId stream, const quic::Event& 
   }
   std::erase_if(sniffed_, [&](const Sniffed& s) { return s.stream == stream; });
   if (router_ != nullptr && router_->accept(stream, type)) {
-    connection_.consumed(stream, varint);
+    connection_.consumed(stream, first->size);
     routed_.push_back(stream);
     quic::Event rest = event;
     rest.data = event.data.slice(size);
@@ -319,6 +318,11 @@ SessionCore::Route SessionCore::sniff(quic::StreamId stream, const quic::Event& 
                                                : ErrorCode::wt_buffered_stream_rejected;
   refuse_stream(stream, refusal, before + event.data.size());
   return Route::refused;
+}
+
+/// A unidirectional stream has ended before its type came.
+void SessionCore::said_nothing() {
+  if (!glitch()) fail(ErrorCode::excessive_load, "too many streams without a type");
 }
 
 void SessionCore::refuse_stream(quic::StreamId stream, ErrorCode code, std::size_t received) {
@@ -365,12 +369,12 @@ void SessionCore::on_uni_data(const quic::Event& event) {
     sniffed_.erase(kept);
   }
   if (size == 0 && before.size + event.data.size() < 8 && event.fin) {
-    std::uint64_t ignored = 0;
     std::array<std::uint8_t, 16> all{};
     std::copy_n(before.bytes.begin(), before.size, all.begin());
     std::copy_n(event.data.begin(), event.data.size(), all.begin() + before.size);
-    if (read_varint(ByteView(all.data(), before.size + event.data.size()), ignored) == 0) {
+    if (!read_varint(ByteView(all.data(), before.size + event.data.size()))) {
       connection_.consumed(id, before.size + event.data.size());
+      said_nothing();
       return;
     }
   }
@@ -415,17 +419,19 @@ void SessionCore::read_uni(quic::StreamId id, ByteView bytes, bool fin) {
     bool too_many = false;
     const auto error = control_reader_.take(bytes, [&](const ControlReader::Frame& frame) {
       const bool known = frame.type == kFrameSettings || frame.type == kFrameGoaway;
-      if (!known && !glitch()) too_many = true;
-      if (!qlog_.on()) return;
+      too_many = !known && !glitch();
+      if (too_many || !qlog_.on()) return !too_many;
       if (frame.type == kFramePriorityUpdate) {
-        std::uint64_t element = 0;
-        const std::size_t size = read_varint(frame.payload, element);
-        qlog_.priority_update_frame(false, id, element, as_text(frame.payload.subspan(size)));
+        if (const auto element = read_varint(frame.payload)) {
+          const ByteView value = frame.payload.subspan(element->size);
+          qlog_.priority_update_frame(false, id, element->value, as_text(value));
+        }
       } else if (frame.type == kFrameSettings) {
         qlog_.settings_frame(false, id, control_reader_.settings().entries());
       } else if (!known) {
         qlog_.other_frame(id, frame.type, frame.length);
       }
+      return true;
     });
     if (error) {
       fail(*error, "a frame on the control stream that breaks the rules");
@@ -481,9 +487,12 @@ void SessionCore::on_stream_reset(const quic::Event& event) {
     fail(ErrorCode::closed_critical_stream, "a control or QPACK stream was reset");
     return;
   }
+  if (quic::is_unidirectional(id)) {
+    if (!contains(ignored_, id)) said_nothing();
+    return;
+  }
   RequestStream* stream = table_.find(id);
-  if (stream == nullptr && server_ && !quic::is_unidirectional(id) &&
-      !quic::is_server_initiated(id) && !contains(ignored_, id)) {
+  if (stream == nullptr && server_ && !quic::is_server_initiated(id) && !contains(ignored_, id)) {
     // A request that was given up before its first byte came.
     std::erase_if(sniffed_, [&](const Sniffed& s) { return s.stream == id; });
     stream = accept_stream(id);
@@ -528,6 +537,9 @@ void SessionCore::on_stream_closed(const quic::Event& event) {
   if (kept > 0) {
     if (stream->attached() && !stream->receiving_done()) {
       stream->closed_with = event.value;
+      // The peer did not want the rest of what we send: whoever writes must not wait for it.
+      bridge_->shutdown_write(id);
+      stream->peer_stopped();
       return;
     }
     bridge_->disown(id);
@@ -576,14 +588,13 @@ void SessionCore::on_early_data_rejected() {
 
 void SessionCore::on_datagram(const quic::Event& event) {
   context_.counts().datagrams_received.add();
-  std::uint64_t quarter = 0;
-  const std::size_t size = read_varint(event.data.view(), quarter);
-  if (size == 0 || quarter > kMaxVarint / 4) {
+  const auto quarter = read_varint(event.data.view());
+  if (!quarter || quarter->value > kMaxVarint / 4) {
     fail(ErrorCode::datagram_error, "a datagram without a quarter stream ID");
     return;
   }
-  const auto id = static_cast<quic::StreamId>(quarter * 4);
-  Bytes payload = event.data.slice(size);
+  const auto id = static_cast<quic::StreamId>(quarter->value * 4);
+  Bytes payload = event.data.slice(quarter->size);
   if (qlog_.on()) qlog_.datagram(false, id, payload.size());
   if (RequestStream* owner = table_.find(id); owner != nullptr && owner->attached()) {
     owner->datagram(std::move(payload));
@@ -609,7 +620,7 @@ bool SessionCore::send_datagram(quic::StreamId stream, ByteView payload) {
   const auto quarter = static_cast<std::uint64_t>(stream) / 4;
   const std::size_t size = varint_size(quarter) + payload.size();
   Bytes bytes = Bytes::make(size, [&](MutableBytes out) {
-    std::copy(payload.begin(), payload.end(), put_varint(out.data(), quarter));
+    std::copy(payload.begin(), payload.end(), write_varint(out.data(), quarter));
     return size;
   });
   if (!connection_.send_datagram(std::move(bytes))) return false;
@@ -636,12 +647,13 @@ void SessionCore::on_closed() {
   if (armed()) runtime().timers().disarm(*this);
   const Error& reason = connection_.close_reason();
   const bool fault = reason.origin == Origin::remote && reason.domain == Domain::application &&
-                     reason.code != http3::code(ErrorCode::no_error);
+                     reason.code != http3::code(ErrorCode::no_error) &&
+                     reason.code != 0;  // what some clients say instead of H3_NO_ERROR
   if (fault) {
     context_.counts().peer_errors.add();
-    log(LogLevel::info,
-        fmt::format("closed by the peer with {} {}", name(static_cast<ErrorCode>(reason.code)),
-                    http::escaped(reason.to_string())));
+    const std::string_view known = name(static_cast<ErrorCode>(reason.code));
+    log(LogLevel::info, fmt::format("closed by the peer with {}{}{}", known,
+                                    known.empty() ? "" : ", ", http::escaped(reason.to_string())));
   }
   waiting_.clear();
   for (RequestStream* stream = table_.first(); stream != nullptr; stream = stream->next) {
@@ -706,67 +718,6 @@ void SessionCore::close_if_drained() {
   }
   if (server_ && now() < drained_at_) return;
   close(ErrorCode::no_error, "drained");
-}
-
-// ---- time
-// ----------------------------------------------------------------------------------------
-
-void SessionCore::watch() {
-  if (watch_at_ != kNever) return;
-  watch_at_ = now() + kWatchInterval;
-  runtime().timers().arm(*this, std::min({watch_at_, shutdown_at_, drained_at_}));
-}
-
-void SessionCore::expire(Timestamp now) {
-  if (over_) return;
-  if (send_failure_ < 0) {
-    check(send_failure_);
-    return;
-  }
-  if (now >= watch_at_) {
-    watch_at_ = kNever;
-    check_streams(now);
-  }
-  if (!over_ && now >= shutdown_at_) commence_shutdown();
-  if (!over_ && now >= drained_at_) close_if_drained();
-  if (over_) return;
-  const Timestamp next =
-      std::min({watch_at_, shutdown_at_, now < drained_at_ ? drained_at_ : kNever});
-  if (next != kNever) runtime().timers().arm(*this, next);
-}
-
-void SessionCore::check_streams(Timestamp now) {
-  bool go_on = !sniffed_.empty();
-  bool pending = false;
-  for (RequestStream* stream = table_.first(); stream != nullptr && !over_;) {
-    RequestStream& current = *stream;
-    stream = stream->next;
-    if (!server_) continue;
-    pending = pending || current.wants_to_send();
-    switch (current.late(now)) {
-      case RequestStream::Late::no: go_on = go_on || current.watched(); break;
-      case RequestStream::Late::head:
-      case RequestStream::Late::body:
-        context_.counts().timeouts.add();
-        log(LogLevel::info, fmt::format("stream {}: the request did not go on", current.id()));
-        current.fail(ErrorCode::request_incomplete,
-                     Error(Code::timed_out, "the request did not go on"));
-        break;
-      case RequestStream::Late::stalled:
-        context_.counts().stalled.add();
-        log(LogLevel::info, fmt::format("stream {}: the client does not read", current.id()));
-        current.fail(ErrorCode::excessive_load,
-                     Error(Code::timed_out, "the client does not read the response"));
-        break;
-    }
-  }
-  if (!pending) {
-    last_sent_ = now;
-  } else if (now - last_sent_ >= options().send_timeout) {
-    context_.counts().stalled.add();
-    fail(ErrorCode::excessive_load, "the client does not read");
-  }
-  if (go_on && !over_) watch_at_ = now + kWatchInterval;
 }
 
 }  // namespace tern::http3

@@ -26,8 +26,9 @@
 
 namespace tern::http3 {
 
-/// The one implementation of Session, for both sides. Three files: session_core.cc (life and
-/// events), session_streams.cc (request streams), session_source.cc (what to send next).
+/// The one implementation of Session, for both sides. Four files: session_core.cc (life and
+/// events), session_streams.cc (request streams), session_source.cc (what to send next),
+/// session_time.cc (time limits).
 class SessionCore final : public Session,
                           private quic::StreamSource,
                           private Nghttp3Bridge::Listener,
@@ -102,6 +103,7 @@ class SessionCore final : public Session,
   /// The beginning of a peer's stream whose first varint has not come whole.
   struct Sniffed {
     quic::StreamId stream;
+    Timestamp since{};
     std::uint8_t size = 0;
     std::array<std::uint8_t, 8> bytes{};
   };
@@ -126,16 +128,20 @@ class SessionCore final : public Session,
   void offer_session();
   Route sniff(quic::StreamId stream, const quic::Event& event, std::uint64_t& type,
               std::size_t& size);
+  void said_nothing();
   void refuse_stream(quic::StreamId stream, ErrorCode code, std::size_t received);
   bool route_event(const quic::Event& event);
   void read_uni(quic::StreamId stream, ByteView bytes, bool fin);
   void forget_stream(quic::StreamId stream);
-  void expire(Timestamp now) override;
-  void check_streams(Timestamp now);
   void on_goaway();
   void commence_shutdown();
   void close_if_drained();
   void log(LogLevel level, std::string_view text) const;
+
+  // ---- session_time.cc
+  void expire(Timestamp now) override;
+  void check_streams(Timestamp now);
+  void check_sniffed(Timestamp now);
 
   // ---- session_streams.cc
   RequestStream* accept_stream(quic::StreamId id);

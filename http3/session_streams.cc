@@ -182,15 +182,9 @@ void SessionCore::dispatch(RequestStream& stream) {
   auto exchange = std::make_unique<http::Exchange>(runtime(), stream, std::move(stream.head()));
   stream.attach(*exchange);
   if (!early_datagrams_.empty()) give_early_datagrams(stream);
-  // Small captures: copying them into the task allocates nothing. The Context outlives the task.
-  Context* const context = &context_;
-  std::function<void(const http::Exchange&)> done;
-  if (context_.hooks().done) {
-    done = [context](const http::Exchange& e) { context->hooks().done(e); };
-  }
-  context_.tasks().spawn(
-      http::serve([context](http::Exchange& e) { return context->hooks().handler(e); },
-                  std::move(exchange), std::move(done)));
+  // The Context, whose hooks these are, outlives the task.
+  const ServerHooks& hooks = context_.hooks();
+  context_.tasks().spawn(http::serve(&hooks.handler, std::move(exchange), &hooks.done));
 }
 
 void SessionCore::give_early_datagrams(RequestStream& stream) {

@@ -10,6 +10,11 @@ namespace {
 
 constexpr std::uint8_t kSerializedVersion = 1;
 
+void append_varint(std::vector<std::uint8_t>& out, std::uint64_t value) {
+  std::uint8_t bytes[kMaxVarintSize];
+  out.insert(out.end(), bytes, write_varint(bytes, value));
+}
+
 void append(std::vector<std::uint8_t>& out, std::uint64_t id, std::uint64_t value) {
   append_varint(out, id);
   append_varint(out, value);

@@ -7,8 +7,8 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/varint.h"
 #include "http3/error_code.h"
-#include "http3/varint.h"
 
 namespace tern::http3 {
 

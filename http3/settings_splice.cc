@@ -20,10 +20,10 @@ std::size_t SettingsSplice::rewrite(quic::Vec* vecs, std::size_t count,
     // nghttp3 writes the stream's type and SETTINGS into one piece of memory.
     const ByteView first(vecs[0].data, vecs[0].size);
     TERN_CHECK(first.size() > 2 && first[0] == kStreamControl && first[1] == kFrameSettings);
-    std::uint64_t length = 0;
-    const std::size_t length_size = read_varint(first.subspan(2), length);
-    theirs_ = 2 + length_size + static_cast<std::size_t>(length);
-    TERN_CHECK(length_size > 0 && theirs_ <= first.size());
+    const auto length = read_varint(first.subspan(2));
+    TERN_CHECK(length.has_value());
+    theirs_ = 2 + length->size + static_cast<std::size_t>(length->value);
+    TERN_CHECK(theirs_ <= first.size());
   }
   // Until all of ours is sent nghttp3 believes that nothing is, and offers its own again.
   if (vecs[0].size > theirs_) {

@@ -212,3 +212,34 @@ class BenchTest(TernTest):
             text=True, env=environment(self.home))
         self.assertIn(refused.returncode, (7, 28))
         self.assertEqual(refused.stderr.count("\n"), 1, refused.stderr)
+
+
+class AddressTest(TernTest):
+    """Names with several addresses, of which one is the server's."""
+
+    def test_a_refused_address_costs_no_time(self):
+        server = self.serve()
+        dead = [word for n in range(2, 9)
+                for word in ("--resolve", f"localhost:{server.port}:127.0.0.{n}")]
+        # Seven delays of 250 ms would not fit.
+        fetched = Fetched(self.tern("get", "--json", "--cacert", self.ca, *dead, *self.reach(server),
+                                    "--connect-timeout", "1500ms", server.url + "/hello"))
+        self.assertEqual(fetched.body, "hello over h3\n", fetched.report)
+
+    def test_localhost_where_the_server_has_one_family(self):
+        for listen in ("127.0.0.1:0", "[::1]:0"):
+            server = self.serve(listen=listen)
+            url = f"https://localhost:{server.port}/hello"
+            for kind in self.engines():
+                with self.subTest(listen=listen, engine=kind):
+                    shown = self.tern("get", "--engine", kind, "--cacert", self.ca, url)
+                    self.assertEqual(shown.stdout, "hello over h3\n", shown.stderr)
+                    load = self.tern("bench", "--engine", kind, "-n", "10", "-c", "2", "--json",
+                                     "--cacert", self.ca, url)
+                    self.assertEqual(load.returncode, 0, load.stderr)
+                    self.assertEqual(json.loads(load.stdout)["requests"], 10)
+
+    def test_who_answers_tells_the_reason(self):
+        server = self.serve()
+        shown = self.tern("get", f"https://localhost:{server.port}/hello")  # an unknown CA
+        self.assertEqual(shown.returncode, 60, shown.stderr)

@@ -28,6 +28,9 @@ class ExitCodeTest(TernTest):
                       ["serve", "--listen", "example.com"],
                       ["serve", "--cert", "only.pem"],
                       ["serve", "/nonexistent/folder"],
+                      ["serve", "--config", "/nonexistent.toml"],
+                      ["get", "--cacert", "/nonexistent.pem", "https://x/"],
+                      ["bench", "--cacert", "/dev/null", "https://x/"],
                       ["bench", "--resume", "https://x/"]):
             with self.subTest(words=words):
                 self.assert_code(self.tern(*words), 2)
@@ -47,6 +50,37 @@ class ExitCodeTest(TernTest):
         silent.bind(("127.0.0.1", 0))
         url = f"https://127.0.0.1:{silent.getsockname()[1]}/"
         self.assert_code(self.tern("get", "-k", "--connect-timeout", "300ms", url), 28)
+
+    def test_nobody_listens(self):
+        for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+            closed = socket.socket(family, socket.SOCK_DGRAM)
+            closed.bind((host, 0))
+            port = closed.getsockname()[1]
+            closed.close()
+            where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            for kind in self.engines():
+                with self.subTest(where=where, engine=kind):
+                    # ICMP says it; a time-out would be 28.
+                    self.assert_code(self.tern("get", "--engine", kind, f"https://{where}/"), 7,
+                                     where, "nobody listens")
+                    self.assert_code(self.tern("bench", "--engine", kind, f"https://{where}/"), 7,
+                                     where, "nobody listens")
+        self.assert_code(self.tern("get", f"https://localhost:{port}/"), 7, "nobody listens")
+        self.assert_code(self.tern("bench", f"https://localhost:{port}/"), 7, "nobody listens")
+
+    def test_nobody_listens_any_more(self):
+        server = self.serve()
+        session = self.folder / "session"
+        self.assert_done(self.get(server, "/hello", "--session", session))
+        server.stop()
+        # With 0-RTT the connection is ready before anybody has answered.
+        gone = self.get(server, "/hello", "--session", session, "--early-data")
+        self.assertEqual(gone.code, 7, gone.report)
+
+    def test_no_way(self):
+        # From loopback there is no way to anywhere else.
+        self.assert_code(self.tern("get", "--local-address", "127.0.0.1", "https://203.0.113.1/"), 7,
+                         "203.0.113.1")
 
     def test_max_time(self):
         server = self.serve()
@@ -93,6 +127,11 @@ class ExitCodeTest(TernTest):
         server = self.serve()
         taken = self.tern("serve", "--listen", f"127.0.0.1:{server.port}")
         self.assert_code(taken, 1, "another port")
+        elsewhere = self.tern("serve", "--listen", "203.0.113.1:0")
+        self.assert_code(elsewhere, 1, "203.0.113.1", "does not have that address")
+        self.assertEqual(elsewhere.stderr.count("203.0.113.1"), 1, elsewhere.stderr)
+        homeless = self.tern("serve", env={"XDG_DATA_HOME": "/proc/nothing"})
+        self.assert_code(homeless, 23, "/proc/nothing", "--cert and --key")
         missing = self.tern("serve", "--cert", "/nonexistent.pem", "--key", "/nonexistent.key")
         self.assertEqual(missing.returncode, 1)
         self.assertIn("/nonexistent.pem", missing.stderr)
@@ -101,6 +140,17 @@ class ExitCodeTest(TernTest):
         mixed = self.tern("serve", "--cert", made["certificate"], "--key", other["key"])
         self.assertEqual(mixed.returncode, 2)
         self.assertEqual(mixed.stderr.count("\n"), 1, mixed.stderr)
+
+    def test_config_errors_name_the_line(self):
+        config = self.folder / "tern.toml"
+        for text, line, part in (("retry = true\nworkrs = 2\n", 2, "workrs"),
+                                 ("\n\nlog = \"loud\"\n", 3, "loud"),
+                                 ("engine = \"kqueue\"\n", 1, "kqueue"),
+                                 ("listen 4433\n", 1, "key = value")):
+            with self.subTest(text=text):
+                config.write_text(text)
+                self.assert_code(self.tern("serve", "--config", config), 2,
+                                 f"{config}:{line}: ", part)
 
     def test_help_of_every_verb_has_an_example(self):
         verbs = ["serve", "get", "bench", "cert", "version"]

@@ -1,6 +1,8 @@
 """Signals, certificates, logs: what runs a server over days."""
 
 import json
+import pathlib
+import re
 import signal
 import subprocess
 import threading
@@ -18,6 +20,25 @@ class SignalTest(TernTest):
         self.assertEqual(after["http3.requests"], 2)
         self.assertEqual(after["quic.connections_accepted"], 1)
         self.assertGreater(after["quic.packets_sent"], 0)
+        self.assertGreaterEqual(after["udp.receive.datagrams"], 2)
+        self.assertGreaterEqual(after["udp.send.datagrams"], 2)
+
+    def test_every_counter_of_the_manual_is_there(self):
+        manual = (pathlib.Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+        table = manual.split("## Counters")[1].split("\n## ")[0]
+        names = []
+        for row in (line for line in table.splitlines() if line.startswith("| `")):
+            for name in re.findall(r"`([^`]+)`", row.split("|")[1]):
+                if name[0] in "._":  # the other of a pair: `a.b`, `.c` and `a.b_c`, `_d`
+                    name = names[-1].rsplit(name[0], 1)[0] + name
+                names.append(name)
+        self.assertGreater(len(names), 30)
+        counters = self.serve().counters()
+        for name in names:
+            with self.subTest(counter=name):
+                begin = name.rstrip("…")
+                self.assertTrue(name in counters if begin == name
+                                else any(c.startswith(begin) for c in counters))
 
     def start_download(self, server, size, out):
         return subprocess.Popen(
@@ -149,6 +170,23 @@ class CertificateTest(TernTest):
         self.assertEqual(key_mode, 0o600)
 
 
+class ConfigTest(TernTest):
+    def test_the_example_of_the_manual(self):
+        manual = (pathlib.Path(__file__).parents[2] / "docs" / "cli.md").read_text()
+        example = manual.split("```toml\n")[1].split("```")[0]
+        (self.folder / "tern.toml").write_text(example)
+        (self.folder / "public").mkdir()
+        (self.folder / "public" / "a.txt").write_text("from the folder")
+        made = json.loads(self.tern("cert", "--json", "--dir", self.folder).stdout)
+        server = self.serve("--config", "tern.toml", cwd=self.folder)  # --listen is on the line
+        self.assertEqual(server.start["workers"], 2)
+        fetched = self.tern("get", "-i", "--stats", "--cacert", made["ca"], *self.reach(server),
+                            f"https://localhost:{server.port}/a.txt")
+        self.assertTrue(fetched.stdout.endswith("from the folder"), fetched.stderr)
+        self.assertIn("cache-control: max-age=3600", fetched.stdout)
+        self.assertIn("address proved by Retry", fetched.stderr)
+
+
 class LogTest(TernTest):
     def test_qlog_and_key_log(self):
         qlog = self.folder / "qlog"
@@ -167,6 +205,30 @@ class LogTest(TernTest):
         labels = {line.split()[0] for line in lines}
         self.assertIn("CLIENT_TRAFFIC_SECRET_0", labels)
         self.assertIn("SERVER_HANDSHAKE_TRAFFIC_SECRET", labels)
+
+    def test_qlog_flag_and_key_log_of_every_verb(self):
+        keys = {verb: self.folder / f"keys-{verb}" for verb in ("serve", "get", "bench")}
+        qlogs = {verb: self.folder / f"qlog-{verb}" for verb in keys}
+        env = {verb: {"SSLKEYLOGFILE": str(file)} for verb, file in keys.items()}
+        server = self.serve("--qlog", str(qlogs["serve"]), env=env["serve"])
+        self.assert_done(self.get(server, "/hello", "--qlog", qlogs["get"], env=env["get"]))
+        load = self.tern("bench", "-n", "5", "-c", "2", "-m", "1", "--cacert", self.ca, "--qlog",
+                         qlogs["bench"], f"https://localhost:{server.port}/hello",
+                         env=env["bench"])
+        self.assertEqual(load.returncode, 0, load.stderr)
+        server.stop()
+        for verb in keys:
+            with self.subTest(verb=verb):
+                side = "server" if verb == "serve" else "client"
+                files = list(qlogs[verb].iterdir())
+                self.assertTrue(files)
+                for file in files:
+                    self.assertTrue(file.name.endswith(f"_{side}.sqlog"), file)
+                    names = {json.loads(r).get("name") for r in file.read_text().split("\x1e")
+                             if r.strip()}
+                    self.assertIn("transport:packet_sent", names | {n.replace("quic:", "transport:")
+                                                                    for n in names if n})
+                self.assertIn("CLIENT_TRAFFIC_SECRET_0", keys[verb].read_text())
 
     def test_text_log_and_hostile_paths(self):
         process = subprocess.Popen([TERN, "serve", "--listen", "127.0.0.1:0"],

@@ -49,6 +49,10 @@ class FolderTest(TernTest):
         followed = self.assert_done(self.get(server, "/docs", "-L"))
         self.assertEqual(followed.transfer["redirects"], 1)
         self.assertTrue(followed.transfer["final_url"].endswith("/docs/"))
+        heads = self.tern("get", "-i", "-L", "--cacert", self.ca, *self.reach(server),
+                          server.url + "/docs").stdout
+        self.assertIn("location: /docs/", heads)
+        self.assertEqual(heads.count("HTTP/3 "), 2, heads)  # as curl shows them
 
     def test_compressed(self):
         server = self.serve(str(self.site))

@@ -1,16 +1,9 @@
 """Bodies both ways, on both engines, with one worker and with two."""
 
-import json
-
 from tern_program import TernTest
 
 
 class EngineTest(TernTest):
-    def kinds(self):
-        version = json.loads(self.tern("version", "--json").stdout)
-        has_io_uring = any(f["name"] == "io_uring" and f["available"] for f in version["features"])
-        return ["epoll", "io_uring"] if has_io_uring else ["epoll"]
-
     def exercise(self, kind, workers):
         server = self.serve("--engine", kind, "--workers", str(workers))
         self.assertIn(kind, server.start["engine"])
@@ -33,22 +26,22 @@ class EngineTest(TernTest):
         self.assertEqual(back.read_bytes(), down.read_bytes())
 
     def test_one_worker(self):
-        for kind in self.kinds():
+        for kind in self.engines():
             with self.subTest(engine=kind):
                 self.exercise(kind, 1)
 
     def test_two_workers(self):
-        for kind in self.kinds():
+        for kind in self.engines():
             with self.subTest(engine=kind):
                 self.exercise(kind, 2)
 
     def test_auto_says_what_it_took_and_why(self):
         server = self.serve()
-        self.assertIn(self.kinds()[-1], server.start["engine"])
+        self.assertIn(self.engines()[-1], server.start["engine"])
 
     def test_a_kind_that_is_not_there_is_an_error(self):
         for kind in ["epoll", "io_uring"]:
-            if kind not in self.kinds():
+            if kind not in self.engines():
                 refused = self.tern("serve", "--engine", kind, "--listen", "127.0.0.1:0")
                 self.assertEqual(refused.returncode, 1)
                 self.assertEqual(refused.stderr.count("\n"), 1, refused.stderr)
@@ -93,6 +86,21 @@ class RequestTest(TernTest):
         self.assertEqual(shown.stdout.splitlines()[0], "HTTP/3 200 OK")
         self.assertIn("content-type: text/x-tern", shown.stdout.splitlines())
         self.assertTrue(shown.stdout.endswith("\nbody"))
+
+    def test_the_head_goes_where_the_body_goes(self):
+        server = self.serve()
+        out = self.folder / "out"
+        reach = ["--cacert", self.ca, *self.reach(server), "-o", out]
+        for flags, ending in ((["-i"], "\n\nhello over h3\n"), (["-I"], "\n\n")):
+            with self.subTest(flags=flags):
+                shown = self.tern("get", *flags, *reach, server.url + "/hello")
+                self.assertEqual((shown.returncode, shown.stdout), (0, ""), shown.stderr)
+                text = out.read_text()
+                self.assertEqual(text.splitlines()[0], "HTTP/3 200 OK")
+                self.assertIn("\ncontent-length: 14\n", text)
+                self.assertTrue(text.endswith(ending), text)
+        report = self.assert_done(self.get(server, "/hello", "-i", "-o", out))
+        self.assertEqual(report.transfer["body_bytes"], 14)
 
     def test_verbose_tells_the_handshake_and_the_end(self):
         server = self.serve()

@@ -24,12 +24,12 @@ def environment(home, **extra):
 class Server:
     """`tern serve` on a free port; its log is JSON, so its lines are events."""
 
-    def __init__(self, home, *arguments, listen="127.0.0.1:0", env=None):
+    def __init__(self, home, *arguments, listen="127.0.0.1:0", env=None, cwd=None):
         self.home = home
         self.process = subprocess.Popen(
             [TERN, "serve", "--log", "json", "--listen", listen, *arguments],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env=environment(home, **(env or {})),
+            env=environment(home, **(env or {})), cwd=cwd,
         )
         self.lines = queue.Queue()
         self.errors = []
@@ -151,6 +151,11 @@ class TernTest(unittest.TestCase):
                  for a in arguments]
         return Fetched(self.tern("get", "--json", "--cacert", self.ca, *words, *self.reach(server),
                                  env=env, **options))
+
+    def engines(self):
+        version = json.loads(self.tern("version", "--json").stdout)
+        has_io_uring = any(f["name"] == "io_uring" and f["available"] for f in version["features"])
+        return ["epoll", "io_uring"] if has_io_uring else ["epoll"]
 
     @staticmethod
     def reach(server):

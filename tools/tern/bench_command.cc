@@ -22,6 +22,7 @@ namespace {
 using namespace std::chrono_literals;
 
 void check(const BenchOptions& options) {
+  check_ca_file(options.ca_file);
   if (options.connect && options.idle) {
     fail_with(ExitCode::usage, "--connect and --idle exclude each other");
   }
@@ -120,6 +121,8 @@ void add_bench(CLI::App& app, ExitCode& result) {
   verb->add_option("--server-pid", o.server_pid,
                    "Measure this process; default: the owner of the port, if it is local")
       ->type_name("PID");
+  verb->add_option("--qlog", o.qlog, "Write a qlog file a connection (default: QLOGDIR)")
+      ->type_name("DIR");
   verb->add_flag("--json", o.json, "Print one JSON object");
   verb->footer(
       "Examples:\n"

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "gateway/client.h"
 #include "http3/error_code.h"
 #include "tools/tern/environment.h"
 #include "tools/tern/get_output.h"
@@ -107,7 +108,7 @@ Result<void> Load::prepare() {
   TERN_TRY(tls_, tls::ClientContext::create(context));
   quic::EndpointOptions settings;
   settings.transport.congestion = options_.congestion;
-  settings.qlog = qlog_from_environment();
+  settings.qlog = qlog_from_environment(options_.qlog);
   if (!options_.versions.empty()) {
     settings.transport.versions = options_.versions;
     settings.transport.first_version = options_.versions.front();
@@ -116,8 +117,27 @@ Result<void> Load::prepare() {
   return {};
 }
 
-Task<Result<udp::Address>> Load::look_up() {
-  if (const auto literal = udp::Address::parse_ip(url_.host(), url_.port())) co_return *literal;
+Task<Result<udp::Address>> Load::find_server() {
+  Result<std::vector<udp::Address>> addresses = co_await look_up();
+  if (!addresses) co_return fail(std::move(addresses).error());
+  if (addresses->size() == 1) co_return addresses->front();
+  // A name has several, and the server may not listen on all: the one that answers a client.
+  ClientOptions settings;
+  settings.insecure(options_.insecure).chacha20_only(options_.chacha20).ca_file(options_.ca_file);
+  if (!options_.versions.empty()) settings.only_version(options_.versions.front());
+  Client client(runtime_, network_, std::move(settings));
+  Result<void> connected = co_await client.connect(url_.to_string());
+  if (!connected) co_return fail(std::move(connected).error());
+  const udp::Address answered = client.connections().front().path.remote;
+  co_await client.close();
+  co_return answered;
+}
+
+Task<Result<std::vector<udp::Address>>> Load::look_up() {
+  if (const auto literal = udp::Address::parse_ip(url_.host(), url_.port())) {
+    std::vector<udp::Address> alone(1, *literal);
+    co_return alone;
+  }
   std::optional<Result<std::vector<udp::Address>>> found;
   Signal done(runtime_);
   const auto answer = [&](Result<std::vector<udp::Address>> result) {
@@ -129,13 +149,14 @@ Task<Result<udp::Address>> Load::look_up() {
   if (!*found || (*found)->empty()) {
     co_return fail(Error(Code::not_found, "cannot resolve " + url_.host()));
   }
-  co_return (*found)->front();
+  co_return std::move(*found);
 }
 
 Result<udp::Address> Load::local_address(std::size_t number) {
   const std::size_t index = number % kMaxSockets;
   if (index < locals_.size()) return locals_[index];
   udp::SocketOptions socket;
+  socket.unreachable = true;
   socket.bind =
       remote_.is_v4() ? udp::Address::v4(INADDR_ANY, 0) : udp::Address::v6(in6addr_any, 0);
   TERN_TRY(const udp::Address bound, endpoint_->bind(socket));
@@ -356,7 +377,7 @@ Task<Result<void>> Load::run(BenchReport& report) {
   report.engine = network_.description();
   const Result<void> prepared = prepare();
   if (!prepared) co_return prepared;
-  Result<udp::Address> remote = co_await look_up();
+  Result<udp::Address> remote = co_await find_server();
   if (!remote) co_return fail(std::move(remote).error());
   remote_ = *remote;
   report.remote = remote_.to_string();
@@ -384,7 +405,11 @@ Task<Result<void>> Load::run(BenchReport& report) {
     const auto open = std::find_if(connections_.begin(), connections_.end(), is_open);
     if (open == connections_.end()) {
       if (stopping_) co_return Result<void>();
-      co_return fail(*connections_.front()->failure);
+      Error error = *connections_.front()->failure;
+      if (error.domain == Domain::os || error.is(Code::timed_out)) {
+        error.detail = "cannot connect to " + report.remote + ": " + error.detail;
+      }
+      co_return fail(std::move(error));
     }
     const quic::HandshakeInfo& facts = (*open)->quic->handshake();
     report.handshake =

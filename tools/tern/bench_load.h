@@ -58,7 +58,9 @@ class Load {
   class Application;
 
   Result<void> prepare();
-  Task<Result<udp::Address>> look_up();
+  Task<Result<std::vector<udp::Address>>> look_up();
+  /// The address to load.
+  Task<Result<udp::Address>> find_server();
   Result<udp::Address> local_address(std::size_t number);
   Result<void> open(Connection& connection, std::size_t number);
   /// Opens it and waits for the end of its handshake.

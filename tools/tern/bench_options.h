@@ -34,6 +34,7 @@ struct BenchOptions {
   quic::Congestion congestion = quic::Congestion::cubic;
   engine::EngineKind engine = engine::EngineKind::automatic;
   int server_pid = 0;
+  std::string qlog;
   bool json = false;
 };
 

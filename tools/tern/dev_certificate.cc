@@ -40,8 +40,8 @@ DevCertificate dev_certificate(const DevCertificateWish& wish) {
   std::error_code failed;
   std::filesystem::create_directories(wish.folder, failed);
   if (failed) {
-    fail_with(ExitCode::cannot_write, "folder " + wish.folder + ": " + failed.message() +
-                                          "; choose another with --dir, or set XDG_DATA_HOME");
+    fail_with(ExitCode::cannot_write, "folder " + wish.folder + ": " + failed.message() + "; " +
+                                          std::string(wish.way_out) + ", or set XDG_DATA_HOME");
   }
   const UnixSeconds now = unix_now();
   const std::string ca_file = wish.folder + "/ca.pem";

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "transport/tls/certificate.h"
@@ -23,6 +24,8 @@ struct DevCertificateWish {
   std::vector<std::string> names;  ///< besides localhost, 127.0.0.1 and ::1
   int days = 13;
   bool renew = false;  ///< a new leaf, even if there is a good one
+  /// What to do instead when the folder cannot be written.
+  std::string_view way_out = "choose another with --dir";
 };
 
 /// Uses what the folder holds while it is good for the names and for one more day, and makes what

@@ -34,12 +34,25 @@ Result<void> BodyOutput::open() {
   return {};
 }
 
+Result<void> BodyOutput::write_head(const http::Response& head) {
+  if (memory_) return {};
+  if (path_ == "-") {
+    print_head(stdout, "", head);
+    return {};
+  }
+  return write_to_file(as_bytes(head_text(head)));
+}
+
 Result<void> BodyOutput::write(ByteView bytes) {
   written_ += bytes.size();
   if (memory_) {
     kept_.append(as_text(bytes).substr(0, kMaxKept - std::min(kMaxKept, kept_.size())));
     return {};
   }
+  return write_to_file(bytes);
+}
+
+Result<void> BodyOutput::write_to_file(ByteView bytes) {
   const Result<void> opened = open();
   if (!opened) return opened;
   while (!bytes.empty()) {
@@ -62,7 +75,7 @@ Result<void> BodyOutput::finish() {
 }
 
 bool BodyOutput::restart() {
-  if (written_ != 0 && !memory_) {
+  if ((written_ != 0 || fd_ > STDERR_FILENO) && !memory_) {
     if (path_ == "-" || ::ftruncate(fd_, 0) != 0 || ::lseek(fd_, 0, SEEK_SET) != 0) return false;
   }
   kept_.clear();
@@ -133,18 +146,35 @@ void print_request(const std::string& method, const std::string& authority,
   fmt::print(stderr, ">\n");
 }
 
+namespace {
+
+std::string status_line(const http::Response& head) {
+  return fmt::format("HTTP/3 {} {}", http::code(head.status()), http::reason(head.status()));
+}
+
+std::string field_lines(std::string_view prefix, const http::Response& head) {
+  std::string text;
+  for (const http::Field& field : head.fields()) {
+    text += fmt::format("{}{}: {}\n", prefix, field.name, printable(field.value));
+  }
+  return text + fmt::format("{}\n", prefix);
+}
+
+}  // namespace
+
+std::string head_text(const http::Response& head) {
+  return status_line(head) + "\n" + field_lines("", head);
+}
+
 void print_head(std::FILE* stream, std::string_view prefix, const http::Response& head) {
   const Paint paint(stream);
   const int status = http::code(head.status());
-  const std::string line = fmt::format("HTTP/3 {} {}", status, http::reason(head.status()));
-  fmt::print(stream, "{}{}\n", prefix,
+  const std::string line = status_line(head);
+  fmt::print(stream, "{}{}\n{}", prefix,
              status >= 400   ? paint.red(line)
              : status >= 300 ? paint.yellow(line)
-                             : paint.green(line));
-  for (const http::Field& field : head.fields()) {
-    fmt::print(stream, "{}{}: {}\n", prefix, field.name, printable(field.value));
-  }
-  fmt::print(stream, "{}\n", prefix);
+                             : paint.green(line),
+             field_lines(prefix, head));
   std::fflush(stream);
 }
 
@@ -187,8 +217,8 @@ void print_stats(const TransferResult& result, const ClientConnectionInfo* conne
   row("path", connection->path.local.to_string() + " → " + connection->path.remote.to_string());
   row("RTT", fmt::format("{} smoothed · {} lowest · ± {}", human_duration(stats.smoothed_rtt),
                          human_duration(stats.min_rtt), human_duration(stats.rtt_variation)));
-  row("packets", fmt::format("{} sent · {} received · {} lost", human_count(stats.packets_sent),
-                             human_count(stats.packets_received), human_count(stats.packets_lost)));
+  row("packets", fmt::format("{} sent · {} received", human_count(stats.packets_sent),
+                             human_count(stats.packets_received)));
   row("bytes", fmt::format("{} sent · {} received · {} UDP payload", human_bytes(stats.bytes_sent),
                            human_bytes(stats.bytes_received), human_bytes(stats.max_udp_payload)));
   row("window", fmt::format("{} congestion · {} in flight", human_bytes(stats.congestion_window),
@@ -247,7 +277,6 @@ void write_connection(JsonWriter& json, const ClientConnectionInfo& connection) 
   json.member("min_rtt_ms", milliseconds(stats.min_rtt));
   json.member("packets_sent", stats.packets_sent);
   json.member("packets_received", stats.packets_received);
-  json.member("packets_lost", stats.packets_lost);
   json.member("bytes_sent", stats.bytes_sent).member("bytes_received", stats.bytes_received);
   json.member("congestion_window", stats.congestion_window);
   json.member("max_udp_payload", static_cast<std::uint64_t>(stats.max_udp_payload));

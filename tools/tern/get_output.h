@@ -29,6 +29,9 @@ class BodyOutput {
   /// At most kMaxKept bytes are kept; `kept` says whether that was all.
   void to_memory() noexcept { memory_ = true; }
 
+  /// `-i`, `-I`: the head goes where the body goes, but not into memory. `written` does not count
+  /// it.
+  Result<void> write_head(const http::Response& head);
   Result<void> write(ByteView bytes);
   /// An empty body makes an empty file.
   Result<void> finish();
@@ -43,6 +46,7 @@ class BodyOutput {
 
  private:
   Result<void> open();
+  Result<void> write_to_file(ByteView bytes);
 
   std::string path_ = "-";
   bool memory_ = false;
@@ -79,7 +83,9 @@ std::string version_name(std::uint32_t version);
 void print_event(const ClientEvent& event);
 void print_request(const std::string& method, const std::string& authority,
                    const std::string& target, const http::Fields& fields);
-/// "HTTP/3 200" and the fields, each line after `prefix`, to `stream`.
+/// "HTTP/3 200 OK" and the fields, as `-i` shows them.
+std::string head_text(const http::Response& head);
+/// The same, each line after `prefix`, to `stream`, with colours on a terminal.
 void print_head(std::FILE* stream, std::string_view prefix, const http::Response& head);
 void print_trailers(std::FILE* stream, std::string_view prefix, const http::Fields& trailers);
 

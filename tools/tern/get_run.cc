@@ -20,6 +20,7 @@
 #include "tools/tern/environment.h"
 #include "tools/tern/get_output.h"
 #include "tools/tern/get_transfer.h"
+#include "tools/tern/option_values.h"
 #include "tools/tern/signals.h"
 #include "tools/tern/terminal.h"
 
@@ -115,6 +116,7 @@ class Get {
 
   ClientOptions make_client_options() {
     ClientOptions client;
+    check_ca_file(options_.ca_file);
     client.insecure(options_.insecure)
         .ca_file(options_.ca_file)
         .chacha20_only(options_.chacha20)

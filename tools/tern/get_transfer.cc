@@ -289,10 +289,15 @@ Task<Result<void>> Transfer::receive(ClientStream& stream, ClientRequest& reques
   }
   if (options_.verbose) print_head(stderr, "< ", *head);
   result_.head = *head;
+  const bool show_head = options_.include || options_.head;
   if (options_.follow) {
     const Result<bool> followed = request.redirect(*head);
     if (!followed) co_return fail(followed.error());
     if (*followed) {
+      if (show_head) {
+        const Result<void> shown = write_head(*head);
+        if (!shown) co_return shown;
+      }
       redirected = true;
       exchange.stop_reading();
       co_return Result<void>();
@@ -306,9 +311,22 @@ Task<Result<void>> Transfer::receive(ClientStream& stream, ClientRequest& reques
         fmt::format("{} answered {} {}", result_.final_url, status, http::reason(head->status())),
         Origin::remote));
   }
-  if ((options_.include || options_.head) && !options_.json) print_head(stdout, "", *head);
+  if (show_head) {
+    const Result<void> shown = write_head(*head);
+    if (!shown) {
+      exchange.abort();
+      co_return shown;
+    }
+  }
   Result<void> received = co_await receive_body(exchange, *head);
   co_return received;
+}
+
+Result<void> Transfer::write_head(const http::Response& head) {
+  if (options_.json) return {};
+  Result<void> written = output_.write_head(head);
+  if (!written) write_failed_ = true;
+  return written;
 }
 
 Task<Result<void>> Transfer::receive_body(http::ClientExchange& exchange,

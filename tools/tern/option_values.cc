@@ -2,9 +2,17 @@
 
 #include <stdexcept>
 
+#include "tools/tern/exit_code.h"
 #include "tools/tern/terminal.h"
+#include "transport/tls/client_context.h"
 
 namespace tern::cli {
+
+void check_ca_file(const std::string& path) {
+  if (path.empty()) return;
+  const auto context = tls::ClientContext::create(tls::ClientContextOptions().ca_file(path));
+  if (!context) fail_with(ExitCode::usage, "--cacert: " + context.error().detail);
+}
 
 void add_engine(CLI::App& verb, engine::EngineKind& kind) {
   verb.add_option_function<std::string>(

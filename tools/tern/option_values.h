@@ -15,6 +15,9 @@
 
 namespace tern::cli {
 
+/// Throws a Failure (usage) unless --cacert's file, if any, has certificates.
+void check_ca_file(const std::string& path);
+
 void add_engine(CLI::App& verb, engine::EngineKind& kind);
 void add_congestion(CLI::App& verb, quic::Congestion& algorithm);
 /// "--quic-version 1,2": version numbers as people say them.

@@ -15,6 +15,7 @@
 #include "http/router.h"
 #include "http/static_files.h"
 #include "tools/tern/commands.h"
+#include "tools/tern/config_file.h"
 #include "tools/tern/demo_site.h"
 #include "tools/tern/dev_certificate.h"
 #include "tools/tern/environment.h"
@@ -28,6 +29,7 @@ namespace tern::cli {
 namespace {
 
 struct ServeOptions {
+  std::string config;
   std::string folder;
   std::vector<std::string> listen;
   std::vector<std::string> certificates;
@@ -121,6 +123,7 @@ class Serve {
   static DevCertificateWish dev_wish() {
     DevCertificateWish wish;
     wish.folder = data_folder();
+    wish.way_out = "give --cert and --key";
     return wish;
   }
 
@@ -296,6 +299,9 @@ void add_serve(CLI::App& app, ExitCode& result) {
   CLI::App* verb = app.add_subcommand("serve", "Serve a folder, or the demo site, over HTTP/3");
   verb->add_option("DIR", options->folder, "Folder to serve; without one, the built-in demo site")
       ->type_name("");
+  verb->add_option("--config", options->config,
+                   "TOML file: the long options below are its keys; the command line overrides it")
+      ->type_name("FILE");
   verb->add_option("-l,--listen", options->listen,
                    "IP address and port, :PORT or PORT; again for more; port 0: any free one")
       ->option_text("ADDR ([::]:4433)")
@@ -347,8 +353,12 @@ void add_serve(CLI::App& app, ExitCode& result) {
       "Examples:\n"
       "  tern serve\n"
       "  tern serve public --listen :443 --cert cert.pem --key key.pem --workers 0\n"
-      "  tern serve --listen 127.0.0.1:0 --log json");
-  verb->callback([options, &result] { result = Serve(*options).run(); });
+      "  tern serve --listen 127.0.0.1:0 --log json\n"
+      "  tern serve --config tern.toml");
+  verb->callback([options, verb, &result] {
+    if (!options->config.empty()) apply_config(*verb, options->config);
+    result = Serve(*options).run();
+  });
 }
 
 }  // namespace tern::cli

@@ -89,6 +89,16 @@ EngineNetwork::Next EngineNetwork::complete(SendOperation& operation, int error,
     first ? socket.hold_first(operation) : socket.hold(operation);
     return Next::wait_until_writable;
   };
+  if (socket.tells_unreachable && error != EAGAIN) {
+    take_errors(socket);
+    // What ICMP said about an earlier datagram, whoever that was for, fails the next send.
+    const bool may_be_icmps = is_unreachable(error) || error == EMSGSIZE || error == EPROTO;
+    if (may_be_icmps && !operation.retried) {
+      operation.retried = true;
+      first ? socket.hold_first(operation) : socket.hold(operation);
+      return Next::send_held;
+    }
+  }
   switch (error) {
     case EAGAIN: return keep();
     case ENOBUFS:
@@ -147,7 +157,7 @@ void EngineNetwork::split(SendOperation& whole, bool proves, bool first) {
 
 void EngineNetwork::fail_send(SendOperation& operation, int error) {
   sends_failed_.add();
-  failures_.push_back({operation.socket, operation.transmit->path, error});
+  failures_.push_back({operation.socket, operation.transmit->path, error, std::nullopt});
   release(operation);
 }
 
@@ -164,6 +174,31 @@ void EngineNetwork::forget_failures(SocketState& socket) noexcept {
   std::erase_if(failures_, [&](const Failure& failure) { return failure.socket == &socket; });
   for (Failure& failure : delivering_) {
     if (failure.socket == &socket) failure.socket = nullptr;
+  }
+}
+
+void EngineNetwork::describe(SocketState& state, const UdpSocket& socket, udp::Sink& sink) const {
+  state.sink = &sink;
+  state.fd = socket.fd();
+  state.local = socket.local();
+  state.v6 = socket.v6();
+  state.default_ecn = socket.default_ecn();
+  state.wildcard = state.local.is_wildcard();
+  state.tells_unreachable = socket.tells_unreachable();
+  state.segmentation = options_.offload();
+}
+
+void EngineNetwork::take_errors(SocketState& socket) {
+  QueuedError error;
+  for (int i = 0; i < kMaxErrors && next_error(socket.fd, error); ++i) {
+    if (error.error == 0 || socket.sink == nullptr) continue;
+    unreachable_.add();
+    if (unreachable_waiting_ == kMaxUnreachable) continue;
+    ++unreachable_waiting_;
+    udp::Path path;
+    path.local = socket.local;
+    path.remote = error.remote;
+    failures_.push_back({&socket, path, error.error, error.quoted});
   }
 }
 
@@ -194,9 +229,16 @@ void EngineNetwork::deliver(SocketState& socket, const udp::Address& remote,
 void EngineNetwork::run_callbacks() {
   if (!failures_.empty()) {
     delivering_.swap(failures_);
+    unreachable_waiting_ = 0;
     for (const Failure& failure : delivering_) {
       if (failure.socket == nullptr) continue;
-      failure.socket->sink->send_failed(*failure.socket->handle, failure.path, failure.error);
+      udp::Sink& sink = *failure.socket->sink;
+      udp::Socket& handle = *failure.socket->handle;
+      if (failure.quoted) {
+        sink.unreachable(handle, failure.path.remote, failure.error, failure.quoted->bytes());
+      } else {
+        sink.send_failed(handle, failure.path, failure.error);
+      }
     }
     delivering_.clear();
   }

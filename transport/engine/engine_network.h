@@ -3,12 +3,14 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/counters.h"
 #include "transport/engine/engine.h"
+#include "transport/engine/error_queue.h"
 #include "transport/engine/resolver.h"
 #include "transport/engine/send_slab.h"
 #include "transport/engine/udp_socket.h"
@@ -56,6 +58,13 @@ class EngineNetwork : public udp::Network {
   /// The socket's handle is gone: no more callbacks for it.
   void forget_failures(SocketState& socket) noexcept;
 
+  /// What both engines note of a socket when they open it.
+  void describe(SocketState& state, const UdpSocket& socket, udp::Sink& sink) const;
+  /// Empties the socket's error queue; what says "unreachable" goes to the sink in this turn or
+  /// the next. To be called after any error of a socket that `tells_unreachable`, for while its
+  /// queue holds something the socket polls as ready.
+  void take_errors(SocketState& socket);
+
   /// Hands one received batch to the socket's sink.
   void deliver(SocketState& socket, const udp::Address& remote, const ReceivedControl& control,
                MutableBytes bytes);
@@ -76,14 +85,19 @@ class EngineNetwork : public udp::Network {
     SocketState* socket;
     udp::Path path;
     int error;
+    std::optional<QuotedDatagram> quoted;  // ICMP told; without: a send of ours failed
   };
+  /// Of ICMP messages that wait for their turn, and of what one emptying of an error queue takes.
+  static constexpr std::size_t kMaxUnreachable = 64;
+  static constexpr int kMaxErrors = 65536;
 
   void split(SendOperation& whole, bool proves, bool first);
   void fail_send(SendOperation& operation, int error);
 
   const std::string description_;
-  std::vector<Failure> failures_;    // at most one for each operation of the slabs
-  std::vector<Failure> delivering_;  // those whose turn it is; null where the socket was closed
+  std::vector<Failure> failures_;        // at most one for each operation, and kMaxUnreachable
+  std::vector<Failure> delivering_;      // those whose turn it is; null where the socket was closed
+  std::size_t unreachable_waiting_ = 0;  // among failures_
   std::vector<std::function<void()>> posted_;
   Resolver resolver_{waker_};
 
@@ -94,6 +108,7 @@ class EngineNetwork : public udp::Network {
   Counter& bytes_received_ = counters_.at("udp.receive.bytes");
   Counter& receive_drops_ = counters_.at("udp.receive.dropped_by_kernel");
   Counter& receive_starved_ = counters_.at("udp.receive.out_of_buffers");
+  Counter& unreachable_ = counters_.at("udp.receive.unreachable");
   Counter& transmits_ = counters_.at("udp.send.batches");
   Counter& datagrams_sent_ = counters_.at("udp.send.datagrams");
   Counter& bytes_sent_ = counters_.at("udp.send.bytes");

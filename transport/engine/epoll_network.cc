@@ -17,7 +17,9 @@ struct EpollNetwork::EpollSocket final : SocketState {
 
   UdpSocket descriptor;
   bool watching_writable = false;
-  bool touched = false;  // in touched_
+  bool touched = false;        // in touched_
+  bool read = false;           // in batches_, or was in this turn
+  std::size_t last_batch = 0;  // messages it had when last read
 };
 
 /// What recvmmsg fills; set up once, the lengths restored after each use.
@@ -96,13 +98,7 @@ Result<std::unique_ptr<udp::Socket>> EpollNetwork::open(const udp::SocketOptions
                                                         udp::Sink& sink) {
   TERN_TRY(UdpSocket opened, UdpSocket::open(options, options_));
   auto socket = std::make_unique<EpollSocket>(std::move(opened));
-  socket->sink = &sink;
-  socket->fd = socket->descriptor.fd();
-  socket->local = socket->descriptor.local();
-  socket->v6 = socket->descriptor.v6();
-  socket->default_ecn = socket->descriptor.default_ecn();
-  socket->wildcard = socket->local.is_wildcard();
-  socket->segmentation = options_.offload();
+  describe(*socket, socket->descriptor, sink);
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.ptr = socket.get();
@@ -198,37 +194,82 @@ int EpollNetwork::sleep(Timestamp deadline, bool poll) {
 
 void EpollNetwork::reap(Timestamp) {
   for (std::size_t i = 0; i < event_count_; ++i) {
-    const auto ready = events_[i].events;
-    if (auto* socket = static_cast<EpollSocket*>(events_[i].data.ptr);
-        socket != nullptr && (ready & EPOLLOUT) != 0) {
-      send_backlog(*socket);
-    }
-    if (auto* socket = static_cast<EpollSocket*>(events_[i].data.ptr);
-        socket != nullptr && (ready & ~static_cast<unsigned>(EPOLLOUT)) != 0) {
-      receive(*socket);
-    }
+    auto* socket = static_cast<EpollSocket*>(events_[i].data.ptr);
+    if (socket != nullptr && (events_[i].events & EPOLLOUT) != 0) send_backlog(*socket);
   }
-  event_count_ = 0;
+  receive_all();
   run_callbacks();
 }
 
-/// One batch; epoll is level-triggered and reports what is left in the next turn.
-void EpollNetwork::receive(EpollSocket& socket) {
-  ReceiveSlots& slots = *slots_;
-  const int count = ::recvmmsg(socket.fd, slots.messages.data(),
-                               static_cast<unsigned>(slots.messages.size()), MSG_DONTWAIT, nullptr);
-  for (int i = 0; i < count; ++i) {
-    const auto index = static_cast<std::size_t>(i);
-    const mmsghdr& message = slots.messages[index];
-    const ReceiveSlots::Slot& slot = slots.slots[index];
-    if ((message.msg_hdr.msg_flags & MSG_TRUNC) == 0) {
-      const auto remote = udp::Address::from(reinterpret_cast<const sockaddr*>(&slot.name),
-                                             message.msg_hdr.msg_namelen);
-      deliver(socket, remote, decode_control(slot.control, message.msg_hdr.msg_controllen),
-              {static_cast<std::uint8_t*>(slot.data.iov_base), message.msg_len});
+/// The socket that had most last time is read first and delivered last. Read first: whatever came
+/// to the others before the last of it is there when their turn to be read comes. Delivered last:
+/// nothing of it overtakes what they have.
+void EpollNetwork::receive_all() {
+  if (!take_readable()) return;
+  std::stable_sort(
+      readable_.begin(), readable_.end(),
+      [](const EpollSocket* a, const EpollSocket* b) { return a->last_batch > b->last_batch; });
+  // A share is left for those that become readable meanwhile.
+  const std::size_t sockets = readable_.size() + (open_sockets_ > readable_.size() ? 1 : 0);
+  const std::size_t share = std::max<std::size_t>(slots_->messages.size() / sockets, 1);
+  for (EpollSocket* socket : readable_) read(*socket, share);
+  if (open_sockets_ > readable_.size()) {
+    const int count = ::epoll_wait(epoll_, events_.data(), static_cast<int>(kMaxEvents), 0);
+    event_count_ = count > 0 ? static_cast<std::size_t>(count) : 0;
+    if (take_readable()) {
+      for (EpollSocket* socket : readable_) read(*socket, share);
     }
-    slots.restore(index);
   }
+  readable_.clear();
+  deliver_batches();
+}
+
+/// Moves the sockets to be read, and not yet read in this turn, from the events to readable_. Epoll
+/// is level-triggered: what is not dealt with now is reported in the next turn.
+bool EpollNetwork::take_readable() {
+  readable_.clear();
+  for (std::size_t i = 0; i < event_count_; ++i) {
+    auto* socket = static_cast<EpollSocket*>(events_[i].data.ptr);
+    const bool ready = (events_[i].events & ~static_cast<unsigned>(EPOLLOUT)) != 0;
+    if (socket != nullptr && ready && !socket->read) readable_.push_back(socket);
+  }
+  event_count_ = 0;
+  return !readable_.empty();
+}
+
+void EpollNetwork::read(EpollSocket& socket, std::size_t most) {
+  ReceiveSlots& slots = *slots_;
+  if (slots_used_ == slots.messages.size()) deliver_batches();
+  const std::size_t room = std::min(most, slots.messages.size() - slots_used_);
+  const int count = ::recvmmsg(socket.fd, slots.messages.data() + slots_used_,
+                               static_cast<unsigned>(room), MSG_DONTWAIT, nullptr);
+  if (socket.tells_unreachable && (count < 0 && errno != EAGAIN)) take_errors(socket);
+  socket.last_batch = count > 0 ? static_cast<std::size_t>(count) : 0;
+  socket.read = true;
+  batches_.push_back({&socket, slots_used_, socket.last_batch});
+  slots_used_ += socket.last_batch;
+}
+
+void EpollNetwork::deliver_batches() {
+  std::stable_sort(batches_.begin(), batches_.end(),
+                   [](const Batch& a, const Batch& b) { return a.count < b.count; });
+  ReceiveSlots& slots = *slots_;
+  for (const Batch& batch : batches_) {
+    batch.socket->read = false;
+    for (std::size_t i = batch.first; i < batch.first + batch.count; ++i) {
+      const mmsghdr& message = slots.messages[i];
+      const ReceiveSlots::Slot& slot = slots.slots[i];
+      if ((message.msg_hdr.msg_flags & MSG_TRUNC) == 0) {
+        const auto remote = udp::Address::from(reinterpret_cast<const sockaddr*>(&slot.name),
+                                               message.msg_hdr.msg_namelen);
+        deliver(*batch.socket, remote, decode_control(slot.control, message.msg_hdr.msg_controllen),
+                {static_cast<std::uint8_t*>(slot.data.iov_base), message.msg_len});
+      }
+      slots.restore(i);
+    }
+  }
+  batches_.clear();
+  slots_used_ = 0;
 }
 
 }  // namespace tern::engine

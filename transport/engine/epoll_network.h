@@ -14,7 +14,8 @@ namespace tern::engine {
 /// epoll_pwait2 for timers. Sets the thread's timer slack (prctl(2)) to 1 ns.
 class EpollNetwork final : public EngineNetwork {
  public:
-  /// Messages one recvmmsg may take, and sockets one wait may report.
+  /// Messages (each of up to 64 coalesced datagrams) that one turn takes, shared equally by the
+  /// sockets that have any; and sockets that one wait may report.
   static constexpr std::size_t kMaxBatch = 64;
   static constexpr std::size_t kMaxEvents = 256;
 
@@ -32,8 +33,17 @@ class EpollNetwork final : public EngineNetwork {
  private:
   struct EpollSocket;
   struct ReceiveSlots;
+  /// Messages of one socket, in the slots.
+  struct Batch {
+    EpollSocket* socket;
+    std::size_t first;
+    std::size_t count;
+  };
 
-  void receive(EpollSocket& socket);
+  void receive_all();
+  bool take_readable();
+  void read(EpollSocket& socket, std::size_t most);
+  void deliver_batches();
   void send_backlog(EpollSocket& socket);
   void watch_writable(EpollSocket& socket, bool on);
   int sleep(Timestamp deadline, bool poll);
@@ -43,6 +53,10 @@ class EpollNetwork final : public EngineNetwork {
   std::array<epoll_event, kMaxEvents> events_;
   std::size_t event_count_ = 0;
   std::unique_ptr<ReceiveSlots> slots_;
+  // While a turn receives:
+  std::size_t slots_used_ = 0;
+  std::vector<EpollSocket*> readable_;
+  std::vector<Batch> batches_;
   std::vector<std::unique_ptr<EpollSocket>> sockets_;
   std::vector<EpollSocket*> touched_;  // while a slab is submitted
 };

@@ -24,6 +24,10 @@ T& untagged(std::uint64_t user_data) noexcept {
   return *reinterpret_cast<T*>(static_cast<std::uintptr_t>(user_data & ~kTagMask));
 }
 
+bool is_receive(const io_uring_cqe& completion) noexcept {
+  return static_cast<Tag>(completion.user_data & kTagMask) == Tag::receive;
+}
+
 /// A multiple of 8 keeps the control messages behind it aligned.
 constexpr socklen_t kNameSize = 32;
 static_assert(kNameSize >= sizeof(sockaddr_in6) && kNameSize % alignof(cmsghdr) == 0);
@@ -38,10 +42,11 @@ struct IoUringNetwork::IoUringSocket final : SocketState {
   bool used_by_kernel() const noexcept { return receiving || polling || sends != 0; }
 
   UdpSocket descriptor;
-  bool receiving = false;  // a multishot recvmsg is armed
-  bool polling = false;    // a poll for POLLOUT is armed
-  bool retrying = false;   // in retries_
-  unsigned sends = 0;      // in sends_
+  bool receiving = false;    // a multishot recvmsg is armed
+  bool polling = false;      // a poll for POLLOUT is armed
+  bool retrying = false;     // in retries_
+  unsigned sends = 0;        // in sends_
+  std::size_t arrivals = 0;  // in arrivals_
 };
 
 IoUringNetwork::IoUringNetwork(const EngineOptions& options, std::string description,
@@ -59,13 +64,7 @@ Result<std::unique_ptr<udp::Socket>> IoUringNetwork::open(const udp::SocketOptio
                                                           udp::Sink& sink) {
   TERN_TRY(UdpSocket opened, UdpSocket::open(options, options_));
   auto socket = std::make_unique<IoUringSocket>(std::move(opened));
-  socket->sink = &sink;
-  socket->fd = socket->descriptor.fd();
-  socket->local = socket->descriptor.local();
-  socket->v6 = socket->descriptor.v6();
-  socket->default_ecn = socket->descriptor.default_ecn();
-  socket->wildcard = socket->local.is_wildcard();
-  socket->segmentation = options_.offload();
+  describe(*socket, socket->descriptor, sink);
   auto handle = std::make_unique<SocketHandle>(*this, *socket);
   socket->handle = handle.get();
   arm_receive(*socket);
@@ -218,6 +217,9 @@ void IoUringNetwork::wait(Timestamp deadline) {
 
 void IoUringNetwork::reap(Timestamp) {
   io_uring* ring = ring_->get();
+  const bool several = open_sockets_ > 1;
+  // Since a busy socket was read, something may have come to another before the last of it.
+  if (several && ring_->has_deferred_work()) io_uring_get_events(ring);
   const std::size_t sends = sends_settled() ? sends_.size() : 0;
   buffers_used_ = 0;
   reaping_ = true;
@@ -226,8 +228,15 @@ void IoUringNetwork::reap(Timestamp) {
     const unsigned head = *ring->cq.khead;
     const io_uring_cqe completion{ring->cq.cqes[head & ring->cq.ring_mask]};
     io_uring_cq_advance(ring, 1);
-    dispatch(completion);
+    if (several && is_receive(completion)) {
+      auto& socket = untagged<IoUringSocket>(completion.user_data);
+      ++socket.arrivals;
+      arrivals_.push_back({&socket, completion.res, completion.flags});
+    } else {
+      dispatch(completion);
+    }
   }
+  if (!arrivals_.empty()) receive_in_turn();
   reaping_ = false;
   finish_sends(sends);
   ring_->buffers_used(buffers_used_);
@@ -236,7 +245,10 @@ void IoUringNetwork::reap(Timestamp) {
 
 void IoUringNetwork::dispatch(const io_uring_cqe& completion) {
   switch (static_cast<Tag>(completion.user_data & kTagMask)) {
-    case Tag::receive: return received(untagged<IoUringSocket>(completion.user_data), completion);
+    case Tag::receive:
+      return received(
+          {&untagged<IoUringSocket>(completion.user_data), completion.res, completion.flags},
+          false);
     case Tag::send: untagged<SendOperation>(completion.user_data).error = -completion.res; return;
     case Tag::writable: {
       auto& socket = untagged<IoUringSocket>(completion.user_data);
@@ -250,17 +262,33 @@ void IoUringNetwork::dispatch(const io_uring_cqe& completion) {
   }
 }
 
-void IoUringNetwork::received(IoUringSocket& socket, const io_uring_cqe& completion) {
-  if ((completion.flags & IORING_CQE_F_BUFFER) != 0) {
-    const auto id = static_cast<std::uint16_t>(completion.flags >> IORING_CQE_BUFFER_SHIFT);
-    if (completion.res >= 0) deliver_buffer(socket, ring_->buffer(id), completion.res);
+/// The socket with least comes first: the busy ones do not overtake it, and when buffers ran out it
+/// is the first to be armed again.
+void IoUringNetwork::receive_in_turn() {
+  std::stable_sort(arrivals_.begin(), arrivals_.end(), [](const Arrived& a, const Arrived& b) {
+    return a.socket->arrivals < b.socket->arrivals;
+  });
+  const bool contended = arrivals_.front().socket != arrivals_.back().socket;
+  for (const Arrived& arrived : arrivals_) arrived.socket->arrivals = 0;
+  for (const Arrived& arrived : arrivals_) received(arrived, contended);
+  arrivals_.clear();
+}
+
+void IoUringNetwork::received(const Arrived& arrived, bool contended) {
+  IoUringSocket& socket = *arrived.socket;
+  if ((arrived.flags & IORING_CQE_F_BUFFER) != 0) {
+    const auto id = static_cast<std::uint16_t>(arrived.flags >> IORING_CQE_BUFFER_SHIFT);
+    if (arrived.result >= 0) deliver_buffer(socket, ring_->buffer(id), arrived.result);
     ring_->give_back(id);
     ++buffers_used_;
-  } else if (completion.res == -ENOBUFS) {
+  } else if (arrived.result == -ENOBUFS) {
     receive_starved_.add();
     ring_->buffers_ran_out();
+    if (contended) receive_without_buffer(socket);
+  } else if (arrived.result < 0 && socket.sink != nullptr && socket.tells_unreachable) {
+    take_errors(socket);
   }
-  if ((completion.flags & IORING_CQE_F_MORE) != 0) return;
+  if ((arrived.flags & IORING_CQE_F_MORE) != 0) return;
   // The multishot has ended: out of buffers (those before it are back by now), or a socket error,
   // which it took with it.
   socket.receiving = false;
@@ -269,6 +297,30 @@ void IoUringNetwork::received(IoUringSocket& socket, const io_uring_cqe& complet
   } else {
     free_if_unused(socket);
   }
+}
+
+/// Others have taken all buffers: one message at once, before theirs are delivered.
+void IoUringNetwork::receive_without_buffer(IoUringSocket& socket) {
+  if (socket.sink == nullptr) return;
+  spare_.resize(IoUringRing::kBufferSize);
+  sockaddr_in6 name{};
+  iovec data{spare_.data(), spare_.size()};
+  alignas(cmsghdr) std::uint8_t control[kReceiveControlSize];
+  msghdr message{};
+  message.msg_name = &name;
+  message.msg_namelen = sizeof name;
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  const ssize_t size = ::recvmsg(socket.fd, &message, MSG_DONTWAIT);
+  if (size < 0) {
+    if (errno != EAGAIN && socket.tells_unreachable) take_errors(socket);
+    return;
+  }
+  deliver(socket, udp::Address::from(reinterpret_cast<const sockaddr*>(&name), message.msg_namelen),
+          decode_control(control, message.msg_controllen),
+          {spare_.data(), static_cast<std::size_t>(size)});
 }
 
 void IoUringNetwork::deliver_buffer(IoUringSocket& socket, std::uint8_t* buffer, int length) {

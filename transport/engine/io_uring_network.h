@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -35,6 +36,12 @@ class IoUringNetwork final : public EngineNetwork {
 
  private:
   struct IoUringSocket;
+  /// The completion of a receive.
+  struct Arrived {
+    IoUringSocket* socket;
+    int result;
+    unsigned flags;
+  };
 
   void arm_wake();
   void arm_receive(IoUringSocket& socket);
@@ -43,7 +50,9 @@ class IoUringNetwork final : public EngineNetwork {
   void send_backlog(IoUringSocket& socket);
 
   void dispatch(const io_uring_cqe& completion);
-  void received(IoUringSocket& socket, const io_uring_cqe& completion);
+  void receive_in_turn();
+  void received(const Arrived& arrived, bool contended);
+  void receive_without_buffer(IoUringSocket& socket);
   void deliver_buffer(IoUringSocket& socket, std::uint8_t* buffer, int length);
   void reclaim_slabs() override { flush_sends(); }
   void flush_sends();
@@ -57,6 +66,8 @@ class IoUringNetwork final : public EngineNetwork {
   std::vector<SendOperation*> sends_;  // in the submission queue or submitted, oldest first
   std::size_t unflushed_ = 0;          // bytes of sends in the submission queue
   std::size_t buffers_used_ = 0;       // in this reap
+  std::vector<Arrived> arrivals_;      // likewise, of several sockets
+  std::vector<std::uint8_t> spare_;    // a message's, once buffers ran out while sockets competed
   bool reaping_ = false;
   bool wake_armed_ = false;
   std::unique_ptr<IoUringRing> ring_;  // last: dies first

@@ -75,6 +75,7 @@ struct SocketState {
   bool v6 = false;
   bool wildcard = false;
   udp::Ecn default_ecn = udp::Ecn::not_ect;  ///< what goes out without a control message
+  bool tells_unreachable = false;            ///< see UdpSocket
   bool segmentation = true;                  ///< false once a device refused UDP_SEGMENT
   std::uint32_t dropped = 0;                 ///< the kernel's count when last told
 

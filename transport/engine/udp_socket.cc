@@ -86,6 +86,10 @@ Result<UdpSocket> UdpSocket::open(const udp::SocketOptions& options, const Engin
     return failed(errno, fmt::format("bind to device {}:", options.device));
   }
   set_receive_options(fd, v6, bind.is_wildcard(), engine.offload());
+  if (options.unreachable) {
+    socket.tells_unreachable_ =
+        v6 ? set(fd, IPPROTO_IPV6, IPV6_RECVERR, 1) : set(fd, IPPROTO_IP, IP_RECVERR, 1);
+  }
   constexpr int kEct0 = static_cast<int>(udp::Ecn::ect0);
   if (set(fd, IPPROTO_IP, IP_TOS, kEct0) && (!v6 || set(fd, IPPROTO_IPV6, IPV6_TCLASS, kEct0))) {
     socket.ecn_ = udp::Ecn::ect0;

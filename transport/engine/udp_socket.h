@@ -17,7 +17,11 @@ class UdpSocket {
   static Result<UdpSocket> open(const udp::SocketOptions& options, const EngineOptions& engine);
 
   UdpSocket(UdpSocket&& other) noexcept
-      : fd_(std::exchange(other.fd_, -1)), local_(other.local_), v6_(other.v6_), ecn_(other.ecn_) {}
+      : fd_(std::exchange(other.fd_, -1)),
+        local_(other.local_),
+        v6_(other.v6_),
+        tells_unreachable_(other.tells_unreachable_),
+        ecn_(other.ecn_) {}
   UdpSocket& operator=(UdpSocket&&) = delete;
   ~UdpSocket() { close(); }
 
@@ -26,6 +30,9 @@ class UdpSocket {
   const udp::Address& local() const noexcept { return local_; }
   /// AF_INET6; sends to IPv4 addresses must be given as IPv4-mapped.
   bool v6() const noexcept { return v6_; }
+  /// What ICMP says comes to the socket's error queue (IP_RECVERR), and is the answer to the next
+  /// call on the socket.
+  bool tells_unreachable() const noexcept { return tells_unreachable_; }
   /// The codepoint of datagrams sent without a control message that says another: ECT(0), which
   /// QUIC uses on every path that lets it through, unless the kernel refused to set it.
   udp::Ecn default_ecn() const noexcept { return ecn_; }
@@ -37,6 +44,7 @@ class UdpSocket {
   int fd_;
   udp::Address local_;
   bool v6_;
+  bool tells_unreachable_ = false;
   udp::Ecn ecn_ = udp::Ecn::not_ect;
 };
 

@@ -1,6 +1,7 @@
 #include "transport/quic/bound_endpoint.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include <fmt/format.h>
@@ -83,9 +84,18 @@ void BoundEndpoint::receive(udp::Socket& socket, const udp::Arrival& arrival) {
   endpoint_->receive(normalised, runtime_.now(), runtime_.unix_seconds());
 }
 
-void BoundEndpoint::send_failed(udp::Socket&, const udp::Path&, int) {
-  // As good as lost on the way: loss recovery, PMTUD and path validation find out.
+void BoundEndpoint::send_failed(udp::Socket&, const udp::Path& path, int error) {
+  // As good as lost on the way: loss recovery, PMTUD and path validation find out. But who only
+  // begins to connect need not wait for that.
   send_errors_.add();
+  if (error != EMSGSIZE && error != ENOBUFS && error != ENOMEM && !connecting_.empty()) {
+    endpoint_->cannot_send(path, error, runtime_.now());
+  }
+}
+
+void BoundEndpoint::unreachable(udp::Socket&, const udp::Address& remote, int error,
+                                ByteView quoted) {
+  endpoint_->unreachable(remote, quoted, error, runtime_.now());
 }
 
 void BoundEndpoint::drain(Timestamp) {

@@ -60,6 +60,8 @@ class BoundEndpoint final : private TurnHook, private udp::Sink {
   bool pending() const override;
   void receive(udp::Socket& socket, const udp::Arrival& arrival) override;
   void send_failed(udp::Socket& socket, const udp::Path& path, int error) override;
+  void unreachable(udp::Socket& socket, const udp::Address& remote, int error,
+                   ByteView quoted) override;
   void dispatch(const Event& event);
   udp::Socket* socket_for(const udp::Address& local) noexcept;
 

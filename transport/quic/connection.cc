@@ -103,12 +103,16 @@ void Connection::consumed(StreamId stream, std::size_t count) {
 
 void Connection::allow_stream(StreamId closed_stream) {
   if (closed() || is_server_initiated(closed_stream) == is_server_) return;
-  if (is_unidirectional(closed_stream)) {
-    ngtcp2_conn_extend_max_streams_uni(conn_, 1);
-  } else {
-    ngtcp2_conn_extend_max_streams_bidi(conn_, 1);
-  }
-  wake();
+  (is_unidirectional(closed_stream) ? uni_allowance_ : bidi_allowance_).closed();
+  grant_streams();
+}
+
+void Connection::grant_streams() {
+  const std::uint64_t bidi = bidi_allowance_.take();
+  const std::uint64_t uni = uni_allowance_.take();
+  if (bidi > 0) ngtcp2_conn_extend_max_streams_bidi(conn_, bidi);
+  if (uni > 0) ngtcp2_conn_extend_max_streams_uni(conn_, uni);
+  if (bidi > 0 || uni > 0) wake();
 }
 
 void Connection::set_source(StreamSource* source) noexcept {

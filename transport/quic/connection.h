@@ -17,6 +17,7 @@
 #include "transport/quic/cid.h"
 #include "transport/quic/event.h"
 #include "transport/quic/session.h"
+#include "transport/quic/stream_allowance.h"
 #include "transport/quic/stream_queue.h"
 #include "transport/udp/network.h"
 
@@ -38,7 +39,6 @@ struct ConnectionStats {
   std::uint64_t bytes_in_flight = 0;
   std::uint64_t packets_sent = 0;
   std::uint64_t packets_received = 0;
-  std::uint64_t packets_lost = 0;  ///< as far as ngtcp2 reports it: see docs/operations.md
   std::uint64_t bytes_sent = 0;
   std::uint64_t bytes_received = 0;
   std::uint64_t migrations = 0;  ///< path changes after the handshake
@@ -75,6 +75,8 @@ class Connection final : private TimerNode {
   bool handshake_confirmed() const noexcept { return handshake_confirmed_; }
   /// Closed by us, the peer or a timeout; commands do nothing any more.
   bool closed() const noexcept { return close_reason_.has_value(); }
+  /// A client's that has got nothing from its peer yet.
+  bool unheard() const noexcept { return !is_server_ && !closed() && packets_received_ == 0; }
   /// Why it is over. NO_ERROR closes (QUIC 0, or HTTP/3's 0x100) are errors here too: look at the
   /// domain and code. Only after `closed`.
   const Error& close_reason() const { return *close_reason_; }
@@ -97,8 +99,9 @@ class Connection final : private TimerNode {
   /// The application has taken `count` bytes that came on `stream`: windows open by as much.
   /// `stream_data` never opens windows by itself.
   void consumed(StreamId stream, std::size_t count);
-  /// Lets the peer open one more stream of that kind for each one that was closed. Called for every
-  /// peer's stream automatically at stream_closed unless `hold_streams(true)`.
+  /// Lets the peer open one more stream of that kind for each one that was closed: at once when it
+  /// is near its limit, else together with others. Called for every peer's stream automatically at
+  /// stream_closed unless `hold_streams(true)`.
   void hold_streams(bool on) noexcept { hold_streams_ = on; }
   void allow_stream(StreamId closed_stream);
 
@@ -155,6 +158,7 @@ class Connection final : private TimerNode {
   void expire(Timestamp now) override;
   void rearm();
   void fail_with(int library_error, Timestamp now);
+  void note_error();
   void write_close(const ngtcp2_ccerr& error);
   void end(Error reason);
   void check_path();
@@ -162,6 +166,7 @@ class Connection final : private TimerNode {
   std::size_t packet_size() const noexcept;
   void look_for_black_hole(Timestamp now);
   void make_ready();
+  void grant_streams();
 
   // ngtcp2_bridge.cc
   Event& emit(Event::Type type);
@@ -194,6 +199,8 @@ class Connection final : private TimerNode {
   Timestamp last_progress_{};        // when the peer last acknowledged something, or nothing waited
   Timestamp small_packets_until_{};  // a PMTU black hole was found (RFC 8899 §4.3)
   udp::Path known_path_;
+  StreamAllowance bidi_allowance_;
+  StreamAllowance uni_allowance_;
   Connection* next_dirty_ = nullptr;  // the endpoint's list of connections to fill
   bool is_server_;
   bool dirty_ = false;
@@ -202,6 +209,7 @@ class Connection final : private TimerNode {
   bool handshake_confirmed_ = false;
   bool hold_streams_ = false;
   bool wrote_once_ = false;
+  bool nothing_waits_ = false;        // the source had nothing when it was last asked
   bool counts_as_handshake_ = false;  // in the endpoint's open_handshakes_
   bool reset_by_peer_ = false;        // a stateless reset arrived
   bool path_may_have_changed_ = false;

@@ -28,6 +28,8 @@ constexpr std::size_t kMaxCloseReason = 256;
 /// Base PTOs without an acknowledgement, while packets are in flight, before the path is taken for
 /// a black hole to large packets.
 constexpr int kBlackHolePtos = 3;
+/// RFC 9002 §6.1.2: no timer needs to be finer.
+constexpr Duration kTimerGranularity = std::chrono::milliseconds(1);
 /// PMTU_RAISE_TIMER (RFC 8899 §5.1.1): when the full size may be tried again.
 constexpr Duration kSmallPacketsTime = std::chrono::seconds(600);
 
@@ -66,6 +68,14 @@ void Connection::receive(const udp::Path& path, udp::Ecn ecn, ByteView datagram,
     return;
   }
   note_progress();
+  if (crypto_->non_productive().too_many(now, packets_sent_,
+                                         endpoint_.options_.transport.max_non_productive_packets)) {
+    endpoint_.counts_.limit_non_productive.add();
+    close_transport(NGTCP2_PROTOCOL_VIOLATION, "too many packets that bring nothing");
+    note_error();
+    return;
+  }
+  grant_streams();  // the peer may have come near its limit
   // NAT rebinding moves the path before it is validated.
   if (is_server_ && !(path == known_path_)) path_may_have_changed_ = true;
   if (path_may_have_changed_) check_path();
@@ -144,9 +154,11 @@ std::ptrdiff_t Connection::write_packet(PacketOut& out, std::uint64_t now) {
       continue;
     }
     int accepted = 0;
-    const ngtcp2_ssize written = ngtcp2_conn_write_datagram(
+    const Vec piece{payload.data(), payload.size()};
+    const ngtcp2_ssize written = ngtcp2_conn_writev_datagram(
         conn_, &out.path.path, &out.info, out.space.data(), out.space.size(), &accepted,
-        NGTCP2_WRITE_DATAGRAM_FLAG_MORE, 0, payload.data(), payload.size(), now);
+        NGTCP2_WRITE_DATAGRAM_FLAG_MORE, 0, reinterpret_cast<const ngtcp2_vec*>(&piece),
+        payload.empty() ? 0 : 1, now);  // no piece may be empty
     if (accepted != 0) datagrams_.pop_front();
     if (written == NGTCP2_ERR_WRITE_MORE) {
       // ngtcp2 allows no other call now: go straight on to what shares the packet.
@@ -158,6 +170,7 @@ std::ptrdiff_t Connection::write_packet(PacketOut& out, std::uint64_t now) {
   for (;;) {
     StreamSource::Write write;
     const bool offered = ready_ && source_->next(write);
+    nothing_waits_ = !offered;
     std::uint32_t flags = NGTCP2_WRITE_STREAM_FLAG_NONE;
     std::size_t total = 0;
     if (offered) {
@@ -277,7 +290,14 @@ void Connection::look_for_black_hole(Timestamp now) {
 }
 
 void Connection::rearm() {
-  endpoint_.timers_.arm(*this, from_library(ngtcp2_conn_get_expiry(conn_)));
+  Timestamp expiry = from_library(ngtcp2_conn_get_expiry(conn_));
+  // With nothing to send, the pacer's next slot is of no use, and an acknowledgement may go with
+  // the next answer: ngtcp2 delays it for an eighth of the round trip, which on a fast path is over
+  // before the peer's next request is here.
+  if (nothing_waits_ && handshake_confirmed_) {
+    expiry = std::max(expiry, endpoint_.now_ + kTimerGranularity);
+  }
+  endpoint_.timers_.arm(*this, expiry);
 }
 
 void Connection::expire(Timestamp now) {
@@ -337,6 +357,17 @@ void Connection::fail_with(int library_error, Timestamp) {
   }
   write_close(error);
   end(std::move(reason));
+  note_error();
+}
+
+/// The connection was ended for what the peer sent.
+void Connection::note_error() {
+  endpoint_.counts_.errors.add();
+  // A client's owner gets the error, and tells of it.
+  if (!is_server_ || !endpoint_.log_.enabled(LogLevel::warning)) return;
+  endpoint_.log_.line(LogLevel::warning,
+                      fmt::format("quic connection {} with {}: closed with {}", id_,
+                                  known_path_.remote.to_string(), close_reason_->to_string()));
 }
 
 void Connection::write_close(const ngtcp2_ccerr& error) {

@@ -51,21 +51,46 @@ ngtcp2_crypto_ctx crypto_context(CipherSuite suite) noexcept {
   return context;
 }
 
+/// What ngtcp2 holds as the context of an AEAD.
+struct PacketAead {
+  PacketAead(Aead algorithm, ByteView secret) noexcept : key(algorithm, secret) {}
+
+  AeadKey key;
+  // Of keys that open 0-RTT and 1-RTT packets: who is told of them, and what gives their number.
+  NonProductivePackets* watch = nullptr;
+  std::array<std::uint8_t, kIvLength> iv{};
+};
+
+/// The packet number that `nonce` was made with (RFC 9001 §5.3).
+std::uint64_t packet_number(const std::uint8_t* nonce, const PacketAead& aead) noexcept {
+  std::uint64_t number = 0;
+  for (std::size_t i = kIvLength - 8; i < kIvLength; ++i) {
+    number = number << 8 | static_cast<std::uint8_t>(nonce[i] ^ aead.iv[i]);
+  }
+  return number;
+}
+
 /// Contexts on their way to ngtcp2: freed here unless ngtcp2 took them over.
 class KeyPair {
  public:
   KeyPair(std::uint32_t version, CipherSuite suite, ByteView secret)
       : keys_(derive_packet_keys(version, suite, secret)) {
-    aead_.native_handle = new AeadKey(suite.aead, keys_.key_view());
+    aead_.native_handle = new PacketAead(suite.aead, keys_.key_view());
     header_.native_handle = new HeaderKey(suite.aead, keys_.hp_view());
   }
   ~KeyPair() {
     if (taken_) return;
-    delete static_cast<AeadKey*>(aead_.native_handle);
+    delete static_cast<PacketAead*>(aead_.native_handle);
     delete static_cast<HeaderKey*>(header_.native_handle);
   }
   KeyPair(const KeyPair&) = delete;
   KeyPair& operator=(const KeyPair&) = delete;
+
+  void watched_by(NonProductivePackets& watch) noexcept {
+    auto& aead = *static_cast<PacketAead*>(aead_.native_handle);
+    aead.watch = &watch;
+    aead.iv = keys_.iv;
+  }
 
   const ngtcp2_crypto_aead_ctx* aead() const noexcept { return &aead_; }
   const ngtcp2_crypto_cipher_ctx* header() const noexcept { return &header_; }
@@ -97,7 +122,7 @@ bool install_initial_keys(ngtcp2_conn* conn, std::uint32_t version, ByteView dci
   const ngtcp2_crypto_ctx context = crypto_context(kInitialSuite);
   ngtcp2_conn_set_initial_crypto_ctx(conn, &context);
   if (!server && !ngtcp2_conn_after_retry(conn)) {
-    ngtcp2_crypto_aead_ctx retry{new AeadKey(Aead::aes_128_gcm, retry_key(version))};
+    ngtcp2_crypto_aead_ctx retry{new PacketAead(Aead::aes_128_gcm, retry_key(version))};
     ngtcp2_conn_set_retry_aead(conn, &context.aead, &retry);  // takes it over
   }
   InitialKeys keys(version, dcid, server);
@@ -220,16 +245,20 @@ struct BridgeCallbacks {
                         ngtcp2_crypto_aead_ctx* tx_aead, std::uint8_t* tx_iv,
                         const std::uint8_t* current_rx, const std::uint8_t* current_tx,
                         std::size_t length, void*) noexcept {
-    const CipherSuite suite = bridge_of(conn).suite_;
+    CryptoBridge& bridge = bridge_of(conn);
+    const CipherSuite suite = bridge.suite_;
     const std::uint32_t version = ngtcp2_conn_get_negotiated_version(conn);
     const auto derive = [&](std::uint8_t* secret, ngtcp2_crypto_aead_ctx* aead, std::uint8_t* iv,
                             const std::uint8_t* current) {
       derive_next_secret({secret, length}, version, suite.hash, {current, length});
       const PacketKeys keys = derive_packet_keys(version, suite, {secret, length});
       std::memcpy(iv, keys.iv.data(), kIvLength);
-      aead->native_handle = new AeadKey(suite.aead, keys.key_view());
+      auto* const made = new PacketAead(suite.aead, keys.key_view());
+      made->iv = keys.iv;
+      aead->native_handle = made;
     };
     derive(rx_secret, rx_aead, rx_iv, current_rx);
+    static_cast<PacketAead*>(rx_aead->native_handle)->watch = &bridge.non_productive_;
     derive(tx_secret, tx_aead, tx_iv, current_tx);
     return 0;
   }
@@ -239,7 +268,7 @@ struct BridgeCallbacks {
                      std::size_t plaintext_length, const std::uint8_t* nonce,
                      std::size_t nonce_length, const std::uint8_t* ad,
                      std::size_t ad_length) noexcept {
-    const auto& key = *static_cast<const AeadKey*>(context->native_handle);
+    const AeadKey& key = static_cast<const PacketAead*>(context->native_handle)->key;
     const bool sealed =
         key.seal(dest, {plaintext, plaintext_length}, {nonce, nonce_length}, {ad, ad_length});
     return sealed ? 0 : NGTCP2_ERR_CALLBACK_FAILURE;
@@ -250,10 +279,14 @@ struct BridgeCallbacks {
                      std::size_t ciphertext_length, const std::uint8_t* nonce,
                      std::size_t nonce_length, const std::uint8_t* ad,
                      std::size_t ad_length) noexcept {
-    const auto& key = *static_cast<const AeadKey*>(context->native_handle);
-    const bool opened =
-        key.open(dest, {ciphertext, ciphertext_length}, {nonce, nonce_length}, {ad, ad_length});
-    return opened ? 0 : NGTCP2_ERR_DECRYPT;
+    const auto& aead = *static_cast<const PacketAead*>(context->native_handle);
+    const bool opened = aead.key.open(dest, {ciphertext, ciphertext_length}, {nonce, nonce_length},
+                                      {ad, ad_length});
+    if (!opened) return NGTCP2_ERR_DECRYPT;
+    if (aead.watch != nullptr) {
+      aead.watch->opened(packet_number(nonce, aead), {dest, ciphertext_length - kAeadTagLength});
+    }
+    return 0;
   }
 
   static int hp_mask(std::uint8_t* dest, const ngtcp2_crypto_cipher*,
@@ -263,7 +296,7 @@ struct BridgeCallbacks {
   }
 
   static void delete_aead(ngtcp2_conn*, ngtcp2_crypto_aead_ctx* context, void*) noexcept {
-    delete static_cast<AeadKey*>(context->native_handle);
+    delete static_cast<PacketAead*>(context->native_handle);
   }
 
   static void delete_cipher(ngtcp2_conn*, ngtcp2_crypto_cipher_ctx* context, void*) noexcept {
@@ -497,6 +530,7 @@ bool CryptoBridge::install_rx_secret(ngtcp2_encryption_level level, CipherSuite 
   const std::uint32_t version = early ? ngtcp2_conn_get_client_chosen_version(conn_)
                                       : ngtcp2_conn_get_negotiated_version(conn_);
   KeyPair keys(version, suite, secret);
+  if (level != NGTCP2_ENCRYPTION_LEVEL_HANDSHAKE) keys.watched_by(non_productive_);
   switch (level) {
     case NGTCP2_ENCRYPTION_LEVEL_0RTT:
       return keys.taken(
@@ -677,7 +711,7 @@ Result<std::size_t> written(ngtcp2_ssize result, const char* what) {
 Result<std::size_t> write_retry(MutableBytes out, std::uint32_t version, ByteView peer_scid,
                                 ByteView retry_scid, ByteView original_dcid, ByteView token) {
   const ngtcp2_crypto_ctx context = crypto_context(kInitialSuite);
-  AeadKey key(Aead::aes_128_gcm, retry_key(version));
+  PacketAead key(Aead::aes_128_gcm, retry_key(version));
   const ngtcp2_crypto_aead_ctx aead{&key};
   const ngtcp2_cid dcid = to_ngtcp2(peer_scid);
   const ngtcp2_cid scid = to_ngtcp2(retry_scid);

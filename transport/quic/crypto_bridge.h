@@ -11,6 +11,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/time.h"
+#include "transport/quic/non_productive.h"
 #include "transport/quic/packet_protection.h"
 #include "transport/quic/session.h"
 #include "transport/tls/client_context.h"
@@ -97,6 +98,9 @@ class CryptoBridge {
 
   void set_unix_time(UnixSeconds now) noexcept { state_.now = now; }
 
+  /// Of the peer's 0-RTT and 1-RTT packets.
+  NonProductivePackets& non_productive() noexcept { return non_productive_; }
+
   /// Client: a session is being resumed with 0-RTT, and `attach` accepted its parameters. Turns
   /// false when the server refuses; ngtcp2's `tls_early_data_rejected` callback comes at that
   /// moment and the caller sends its requests again.
@@ -145,7 +149,8 @@ class CryptoBridge {
   bool offers_early_data_ = false;
   bool chacha20_only_ = false;
   std::uint8_t alert_ = 0;
-  CipherSuite suite_;        // of 1-RTT packets
+  CipherSuite suite_;  // of 1-RTT packets
+  NonProductivePackets non_productive_;
   int transport_error_ = 0;  // what ngtcp2 said to the peer's transport parameters
   ngtcp2_conn* conn_ = nullptr;
   ssl_st* ssl_ = nullptr;  // null on a server once its handshake is complete

@@ -1,6 +1,7 @@
 #include "transport/quic/endpoint.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 
 #include <ngtcp2/ngtcp2.h>
@@ -79,7 +80,9 @@ Endpoint::Counts::Counts(Counters& c)
       dropped_token(c.at("quic.dropped.invalid_token")),
       migrations(c.at("quic.paths_changed")),
       key_updates(c.at("quic.key_updates")),
-      stateless_dropped(c.at("quic.dropped.stateless_limit")) {}
+      stateless_dropped(c.at("quic.dropped.stateless_limit")),
+      errors(c.at("quic.errors")),
+      limit_non_productive(c.at("quic.limit.non_productive")) {}
 
 std::size_t Endpoint::CidHash::operator()(const ConnectionId& cid) const noexcept {
   std::uint64_t hash = salt;
@@ -178,6 +181,37 @@ void Endpoint::receive(const udp::Arrival& arrival, Timestamp now, UnixSeconds u
     receive_datagram(arrival.path, arrival.ecn, rest.first(size));
     rest = rest.subspan(size);
   }
+}
+
+void Endpoint::unreachable(const udp::Address& remote, ByteView quoted, int error, Timestamp now) {
+  now_ = now;
+  ngtcp2_version_cid header;
+  if (quoted.empty() || (quoted[0] & 0x80) == 0 ||
+      ngtcp2_pkt_decode_version_cid(&header, quoted.data(), quoted.size(), 0) != 0) {
+    return;
+  }
+  const ConnectionId dcid(ByteView(header.dcid, header.dcidlen));
+  for (auto& [id, connection] : connections_) {
+    if (connection->path().remote == remote && connection->unheard() &&
+        connection->original_dcid() == dcid) {
+      give_up(*connection, error);
+      return;
+    }
+  }
+}
+
+void Endpoint::cannot_send(const udp::Path& path, int error, Timestamp now) {
+  now_ = now;
+  for (auto& [id, connection] : connections_) {
+    if (connection->path() == path && connection->unheard()) give_up(*connection, error);
+  }
+}
+
+void Endpoint::give_up(Connection& connection, int error) {
+  const bool refused = error == ECONNREFUSED;
+  connection.end(refused ? Error(Domain::os, ECONNREFUSED, "nobody listens on that UDP port")
+                         : Error(Domain::os, static_cast<std::uint64_t>(error),
+                                 Error::os(error, "").detail.substr(2)));
 }
 
 void Endpoint::receive_datagram(const udp::Path& path, udp::Ecn ecn, MutableBytes datagram) {

@@ -41,6 +41,14 @@ class Endpoint {
   /// `handed_over`: another worker received it, so it is not handed on again.
   void receive(const udp::Arrival& arrival, Timestamp now, UnixSeconds unix_now,
                bool handed_over = false);
+  /// ICMP said that a datagram to `remote` found nobody, or no way. Ends a client's attempt at a
+  /// connection, with an Error of Domain::os, if `quoted` (the datagram's beginning) is of its
+  /// first flight and the peer has not been heard of. Nothing else: an established connection
+  /// cannot be ended by a forged message, and the random connection ID keeps others from forging
+  /// this one.
+  void unreachable(const udp::Address& remote, ByteView quoted, int error, Timestamp now);
+  /// The host itself could not send on `path`: likewise, without proof.
+  void cannot_send(const udp::Path& path, int error, Timestamp now);
   /// The next thing that happened. After `Event::closed`, the connection is destroyed when the next
   /// event is asked for.
   bool next_event(Event& event);
@@ -93,6 +101,7 @@ class Endpoint {
   Endpoint(EndpointOptions options, CidGenerator cids, TimerHeap& timers, Random& random,
            Counters& counters, LogSink& log);
 
+  void give_up(Connection& connection, int error);
   void receive_datagram(const udp::Path& path, udp::Ecn ecn, MutableBytes datagram);
   void receive_short(const udp::Path& path, udp::Ecn ecn, MutableBytes datagram);
   bool receive_known(const ConnectionId& cid, const udp::Path& path, udp::Ecn ecn,
@@ -164,6 +173,7 @@ class Endpoint {
     Counter &early_data_accepted, &retries, &version_negotiations, &stateless_resets, &strays;
     Counter &dropped_short, &dropped_no_connection, &dropped_malformed, &dropped_limit;
     Counter &dropped_token, &migrations, &key_updates, &stateless_dropped;
+    Counter &errors, &limit_non_productive;
   } counts_;
 };
 

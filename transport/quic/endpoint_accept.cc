@@ -169,6 +169,8 @@ Connection* Endpoint::make_server_connection(const ngtcp2_pkt_hd& header, const 
   // A server's attach cannot fail: it restores no remembered parameters.
   TERN_CHECK(connection.crypto_->attach(connection.conn_).has_value());
 
+  connection.bidi_allowance_.begin(params.initial_max_streams_bidi);
+  connection.uni_allowance_.begin(params.initial_max_streams_uni);
   connections_.emplace(id, std::move(owned));
   add_cid(scid, connection);
   add_cid(dcid, connection);
@@ -260,6 +262,8 @@ Result<void> Endpoint::open_library_connection(Connection& connection,
     log_.line(LogLevel::info,
               fmt::format("quic: resuming without 0-RTT: {}", attached.error().to_string()));
   }
+  connection.bidi_allowance_.begin(params.initial_max_streams_bidi);
+  connection.uni_allowance_.begin(params.initial_max_streams_uni);
   add_cid(scid, connection);
   return {};
 }

@@ -44,6 +44,14 @@ struct Ngtcp2Callbacks {
     return kOk;
   }
 
+  /// A stream of the peer's.
+  static int stream_open(ngtcp2_conn*, std::int64_t stream, void* user_data) noexcept {
+    Connection& connection = connection_of(user_data);
+    (is_unidirectional(stream) ? connection.uni_allowance_ : connection.bidi_allowance_)
+        .opened(stream);
+    return kOk;
+  }
+
   static int recv_stream_data(ngtcp2_conn*, std::uint32_t flags, std::int64_t stream, std::uint64_t,
                               const std::uint8_t* data, std::size_t size, void* user_data,
                               void*) noexcept {
@@ -245,6 +253,7 @@ struct Ngtcp2Callbacks {
     all.handshake_completed = handshake_completed;
     all.handshake_confirmed = handshake_confirmed;
     all.recv_version_negotiation = recv_version_negotiation;
+    all.stream_open = stream_open;
     all.recv_stream_data = recv_stream_data;
     all.acked_stream_data_offset = acked_stream_data_offset;
     all.stream_close = stream_close;

@@ -53,6 +53,10 @@ struct TransportOptions {
   /// Largest DATAGRAM frame we take (RFC 9221); 0: none.
   std::uint64_t max_datagram_frame = 65535;
   std::uint64_t active_connection_ids = 4;
+  /// Packets of the peer's in ten seconds that want an acknowledgement and bring nothing (PING,
+  /// PATH_CHALLENGE, NEW_CONNECTION_ID …), beyond as many as we send: RFC 9000 §21.9. Then
+  /// PROTOCOL_VIOLATION. Honest peers send a few a second.
+  std::uint64_t max_non_productive_packets = 1000;
   /// Largest UDP payload we send, found by PMTUD from 1200 up. 1452 is Ethernet's with IPv6.
   std::size_t max_udp_payload = 1452;
   bool pmtud = true;

@@ -83,6 +83,12 @@ class Sink {
   /// A send failed for good (EMSGSIZE for a datagram above the path MTU, ENETUNREACH, …); what was
   /// lost is the transport's to find out, as with any lost datagram. `error` is an errno value.
   virtual void send_failed(Socket& socket, const Path& path, int error) = 0;
+  /// ICMP said that a datagram to `remote` found nobody (ECONNREFUSED: no socket has that port) or
+  /// no way (EHOSTUNREACH, ENETUNREACH …). Anybody may forge that: `quoted` is as much of the
+  /// datagram's payload as came back with it, to tell whether we sent it; it may be empty, and is
+  /// valid during the call. Only for sockets that asked: SocketOptions::unreachable.
+  virtual void unreachable(Socket&, const Address& /*remote*/, int /*error*/, ByteView /*quoted*/) {
+  }
 
  protected:
   ~Sink() = default;
@@ -108,15 +114,17 @@ struct ReusePort {
 };
 
 struct SocketOptions {
-  Address bind;          ///< port 0: the OS chooses
-  ReusePort reuse_port;  ///< count 1: no SO_REUSEPORT
-  bool v6_only = false;  ///< an IPv6 wildcard takes IPv4 as well unless set
-  std::string device;    ///< SO_BINDTODEVICE / the simulator's link; empty: any
+  Address bind;              ///< port 0: the OS chooses
+  ReusePort reuse_port;      ///< count 1: no SO_REUSEPORT
+  bool v6_only = false;      ///< an IPv6 wildcard takes IPv4 as well unless set
+  bool unreachable = false;  ///< tell Sink::unreachable; for clients. The simulator has no ICMP
+  std::string device;        ///< SO_BINDTODEVICE / the simulator's link; empty: any
 };
 
 class Network : public Driver {
  public:
-  /// The sink outlives the socket.
+  /// The sink outlives the socket. Sockets share a network's turns fairly: what comes to a quiet
+  /// one is not kept waiting by, nor delivered after, what came to a busy one later.
   virtual Result<std::unique_ptr<Socket>> open(const SocketOptions& options, Sink& sink) = 0;
 
   /// A free slab, or nullptr while all are in flight (then `wait` returns when one is free).

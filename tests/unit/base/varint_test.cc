@@ -52,6 +52,26 @@ TEST(Varint, BoundariesRoundTripInTheShortestForm) {
   }
 }
 
+TEST(Varint, MayArriveInPieces) {
+  for (const std::uint64_t value :
+       {std::uint64_t{37}, std::uint64_t{15'293}, std::uint64_t{494'878'333}, kMaxVarint}) {
+    Raw raw = written(value);
+    const std::size_t size = raw.size();
+    raw.push_back(0x25);  // the next one
+    for (std::size_t piece = 1; piece <= raw.size(); ++piece) {
+      VarintReader reader;
+      std::vector<std::uint64_t> read;
+      for (std::size_t at = 0; at < raw.size(); at += piece) {
+        ByteView part = ByteView(raw).subspan(at, std::min(piece, raw.size() - at));
+        while (reader.take(part)) read.push_back(reader.value());
+        EXPECT_TRUE(part.empty());
+        EXPECT_EQ(reader.partial(), at + piece < size) << "the rest of the first, or none";
+      }
+      EXPECT_THAT(read, ::testing::ElementsAre(value, 0x25));
+    }
+  }
+}
+
 TEST(VarintDeathTest, ValuesThatDoNotFitAreABug) {
   std::array<std::uint8_t, kMaxVarintSize> room{};
   EXPECT_DEATH(write_varint(room.data(), kMaxVarint + 1), "check failed");

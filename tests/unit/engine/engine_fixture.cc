@@ -31,6 +31,10 @@ void Recorder::send_failed(udp::Socket&, const udp::Path& path, int error) {
   failures.push_back({path, error});
 }
 
+void Recorder::unreachable(udp::Socket&, const udp::Address& remote, int error, ByteView quoted) {
+  unreachables.push_back({remote, error, std::string(as_text(quoted))});
+}
+
 std::unique_ptr<udp::Network> EngineTest::make(EngineOptions options) {
   auto opened = open(options.kind(GetParam()));
   EXPECT_TRUE(opened) << opened.error().to_string();

@@ -38,12 +38,20 @@ class Recorder final : public udp::Sink {
     udp::Path path;
     int error;
   };
+  struct Unreachable {
+    udp::Address remote;
+    int error;
+    std::string quoted;
+  };
 
   void receive(udp::Socket& socket, const udp::Arrival& arrival) override;
   void send_failed(udp::Socket& socket, const udp::Path& path, int error) override;
+  void unreachable(udp::Socket& socket, const udp::Address& remote, int error,
+                   ByteView quoted) override;
 
   std::vector<Datagram> datagrams;
   std::vector<Failure> failures;
+  std::vector<Unreachable> unreachables;
   std::size_t batches = 0;
   std::vector<udp::Socket*> sockets;              ///< of each arrival
   std::function<void(const udp::Arrival&)> hook;  ///< runs first, if set

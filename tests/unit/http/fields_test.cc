@@ -83,6 +83,24 @@ TEST(Fields, ValidValuesHoldNoControlCharacter) {
   }
 }
 
+TEST(Fields, WhatWasFoundValidIsNotLookedAtAgain) {
+  Fields fields;
+  fields.add("etag", "\"1\"");
+  fields.add("bad name", "x");
+  ASSERT_TRUE(fields.first_invalid());
+  EXPECT_EQ(fields.first_invalid()->name, "bad name");
+  fields.remove("bad name");
+  EXPECT_FALSE(fields.first_invalid());
+  fields.mark_valid();
+
+  Fields copy = fields;
+  copy.add("date", "a\nb");
+  ASSERT_TRUE(copy.first_invalid());
+  EXPECT_EQ(copy.first_invalid()->name, "date");
+  fields.set("etag", "a\nb");
+  EXPECT_TRUE(fields.first_invalid());
+}
+
 TEST(Fields, ConnectionSpecificOnes) {
   for (const char* name :
        {"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"}) {

@@ -12,9 +12,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/varint.h"
 #include "http3/context.h"
 #include "http3/frame_walker.h"
-#include "http3/varint.h"
 #include "transport/quic/bound_endpoint.h"
 #include "transport/sim/world.h"
 #include "transport/tls/development.h"
@@ -220,6 +220,9 @@ class Rig {
   ~Rig() {
     client_endpoint.reset();
     server_endpoint.reset();
+    // After their sessions, before the runtimes their tasks run on.
+    client_context.reset();
+    server_context.reset();
   }
 
   sim::Host& server_host() { return world.host("server"); }
@@ -349,11 +352,11 @@ class Rig {
   // Outlive the world's runtimes.
   Lines server_log;
   Lines client_log;
-  std::optional<Context> server_context;
-  std::optional<Context> client_context;
   std::vector<std::string> served;
 
   sim::World world{1};
+  std::optional<Context> server_context;
+  std::optional<Context> client_context;
   std::unique_ptr<quic::BoundEndpoint> server_endpoint;
   std::unique_ptr<quic::BoundEndpoint> client_endpoint;
   /// Replaces HTTP/3 on the server.
@@ -381,7 +384,7 @@ class Rig {
 
 inline std::string varint(std::uint64_t value) {
   std::uint8_t bytes[8];
-  return std::string(bytes, put_varint(bytes, value));
+  return std::string(bytes, write_varint(bytes, value));
 }
 inline std::string frame(std::uint64_t type, std::string_view payload) {
   return varint(type) + varint(payload.size()) + std::string(payload);

@@ -335,10 +335,11 @@ TEST(Endpoint, DatagramsArrive) {
   pair.run();
   ASSERT_GT(client->max_datagram(), 1000u);
   EXPECT_TRUE(client->send_datagram(Bytes::literal("one")));
+  EXPECT_TRUE(client->send_datagram(Bytes()));
   EXPECT_TRUE(client->send_datagram(Bytes::literal("two")));
   EXPECT_FALSE(client->send_datagram(Bytes::copy(std::string(2000, 'x'))));
   pair.run();
-  EXPECT_EQ(pair.server.datagrams, (std::vector<std::string>{"one", "two"}));
+  EXPECT_EQ(pair.server.datagrams, (std::vector<std::string>{"one", "", "two"}));
 }
 
 TEST(Endpoint, RefusesBeyondItsConnectionLimit) {

@@ -36,6 +36,8 @@ TEST_P(Misbehaviour, ClosesWithTheRightCode) {
   EXPECT_EQ(seen.domain, Domain::quic) << seen.to_string();
   EXPECT_EQ(seen.code, GetParam().code) << seen.to_string();
   EXPECT_EQ(seen.origin, Origin::remote);
+  EXPECT_EQ(forger.pair.server.count("quic.errors"), 1u);
+  EXPECT_EQ(forger.pair.server.log.all.size(), 1u);
   ASSERT_FALSE(other->closed());
   forger.pair.server.received.clear();
   const StreamId stream = *other->open_bidi();
@@ -125,25 +127,86 @@ TEST(MisbehaviourTest, RetiringOurConnectionIdsForEverEndsTheConnection) {
   EXPECT_EQ(forger.pair.server.endpoint->connections(), 0u);
 }
 
-TEST(MisbehaviourTest, AFloodOfPathChallengesAndPingsIsAnsweredWithinBounds) {
+/// Packets that bring nothing (RFC 9000 §21.9), each answered by us if only with an
+/// acknowledgement.
+class Flood : public ::testing::TestWithParam<Case> {};
+
+TEST_P(Flood, IsAnsweredWithinBoundsAndThenEndsTheConnection) {
   Forger forger;
+  Connection* other = forger.pair.connect();
+  forger.pair.run();
   const std::size_t before = forger.pair.bytes_to_client;
   std::size_t sent = 0;
-  for (int i = 0; i < 2'000; ++i) {
-    std::vector<std::uint8_t> frames;
-    for (std::uint8_t j = 0; j < 100; ++j) {
-      const std::vector<std::uint8_t> challenge = Frame(0x1a).bytes(8, j);
-      frames.insert(frames.end(), challenge.begin(), challenge.end());
-      frames.push_back(0x01);
-    }
-    auto packet = forger.protect(frames);
+  for (int i = 0; i < 5'000; ++i) {
+    auto packet = forger.protect(GetParam().frames);
     sent += packet.size();
     forger.deliver(std::move(packet));
     forger.pair.server.drain();
+    if (i % 20 == 0) forger.pair.run(1ms);
+    if (i < 1'000) {
+      ASSERT_FALSE(forger.pair.server.saw(Event::Type::closed)) << "after " << i;
+    }
   }
   forger.pair.run();
-  // 200,000 challenges: what leaves is bounded by what a few packets hold, not by what came.
-  EXPECT_LT(forger.pair.bytes_to_client - before, sent / 10);
+  EXPECT_EQ(forger.close_seen().domain, Domain::quic) << forger.close_seen().to_string();
+  EXPECT_EQ(forger.close_seen().code, GetParam().code) << forger.close_seen().to_string();
+  EXPECT_EQ(forger.pair.server.count("quic.limit.non_productive"), 1u);
+  EXPECT_EQ(forger.pair.server.count("quic.errors"), 1u);
+  EXPECT_EQ(forger.pair.server.log.all.size(), 1u);
+  // What leaves is bounded by the packets that came, not by the frames in them.
+  EXPECT_LT(forger.pair.bytes_to_client - before, sent / 2);
+  EXPECT_FALSE(other->closed());
+  EXPECT_EQ(forger.pair.server.endpoint->connections(), 1u);
+}
+
+/// As many of a frame as one packet holds.
+std::vector<std::uint8_t> many(const std::vector<std::uint8_t>& frame) {
+  std::vector<std::uint8_t> frames;
+  while (frames.size() + frame.size() <= 1'100) {
+    frames.insert(frames.end(), frame.begin(), frame.end());
+  }
+  return frames;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Rfc9000, Flood,
+    ::testing::Values(Case{"pings", many(Frame(0x01)), kProtocolViolation},
+                      Case{"padded_pings", many(Frame(0x01).bytes(30, 0)), kProtocolViolation},
+                      Case{"pings_behind_an_ack",
+                           many(Frame(0x02).number(0).number(0).number(0).number(0).bytes(1, 1)),
+                           kProtocolViolation},
+                      Case{"path_challenges", many(Frame(0x1a).bytes(8, 7)), kProtocolViolation},
+                      Case{"path_responses", many(Frame(0x1b).bytes(8, 7)), kProtocolViolation},
+                      Case{"max_data", many(Frame(0x10).number(1 << 20)), kProtocolViolation},
+                      Case{"max_streams", many(Frame(0x12).number(10)), kProtocolViolation},
+                      Case{"streams_blocked", many(Frame(0x16).number(10)), kProtocolViolation}),
+    [](const auto& test) { return std::string(test.param.name); });
+
+TEST(MisbehaviourTest, CopiesThatAnObserverSendsEndNothing) {
+  Forger forger;
+  const auto ping = forger.protect(Frame(0x01));
+  const auto other = forger.protect(Frame(0x01));
+  for (int i = 0; i < 5'000; ++i) {
+    forger.deliver(i % 2 == 0 ? ping : other);
+    forger.pair.server.drain();
+  }
+  forger.pair.run();
+  EXPECT_EQ(forger.pair.server.endpoint->connections(), 1u);
+  EXPECT_EQ(forger.pair.server.count("quic.limit.non_productive"), 0u);
+}
+
+TEST(MisbehaviourTest, KeepAliveAndMtuProbesAreNoFlood) {
+  EndpointOptions eager = Pair::default_server();
+  eager.transport.keep_alive = 20ms;
+  eager.transport.max_udp_payload = 9'000;
+  Pair pair(eager);
+  auto options = pair.connect_options();
+  options.transport = eager.transport;
+  Connection* client = pair.connect(options);
+  for (int i = 0; i < 60; ++i) pair.run(1s);
+  EXPECT_FALSE(client->closed());
+  EXPECT_GT(client->stats().packets_sent, 1'500u) << "it does keep alive";
+  EXPECT_EQ(pair.server.endpoint->connections(), 1u);
 }
 
 }  // namespace

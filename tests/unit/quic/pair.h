@@ -29,12 +29,20 @@ inline tls::Certificate server_certificate() {
   return *tls::Certificate::parse(leaf.certificate, leaf.key);
 }
 
+/// Keeps what is logged.
+class Lines final : public LogSink {
+ public:
+  bool enabled(LogLevel) const noexcept override { return true; }
+  void line(LogLevel, std::string_view text) noexcept override { all.emplace_back(text); }
+  std::vector<std::string> all;
+};
+
 /// One side: an endpoint with everything it needs, and a record of what happened.
 class Side {
  public:
   Side(EndpointOptions options, const udp::Address& own_address, std::uint64_t seed)
       : address(own_address), random(seed) {
-    endpoint = *Endpoint::create(std::move(options), timers, random, counters, null_log());
+    endpoint = *Endpoint::create(std::move(options), timers, random, counters, log);
   }
 
   /// Takes all events; stream data is collected and consumed.
@@ -67,6 +75,7 @@ class Side {
   TimerHeap timers;
   Random random;
   Counters counters;
+  Lines log;
   std::unique_ptr<Endpoint> endpoint;
   std::vector<Event::Type> types;
   std::map<StreamId, std::string> received;

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+/// `--config FILE`: a verb's long options as a TOML document (https://toml.io) without tables.
+
+namespace tern::cli {
+
+/// `key = value`.
+struct ConfigEntry {
+  enum class Kind : std::uint8_t { text, number, boolean, list };
+
+  std::string key;
+  Kind kind = Kind::text;
+  std::vector<std::string> values;  ///< one, unless it is a list
+  std::size_t line = 0;
+};
+
+/// Reads a document: comments, strings ("basic" and 'literal'), numbers, booleans, and lists of
+/// strings and numbers, which may go over several lines. Throws a Failure (usage) that begins with
+/// "`name`:LINE: " for everything else, and for a key that comes twice.
+std::vector<ConfigEntry> parse_config(std::string_view text, const std::string& name);
+
+/// Gives the options of `verb` that the command line does not have their values from the file. A
+/// key is the name of a long option, or of the positional argument in lower case. To be called once
+/// the command line is parsed. Throws a Failure that names file and line.
+void apply_config(CLI::App& verb, const std::string& path);
+
+}  // namespace tern::cli

@@ -199,6 +199,20 @@ TEST(Path, PmtudFindsTheFullSize) {
   EXPECT_EQ(scene.connection().stats.max_udp_payload, 1452u);
 }
 
+TEST(Path, JumboFramesAreForShortPaths) {
+  const auto found = [](Duration delay) {
+    Scene scene;
+    scene.link(LinkOptions().delay(delay).mbps(1000).mtu(9000).interface_mtu(9000).v6_only());
+    scene.serve();
+    const Fetch& fetch = scene.upload(10'000'000);
+    EXPECT_TRUE(scene.wait(fetch));
+    EXPECT_TRUE(fetch.ok());
+    return scene.connection().stats.max_udp_payload;
+  };
+  EXPECT_EQ(found(100us), 8952u);
+  EXPECT_EQ(found(10ms), 1452u);
+}
+
 TEST(Path, PmtudLivesWithABlackHole) {
   for (const std::size_t mtu : {1280u, 1400u}) {
     Scene scene;

@@ -18,8 +18,13 @@ constexpr std::size_t kMaxReason = 256;
 constexpr std::size_t kDatagramOverhead = 3 + 1 + kMaxCidLength + 4 + 16;
 }  // namespace
 
-Connection::Connection(Endpoint& endpoint, bool is_server, std::uint64_t id)
-    : endpoint_(endpoint), source_(&queue_), id_(id), is_server_(is_server) {}
+Connection::Connection(Endpoint& endpoint, const TransportOptions& transport, bool is_server,
+                       std::uint64_t id)
+    : endpoint_(endpoint),
+      source_(&queue_),
+      id_(id),
+      mtu_probes_(transport.max_udp_payload),
+      is_server_(is_server) {}
 
 Connection::~Connection() {
   application_.reset();

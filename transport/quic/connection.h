@@ -16,6 +16,7 @@
 #include "base/timer_heap.h"
 #include "transport/quic/cid.h"
 #include "transport/quic/event.h"
+#include "transport/quic/mtu_probes.h"
 #include "transport/quic/session.h"
 #include "transport/quic/stream_allowance.h"
 #include "transport/quic/stream_queue.h"
@@ -28,6 +29,7 @@ namespace tern::quic {
 
 class CryptoBridge;
 class Endpoint;
+struct TransportOptions;
 class QlogWriter;
 
 /// What `Connection::stats` reports. Counters are totals since the connection began.
@@ -148,7 +150,8 @@ class Connection final : private TimerNode {
 
   enum class Written : std::uint8_t { idle, more, full, failed };
 
-  Connection(Endpoint& endpoint, bool is_server, std::uint64_t id);
+  Connection(Endpoint& endpoint, const TransportOptions& transport, bool is_server,
+             std::uint64_t id);
 
   // connection_io.cc
   void receive(const udp::Path& path, udp::Ecn ecn, ByteView datagram, Timestamp now);
@@ -164,6 +167,7 @@ class Connection final : private TimerNode {
   void check_path();
   void note_progress();
   std::size_t packet_size() const noexcept;
+  void choose_mtu_probes() noexcept;
   void look_for_black_hole(Timestamp now);
   void make_ready();
   void grant_streams();
@@ -199,6 +203,7 @@ class Connection final : private TimerNode {
   Timestamp last_progress_{};        // when the peer last acknowledged something, or nothing waited
   Timestamp small_packets_until_{};  // a PMTU black hole was found (RFC 8899 §4.3)
   udp::Path known_path_;
+  MtuProbes mtu_probes_;
   StreamAllowance bidi_allowance_;
   StreamAllowance uni_allowance_;
   Connection* next_dirty_ = nullptr;  // the endpoint's list of connections to fill

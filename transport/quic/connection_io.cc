@@ -267,8 +267,14 @@ Connection::Written Connection::fill(MutableBytes space, std::size_t& used,
 
 std::size_t Connection::packet_size() const noexcept {
   if (endpoint_.now_ < small_packets_until_) return NGTCP2_MAX_UDP_PAYLOAD_SIZE;
-  return std::max<std::size_t>(endpoint_.options_.transport.max_udp_payload,
-                               ngtcp2_conn_get_max_tx_udp_payload_size(conn_));
+  return mtu_probes_.largest();
+}
+
+/// The handshake is complete; ngtcp2 is about to begin with PMTUD.
+void Connection::choose_mtu_probes() noexcept {
+  ngtcp2_conn_info info;
+  ngtcp2_conn_get_conn_info(conn_, &info);
+  if (info.min_rtt > to_library(MtuProbes::kJumboRtt)) mtu_probes_.limit(MtuProbes::kEthernet);
 }
 
 /// The path may have shrunk below what PMTUD found, without telling us: then every full packet is

@@ -122,7 +122,6 @@ Endpoint::Endpoint(EndpointOptions options, CidGenerator cids, TimerHeap& timers
       by_cid_(16, CidHash{random.next()}),
       lingering_(16, CidHash{random.next()}),
       by_reset_token_(16, CidHash{random.next()}),
-      mtu_probes_(make_mtu_probes(options_.transport.max_udp_payload)),
       counts_(counters) {}
 
 Endpoint::~Endpoint() {

@@ -158,7 +158,6 @@ class Endpoint {
   std::unordered_map<ConnectionId, std::shared_ptr<Lingering>, CidHash> lingering_;
   /// A stateless reset carries no connection ID, only its token at the end (RFC 9000 §10.3.1).
   std::unordered_map<ConnectionId, Connection*, CidHash> by_reset_token_;
-  std::vector<std::uint16_t> mtu_probes_;
   std::deque<Stateless> stateless_;
   std::vector<Event> events_;
   std::size_t next_event_ = 0;

@@ -92,7 +92,7 @@ void Endpoint::accept(const udp::Path& path, udp::Ecn ecn, MutableBytes datagram
 Connection* Endpoint::make_server_connection(const ngtcp2_pkt_hd& header, const udp::Path& path,
                                              const ValidatedToken* token) {
   const std::uint64_t id = next_id_++;
-  auto owned = std::unique_ptr<Connection>(new Connection(*this, true, id));
+  auto owned = std::unique_ptr<Connection>(new Connection(*this, options_.transport, true, id));
   Connection& connection = *owned;
   const TransportOptions& transport = options_.transport;
   const ConnectionId dcid = from_library(header.dcid);
@@ -111,7 +111,8 @@ Connection* Endpoint::make_server_connection(const ngtcp2_pkt_hd& header, const 
   }
   connection.crypto_ = std::move(*crypto);
 
-  ngtcp2_settings settings = make_settings(transport, mtu_probes_, now_, random_);
+  ngtcp2_settings settings =
+      make_settings(transport, connection.mtu_probes_.sizes(), now_, random_);
   if (token != nullptr) {
     settings.token = header.token;
     settings.tokenlen = header.tokenlen;
@@ -192,7 +193,8 @@ Result<Connection*> Endpoint::connect(const ConnectOptions& options, Timestamp n
         fmt::format("{} connections are open, which is the limit", connections_.size())));
   }
   const std::uint64_t id = next_id_++;
-  auto owned = std::unique_ptr<Connection>(new Connection(*this, false, id));
+  const TransportOptions& transport = options.transport ? *options.transport : options_.transport;
+  auto owned = std::unique_ptr<Connection>(new Connection(*this, transport, false, id));
   auto opened = open_library_connection(*owned, options);
   if (!opened) {
     for (const ConnectionId& cid : owned->local_cids_) by_cid_.erase(cid);
@@ -231,7 +233,8 @@ Result<void> Endpoint::open_library_connection(Connection& connection,
   connection.original_dcid_ = dcid;
   connection.known_path_ = {options.local, options.remote};
 
-  ngtcp2_settings settings = make_settings(transport, mtu_probes_, now_, random_);
+  ngtcp2_settings settings =
+      make_settings(transport, connection.mtu_probes_.sizes(), now_, random_);
   if (session != nullptr && !session->token.empty()) {
     settings.token = session->token.data();
     settings.tokenlen = session->token.size();

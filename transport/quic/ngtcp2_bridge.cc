@@ -26,6 +26,7 @@ struct Ngtcp2Callbacks {
     // RFC 9001 §4.1.2: a server's handshake is confirmed when it is complete; ngtcp2 calls back for
     // clients alone.
     if (connection.is_server_) connection.handshake_confirmed_ = true;
+    connection.choose_mtu_probes();
     // Before any 1-RTT data: the peer's first bytes may be in the same datagram.
     if (!connection.is_server_) connection.make_ready();
     return kOk;
@@ -283,7 +284,7 @@ const ngtcp2_callbacks& callbacks() {
 }
 
 ngtcp2_settings make_settings(const TransportOptions& options,
-                              const std::vector<std::uint16_t>& mtu_probes, Timestamp now,
+                              std::span<const std::uint16_t> mtu_probes, Timestamp now,
                               Random& random) {
   ngtcp2_settings settings;
   ngtcp2_settings_default(&settings);
@@ -308,21 +309,6 @@ ngtcp2_settings make_settings(const TransportOptions& options,
     case Congestion::reno: settings.cc_algo = NGTCP2_CC_ALGO_RENO; break;
   }
   return settings;
-}
-
-std::vector<std::uint16_t> make_mtu_probes(std::size_t largest) {
-  std::vector<std::uint16_t> probes;
-  // First what tunnels and PPPoE leave of 1500 bytes, then the whole; ngtcp2 skips what is not
-  // larger than the size already proved.
-  for (const std::size_t size :
-       {std::size_t{1406}, std::size_t{1342}, std::size_t{1232}, std::size_t{1452},
-        std::size_t{4052}, std::size_t{8952}, largest}) {
-    if (size <= largest && size > NGTCP2_MAX_UDP_PAYLOAD_SIZE &&
-        (probes.empty() || size != probes.back())) {
-      probes.push_back(static_cast<std::uint16_t>(size));
-    }
-  }
-  return probes;
 }
 
 ngtcp2_transport_params make_transport_params(const TransportOptions& options) {

@@ -1,7 +1,7 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
+#include <span>
 
 #include <ngtcp2/ngtcp2.h>
 
@@ -51,12 +51,10 @@ inline udp::Path from_library(const ngtcp2_path& path) noexcept {
 /// Ours append events and return.
 const ngtcp2_callbacks& callbacks();
 
-/// Borrows the versions of `options` and the probes until the connection is made.
+/// Borrows the versions of `options` until the connection is made, and the probes for its life.
 ngtcp2_settings make_settings(const TransportOptions& options,
-                              const std::vector<std::uint16_t>& mtu_probes, Timestamp now,
+                              std::span<const std::uint16_t> mtu_probes, Timestamp now,
                               Random& random);
-/// The UDP payload sizes that PMTUD tries on the way up to `largest`, in order.
-std::vector<std::uint16_t> make_mtu_probes(std::size_t largest);
 ngtcp2_transport_params make_transport_params(const TransportOptions& options);
 ngtcp2_mem make_memory(MemoryPool& pool) noexcept;
 

@@ -337,7 +337,7 @@ TEST(Endpoint, DatagramsArrive) {
   EXPECT_TRUE(client->send_datagram(Bytes::literal("one")));
   EXPECT_TRUE(client->send_datagram(Bytes()));
   EXPECT_TRUE(client->send_datagram(Bytes::literal("two")));
-  EXPECT_FALSE(client->send_datagram(Bytes::copy(std::string(2000, 'x'))));
+  EXPECT_FALSE(client->send_datagram(Bytes::copy(std::string(client->max_datagram() + 1, 'x'))));
   pair.run();
   EXPECT_EQ(pair.server.datagrams, (std::vector<std::string>{"one", "", "two"}));
 }
@@ -376,10 +376,18 @@ TEST(Endpoint, AmplificationStaysUnderThreeTimes) {
 }
 
 TEST(Endpoint, PmtudFindsTheFullSize) {
-  Pair pair;
-  Connection* client = pair.connect();
-  pair.run(5s);
-  EXPECT_EQ(client->stats().max_udp_payload, 1452u);
+  for (const std::size_t mtu : {65507u, 5000u, 1500u, 1300u}) {
+    Pair pair;
+    pair.network = [&](const Side&, std::vector<std::uint8_t>& datagram) {
+      return datagram.size() <= mtu;
+    };
+    Connection* client = pair.connect();
+    pair.run(20s);
+    EXPECT_EQ(client->stats().max_udp_payload, mtu > 9000   ? 8952u
+                                               : mtu > 4052 ? 4052u
+                                               : mtu > 1452 ? 1452u
+                                                            : 1232u);
+  }
 }
 
 TEST(Endpoint, GarbageIsCountedAndHarmsNobody) {

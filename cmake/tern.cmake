@@ -74,6 +74,7 @@ add_link_options(${TERN_BUILD_FLAGS})
 
 include(tern_dependencies)
 find_package(CLI11 REQUIRED)      # tools/tern
+find_path(TERN_TOMLPLUSPLUS toml++/toml.h REQUIRED)  # tools/tern; header-only
 find_package(benchmark REQUIRED)  # tools/bench
 if(BUILD_TESTING)
   find_package(GTest REQUIRED)    # tests

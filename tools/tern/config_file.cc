@@ -9,6 +9,11 @@
 
 #include <fmt/format.h>
 
+// Header-only and without exceptions: a document that is wrong is a value.
+#define TOML_EXCEPTIONS 0
+#define TOML_ENABLE_FORMATTERS 0
+#include <toml++/toml.h>
+
 #include "base/error.h"
 #include "tools/tern/exit_code.h"
 #include "tools/tern/terminal.h"
@@ -22,137 +27,49 @@ constexpr std::size_t kMaxFile = 1024 * 1024;
   fail_with(ExitCode::usage, fmt::format("{}:{}: {}", name, line, what));
 }
 
-class ConfigParser {
- public:
-  ConfigParser(std::string_view text, const std::string& name) : rest_(text), name_(name) {}
+/// A value as it would stand on the command line. False: it cannot.
+bool read_value(const toml::node& node, std::string& text, ConfigEntry::Kind& kind) {
+  if (const auto* string = node.as_string()) {
+    kind = ConfigEntry::Kind::text;
+    text = string->get();
+  } else if (const auto* integer = node.as_integer()) {
+    kind = ConfigEntry::Kind::number;
+    text = fmt::to_string(integer->get());
+  } else if (const auto* number = node.as_floating_point()) {
+    kind = ConfigEntry::Kind::number;
+    text = fmt::to_string(number->get());
+  } else if (const auto* boolean = node.as_boolean()) {
+    kind = ConfigEntry::Kind::boolean;
+    text = boolean->get() ? "true" : "false";
+  } else {
+    return false;
+  }
+  return true;
+}
 
-  std::vector<ConfigEntry> run() {
-    std::vector<ConfigEntry> entries;
-    for (skip_lines(); !rest_.empty(); skip_lines()) {
-      ConfigEntry entry = read_entry();
-      for (const ConfigEntry& other : entries) {
-        if (other.key == entry.key) {
-          wrong(fmt::format("'{}' is there already, on line {}", entry.key, other.line));
-        }
-      }
-      skip_blanks();
-      if (!at_line_end()) wrong("one 'key = value' on a line, please");
-      entries.push_back(std::move(entry));
-    }
-    return entries;
-  }
-
- private:
-  [[noreturn]] void wrong(std::string_view what) const { fail_at(name_, line_, what); }
-
-  bool at(char c) const noexcept { return !rest_.empty() && rest_.front() == c; }
-  bool at_line_end() const noexcept {
-    return rest_.empty() || at('\n') || at('#') || rest_.starts_with("\r\n");
-  }
-  char take() {
-    const char c = rest_.front();
-    rest_.remove_prefix(1);
-    if (c == '\n') ++line_;
-    return c;
-  }
-  void skip_blanks() {
-    while (at(' ') || at('\t')) take();
-  }
-  /// White space, comments, and the ends of lines.
-  void skip_lines() {
-    while (!rest_.empty()) {
-      if (at('#')) {
-        while (!rest_.empty() && !at('\n')) take();
-      } else if (at(' ') || at('\t') || at('\r') || at('\n')) {
-        take();
-      } else {
-        return;
-      }
-    }
-  }
-
-  ConfigEntry read_entry() {
-    ConfigEntry entry;
-    entry.line = line_;
-    if (at('[')) wrong("there are no tables here: every key is an option");
-    while (!rest_.empty() &&
-           (std::isalnum(static_cast<unsigned char>(rest_.front())) != 0 || at('-') || at('_'))) {
-      entry.key += take();
-    }
-    skip_blanks();
-    if (entry.key.empty() || !at('=')) wrong("'key = value' is expected here");
-    take();
-    skip_blanks();
-    if (at('[')) {
-      entry.kind = ConfigEntry::Kind::list;
-      read_list(entry.values);
-    } else {
-      entry.values.push_back(read_value(entry.kind));
+ConfigEntry read_entry(std::string_view key, const toml::node& node, const std::string& name) {
+  ConfigEntry entry;
+  entry.key = key;
+  entry.line = node.source().begin.line;
+  if (node.is_table())
+    fail_at(name, entry.line, "there are no tables here: every key is an option");
+  const toml::array* list = node.as_array();
+  if (list == nullptr) {
+    if (!read_value(node, entry.values.emplace_back(), entry.kind)) {
+      fail_at(name, entry.line,
+              fmt::format("'{}' wants a string, a number, true, false, or a list of them", key));
     }
     return entry;
   }
-
-  void read_list(std::vector<std::string>& values) {
-    take();
-    while (true) {
-      skip_lines();
-      if (at(']')) break;
-      ConfigEntry::Kind kind{};
-      values.push_back(read_value(kind));
-      if (kind == ConfigEntry::Kind::boolean) wrong("a list has strings or numbers");
-      skip_lines();
-      if (at(']')) break;
-      if (!at(',')) wrong("the list does not end: ',' or ']' is expected here");
-      take();
+  for (const toml::node& item : *list) {
+    if (!read_value(item, entry.values.emplace_back(), entry.kind) ||
+        entry.kind == ConfigEntry::Kind::boolean) {
+      fail_at(name, item.source().begin.line, "a list has strings or numbers");
     }
-    take();
   }
-
-  std::string read_value(ConfigEntry::Kind& kind) {
-    if (at('"') || at('\'')) {
-      kind = ConfigEntry::Kind::text;
-      return read_string();
-    }
-    std::string word;
-    while (!rest_.empty() && (std::isalnum(static_cast<unsigned char>(rest_.front())) != 0 ||
-                              at('.') || at('_') || at('+') || at('-'))) {
-      word += take();
-    }
-    kind =
-        word == "true" || word == "false" ? ConfigEntry::Kind::boolean : ConfigEntry::Kind::number;
-    const bool number = !word.empty() && word.find_first_not_of("0123456789.") == std::string::npos;
-    if (kind == ConfigEntry::Kind::number && !number) {
-      wrong("a value is a string in quotes, a number, true, false, or a list in [ ]");
-    }
-    return word;
-  }
-
-  std::string read_string() {
-    const char quote = take();
-    std::string text;
-    while (!at(quote)) {
-      if (rest_.empty() || at('\n')) wrong("the string does not end on its line");
-      char c = take();
-      if (c == '\\' && quote == '"') {
-        if (rest_.empty()) wrong("the string does not end on its line");
-        switch (const char escaped = take(); escaped) {
-          case '"':
-          case '\\': c = escaped; break;
-          case 'n': c = '\n'; break;
-          case 't': c = '\t'; break;
-          default: wrong(fmt::format("'\\{}': write \\\\, \\\", \\n or \\t", escaped));
-        }
-      }
-      text += c;
-    }
-    take();
-    return text;
-  }
-
-  std::string_view rest_;
-  const std::string& name_;
-  std::size_t line_ = 1;
-};
+  entry.kind = ConfigEntry::Kind::list;
+  return entry;
+}
 
 CLI::Option* option_of(CLI::App& verb, const std::string& key) {
   if (key == "help" || key == "config") return nullptr;
@@ -179,7 +96,18 @@ std::string misfit(const ConfigEntry& entry, const CLI::Option& option) {
 }  // namespace
 
 std::vector<ConfigEntry> parse_config(std::string_view text, const std::string& name) {
-  return ConfigParser(text, name).run();
+  const toml::parse_result document = toml::parse(text);
+  if (!document) {
+    const toml::parse_error& error = document.error();
+    fail_at(name, error.source().begin.line, error.description());
+  }
+  std::vector<ConfigEntry> entries;
+  for (const auto& [key, node] : document.table()) {
+    entries.push_back(read_entry(key.str(), node, name));
+  }
+  std::sort(entries.begin(), entries.end(),
+            [](const ConfigEntry& a, const ConfigEntry& b) { return a.line < b.line; });
+  return entries;
 }
 
 void apply_config(CLI::App& verb, const std::string& path) {

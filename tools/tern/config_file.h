@@ -20,9 +20,8 @@ struct ConfigEntry {
   std::size_t line = 0;
 };
 
-/// Reads a document: comments, strings ("basic" and 'literal'), numbers, booleans, and lists of
-/// strings and numbers, which may go over several lines. Throws a Failure (usage) that begins with
-/// "`name`:LINE: " for everything else, and for a key that comes twice.
+/// The entries of a document, by line. Throws a Failure (usage) that begins with "`name`:LINE: "
+/// for one that is no TOML, and for values that no option takes: tables, dates.
 std::vector<ConfigEntry> parse_config(std::string_view text, const std::string& name);
 
 /// Gives the options of `verb` that the command line does not have their values from the file. A

@@ -40,6 +40,7 @@ THIRD_PARTY = {
     "zstd.h": (["http"], False),
     "google/protobuf/": (["rpc"], True),
     "CLI/": (["tools"], True),
+    "toml++/": (["tools"], False),
     "benchmark/": (["tools/bench"], True),
     "gtest/": ([], True),
     "gmock/": ([], True),

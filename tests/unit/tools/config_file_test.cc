@@ -62,19 +62,14 @@ TEST(ConfigFile, ReadsStringsNumbersBooleansAndLists) {
 TEST(ConfigFile, SaysWhereItIsWrong) {
   EXPECT_THAT(refusal("a = 1\nlisten :4433\n"), HasSubstr("x.toml:2: "));
   EXPECT_THAT(refusal("\n\n[server]\nlisten = 1"), HasSubstr("x.toml:3: there are no tables"));
-  EXPECT_THAT(refusal("a = 1\nb = 2\na = 3"),
-              HasSubstr("x.toml:3: 'a' is there already, on line 1"));
-  EXPECT_THAT(refusal("a = \"open\nb = 1"), HasSubstr("x.toml:1: the string does not end"));
-  EXPECT_THAT(refusal("a = 'open"), HasSubstr("the string does not end"));
-  EXPECT_THAT(refusal("a = \"\\"), HasSubstr("the string does not end"));
-  EXPECT_THAT(refusal("a = \"\\q\""), HasSubstr("'\\q'"));
-  EXPECT_THAT(refusal("a = yes"), HasSubstr("a value is a string in quotes"));
-  EXPECT_THAT(refusal("a ="), HasSubstr("a value is a string in quotes"));
-  EXPECT_THAT(refusal("a = 1 b = 2"), HasSubstr("x.toml:1: one 'key = value'"));
-  EXPECT_THAT(refusal("a = [1, 2"), HasSubstr("the list does not end"));
-  EXPECT_THAT(refusal("a = [1 2]"), HasSubstr("the list does not end"));
-  EXPECT_THAT(refusal("a = [true]"), HasSubstr("a list has strings"));
-  EXPECT_THAT(refusal("= 1"), HasSubstr("'key = value' is expected"));
+  EXPECT_THAT(refusal("a = 1\nb.c = 2"), HasSubstr("x.toml:2: there are no tables"));
+  EXPECT_THAT(refusal("a = 1\nb = 2\na = 3"), HasSubstr("x.toml:3: "));
+  EXPECT_THAT(refusal("a = \"open\nb = 1"), HasSubstr("x.toml:1: "));
+  EXPECT_THAT(refusal("b = 1\na = yes"), HasSubstr("x.toml:2: "));
+  EXPECT_THAT(refusal("a = 1 b = 2"), HasSubstr("x.toml:1: "));
+  EXPECT_THAT(refusal("a = [1, 2"), HasSubstr("x.toml:1: "));
+  EXPECT_THAT(refusal("a = [\n1,\ntrue]"), HasSubstr("x.toml:3: a list has strings"));
+  EXPECT_THAT(refusal("a = 2026-11-22"), HasSubstr("x.toml:1: 'a' wants a string"));
 }
 
 /// Options of each sort, and a file for them.

@@ -146,7 +146,7 @@ class ExitCodeTest(TernTest):
         for text, line, part in (("retry = true\nworkrs = 2\n", 2, "workrs"),
                                  ("\n\nlog = \"loud\"\n", 3, "loud"),
                                  ("engine = \"kqueue\"\n", 1, "kqueue"),
-                                 ("listen 4433\n", 1, "key = value")):
+                                 ("listen 4433\n", 1, "expected '='")):
             with self.subTest(text=text):
                 config.write_text(text)
                 self.assert_code(self.tern("serve", "--config", config), 2,

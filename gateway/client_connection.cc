@@ -6,6 +6,7 @@
 
 #include "gateway/client_pool.h"
 #include "gateway/within.h"
+#include "http3/error_code.h"
 
 namespace tern {
 namespace {
@@ -276,6 +277,21 @@ void ClientConnection::seen(const quic::Event& event) {
   }
 }
 
+namespace {
+
+/// For people: HTTP/3's codes by their names.
+std::string described(const Error& reason) {
+  if (reason.domain != Domain::application) return reason.to_string();
+  const std::string_view name = http3::name(static_cast<http3::ErrorCode>(reason.code));
+  if (name.empty()) return reason.to_string();
+  std::string text(name);
+  text += reason.origin == Origin::remote ? " (remote)" : " (local)";
+  if (!reason.detail.empty() && reason.detail != name) text += ": " + reason.detail;
+  return text;
+}
+
+}  // namespace
+
 void ClientConnection::ended(const Error& reason) {
   if (!connected_at_) pool_.sessions->forget_remote(origin_);
   session_ = nullptr;
@@ -283,7 +299,7 @@ void ClientConnection::ended(const Error& reason) {
   // With early data it may have won without an answer, and the race still be on.
   attempts_[winner_].connection = nullptr;
   attempts_[winner_].failure = reason;
-  tell(ClientEvent::Type::closed, reason.to_string());
+  tell(ClientEvent::Type::closed, described(reason));
   changed_.notify_all();
   if (!establishing()) pool_.forget(*this);
 }

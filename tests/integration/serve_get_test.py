@@ -108,7 +108,7 @@ class RequestTest(TernTest):
                           server.url + "/hello")
         self.assertEqual(shown.stdout, "hello over h3\n")
         for part in ("connected: QUICv1, h3, TLS_", "> GET /hello HTTP/3", "< HTTP/3 200 OK",
-                     "connection closed", "RTT"):
+                     "connection closed: H3_NO_ERROR (local)", "RTT"):
             self.assertIn(part, shown.stderr)
 
     def test_demo_site(self):

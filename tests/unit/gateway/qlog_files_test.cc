@@ -1,25 +1,17 @@
 #include "gateway/qlog_files.h"
 
-#include <filesystem>
-#include <fstream>
-#include <iterator>
-#include <stdlib.h>
 #include <string>
 
 #include <gtest/gtest.h>
 
+#include "tests/unit/temporary_folder.h"
+
 namespace tern {
 namespace {
 
-std::string contents(const std::string& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
 TEST(QlogFiles, WritesAFileForEachConnection) {
-  std::string name = (std::filesystem::temp_directory_path() / "tern-XXXXXX").string();
-  const std::string root = mkdtemp(name.data());
-  const std::string folder = root + "/a/b";
+  const test::TemporaryFolder root;
+  const std::string folder = root / "a/b";
   const auto opener = qlog_files(folder);
   ASSERT_TRUE(opener);
   std::string text;
@@ -32,9 +24,8 @@ TEST(QlogFiles, WritesAFileForEachConnection) {
       text += record;
     }
   }
-  EXPECT_EQ(contents(folder + "/00ff_server.sqlog"), text);
+  EXPECT_EQ(test::TemporaryFolder::read(folder + "/00ff_server.sqlog"), text);
   EXPECT_EQ((*opener)("no/such/folder"), nullptr);
-  std::filesystem::remove_all(root);
 }
 
 TEST(QlogFiles, NamesAFolderThatCannotBe) {

@@ -2,11 +2,12 @@
 
 #include <filesystem>
 #include <fstream>
-#include <stdlib.h>
 #include <string>
 #include <sys/stat.h>
 
 #include <gtest/gtest.h>
+
+#include "tests/unit/temporary_folder.h"
 
 namespace tern {
 namespace {
@@ -24,20 +25,6 @@ quic::Session session(std::uint8_t mark, UnixSeconds expires = kNow + 100,
   made.token = {mark, 9};
   return made;
 }
-
-/// A folder that goes with the test.
-class Folder {
- public:
-  Folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "tern-XXXXXX").string();
-    path_ = mkdtemp(name.data());
-  }
-  ~Folder() { std::filesystem::remove_all(path_); }
-  std::string file(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
 
 TEST(SessionCache, GivesTheNewestAndEachButTheLastOnce) {
   SessionCache cache;
@@ -79,8 +66,8 @@ TEST(SessionCache, IsBounded) {
 }
 
 TEST(SessionCache, ComesBackFromItsFile) {
-  const Folder folder;
-  const std::string path = folder.file("sessions");
+  const test::TemporaryFolder folder;
+  const std::string path = folder / "sessions";
   SessionCache cache;
   cache.put("https://a", session(1));
   cache.put("https://b", session(2), *udp::Address::parse("[::1]:4433"));
@@ -99,32 +86,32 @@ TEST(SessionCache, ComesBackFromItsFile) {
 }
 
 TEST(SessionCache, FilesThatAreMissingOrEmptyHoldNothing) {
-  const Folder folder;
+  const test::TemporaryFolder folder;
   SessionCache cache;
-  EXPECT_TRUE(cache.load(folder.file("missing")));
-  std::ofstream(folder.file("empty")).flush();
-  EXPECT_TRUE(cache.load(folder.file("empty")));
+  EXPECT_TRUE(cache.load(folder / "missing"));
+  std::ofstream(folder / "empty").flush();
+  EXPECT_TRUE(cache.load(folder / "empty"));
   EXPECT_EQ(cache.size(), 0u);
 }
 
 TEST(SessionCache, RefusesFilesThatAreBroken) {
-  const Folder folder;
+  const test::TemporaryFolder folder;
   const std::string good = [&] {
     SessionCache cache;
     cache.put("https://a", session(1));
-    EXPECT_TRUE(cache.save(folder.file("good")));
-    std::ifstream file(folder.file("good"));
+    EXPECT_TRUE(cache.save(folder / "good"));
+    std::ifstream file(folder / "good");
     return std::string(std::istreambuf_iterator<char>(file), {});
   }();
   for (const std::string& text :
        {std::string("something else\n"), std::string("tern sessions 1\nno-space\n"),
         std::string("tern sessions 1\nhttps://a xyz\n"),
         std::string("tern sessions 1\nhttps://a 00\n"), good.substr(0, good.size() - 3)}) {
-    std::ofstream(folder.file("bad"), std::ios::trunc) << text;
+    std::ofstream(folder / "bad", std::ios::trunc) << text;
     SessionCache cache;
-    const Result<void> loaded = cache.load(folder.file("bad"));
+    const Result<void> loaded = cache.load(folder / "bad");
     ASSERT_FALSE(loaded) << text;
-    EXPECT_NE(loaded.error().detail.find(folder.file("bad")), std::string::npos);
+    EXPECT_NE(loaded.error().detail.find(folder / "bad"), std::string::npos);
     EXPECT_EQ(cache.size(), 0u);
   }
 }

@@ -1,7 +1,6 @@
 #include "http/static_files.h"
 
 #include <array>
-#include <cstdlib>
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
@@ -18,6 +17,7 @@
 #include "http/embedded_files.h"
 #include "http/router.h"
 #include "tests/unit/http/recording_carrier.h"
+#include "tests/unit/temporary_folder.h"
 
 namespace tern::http {
 namespace {
@@ -41,13 +41,10 @@ constexpr const char* kModifiedText = "Sun, 06 Nov 1994 07:49:37 GMT";
 class Files : public ::testing::Test {
  protected:
   Files() {
-    std::string pattern = (fs::temp_directory_path() / "tern_files_XXXXXX").string();
-    EXPECT_NE(::mkdtemp(pattern.data()), nullptr);
-    top = pattern;
+    top = scratch.path();
     root = top / "root";
     fs::create_directory(root);
   }
-  ~Files() override { fs::remove_all(top); }
 
   void write(const fs::path& path, std::string_view text, UnixSeconds modified = kModified) {
     fs::create_directories((root / path).parent_path());
@@ -75,6 +72,7 @@ class Files : public ::testing::Test {
   }
 
   World world;
+  tern::test::TemporaryFolder scratch;
   fs::path top;
   fs::path root;
   Handler handler;

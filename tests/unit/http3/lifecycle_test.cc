@@ -157,14 +157,10 @@ TEST(Goaway, AnIdleConnectionIsClosedAtOnce) {
 }
 
 TEST(Goaway, RequestsTheServerDidNotProcessAreSafeToRetry) {
-  Rig rig(hello);
   std::optional<Error> told;
   RawPeer* server = nullptr;
-  rig.accept = [&](quic::Connection& connection) {
-    auto made = std::make_unique<RawPeer>(connection, told);
-    server = made.get();
-    return std::unique_ptr<quic::Application>(std::move(made));
-  };
+  Rig rig(hello);
+  rig.serve_raw(server, told);
   rig.connect();
   std::vector<std::shared_ptr<Reply>> replies;
   for (int i = 0; i < 4; ++i) replies.push_back(rig.start(get("/")));

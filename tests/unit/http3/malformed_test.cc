@@ -295,14 +295,10 @@ void PrintTo(const ServerCase& test, std::ostream* out) { *out << test.name; }
 class MalformedServer : public ::testing::TestWithParam<ServerCase> {};
 
 TEST_P(MalformedServer, IsLeftWithTheRightCode) {
-  Rig rig(hello);
   std::optional<Error> told;
   RawPeer* server = nullptr;
-  rig.accept = [&](quic::Connection& connection) {
-    auto made = std::make_unique<RawPeer>(connection, told);
-    server = made.get();
-    return std::unique_ptr<quic::Application>(std::move(made));
-  };
+  Rig rig(hello);
+  rig.serve_raw(server, told);
   rig.connect();
   auto reply = rig.start(get("/"));
   rig.world.run_for(200ms);
@@ -344,14 +340,10 @@ void PrintTo(const ResponseCase& test, std::ostream* out) { *out << test.name; }
 class MalformedResponse : public ::testing::TestWithParam<ResponseCase> {};
 
 TEST_P(MalformedResponse, FailsItsRequestAlone) {
-  Rig rig(hello);
   std::optional<Error> told;
   RawPeer* server = nullptr;
-  rig.accept = [&](quic::Connection& connection) {
-    auto made = std::make_unique<RawPeer>(connection, told);
-    server = made.get();
-    return std::unique_ptr<quic::Application>(std::move(made));
-  };
+  Rig rig(hello);
+  rig.serve_raw(server, told);
   rig.connect();
   auto reply = rig.start(get("/"));
   auto other = rig.start(get("/"));

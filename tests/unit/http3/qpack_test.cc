@@ -28,11 +28,7 @@ SessionOptions waiting_options() {
 class Waiting : public ::testing::Test {
  protected:
   Waiting() {
-    rig.accept = [this](quic::Connection& connection) {
-      auto made = std::make_unique<RawPeer>(connection, told);
-      server = made.get();
-      return std::unique_ptr<quic::Application>(std::move(made));
-    };
+    rig.serve_raw(server, told);
     rig.connect();
     rig.world.run_for(50ms);
     server->uni(control(settings()));

@@ -257,6 +257,16 @@ class Rig {
     });
   }
 
+  /// A server that speaks QUIC only: the next connection's peer is `server` then, and `told` why
+  /// it ended. Both outlive the rig's connections.
+  void serve_raw(RawPeer*& server, std::optional<Error>& told) {
+    accept = [&server, &told](quic::Connection& connection) {
+      auto made = std::make_unique<RawPeer>(connection, told);
+      server = made.get();
+      return std::unique_ptr<quic::Application>(std::move(made));
+    };
+  }
+
   /// A client session; waits for it. nullptr when the connection failed.
   Session* connect(std::optional<quic::Session> resume = std::nullopt, bool early = false) {
     auto options = connect_options();

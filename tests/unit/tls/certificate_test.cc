@@ -4,7 +4,7 @@
 
 #include <gmock/gmock.h>
 
-#include "tests/unit/tls/temporary_folder.h"
+#include "tests/unit/temporary_folder.h"
 #include "tests/vectors/vector_file.h"
 #include "transport/tls/development.h"
 

@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <openssl/ssl.h>
 
-#include "tests/unit/tls/temporary_folder.h"
+#include "tests/unit/temporary_folder.h"
 #include "transport/tls/client_context.h"
 #include "transport/tls/development.h"
 #include "transport/tls/handshake_state.h"

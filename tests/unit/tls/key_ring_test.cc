@@ -7,7 +7,7 @@
 
 #include <gmock/gmock.h>
 
-#include "tests/unit/tls/temporary_folder.h"
+#include "tests/unit/temporary_folder.h"
 
 namespace tern::tls {
 namespace {

@@ -1,14 +1,13 @@
 #include "tools/tern/config_file.h"
 
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
+#include <algorithm>
 #include <string>
 #include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/unit/temporary_folder.h"
 #include "tools/tern/exit_code.h"
 
 namespace tern::cli {
@@ -76,8 +75,6 @@ TEST(ConfigFile, SaysWhereItIsWrong) {
 class ApplyConfigTest : public testing::Test {
  protected:
   ApplyConfigTest() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "tern-config-XXXXXX").string();
-    folder = mkdtemp(pattern.data());
     verb = app.add_subcommand("serve", "");
     verb->set_help_flag("-h,--help", "");
     verb->add_option("DIR", dir, "");
@@ -87,12 +84,10 @@ class ApplyConfigTest : public testing::Test {
     verb->add_option("--config", config, "");
     verb->callback([this] { apply_config(*verb, config); });
   }
-  ~ApplyConfigTest() override { std::filesystem::remove_all(folder); }
 
   /// The refusal, or nothing.
   std::string run(const std::string& text, std::vector<std::string> arguments = {}) {
-    const std::string path = folder + "/x.toml";
-    std::ofstream(path) << text;
+    const std::string path = folder.write("x.toml", text);
     arguments.insert(arguments.begin(), {"serve", "--config", path});
     std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants them
     try {
@@ -104,7 +99,7 @@ class ApplyConfigTest : public testing::Test {
     return {};
   }
 
-  std::string folder;
+  test::TemporaryFolder folder;
   CLI::App app;
   CLI::App* verb;
   std::string config;
@@ -138,7 +133,7 @@ TEST_F(ApplyConfigTest, TheCommandLineOverridesIt) {
 }
 
 TEST_F(ApplyConfigTest, WhatDoesNotFitNamesFileAndLine) {
-  const std::string at = folder + "/x.toml:2: ";
+  const std::string at = folder / "x.toml:2: ";
   EXPECT_THAT(run("# \nlisten-on = 1\n"), HasSubstr(at + "unknown key 'listen-on'"));
   EXPECT_THAT(run("# \nconfig = \"y\"\n"), HasSubstr(at + "unknown key 'config'"));
   EXPECT_THAT(run("# \nhelp = true\n"), HasSubstr(at + "unknown key 'help'"));
@@ -150,7 +145,7 @@ TEST_F(ApplyConfigTest, WhatDoesNotFitNamesFileAndLine) {
 }
 
 TEST_F(ApplyConfigTest, AFileThatIsNotThere) {
-  std::vector<std::string> arguments{folder + "/nothing.toml", "--config", "serve"};
+  std::vector<std::string> arguments{folder / "nothing.toml", "--config", "serve"};
   try {
     app.parse(arguments);
     FAIL();

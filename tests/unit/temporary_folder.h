@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <stdexcept>
 #include <stdlib.h>
 #include <string>
@@ -21,6 +22,7 @@ class TemporaryFolder {
   TemporaryFolder(const TemporaryFolder&) = delete;
   TemporaryFolder& operator=(const TemporaryFolder&) = delete;
 
+  const std::filesystem::path& path() const noexcept { return path_; }
   std::string operator/(std::string_view name) const { return (path_ / name).string(); }
   std::string write(std::string_view name, std::string_view text) const {
     const std::string path = *this / name;

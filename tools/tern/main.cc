@@ -56,6 +56,7 @@ int run(int argument_count, char** arguments) {
   add_serve(app, result);
   add_get(app, result);
   add_bench(app, result);
+  add_interop(app, result);
   add_cert(app, result);
   add_version(app, result);
   for (CLI::App* known : app.get_subcommands(nullptr)) {

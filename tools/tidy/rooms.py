@@ -3,15 +3,18 @@
 import re
 
 # room -> the rooms whose headers it may include, besides its own. Longest folder name wins.
-_TRANSPORT = ["transport/udp", "transport/tls", "transport/quic", "transport/engine", "transport/sim"]
+_TRANSPORT = [
+    "transport/udp", "transport/tcp", "transport/tls", "transport/quic", "transport/engine", "transport/sim",
+]
 _ASSEMBLED = ["base", *_TRANSPORT, "http", "http3", "webtransport", "rpc", "gateway"]
 SEES = {
     "base": [],
     "transport/udp": ["base"],
+    "transport/tcp": ["base", "transport/udp"],
     "transport/tls": ["base", "transport/udp"],
     "transport/quic": ["base", "transport/udp", "transport/tls"],
-    "transport/engine": ["base", "transport/udp", "transport/tls", "transport/quic"],
-    "transport/sim": ["base", "transport/udp", "transport/tls", "transport/quic"],
+    "transport/engine": ["base", "transport/udp", "transport/tcp", "transport/tls", "transport/quic"],
+    "transport/sim": ["base", "transport/udp", "transport/tcp", "transport/tls", "transport/quic"],
     "http": ["base", *_TRANSPORT],
     "http3": ["base", *_TRANSPORT, "http"],
     "webtransport": ["base", *_TRANSPORT, "http", "http3"],

@@ -20,6 +20,10 @@
 /// and everything above uses. Batches in both directions: what the kernel coalesced (GRO) arrives
 /// as one `Arrival`; what is to be segmented (GSO) leaves as one `Transmit`.
 
+namespace tern::tcp {
+class Network;
+}
+
 namespace tern::udp {
 
 /// ECN codepoint of the IP header (RFC 3168 §5).
@@ -136,6 +140,9 @@ class Network : public Driver {
   /// Looks `host` up (IP literals included) and calls back from a later turn, on this thread.
   virtual void resolve(std::string_view host, std::uint16_t port,
                        std::function<void(Result<std::vector<Address>>)> done) = 0;
+
+  /// Byte streams on the same loop (transport/tcp/network.h). Lives as long as this network.
+  virtual tcp::Network& tcp();
 
   /// One line for people: "io_uring (kernel 6.1: multishot recvmsg, provided buffers, GRO, GSO)".
   virtual std::string description() const = 0;

@@ -1,172 +1,25 @@
 #include "transport/sim/capture.h"
 
-#include <cstring>
-#include <ostream>
-
 namespace tern::sim {
-
-namespace {
-
-// pcapng (draft-ietf-opsawg-pcapng): block types, options and values used here.
-constexpr std::uint32_t kSectionHeader = 0x0a0d0d0a;
-constexpr std::uint32_t kInterfaceDescription = 1;
-constexpr std::uint32_t kEnhancedPacket = 6;
-constexpr std::uint32_t kByteOrderMagic = 0x1a2b3c4d;
-constexpr std::uint16_t kOptionEnd = 0;
-constexpr std::uint16_t kOptionComment = 1;
-constexpr std::uint16_t kOptionInterfaceName = 2;
-constexpr std::uint16_t kOptionTimeResolution = 9;
-constexpr std::uint16_t kLinkTypeRaw = 101;
-constexpr std::uint8_t kNanoseconds = 9;
-
-// The file is in the writer's byte order.
-template <typename Number>
-void append(std::vector<std::uint8_t>& out, Number number) {
-  const auto* bytes = reinterpret_cast<const std::uint8_t*>(&number);
-  out.insert(out.end(), bytes, bytes + sizeof number);
-}
-
-void append_big(std::vector<std::uint8_t>& out, std::uint16_t number) {
-  out.push_back(static_cast<std::uint8_t>(number >> 8));
-  out.push_back(static_cast<std::uint8_t>(number));
-}
-
-void append_bytes(std::vector<std::uint8_t>& out, ByteView bytes) {
-  out.insert(out.end(), bytes.begin(), bytes.end());
-}
-
-void pad(std::vector<std::uint8_t>& out) {
-  while (out.size() % 4 != 0) out.push_back(0);
-}
-
-std::uint64_t sum_words(ByteView bytes, std::uint64_t sum) {
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
-    sum += i % 2 == 0 ? std::uint64_t{bytes[i]} << 8 : bytes[i];
-  }
-  return sum;
-}
-
-std::uint16_t fold(std::uint64_t sum) {
-  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
-  return static_cast<std::uint16_t>(~sum);
-}
-
-void append_ip_packet(std::vector<std::uint8_t>& out, const TraceEvent& event) {
-  const ByteView source = event.source.ip();
-  const ByteView destination = event.destination.ip();
-  const auto udp_length = static_cast<std::uint16_t>(event.payload.size() + 8);
-  const auto ecn = static_cast<std::uint8_t>(event.ecn);
-  constexpr std::uint8_t kHopLimit = 64;
-  constexpr std::uint8_t kUdp = 17;
-  if (event.destination.is_v6()) {
-    out.push_back(0x60);
-    out.push_back(static_cast<std::uint8_t>(ecn << 4));
-    append_big(out, 0);
-    append_big(out, udp_length);
-    out.push_back(kUdp);
-    out.push_back(kHopLimit);
-    append_bytes(out, source);
-    append_bytes(out, destination);
-  } else {
-    std::vector<std::uint8_t> header;
-    header.push_back(0x45);
-    header.push_back(ecn);
-    append_big(header, static_cast<std::uint16_t>(udp_length + 20));
-    append_big(header, 0);
-    append_big(header, 0x4000);  // don't fragment
-    header.push_back(kHopLimit);
-    header.push_back(kUdp);
-    append_big(header, 0);
-    append_bytes(header, source);
-    append_bytes(header, destination);
-    const std::uint16_t checksum = fold(sum_words(header, 0));
-    header[10] = static_cast<std::uint8_t>(checksum >> 8);
-    header[11] = static_cast<std::uint8_t>(checksum);
-    append_bytes(out, header);
-  }
-  std::vector<std::uint8_t> udp;
-  append_big(udp, event.source.port());
-  append_big(udp, event.destination.port());
-  append_big(udp, udp_length);
-  append_big(udp, 0);
-  std::uint64_t sum = sum_words(source, 0);
-  sum = sum_words(destination, sum) + kUdp + udp_length;
-  sum = sum_words(udp, sum);
-  std::uint16_t checksum = fold(sum_words(event.payload, sum));
-  if (checksum == 0) checksum = 0xffff;  // RFC 768: zero would mean "none"
-  udp[6] = static_cast<std::uint8_t>(checksum >> 8);
-  udp[7] = static_cast<std::uint8_t>(checksum);
-  append_bytes(out, udp);
-  append_bytes(out, event.payload);
-}
-
-}  // namespace
-
-Capture::Capture(std::ostream& out) : out_(out) {
-  begin_block(kSectionHeader);
-  append(block_, kByteOrderMagic);
-  append(block_, std::uint16_t{1});  // version 1.0
-  append(block_, std::uint16_t{0});
-  append(block_, ~std::uint64_t{0});  // section length: not known
-  end_block();
-}
-
-void Capture::begin_block(std::uint32_t type) {
-  block_.clear();
-  append(block_, type);
-  append(block_, std::uint32_t{0});  // length, filled in at the end
-}
-
-void Capture::option(std::uint16_t code, ByteView value) {
-  append(block_, code);
-  append(block_, static_cast<std::uint16_t>(value.size()));
-  append_bytes(block_, value);
-  pad(block_);
-}
-
-void Capture::end_block() {
-  const auto length = static_cast<std::uint32_t>(block_.size() + 4);
-  append(block_, length);
-  std::memcpy(block_.data() + 4, &length, 4);
-  out_.write(reinterpret_cast<const char*>(block_.data()),
-             static_cast<std::streamsize>(block_.size()));
-}
 
 std::uint32_t Capture::interface_of(const TraceEvent& event) {
   const std::uint64_t key = std::uint64_t{event.link} << 8 | event.direction;
-  const auto [place, fresh] =
-      interfaces_.emplace(key, static_cast<std::uint32_t>(interfaces_.size()));
-  if (fresh) {
-    begin_block(kInterfaceDescription);
-    append(block_, kLinkTypeRaw);
-    append(block_, std::uint16_t{0});
-    append(block_, std::uint32_t{0});  // no snapshot length: whole packets
-    option(kOptionInterfaceName, as_bytes(event.where));
-    option(kOptionTimeResolution, {&kNanoseconds, 1});
-    option(kOptionEnd, {});
-    end_block();
-  }
-  return place->second;
+  const auto known = interfaces_.find(key);
+  if (known != interfaces_.end()) return known->second;
+  const std::uint32_t added = file_.add_interface(event.where);
+  interfaces_.emplace(key, added);
+  return added;
 }
 
 void Capture::observe(const TraceEvent& event) {
-  const std::uint32_t interface = interface_of(event);
-  std::vector<std::uint8_t> packet;
-  append_ip_packet(packet, event);
-  const auto time = static_cast<std::uint64_t>(event.now.time_since_epoch().count());
-  begin_block(kEnhancedPacket);
-  append(block_, interface);
-  append(block_, static_cast<std::uint32_t>(time >> 32));
-  append(block_, static_cast<std::uint32_t>(time));
-  append(block_, static_cast<std::uint32_t>(packet.size()));
-  append(block_, static_cast<std::uint32_t>(packet.size()));
-  append_bytes(block_, packet);
-  pad(block_);
-  if (event.verdict != Verdict::delivered) {
-    option(kOptionComment, as_bytes(verdict_name(event.verdict)));
-    option(kOptionEnd, {});
-  }
-  end_block();
+  PcapngWriter::Datagram datagram;
+  datagram.time = static_cast<std::uint64_t>(event.now.time_since_epoch().count());
+  datagram.source = event.source;
+  datagram.destination = event.destination;
+  datagram.ecn = event.ecn;
+  datagram.payload = event.payload;
+  const bool arrived = event.verdict == Verdict::delivered;
+  file_.write(interface_of(event), datagram, arrived ? "" : verdict_name(event.verdict));
 }
 
 }  // namespace tern::sim

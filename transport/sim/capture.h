@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <iosfwd>
 #include <unordered_map>
-#include <vector>
 
+#include "transport/sim/pcapng.h"
 #include "transport/sim/trace.h"
 
 namespace tern::sim {
@@ -17,17 +17,13 @@ namespace tern::sim {
 class Capture final : public TraceObserver {
  public:
   /// The stream outlives this object.
-  explicit Capture(std::ostream& out);
+  explicit Capture(std::ostream& out) : file_(out) {}
   void observe(const TraceEvent& event) override;
 
  private:
   std::uint32_t interface_of(const TraceEvent& event);
-  void begin_block(std::uint32_t type);
-  void option(std::uint16_t code, ByteView value);
-  void end_block();
 
-  std::ostream& out_;
-  std::vector<std::uint8_t> block_;
+  PcapngWriter file_;
   std::unordered_map<std::uint64_t, std::uint32_t> interfaces_;
 };
 

@@ -118,7 +118,11 @@ void Channel::leave(Packet* packet) {
     ++stats_.duplicated;
     copy = world_.pool_.copy(*packet);
   }
-  if (model_.corrupt > 0 && random_.unit() < model_.corrupt) damage(*packet);
+  const bool may_be_corrupted = model_.corrupt > 0 && !packet->payload.empty() &&
+                                !(model_.spared && model_.spared(packet->payload));
+  if (may_be_corrupted && strikes(model_.corrupt, model_.corrupt_run, corruptions_in_a_row_)) {
+    damage(*packet);
+  }
   propagate(packet);
   if (copy != nullptr) propagate(copy);
 }
@@ -132,13 +136,22 @@ bool Channel::lost(Packet* packet) {
   if (model_.drops.contains(left_)) return lose(Verdict::listed);
   if (in_hole()) return lose(Verdict::blackhole);
   if (model_.filter && !model_.filter(packet->payload)) return lose(Verdict::filtered);
-  if (model_.loss > 0 && random_.unit() < model_.loss) return lose(Verdict::loss);
+  if (model_.loss > 0 && strikes(model_.loss, model_.loss_run, losses_in_a_row_)) {
+    return lose(Verdict::loss);
+  }
   if (model_.burst_enter > 0) {
     const double flip = random_.unit();
     bad_state_ = bad_state_ ? flip >= model_.burst_leave : flip < model_.burst_enter;
     if (bad_state_ && random_.unit() < model_.burst_loss) return lose(Verdict::burst_loss);
   }
   return false;
+}
+
+bool Channel::strikes(double probability, std::uint64_t most, std::uint64_t& in_a_row) {
+  // The number is drawn in any case: a limit leaves what comes later as it was.
+  const bool struck = random_.unit() < probability && in_a_row < most;
+  in_a_row = struck ? in_a_row + 1 : 0;
+  return struck;
 }
 
 bool Channel::in_hole() const noexcept {
@@ -157,9 +170,9 @@ void Channel::mark(Packet& packet) noexcept {
 }
 
 void Channel::damage(Packet& packet) noexcept {
-  if (packet.payload.empty()) return;
   ++stats_.corrupted;
-  const std::uint64_t bits = packet.payload.size() * 8;
+  const std::uint64_t bits =
+      std::clamp<std::uint64_t>(model_.corrupt_within, 1, packet.payload.size()) * 8;
   const std::uint64_t flips = 1 + random_.below(4);
   // A run of bits: flips never undo each other.
   std::uint64_t bit = random_.below(bits);

@@ -94,6 +94,8 @@ class Channel final : public ChannelSetters<Channel>, private EventTarget {
   void serialise_next();
   void leave(Packet* packet);
   bool lost(Packet* packet);
+  /// One chance of many, unless it came true `most` times in a row: then it does not.
+  bool strikes(double probability, std::uint64_t most, std::uint64_t& in_a_row);
   void propagate(Packet* packet);
   void arrive(Packet* packet);
   void mark(Packet& packet) noexcept;
@@ -114,6 +116,8 @@ class Channel final : public ChannelSetters<Channel>, private EventTarget {
   bool cut_ = false;
   std::uint32_t epoch_ = 0;
   bool bad_state_ = false;  // Gilbert–Elliott
+  std::uint64_t losses_in_a_row_ = 0;
+  std::uint64_t corruptions_in_a_row_ = 0;
 
   std::deque<Packet*> queue_;  // the front one is being serialised
   std::uint64_t queued_bytes_ = 0;

@@ -39,7 +39,8 @@ struct ChannelModel {
   std::uint64_t queue_bytes = 128 * 1024;  ///< waiting datagrams, headers included
   std::uint64_t queue_packets = kUnlimited;
 
-  double loss = 0;  ///< independent, per datagram
+  double loss = 0;                      ///< independent, per datagram …
+  std::uint64_t loss_run = kUnlimited;  ///< … but never more than these in a row
   /// Gilbert–Elliott: two states, a step per datagram. Off while burst_enter is 0.
   double burst_enter = 0;  ///< P(good → bad)
   double burst_leave = 0;  ///< P(bad → good)
@@ -48,7 +49,11 @@ struct ChannelModel {
   double reorder = 0;         ///< probability that a datagram takes `reorder_delay` longer …
   Duration reorder_delay{0};  ///< … while others overtake it
   double duplicate = 0;       ///< probability of a second copy
-  double corrupt = 0;         ///< probability of 1 to 4 flipped bits in the payload
+  double corrupt = 0;         ///< probability of 1 to 4 flipped bits in the payload …
+  std::uint64_t corrupt_run = kUnlimited;     ///< … but never in more than these in a row …
+  std::uint64_t corrupt_within = kUnlimited;  ///< … and within its first bytes: 50 hit headers
+  /// Datagrams that are never corrupted; must be deterministic. None: all may be.
+  std::function<bool(ByteView payload)> spared;
 
   double ecn_mark = 0;                       ///< probability that an ECT datagram becomes CE
   std::uint64_t ecn_threshold = kUnlimited;  ///< CE when more bytes than this wait in the queue
@@ -97,8 +102,11 @@ class ChannelSetters {
   Derived& queue_packets(std::uint64_t packets) {
     return each([&](ChannelModel& m) { m.queue_packets = packets; });
   }
-  Derived& loss(double probability) {
-    return each([&](ChannelModel& m) { m.loss = probability; });
+  Derived& loss(double probability, std::uint64_t in_a_row = ChannelModel::kUnlimited) {
+    return each([&](ChannelModel& m) {
+      m.loss = probability;
+      m.loss_run = in_a_row;
+    });
   }
   /// Gilbert–Elliott: loses on average enter / (enter + leave) × loss_in_burst of all datagrams, in
   /// bursts of 1 / leave on average.
@@ -118,8 +126,11 @@ class ChannelSetters {
   Derived& duplicate(double probability) {
     return each([&](ChannelModel& m) { m.duplicate = probability; });
   }
-  Derived& corrupt(double probability) {
-    return each([&](ChannelModel& m) { m.corrupt = probability; });
+  Derived& corrupt(double probability, std::uint64_t in_a_row = ChannelModel::kUnlimited) {
+    return each([&](ChannelModel& m) {
+      m.corrupt = probability;
+      m.corrupt_run = in_a_row;
+    });
   }
   Derived& ecn_mark(double probability) {
     return each([&](ChannelModel& m) { m.ecn_mark = probability; });

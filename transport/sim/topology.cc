@@ -14,6 +14,7 @@ namespace {
 constexpr std::uint32_t kHostsV4 = 0x0a010000;       // 10.1.0.0/16
 constexpr std::uint32_t kInterfacesV4 = 0x0a400000;  // 10.64.0.0/10
 constexpr std::uint32_t kOutsidesV4 = 0xc6120000;    // 198.18.0.0/15
+constexpr std::uint32_t kOutsides = 0x1fffe;
 
 /// 2001:db8:<net>::<number>
 udp::Address v6_address(std::uint8_t net, std::uint32_t number) {
@@ -55,11 +56,14 @@ void Topology::number(Interface& end) {
 }
 
 void Topology::number_outside(Interface& end, udp::Address& v4, udp::Address& v6) {
-  ++outsides_;
-  TERN_CHECK(outsides_ < 0x20000);
   owners_.erase(v4);
   owners_.erase(v6);
-  v4 = udp::Address::v4(kOutsidesV4 + outsides_, 0);
+  // Round and round: a relay that runs for weeks may go through all of them.
+  TERN_CHECK(owners_.size() < 2 * kOutsides);
+  do {
+    outsides_ = outsides_ % kOutsides + 1;
+    v4 = udp::Address::v4(kOutsidesV4 + outsides_, 0);
+  } while (owners_.contains(v4));
   v6 = v6_address(3, outsides_);
   owners_[v4] = {end.host, &end};
   owners_[v6] = {end.host, &end};

@@ -114,7 +114,7 @@ void World::Actions::fire(std::uint32_t, void* argument) {
 }
 
 bool World::step(Timestamp limit) {
-  const Timestamp next = std::min(events_.next(), turns_.next_deadline());
+  const Timestamp next = next_event();
   if (next == kNever || next > limit) return false;
   TERN_CHECK(next >= now_);
   now_ = next;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -80,6 +81,9 @@ class World {
   Timestamp now() const noexcept { return now_; }
   /// Virtual time since the world began.
   Duration elapsed() const noexcept;
+  /// When something happens next if nobody interferes; kNever: nothing will. For whoever paces a
+  /// world by another clock, as tools/relay does.
+  Timestamp next_event() const noexcept { return std::min(events_.next(), turns_.next_deadline()); }
 
   /// Calls `action` at that time since the beginning, or now if it has passed.
   void at(Duration since_start, std::function<void()> action);

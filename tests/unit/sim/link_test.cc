@@ -212,6 +212,44 @@ TEST(Link, OneByteCorruptedStaysCorrupted) {
   for (const auto& datagram : pair.server.received) EXPECT_NE(datagram.text, "x");
 }
 
+TEST(Link, LossAndCorruptionInARowCanBeLimited) {
+  Pair pair(LinkOptions().up(ChannelOptions().loss(1, 3)).down(ChannelOptions().corrupt(1, 2)));
+  pair.server.echo();
+  for (int i = 0; i < 24; ++i) {
+    pair.send(8, 'x');
+    pair.world.run_for(1ms);
+  }
+  // Every fourth gets there, and of what comes back every third is whole.
+  EXPECT_EQ(pair.server.received.size(), 6u);
+  ASSERT_EQ(pair.client.received.size(), 6u);
+  for (std::size_t i = 0; i < 6; ++i) {
+    EXPECT_EQ(pair.client.received[i].text == "xxxxxxxx", i % 3 == 2) << i;
+  }
+}
+
+TEST(Link, CorruptionCanBeKeptToTheBeginningAndSpareSome) {
+  ChannelOptions up;
+  up.corrupt(1);
+  up.change([](ChannelModel& model) {
+    model.corrupt_within = 10;
+    model.spared = [](ByteView payload) { return payload[0] == 'y'; };
+  });
+  Pair pair(LinkOptions().up(up));
+  for (int i = 0; i < 50; ++i) {
+    pair.send(100, 'x');
+    pair.world.run_for(1ms);
+  }
+  pair.send(100, 'y');
+  pair.world.run_for(1ms);
+  ASSERT_EQ(pair.server.received.size(), 51u);
+  for (std::size_t i = 0; i < 50; ++i) {
+    const std::string& text = pair.server.received[i].text;
+    EXPECT_NE(text.substr(0, 10), std::string(10, 'x'));
+    EXPECT_EQ(text.substr(10), std::string(90, 'x'));
+  }
+  EXPECT_EQ(pair.server.received[50].text, std::string(100, 'y'));
+}
+
 TEST(Link, EcnIsKeptMarkedAndBleached) {
   const auto arriving = [](const LinkOptions& options, udp::Ecn sent) {
     Pair pair(options);

@@ -117,6 +117,15 @@ TEST(Nat, RebindingMayChangeTheAddress) {
   ASSERT_THAT(pair.server.failed, SizeIs(1));
 }
 
+TEST(Nat, AddressesDoNotRunOut) {
+  NatPair pair;
+  Nat& other = pair.world.nat(pair.server_host, pair.link);
+  for (int i = 0; i < 140'000; ++i) {
+    pair.nat.rebind_address();
+    ASSERT_FALSE(pair.nat.outside_v4().same_ip(other.outside_v4()));
+  }
+}
+
 TEST(Nat, StrangersAreNotLetInUnlessOpen) {
   for (const bool open : {false, true}) {
     NatPair pair(NatOptions().open(open));

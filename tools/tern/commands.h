@@ -13,6 +13,7 @@ void add_serve(CLI::App& app, ExitCode& result);
 void add_get(CLI::App& app, ExitCode& result);
 void add_bench(CLI::App& app, ExitCode& result);
 void add_interop(CLI::App& app, ExitCode& result);
+void add_handoff(CLI::App& app, ExitCode& result);
 void add_cert(CLI::App& app, ExitCode& result);
 void add_version(CLI::App& app, ExitCode& result);
 

@@ -1,0 +1,40 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tools/handoff/run.h"
+
+namespace tern::handoff {
+namespace {
+
+std::string name_of(const testing::TestParamInfo<Scenario>& info) {
+  std::string text(info.param.name);
+  std::replace(text.begin(), text.end(), '-', '_');
+  return text;
+}
+
+class Scenarios : public testing::TestWithParam<Scenario> {};
+
+TEST_P(Scenarios, PassTheirChecks) {
+  for (const CarrierType& carrier : carriers()) {
+    for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+      const Outcome outcome = run(GetParam(), carrier.kind, seed);
+      EXPECT_THAT(outcome.violations, testing::IsEmpty()) << replay_line(GetParam(), outcome);
+    }
+  }
+}
+
+TEST_P(Scenarios, SameSeedSameTrace) {
+  for (const CarrierType& carrier : carriers()) {
+    const Outcome first = run(GetParam(), carrier.kind, 42);
+    const Outcome again = run(GetParam(), carrier.kind, 42);
+    EXPECT_EQ(first.trace_hash, again.trace_hash) << replay_line(GetParam(), first);
+    const Outcome other = run(GetParam(), carrier.kind, 43);
+    EXPECT_NE(first.trace_hash, other.trace_hash) << replay_line(GetParam(), other);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Scenarios, testing::ValuesIn(scenarios().begin(), scenarios().end()),
+                         name_of);
+
+}  // namespace
+}  // namespace tern::handoff

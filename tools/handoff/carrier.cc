@@ -1,0 +1,44 @@
+#include "tools/handoff/carrier.h"
+
+#include "base/check.h"
+#include "tools/handoff/quic_carrier.h"
+
+namespace tern::handoff {
+namespace {
+
+constexpr CarrierType kCarriers[] = {
+    {CarrierKind::quic, "quic", "QUIC, migrating",
+     "tern's client and server as they are: the connection follows the network"},
+    {CarrierKind::quic_reconnect, "quic-reconnect", "QUIC, reconnecting",
+     "the same without migration: when the network changes, a new connection, resumed with a "
+     "ticket, goes on where the transfer stood"},
+};
+
+}  // namespace
+
+std::span<const CarrierType> carriers() noexcept { return kCarriers; }
+
+const CarrierType& type_of(CarrierKind kind) noexcept {
+  for (const CarrierType& type : kCarriers) {
+    if (type.kind == kind) return type;
+  }
+  TERN_CHECK(!"a carrier without a type");
+  return kCarriers[0];
+}
+
+const CarrierType* find_carrier(std::string_view name) noexcept {
+  for (const CarrierType& type : kCarriers) {
+    if (type.name == name) return &type;
+  }
+  return nullptr;
+}
+
+std::unique_ptr<CarrierServer> make_server(CarrierKind kind, Stage& stage) {
+  switch (kind) {
+    case CarrierKind::quic:
+    case CarrierKind::quic_reconnect: return make_quic_server(stage);
+  }
+  return nullptr;
+}
+
+}  // namespace tern::handoff

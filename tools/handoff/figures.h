@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/time.h"
+
+namespace tern::handoff {
+
+/// What one carrier did in one run. Times are virtual.
+struct Figures {
+  Duration stall{};           ///< longest gap between two pieces of a transfer, over all of them
+  Duration stalled{};         ///< sum of the gaps above 100 ms, of the transfer with most of it
+  Duration last_byte{};       ///< when the last transfer was complete
+  Duration slowest_answer{};  ///< of the small requests
+  double goodput = 0;         ///< bits a second that applications got, until the last byte
+  std::uint64_t requests = 0;
+  std::uint64_t failed = 0;    ///< attempts that an application saw fail
+  std::uint64_t retried = 0;   ///< attempts after the first
+  std::uint64_t given_up = 0;  ///< transfers that never became complete
+  std::uint64_t handshakes = 0;
+  std::uint64_t bytes_delivered = 0;      ///< to applications
+  std::uint64_t bytes_sent = 0;           ///< IP packets, both ends, on all links
+  std::uint64_t bytes_retransmitted = 0;  ///< stream bytes sent again
+};
+
+/// One row of the tables, one member of the JSON.
+struct Metric {
+  enum class Unit : std::uint8_t { seconds, count, bytes, bits_per_second, joules };
+  std::string_view key;    ///< "stall_s": the unit is in the name
+  std::string_view title;  ///< "longest stall"
+  Unit unit;
+  bool more_is_better;
+  double (*value)(const Figures& figures);
+};
+std::span<const Metric> metrics() noexcept;
+
+/// How a metric spreads over many seeds. Percentiles are values that occurred (nearest rank).
+struct Spread {
+  double p50 = 0;
+  double p90 = 0;
+  double p99 = 0;
+  double worst = 0;
+  std::uint64_t worst_seed = 0;
+};
+struct Sample {
+  double value;
+  std::uint64_t seed;
+};
+/// "Worse" is up, or down where more is better: p99 is what 99 of 100 runs do at least as well as.
+/// Not of an empty list.
+Spread spread(std::vector<Sample> samples, bool more_is_better);
+
+}  // namespace tern::handoff

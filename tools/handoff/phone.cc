@@ -1,0 +1,187 @@
+#include "tools/handoff/phone.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "tools/handoff/stage.h"
+#include "tools/handoff/transfer.h"
+
+namespace tern::handoff {
+
+// ---- Access -------------------------------------------------------------------------------------
+
+Access::Access(Phone& phone, std::string name, const sim::LinkOptions& options)
+    : phone_(phone),
+      name_(std::move(name)),
+      link_(phone.stage().world().link(phone.host(), phone.stage().server(), options)),
+      nat_(phone.stage().world().nat(phone.host(), link_)) {}
+
+udp::Address Access::address(bool v6) const {
+  for (const sim::Interface* end : phone_.host().interfaces()) {
+    if (end->link == &link_) return v6 ? end->v6 : end->v4;
+  }
+  return {};
+}
+
+Duration Access::round_trip() const noexcept {
+  return link_.up().model().delay + link_.down().model().delay;
+}
+
+void Access::vanish(Duration notice) {
+  cut();
+  phone_.stage().world().after(notice, [this] { switch_off(); });
+}
+
+void Access::switch_off() {
+  if (!up_) return;
+  up_ = false;
+  link_.take_down(phone_.host());
+  phone_.network_changed();
+}
+
+void Access::come_back() {
+  link_.restore();
+  if (!up_) link_.bring_up(phone_.host());
+  up_ = true;
+  phone_.network_changed();
+}
+
+void Access::fade(Duration over) {
+  constexpr int kSteps = 8;
+  const double rate = link_.down().model().bits_per_second / 1e6;
+  const Duration delay = link_.down().model().delay;
+  for (int step = 1; step <= kSteps; ++step) {
+    const double weakness = static_cast<double>(step) / kSteps;
+    phone_.stage().world().after(over * (step - 1) / kSteps, [this, weakness, rate, delay] {
+      link_.mbps(rate * (1 - 0.95 * weakness));
+      link_.delay(delay + std::chrono::duration_cast<Duration>(40ms * weakness * weakness));
+      link_.burst_loss(0.01 * weakness, 0.3, 0.8 * weakness);
+    });
+  }
+}
+
+void Access::block_udp(bool on) {
+  if (on) {
+    link_.filter([](ByteView) { return false; });
+  } else {
+    link_.filter({});
+  }
+}
+
+// ---- Phone --------------------------------------------------------------------------------------
+
+Phone::Phone(Stage& stage, std::string_view name)
+    : stage_(stage), host_(stage.world().host(name)), scope_(host_.runtime().ready()) {}
+
+Phone::~Phone() = default;
+
+Access& Phone::access(std::string name, const sim::LinkOptions& options) {
+  sim::LinkOptions named = options;
+  named.name(name == "wifi" || host_.name() == "phone" ? name : host_.name() + " " + name);
+  accesses_.push_back(std::make_unique<Access>(*this, std::move(name), named));
+  order_.push_back(accesses_.back().get());
+  return *accesses_.back();
+}
+
+Access& Phone::wifi() {
+  sim::LinkOptions options;
+  options.delay(stage_.about(10ms)).mbps(stage_.between(25, 35)).jitter(1ms).queue_bytes(100'000);
+  return access("wifi", options);
+}
+
+Access& Phone::cellular() {
+  sim::LinkOptions options;
+  options.delay(stage_.about(30ms)).mbps(stage_.between(10, 14)).jitter(3ms).queue_bytes(200'000);
+  return access("cellular", options);
+}
+
+void Phone::prefer(Access& access) {
+  std::stable_partition(order_.begin(), order_.end(),
+                        [&](const Access* other) { return other == &access; });
+  network_changed();
+}
+
+Access* Phone::best() const noexcept {
+  const auto found =
+      std::find_if(order_.begin(), order_.end(), [](const Access* access) { return access->up(); });
+  return found == order_.end() ? nullptr : *found;
+}
+
+Access* Phone::find(const udp::Address& local) const noexcept {
+  for (const auto& access : accesses_) {
+    const udp::Address own = access->address(local.is_v6());
+    if (own.specified() && own.same_ip(local)) return access.get();
+  }
+  return nullptr;
+}
+
+Transfer& Phone::download(std::uint64_t bytes, Duration from) {
+  Transfer& transfer = stage_.add_transfer(Transfer::Kind::download, bytes);
+  wishes_.push_back({&transfer, from});
+  return transfer;
+}
+
+Transfer& Phone::upload(std::uint64_t bytes, Duration from) {
+  Transfer& transfer = stage_.add_transfer(Transfer::Kind::upload, bytes);
+  wishes_.push_back({&transfer, from});
+  return transfer;
+}
+
+void Phone::ask(int times, Duration period, Duration from) {
+  constexpr std::uint64_t kAnswer = 3000;
+  for (int i = 0; i < times; ++i) {
+    Transfer& transfer = stage_.add_transfer(Transfer::Kind::request, kAnswer);
+    wishes_.push_back({&transfer, from + i * period});
+  }
+}
+
+void Phone::begin(std::unique_ptr<Carrier> carrier) {
+  carrier_ = std::move(carrier);
+  open_ = wishes_.size();
+  scope_.spawn(live());
+}
+
+Task<void> Phone::live() {
+  co_await carrier_->connect();
+  for (const Wish& wish : wishes_) scope_.spawn(fulfil(*wish.transfer, wish.from));
+}
+
+Task<void> Phone::fulfil(Transfer& transfer, Duration from) {
+  Runtime& runtime = host_.runtime();
+  const Duration now = stage_.world().elapsed();
+  if (from > now) co_await runtime.sleep(from - now);
+  transfer.begun = stage_.world().elapsed();
+  transfer.started = true;
+  Duration pause = kFirstPause;
+  while (!transfer.done) {
+    ++transfer.attempts;
+    Task<Result<void>> attempt = carrier_->attempt(transfer);
+    Result<void> outcome = co_await attempt;
+    if (outcome) break;
+    ++transfer.failures;
+    transfer.error = outcome.error().to_string();
+    if (transfer.attempts == kMaxAttempts) break;
+    co_await runtime.sleep(pause);
+    pause *= 2;
+  }
+  transfer.ended = stage_.world().elapsed();
+  transfer.done = true;
+  --open_;
+}
+
+void Phone::network_changed() {
+  if (carrier_ != nullptr) carrier_->network_changed();
+}
+
+void Phone::end() {
+  scope_.cancel();
+  scope_.spawn(carrier_->close());
+}
+
+void Phone::leave() {
+  scope_.cancel();
+  carrier_.reset();
+}
+
+}  // namespace tern::handoff

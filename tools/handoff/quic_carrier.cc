@@ -1,0 +1,243 @@
+#include "tools/handoff/quic_carrier.h"
+
+#include <charconv>
+#include <deque>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/scope.h"
+#include "gateway/client.h"
+#include "gateway/server.h"
+#include "gateway/session_cache.h"
+#include "tools/handoff/body.h"
+#include "tools/handoff/phone.h"
+#include "tools/handoff/stage.h"
+#include "tools/handoff/transfer.h"
+#include "transport/tls/development.h"
+
+namespace tern::handoff {
+namespace {
+
+constexpr std::size_t kPiece = 16 * 1024;
+constexpr std::string_view kOrigin = "https://server";
+
+template <typename T>
+T must(Result<T> result) {
+  if (!result) throw std::runtime_error(result.error().to_string());
+  return std::move(*result);
+}
+
+/// One authority and one certificate for every world: their seeds are fixed, so is their size.
+struct Identities {
+  Identities() {
+    std::array<std::uint8_t, 32> seed{1};
+    tls::DevelopmentOptions options(sim::World::kUnixEpoch);
+    options.key_type(tls::KeyType::ed25519).seed(seed).days(3650);
+    authority = must(tls::make_authority(options));
+    seed[0] = 2;
+    options.seed(seed).days(365).serial(7).names({"server"});
+    leaf = must(tls::make_leaf(authority, options));
+  }
+  tls::Identity authority;
+  tls::Identity leaf;
+};
+
+const Identities& identities() {
+  static const Identities made;
+  return made;
+}
+
+class QuicCarrier final : public Carrier {
+ public:
+  explicit QuicCarrier(Phone& phone)
+      : phone_(phone),
+        sessions_(std::make_shared<SessionCache>()),
+        scope_(phone.host().runtime().ready()) {
+    renew();
+  }
+  ~QuicCarrier() override { scope_.cancel(); }
+
+  Task<void> connect() override;
+  Task<Result<void>> attempt(Transfer& transfer) override;
+  void network_changed() override;
+  Task<void> close() override;
+
+ private:
+  Task<Result<void>> receive(Transfer& transfer);
+  Task<Result<void>> send(Transfer& transfer);
+  /// Where the server stands with an upload.
+  Task<Result<std::uint64_t>> server_has(Transfer& transfer);
+  void renew();
+  bool migrates() { return phone_.stage().carrier() == CarrierKind::quic; }
+  Client& client() noexcept { return *clients_.back(); }
+
+  Phone& phone_;
+  std::shared_ptr<SessionCache> sessions_;
+  // The last one is in use. The others are closed, and stay until nobody can be waiting for them.
+  std::deque<std::unique_ptr<Client>> clients_;
+  Access* in_use_ = nullptr;
+  Scope scope_;
+};
+
+Task<void> close_client(Client& client) { co_await client.close(); }
+
+void QuicCarrier::renew() {
+  if (!clients_.empty()) scope_.spawn(close_client(client()));
+  ClientOptions options;
+  options.ca_pem(identities().authority.certificate).sessions(sessions_);
+  if (phone_.stage().qlog()) options.qlog(phone_.stage().qlog());
+  in_use_ = phone_.best();
+  if (in_use_ != nullptr) {
+    const udp::Address v6 = in_use_->address(true);
+    options.local_address(v6.specified() ? v6 : in_use_->address(false));
+  }
+  clients_.push_back(std::make_unique<Client>(phone_.host().runtime(), phone_.host().network(),
+                                              std::move(options)));
+}
+
+Task<void> QuicCarrier::connect() {
+  Task<Result<void>> connecting = client().connect(std::string(kOrigin));
+  co_await connecting;  // an error shows again at the first request
+}
+
+void QuicCarrier::network_changed() {
+  Access* best = phone_.best();
+  if (best == nullptr || best == in_use_) return;
+  if (!migrates()) return renew();
+  const bool was_up = in_use_ != nullptr && in_use_->up();
+  const auto moved = client().migrate(best->address(true), !was_up);
+  if (moved) {
+    in_use_ = best;
+  } else {
+    renew();
+  }
+}
+
+Task<void> QuicCarrier::close() {
+  Task<void> closing = client().close();
+  co_await closing;
+}
+
+Task<Result<void>> QuicCarrier::attempt(Transfer& transfer) {
+  if (transfer.kind() == Transfer::Kind::upload) {
+    Task<Result<void>> sending = send(transfer);
+    co_return co_await sending;
+  }
+  Task<Result<void>> receiving = receive(transfer);
+  co_return co_await receiving;
+}
+
+Task<Result<void>> QuicCarrier::receive(Transfer& transfer) {
+  ClientRequest request(fmt::format("{}/down/{}/{}/{}", kOrigin, transfer.id(), transfer.attempts,
+                                    transfer.delivered()));
+  // As browsers do: what somebody waits for goes before bulk, and bulk shares (RFC 9218 §4).
+  http::Priority priority;
+  priority.urgency = transfer.kind() == Transfer::Kind::request ? 1 : 5;
+  priority.incremental = transfer.kind() != Transfer::Kind::request;
+  request.priority(priority);
+  Result<ClientStream> stream = co_await client().open(std::move(request));
+  if (!stream) co_return fail(std::move(stream).error());
+  http::ClientExchange& exchange = stream->exchange();
+  Result<http::Response> head = co_await exchange.response();
+  if (!head) co_return fail(std::move(head).error());
+  if (head->status() != http::Status::ok) co_return fail(Error::closed("the server refused"));
+  for (;;) {
+    Result<Bytes> piece = co_await exchange.read();
+    if (!piece) co_return fail(std::move(piece).error());
+    if (piece->empty()) break;
+    if (!phone_.stage().deliver(transfer, *piece)) {
+      phone_.stage().violate(
+          fmt::format("download {}: wrong bytes at {}", transfer.id(), transfer.delivered()));
+      co_return Result<void>();
+    }
+  }
+  if (!transfer.complete()) co_return fail(Error::closed("the response ended early"));
+  co_return Result<void>();
+}
+
+Task<Result<std::uint64_t>> QuicCarrier::server_has(Transfer& transfer) {
+  ClientRequest request(fmt::format("{}/have/{}/{}", kOrigin, transfer.id(), transfer.attempts));
+  Result<ClientResponse> response = co_await client().send(std::move(request));
+  if (!response) co_return fail(std::move(response).error());
+  const std::string& text = response->body();
+  std::uint64_t count = 0;
+  std::from_chars(text.data(), text.data() + text.size(), count);
+  co_return count;
+}
+
+Task<Result<void>> QuicCarrier::send(Transfer& transfer) {
+  std::uint64_t offset = 0;
+  if (transfer.attempts > 1) {
+    Result<std::uint64_t> there = co_await server_has(transfer);
+    if (!there) co_return fail(std::move(there).error());
+    offset = *there;
+  }
+  ClientRequest request(
+      fmt::format("{}/up/{}/{}/{}", kOrigin, transfer.id(), transfer.attempts, offset));
+  request.method("PUT").streaming();
+  Result<ClientStream> stream = co_await client().open(std::move(request));
+  if (!stream) co_return fail(std::move(stream).error());
+  http::ClientExchange& exchange = stream->exchange();
+  Result<void> sent;
+  while (sent && offset < transfer.size()) {
+    const auto length =
+        static_cast<std::size_t>(std::min<std::uint64_t>(kPiece, transfer.size() - offset));
+    Bytes piece = body_bytes(transfer.id(), offset, length);
+    sent = co_await exchange.write(std::move(piece));
+    offset += length;
+  }
+  if (sent) sent = co_await exchange.finish();
+  Result<http::Response> head = co_await exchange.response();
+  if (!head) co_return fail(std::move(head).error());
+  if (head->status() != http::Status::ok || !transfer.complete()) {
+    co_return fail(Error::closed("the server refused the upload"));
+  }
+  co_return Result<void>();
+}
+
+class QuicServer final : public CarrierServer {
+ public:
+  explicit QuicServer(Stage& stage);
+  std::unique_ptr<Carrier> carrier_for(Phone& phone) override {
+    return std::make_unique<QuicCarrier>(phone);
+  }
+  void stop() override { server_->stop(); }
+  bool stopped() const override { return server_->stopped(); }
+  std::uint64_t handshakes() const override { return counter("quic.handshakes_completed"); }
+  std::uint64_t connections_open() const override { return counter("quic.connections_open"); }
+
+ private:
+  std::uint64_t counter(std::string_view name) const {
+    for (const auto& [key, value] : server_->counters()) {
+      if (key == name) return value;
+    }
+    return 0;
+  }
+  std::unique_ptr<Server> server_;
+};
+
+QuicServer::QuicServer(Stage& stage) {
+  ServerOptions options = stage.server_options();
+  const tls::Identity& leaf = identities().leaf;
+  options.certificate(must(tls::Certificate::parse(leaf.certificate, leaf.key)));
+  sim::Host& host = stage.server();
+  options.listen("[::]:443").workers(host.workers()).log(host.log());
+  if (stage.qlog()) options.qlog(stage.qlog());
+  server_ = std::make_unique<Server>(std::move(options));
+  for (std::size_t i = 0; i < host.workers(); ++i) {
+    const auto started =
+        server_->start(host.runtime(i), host.network(i), stage.service().router(), i);
+    if (!started) throw std::runtime_error(started.error().to_string());
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<CarrierServer> make_quic_server(Stage& stage) {
+  return std::make_unique<QuicServer>(stage);
+}
+
+}  // namespace tern::handoff

@@ -1,0 +1,82 @@
+#include "tools/handoff/run.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace tern::handoff {
+namespace {
+
+Figures measure(Stage& stage) {
+  Figures figures;
+  for (const Transfer& transfer : stage.transfers()) {
+    figures.stall = std::max(figures.stall, transfer.longest_stall());
+    figures.stalled = std::max(figures.stalled, transfer.stalled());
+    if (transfer.complete()) {
+      figures.last_byte = std::max(figures.last_byte, transfer.ended);
+      if (transfer.kind() == Transfer::Kind::request) {
+        figures.slowest_answer = std::max(figures.slowest_answer, transfer.ended - transfer.begun);
+      }
+    } else {
+      ++figures.given_up;
+    }
+    ++figures.requests;
+    figures.failed += transfer.failures;
+    figures.retried += transfer.attempts > 1 ? transfer.attempts - 1 : 0;
+    figures.bytes_delivered += transfer.delivered();
+  }
+  const double seconds = std::chrono::duration<double>(figures.last_byte).count();
+  if (seconds > 0) figures.goodput = 8.0 * static_cast<double>(figures.bytes_delivered) / seconds;
+  for (const auto& phone : stage.phones()) {
+    for (const auto& access : phone->accesses()) {
+      figures.bytes_sent +=
+          access->link().up().stats().bytes_in + access->link().down().stats().bytes_in;
+    }
+  }
+  figures.handshakes = stage.carrier_server()->handshakes();
+  return figures;
+}
+
+void check(const Scenario& scenario, Stage& stage, const Figures& figures) {
+  for (const Transfer& transfer : stage.transfers()) {
+    const bool broken =
+        transfer.failures != 0 && stage.carrier() == CarrierKind::quic && scenario.unbroken;
+    if (transfer.complete() && !broken) continue;
+    stage.violate(fmt::format("{} {}: {} of {} bytes after {} attempts{}{}", name(transfer.kind()),
+                              transfer.id(), transfer.delivered(), transfer.size(),
+                              transfer.attempts, transfer.error.empty() ? "" : ": ",
+                              transfer.error));
+  }
+  const std::uint64_t promised = scenario.handshakes * stage.phones().size();
+  if (stage.carrier() == CarrierKind::quic && promised != 0 && figures.handshakes != promised) {
+    stage.violate(fmt::format("{} handshakes instead of {}", figures.handshakes, promised));
+  }
+}
+
+}  // namespace
+
+Outcome run(const Scenario& scenario, CarrierKind carrier, std::uint64_t seed,
+            const quic::QlogOpener& qlog) {
+  Outcome outcome;
+  outcome.seed = seed;
+  outcome.carrier = carrier;
+  Stage stage(seed, carrier);
+  if (qlog) stage.use_qlog(qlog);
+  scenario.play(stage);
+  stage.begin();
+  stage.play(kRunLimit);
+  outcome.figures = measure(stage);
+  check(scenario, stage, outcome.figures);
+  stage.end();
+  outcome.trace_hash = stage.world().trace_hash();
+  outcome.violations = stage.violations();
+  outcome.marks = stage.marks();
+  return outcome;
+}
+
+std::string replay_line(const Scenario& scenario, const Outcome& outcome) {
+  return fmt::format("tern handoff {} --carrier {} --seed {}", scenario.name,
+                     type_of(outcome.carrier).name, outcome.seed);
+}
+
+}  // namespace tern::handoff

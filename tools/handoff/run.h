@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tools/handoff/carrier.h"
+#include "tools/handoff/figures.h"
+#include "tools/handoff/scenario.h"
+#include "tools/handoff/stage.h"
+
+namespace tern::handoff {
+
+/// Virtual time after which a run is given up.
+inline constexpr Duration kRunLimit = std::chrono::seconds(120);
+
+/// One run: what was measured, and what the checks found.
+struct Outcome {
+  std::uint64_t seed = 0;
+  CarrierKind carrier = CarrierKind::quic;
+  Figures figures;
+  std::vector<std::string> violations;  ///< empty: every check passed
+  std::uint64_t trace_hash = 0;
+  std::vector<Mark> marks;
+};
+
+/// Plays the scenario in a world of its own. Thread-safe.
+///
+/// Checked in every run:
+///   - every transfer's receiver gets exactly its bytes, in order, once (body.h); with the
+///     migrating carrier of an `unbroken` scenario at the first attempt;
+///   - no request reaches the server's application twice;
+///   - the migrating carrier makes as many handshakes as the scenario promises;
+///   - in the end no connection, packet, buffer or socket is left.
+/// `qlog`: where each connection's qlog goes; may be empty.
+Outcome run(const Scenario& scenario, CarrierKind carrier, std::uint64_t seed,
+            const quic::QlogOpener& qlog = {});
+
+/// How to see it again: "tern handoff sudden-cut --carrier quic --seed 17".
+std::string replay_line(const Scenario& scenario, const Outcome& outcome);
+
+}  // namespace tern::handoff

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "base/time.h"
+
+namespace tern::handoff {
+
+class Stage;
+
+/// A story of a phone and its networks.
+struct Scenario {
+  std::string_view name;   ///< "sudden-cut", as on the command line
+  std::string_view title;  ///< one line
+  std::string_view story;  ///< a paragraph: what happens, and what to look at
+  /// Builds the networks and says what happens when.
+  void (*play)(Stage& stage);
+
+  /// Connections that the migrating carrier makes, each phone; 0: not promised.
+  unsigned handshakes = 1;
+  /// The migrating carrier fails no request.
+  bool unbroken = true;
+};
+
+/// Every scenario, in the order in which they are listed.
+std::span<const Scenario> scenarios() noexcept;
+const Scenario* find_scenario(std::string_view name) noexcept;
+
+}  // namespace tern::handoff

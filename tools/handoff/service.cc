@@ -1,0 +1,105 @@
+#include "tools/handoff/service.h"
+
+#include <algorithm>
+#include <charconv>
+#include <string>
+
+#include <fmt/format.h>
+
+#include "tools/handoff/body.h"
+#include "tools/handoff/stage.h"
+
+namespace tern::handoff {
+namespace {
+
+constexpr std::size_t kPiece = 16 * 1024;
+
+std::uint64_t number(std::string_view text) {
+  std::uint64_t value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
+
+}  // namespace
+
+Service::Service(Stage& stage) : stage_(stage) {
+  router_.get("/down/{id}/{attempt}/{offset}",
+              [this](http::Exchange& exchange) { return send(exchange); });
+  router_.put("/up/{id}/{attempt}/{offset}",
+              [this](http::Exchange& exchange) { return receive(exchange); });
+  router_.get("/have/{id}/{attempt}", [this](http::Exchange& exchange) { return tell(exchange); });
+}
+
+Transfer* Service::find(std::uint64_t id) { return stage_.transfer(id); }
+
+void Service::arrived(std::string_view what, std::uint64_t id, std::uint64_t attempt) {
+  if (!seen_.emplace(id, attempt).second) {
+    stage_.violate(fmt::format("{} {}: attempt {} reached the server twice", what, id, attempt));
+  }
+}
+
+bool Service::take(std::uint64_t id, std::uint64_t attempt, ByteView piece) {
+  if (uploading_[id] != attempt) return false;
+  Transfer& transfer = *stage_.transfer(id);
+  if (stage_.deliver(transfer, piece)) return true;
+  stage_.violate(fmt::format("upload {}: wrong bytes at {}", id, transfer.delivered()));
+  return false;
+}
+
+Task<void> Service::send(http::Exchange& exchange) {
+  const std::uint64_t id = number(exchange.parameter("id"));
+  const Transfer* transfer = find(id);
+  std::uint64_t offset = number(exchange.parameter("offset"));
+  if (transfer == nullptr || offset > transfer->size()) {
+    co_await exchange.respond(http::Status::not_found);
+    co_return;
+  }
+  arrived(name(transfer->kind()), id, number(exchange.parameter("attempt")));
+  http::Response head(http::Status::ok);
+  Result<void> sent = co_await exchange.start(std::move(head));
+  while (sent && offset < transfer->size()) {
+    const auto length =
+        static_cast<std::size_t>(std::min<std::uint64_t>(kPiece, transfer->size() - offset));
+    Bytes piece = body_bytes(id, offset, length);
+    sent = co_await exchange.write(std::move(piece));
+    offset += length;
+  }
+  if (sent) co_await exchange.finish();
+}
+
+Task<void> Service::receive(http::Exchange& exchange) {
+  const std::uint64_t id = number(exchange.parameter("id"));
+  const std::uint64_t attempt = number(exchange.parameter("attempt"));
+  const Transfer* transfer = find(id);
+  if (transfer == nullptr) {
+    co_await exchange.respond(http::Status::not_found);
+    co_return;
+  }
+  arrived("upload", id, attempt);
+  if (number(exchange.parameter("offset")) != transfer->delivered()) {
+    co_await exchange.respond(http::Status::conflict);
+    co_return;
+  }
+  uploading_[id] = attempt;
+  for (;;) {
+    Result<Bytes> piece = co_await exchange.read();
+    if (!piece) co_return;
+    if (piece->empty()) break;
+    if (!take(id, attempt, *piece)) {
+      exchange.abort(http::Abort::cancelled);
+      co_return;
+    }
+  }
+  std::string text = std::to_string(transfer->delivered());
+  co_await exchange.respond(http::Status::ok, std::move(text));
+}
+
+Task<void> Service::tell(http::Exchange& exchange) {
+  const std::uint64_t id = number(exchange.parameter("id"));
+  const Transfer* transfer = find(id);
+  uploading_[id] = number(exchange.parameter("attempt"));  // the older attempt ends here
+  std::string text = std::to_string(transfer == nullptr ? 0 : transfer->delivered());
+  co_await exchange.respond(http::Status::ok, std::move(text));
+}
+
+}  // namespace tern::handoff

@@ -1,0 +1,115 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/time.h"
+#include "gateway/server_options.h"
+#include "tools/handoff/carrier.h"
+#include "tools/handoff/phone.h"
+#include "tools/handoff/service.h"
+#include "tools/handoff/transfer.h"
+#include "transport/quic/qlog.h"
+#include "transport/sim/world.h"
+
+namespace tern::handoff {
+
+using namespace std::chrono_literals;
+
+/// Something that the scenario did, for tables and pictures.
+struct Mark {
+  Duration when;
+  std::string text;
+};
+
+/// Who wants to know of each piece that a receiving application gets.
+class DeliveryObserver {
+ public:
+  virtual void delivered(Duration now, const Transfer& transfer, std::size_t bytes) = 0;
+
+ protected:
+  ~DeliveryObserver() = default;
+};
+
+/// What a scenario plays on: a world with a server and phones, one carrier between them, and the
+/// story's clock. A scenario builds its networks, says what the phone's applications want and what
+/// happens when:
+///
+///   Phone& phone = stage.phone();
+///   Access& wifi = phone.wifi(Access::kWifi);
+///   phone.cellular(Access::kLte);
+///   phone.download(3'000'000);
+///   stage.at(stage.about(900ms), "Wi-Fi is gone", [&] { wifi.vanish(); });
+///
+/// Single-threaded. Stages share nothing, so many may run on many threads.
+class Stage {
+ public:
+  static constexpr std::size_t kMaxViolations = 20;
+
+  Stage(std::uint64_t seed, CarrierKind carrier);
+  Stage(const Stage&) = delete;
+  Stage& operator=(const Stage&) = delete;
+  ~Stage();
+
+  // ---- for scenarios
+  /// The phone; with a name one more.
+  Phone& phone(std::string_view name = "phone");
+  sim::Host& server() noexcept { return server_host_; }
+  /// At that time of the story. The text is for people.
+  void at(Duration when, std::string text, std::function<void()> action);
+  /// A time or amount near `value` (±20 %), another one for each seed.
+  Duration about(Duration value);
+  /// Uniform in [low, high).
+  double between(double low, double high);
+  /// More options for the server; before the first phone.
+  ServerOptions& server_options();
+
+  // ---- for those who run it
+  sim::World& world() noexcept { return world_; }
+  CarrierKind carrier() const noexcept { return carrier_; }
+  Service& service() noexcept { return service_; }
+  CarrierServer* carrier_server() noexcept { return carrier_server_.get(); }
+  void use_qlog(quic::QlogOpener opener) { qlog_ = std::move(opener); }
+  const quic::QlogOpener& qlog() const noexcept { return qlog_; }
+  /// Starts the server, then the phones.
+  void begin();
+  /// Until every transfer is done; false when `limit` passed first.
+  bool play(Duration limit);
+  /// Ends phones and server and looks for what they leave behind.
+  void end();
+
+  void observe_deliveries(DeliveryObserver& observer) { observers_.push_back(&observer); }
+  const std::vector<std::unique_ptr<Phone>>& phones() const noexcept { return phones_; }
+  const std::vector<Mark>& marks() const noexcept { return marks_; }
+  const std::deque<Transfer>& transfers() const noexcept { return transfers_; }
+  /// Null: there is none of that number.
+  Transfer* transfer(std::uint64_t id) noexcept;
+  Transfer& add_transfer(Transfer::Kind kind, std::uint64_t size);
+  /// To the receiving application; false: these are not its next bytes.
+  bool deliver(Transfer& transfer, ByteView piece);
+  /// Something must not happen in any run, and did.
+  void violate(std::string what);
+  const std::vector<std::string>& violations() const noexcept { return violations_; }
+
+ private:
+  sim::World world_;
+  sim::Host& server_host_;
+  const CarrierKind carrier_;
+  ServerOptions options_;
+  quic::QlogOpener qlog_;
+  Service service_;
+  std::deque<Transfer> transfers_;
+  std::vector<Mark> marks_;
+  std::vector<DeliveryObserver*> observers_;
+  std::vector<std::string> violations_;
+  std::unique_ptr<CarrierServer> carrier_server_;
+  std::vector<std::unique_ptr<Phone>> phones_;
+};
+
+}  // namespace tern::handoff

@@ -1,0 +1,138 @@
+#include <algorithm>
+#include <chrono>
+#include <iterator>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "tools/handoff/batch.h"
+#include "tools/tern/commands.h"
+#include "tools/tern/handoff_options.h"
+#include "tools/tern/handoff_report.h"
+#include "tools/tern/terminal.h"
+
+namespace tern::cli {
+namespace {
+
+constexpr std::uint64_t kMaxSeeds = 1'000'000;
+
+std::vector<const handoff::Scenario*> chosen_scenarios(const HandoffOptions& options) {
+  std::vector<const handoff::Scenario*> chosen;
+  if (options.scenario.empty()) {
+    for (const handoff::Scenario& scenario : handoff::scenarios()) chosen.push_back(&scenario);
+    return chosen;
+  }
+  const handoff::Scenario* scenario = handoff::find_scenario(options.scenario);
+  if (scenario == nullptr) {
+    fail_with(ExitCode::usage,
+              "no scenario '" + options.scenario + "': `tern handoff` lists what there is");
+  }
+  chosen.push_back(scenario);
+  return chosen;
+}
+
+std::vector<handoff::CarrierKind> chosen_carriers(const HandoffOptions& options) {
+  std::vector<handoff::CarrierKind> chosen;
+  for (const handoff::CarrierType& carrier : handoff::carriers()) {
+    const bool named = std::find(options.carriers.begin(), options.carriers.end(), carrier.name) !=
+                       options.carriers.end();
+    if (named || options.carriers.empty()) chosen.push_back(carrier.kind);
+  }
+  for (const std::string& name : options.carriers) {
+    if (handoff::find_carrier(name) == nullptr) {
+      fail_with(ExitCode::usage, "no carrier '" + name + "': `tern handoff` lists what there is");
+    }
+  }
+  return chosen;
+}
+
+std::vector<HandoffResults> run_jobs(const HandoffOptions& options) {
+  const auto scenarios = chosen_scenarios(options);
+  const auto carriers = chosen_carriers(options);
+  const std::uint64_t seeds = std::max<std::uint64_t>(options.seeds, 1);
+  std::vector<handoff::Job> jobs;
+  for (const handoff::Scenario* scenario : scenarios) {
+    for (const handoff::CarrierKind carrier : carriers) {
+      for (std::uint64_t i = 0; i < seeds; ++i) {
+        jobs.push_back({scenario, carrier, options.seed + i});
+      }
+    }
+  }
+  ProgressLine progress;
+  const auto begun = std::chrono::steady_clock::now();
+  std::vector<handoff::Outcome> outcomes = handoff::run_all(jobs, [&](std::size_t done) {
+    const double elapsed =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+    if (!options.json && elapsed > 1) {
+      progress.show(fmt::format("{:.0f} s  {} of {} worlds", elapsed, human_count(done),
+                                human_count(jobs.size())));
+    }
+    return true;
+  });
+  progress.clear();
+  std::vector<HandoffResults> results;
+  auto next = outcomes.begin();
+  for (const handoff::Scenario* scenario : scenarios) {
+    HandoffResults& one = results.emplace_back();
+    one.scenario = scenario;
+    for (const handoff::CarrierKind carrier : carriers) {
+      const auto end = next + static_cast<std::ptrdiff_t>(seeds);
+      one.carriers.push_back(
+          {carrier, {std::make_move_iterator(next), std::make_move_iterator(end)}});
+      next = end;
+    }
+  }
+  return results;
+}
+
+ExitCode run(const HandoffOptions& options) {
+  if (options.scenario.empty() && options.seeds == 0) {
+    options.json ? print_handoff_list_json() : print_handoff_list();
+    return ExitCode::done;
+  }
+  const std::vector<HandoffResults> results = run_jobs(options);
+  if (options.json) {
+    print_handoff_json(options, results);
+  } else {
+    print_handoff(options, results);
+  }
+  const bool passed = std::all_of(results.begin(), results.end(),
+                                  [](const HandoffResults& one) { return one.passed(); });
+  return passed ? ExitCode::done : ExitCode::failed;
+}
+
+}  // namespace
+
+void add_handoff(CLI::App& app, ExitCode& result) {
+  auto options = std::make_shared<HandoffOptions>();
+  HandoffOptions& o = *options;
+  CLI::App* verb = app.add_subcommand(
+      "handoff", "Simulate a phone that changes networks, and compare what carries its requests");
+  verb->add_option("SCENARIO", o.scenario, "One of those that `tern handoff` lists")->type_name("");
+  verb->add_option("--seed", o.seed, "The world's seed, or the first of --seeds")
+      ->option_text("N (1)");
+  verb->add_option(
+          "--seeds", o.seeds,
+          "Run so many seeds, of every scenario if none is named, and show how the figures "
+          "spread")
+      ->check(CLI::Range(std::uint64_t{1}, kMaxSeeds))
+      ->option_text("N");
+  verb->add_option("--carrier", o.carriers, "Only this one; again for more")
+      ->type_name("NAME")
+      ->allow_extra_args(false);
+  verb->add_flag("--json", o.json, "One JSON object on stdout");
+  verb->footer(
+      "Examples:\n"
+      "  tern handoff\n"
+      "  tern handoff sudden-cut\n"
+      "  tern handoff make-before-break --seeds 1000\n"
+      "  tern handoff --seeds 100 --carrier quic --json\n\n"
+      "Everything happens in virtual time and depends on the seed alone. Exit code 1: a check "
+      "found "
+      "something.");
+  verb->callback([options, &result] { result = run(*options); });
+}
+
+}  // namespace tern::cli

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tools/handoff/carrier.h"
+#include "tools/handoff/run.h"
+#include "tools/handoff/scenario.h"
+
+namespace tern::cli {
+
+/// `tern handoff` as it was asked for.
+struct HandoffOptions {
+  std::string scenario;
+  std::uint64_t seed = 1;
+  std::uint64_t seeds = 0;  ///< 0: one run, shown in detail
+  std::vector<std::string> carriers;
+  bool json = false;
+};
+
+/// What every carrier did in one scenario: an outcome for each seed, in order.
+struct HandoffResults {
+  const handoff::Scenario* scenario = nullptr;
+  struct Runs {
+    handoff::CarrierKind carrier;
+    std::vector<handoff::Outcome> outcomes;
+  };
+  std::vector<Runs> carriers;
+
+  bool passed() const;
+};
+
+}  // namespace tern::cli

@@ -246,6 +246,19 @@ void EngineNetwork::run_callbacks() {
     for (const auto& callback : std::exchange(posted_, {})) callback();
   }
   resolver_.run_callbacks();
+  if (interfaces_readable_) interfaces_readable_ = interface_monitor_.reap();
+}
+
+Result<std::unique_ptr<udp::InterfaceWatch>> EngineNetwork::watch_interfaces(
+    std::function<void()> changed) {
+  auto watch = interface_monitor_.watch(std::move(changed));
+  if (watch && !interfaces_polled_) {
+    if (auto polled = poll_interfaces(interface_monitor_.fd()); !polled) {
+      return fail(std::move(polled).error());
+    }
+    interfaces_polled_ = true;
+  }
+  return watch;
 }
 
 }  // namespace tern::engine

@@ -11,6 +11,7 @@
 #include "base/counters.h"
 #include "transport/engine/engine.h"
 #include "transport/engine/error_queue.h"
+#include "transport/engine/interface_monitor.h"
 #include "transport/engine/resolver.h"
 #include "transport/engine/send_slab.h"
 #include "transport/engine/udp_socket.h"
@@ -32,6 +33,12 @@ class EngineNetwork : public udp::Network {
   udp::Slab* acquire() final;
   void resolve(std::string_view host, std::uint16_t port,
                std::function<void(Result<std::vector<udp::Address>>)> done) final;
+  Result<udp::Interfaces> interfaces() final { return InterfaceMonitor::snapshot(); }
+  Result<std::unique_ptr<udp::InterfaceWatch>> watch_interfaces(
+      std::function<void()> changed) final;
+  Result<udp::Address> source_for(const udp::Address& remote) final {
+    return InterfaceMonitor::source_for(remote);
+  }
   std::string description() const final { return description_; }
   const Counters& counters() const noexcept final { return counters_; }
 
@@ -41,6 +48,11 @@ class EngineNetwork : public udp::Network {
  protected:
   /// Slabs and the eventfd.
   Result<void> open_shared();
+
+  /// Polls a descriptor of ours besides the sockets; when it is readable, `interfaces_readable` is
+  /// to be called in the next `reap`.
+  virtual Result<void> poll_interfaces(int fd) = 0;
+  void interfaces_readable() noexcept { interfaces_readable_ = true; }
 
   /// `acquire` found none: the engine may free some at once.
   virtual void reclaim_slabs() {}
@@ -70,8 +82,10 @@ class EngineNetwork : public udp::Network {
                MutableBytes bytes);
 
   /// Callbacks are due: a wait must not sleep.
-  bool callbacks_due() const noexcept { return !failures_.empty() || !posted_.empty(); }
-  /// Runs them: failed sends, looked-up names.
+  bool callbacks_due() const noexcept {
+    return !failures_.empty() || !posted_.empty() || interfaces_readable_;
+  }
+  /// Runs them: failed sends, looked-up names, changed interfaces.
   void run_callbacks();
 
   const EngineOptions options_;
@@ -100,6 +114,9 @@ class EngineNetwork : public udp::Network {
   std::size_t unreachable_waiting_ = 0;  // among failures_
   std::vector<std::function<void()>> posted_;
   Resolver resolver_{waker_};
+  InterfaceMonitor interface_monitor_;
+  bool interfaces_polled_ = false;
+  bool interfaces_readable_ = false;
 
  protected:
   Counters counters_;

@@ -129,6 +129,16 @@ void EpollNetwork::close(SocketState& state) {
   sockets_.pop_back();  // closing the descriptor takes it out of the epoll set
 }
 
+Result<void> EpollNetwork::poll_interfaces(int fd) {
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.ptr = this;  // no socket is at that address
+  if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) != 0) {
+    return fail(Error::os(errno, "epoll_ctl"));
+  }
+  return {};
+}
+
 // ---- sending ------------------------------------------------------------------------------------
 
 void EpollNetwork::submit(udp::Slab* slab) {
@@ -194,6 +204,11 @@ int EpollNetwork::sleep(Timestamp deadline, bool poll) {
 
 void EpollNetwork::reap(Timestamp) {
   for (std::size_t i = 0; i < event_count_; ++i) {
+    if (events_[i].data.ptr == this) {
+      interfaces_readable();
+      events_[i].data.ptr = nullptr;
+      continue;
+    }
     auto* socket = static_cast<EpollSocket*>(events_[i].data.ptr);
     if (socket != nullptr && (events_[i].events & EPOLLOUT) != 0) send_backlog(*socket);
   }
@@ -229,6 +244,7 @@ void EpollNetwork::receive_all() {
 bool EpollNetwork::take_readable() {
   readable_.clear();
   for (std::size_t i = 0; i < event_count_; ++i) {
+    if (events_[i].data.ptr == this) continue;  // level-triggered: the next wait reports it
     auto* socket = static_cast<EpollSocket*>(events_[i].data.ptr);
     const bool ready = (events_[i].events & ~static_cast<unsigned>(EPOLLOUT)) != 0;
     if (socket != nullptr && ready && !socket->read) readable_.push_back(socket);

@@ -40,6 +40,7 @@ class EpollNetwork final : public EngineNetwork {
     std::size_t count;
   };
 
+  Result<void> poll_interfaces(int fd) override;
   void receive_all();
   bool take_readable();
   void read(EpollSocket& socket, std::size_t most);

@@ -105,6 +105,19 @@ void IoUringNetwork::free_if_unused(IoUringSocket& socket) {
   sockets_.pop_back();
 }
 
+/// No multishot: while the socket is full (ENOBUFS) one would go on without end.
+void IoUringNetwork::arm_interfaces() {
+  io_uring_sqe* entry = ring_->entry();
+  io_uring_prep_poll_add(entry, interfaces_fd_, POLLIN);
+  io_uring_sqe_set_data64(entry, tagged(&interfaces_fd_, Tag::wake));
+}
+
+Result<void> IoUringNetwork::poll_interfaces(int fd) {
+  interfaces_fd_ = fd;
+  arm_interfaces();
+  return {};
+}
+
 // ---- submission ---------------------------------------------------------------------------------
 
 void IoUringNetwork::arm_wake() {
@@ -257,6 +270,10 @@ void IoUringNetwork::dispatch(const io_uring_cqe& completion) {
       return free_if_unused(socket);
     }
     case Tag::wake:
+      if (completion.user_data == tagged(&interfaces_fd_, Tag::wake)) {
+        interfaces_readable();
+        return arm_interfaces();
+      }
       if ((completion.flags & IORING_CQE_F_MORE) == 0) wake_armed_ = false;
       return;
   }

@@ -43,6 +43,8 @@ class IoUringNetwork final : public EngineNetwork {
     unsigned flags;
   };
 
+  Result<void> poll_interfaces(int fd) override;
+  void arm_interfaces();
   void arm_wake();
   void arm_receive(IoUringSocket& socket);
   void arm_writable(IoUringSocket& socket);
@@ -70,6 +72,7 @@ class IoUringNetwork final : public EngineNetwork {
   std::vector<std::uint8_t> spare_;    // a message's, once buffers ran out while sockets competed
   bool reaping_ = false;
   bool wake_armed_ = false;
+  int interfaces_fd_ = -1;
   std::unique_ptr<IoUringRing> ring_;  // last: dies first
 };
 

@@ -118,6 +118,10 @@ bool Host::owns(const udp::Address& address) const noexcept {
   return owner.interface == nullptr || owner.interface->address_like(address).same_ip(address);
 }
 
+void Host::interfaces_changed() {
+  for (const auto& worker : workers_) worker->network().interfaces_changed();
+}
+
 SimSocket* Host::find_socket(const Packet& packet, const Interface* interface) const {
   const auto found = sockets_.find(packet.destination.port());
   if (found == sockets_.end()) return nullptr;

@@ -28,8 +28,8 @@ class World;
 /// (`v4()`, `v6()`; names resolve to it), and each link gives both its ends one more
 /// (`Link::v4(host)`). A socket bound to a wildcard address sends from the interface's address, or
 /// from the local address of the path it is given. A datagram sent from an interface's address
-/// leaves through that interface; any other takes the way with the fewest links, the oldest link
-/// first.
+/// leaves through that interface; any other takes the way with the fewest links, among those the
+/// one with the smallest metric at this host, the oldest link first.
 class Host final : private EventTarget {
  public:
   Host(const Host&) = delete;
@@ -79,6 +79,7 @@ class Host final : private EventTarget {
 
  private:
   friend class Channel;
+  friend class Link;
   friend class SimNetwork;
   friend class SimSocket;
   friend class Topology;
@@ -95,6 +96,8 @@ class Host final : private EventTarget {
   /// Into `out`'s channel through its NAT, or back to this host if `out` is null; taken over.
   void transmit(Packet* packet, Interface* out);
   bool owns(const udp::Address& address) const noexcept;
+  /// Who watches them is told in the workers' next turns.
+  void interfaces_changed();
   SimSocket* find_socket(const Packet& packet, const Interface* interface) const;
   std::uint16_t free_port();
   void drop(Packet* packet, Verdict why);

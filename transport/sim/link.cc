@@ -15,7 +15,15 @@ namespace tern::sim {
 
 namespace {
 enum Kind : std::uint32_t { kSerialised, kArrived };
+
+std::uint32_t default_metric(udp::InterfaceKind kind) noexcept {
+  switch (kind) {
+    case udp::InterfaceKind::wifi: return 600;
+    case udp::InterfaceKind::cellular: return 700;
+    default: return 100;
+  }
 }
+}  // namespace
 
 Interface::Interface() = default;
 Interface::~Interface() = default;
@@ -249,6 +257,8 @@ Link::Link(World& world, std::uint32_t index, Host& near, Host& far, const LinkO
     : world_(world),
       index_(index),
       name_(options.name_),
+      kind_(options.kind_),
+      metric_(options.metric_.value_or(default_metric(options.kind_))),
       interface_mtu_(options.interface_mtu_),
       has_v4_(options.has_v4_),
       has_v6_(options.has_v6_),
@@ -282,16 +292,24 @@ void Link::restore() noexcept {
 }
 
 void Link::take_down(const Host& host) {
-  end_of(host).up = false;
+  Interface& end = end_of(host);
+  end.up = false;
   world_.topology_.changed();
+  end.host->interfaces_changed();
 }
 
 void Link::bring_up(const Host& host) {
-  end_of(host).up = true;
+  Interface& end = end_of(host);
+  end.up = true;
   world_.topology_.changed();
+  end.host->interfaces_changed();
 }
 
-void Link::renumber(const Host& host) { world_.topology_.number(end_of(host)); }
+void Link::renumber(const Host& host) {
+  Interface& end = end_of(host);
+  world_.topology_.number(end);
+  end.host->interfaces_changed();
+}
 
 udp::Address Link::v4(const Host& host, std::uint16_t port) const {
   udp::Address address = end_of(host).v4;

@@ -135,6 +135,8 @@ class Link final : public ChannelSetters<Link> {
   Link& operator=(const Link&) = delete;
 
   const std::string& name() const noexcept { return name_; }
+  udp::InterfaceKind kind() const noexcept { return kind_; }
+  std::uint32_t metric() const noexcept { return metric_; }
   /// From the first host given to World::link to the second.
   Channel& up() noexcept { return *up_; }
   /// From the second to the first.
@@ -146,7 +148,8 @@ class Link final : public ChannelSetters<Link> {
   void restore() noexcept;
 
   /// `host` loses the interface: routes and addresses of the link are gone for it, sends from its
-  /// address fail at once, as when Wi-Fi is switched off. What is on the wire to it is lost.
+  /// address fail at once, as when Wi-Fi is switched off. What is on the wire to it is lost. Who
+  /// watches the host's interfaces is told, here and in the next two.
   void take_down(const Host& host);
   void bring_up(const Host& host);
   /// New addresses for `host`'s end, as from a new DHCP lease; the old ones are gone.
@@ -174,6 +177,8 @@ class Link final : public ChannelSetters<Link> {
   World& world_;
   std::uint32_t index_;
   std::string name_;
+  udp::InterfaceKind kind_;
+  std::uint32_t metric_;
   std::size_t interface_mtu_;
   bool has_v4_, has_v6_;
   std::array<Interface, 2> ends_;  // near, far

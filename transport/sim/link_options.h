@@ -4,12 +4,14 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
 
 #include "base/bytes.h"
 #include "base/time.h"
+#include "transport/udp/interfaces.h"
 
 /// What a simulated link does to datagrams. Everything may be changed while the world runs.
 
@@ -196,6 +198,12 @@ class LinkOptions final : public ChannelSetters<LinkOptions> {
   LinkOptions& name(std::string text) { return name_ = std::move(text), *this; }
   /// The MTU that hosts see on their interface: a bigger send fails with EMSGSIZE. Default 1500.
   LinkOptions& interface_mtu(std::size_t bytes) { return interface_mtu_ = bytes, *this; }
+  /// What hosts see of their end (udp::NetworkInterface). Default wired.
+  LinkOptions& kind(udp::InterfaceKind value) { return kind_ = value, *this; }
+  /// Of the default routes over the link: of two ways with equally many links a host takes the one
+  /// with the smaller metric. Default by kind, as NetworkManager has them: wired 100, Wi-Fi 600,
+  /// cellular 700.
+  LinkOptions& metric(std::uint32_t value) { return metric_ = value, *this; }
   /// Only IPv4, or only IPv6, runs on the link. Default: both.
   LinkOptions& v4_only() { return has_v6_ = false, has_v4_ = true, *this; }
   LinkOptions& v6_only() { return has_v4_ = false, has_v6_ = true, *this; }
@@ -211,6 +219,8 @@ class LinkOptions final : public ChannelSetters<LinkOptions> {
   ChannelModel up_, down_;
   std::string name_;
   std::size_t interface_mtu_ = 1500;
+  udp::InterfaceKind kind_ = udp::InterfaceKind::wired;
+  std::optional<std::uint32_t> metric_;
   bool has_v4_ = true;
   bool has_v6_ = true;
 };

@@ -200,6 +200,7 @@ void SimNetwork::reap(Timestamp now) {
     lookup = lookups_.erase(lookup);
   }
   for (Lookup& lookup : due) lookup.done(std::move(lookup.result));
+  if (std::exchange(tell_watchers_, false)) watchers_.notify();
 }
 
 std::size_t SimNetwork::deliver_front() {
@@ -282,7 +283,10 @@ Result<std::unique_ptr<udp::Socket>> SimNetwork::open(const udp::SocketOptions& 
     return fail(Error::os(error, "bind " + options.bind.to_string() + " on " + host_.name()));
   };
   if (!options.bind.specified()) return refuse(EAFNOSUPPORT);
-  if (!options.bind.is_wildcard() && !host_.owns(options.bind)) return refuse(EADDRNOTAVAIL);
+  if (!options.bind.is_wildcard()) {
+    const Interface* owner = host_.world_.topology_.owner(options.bind).interface;
+    if (!host_.owns(options.bind) || (owner != nullptr && !owner->up)) return refuse(EADDRNOTAVAIL);
+  }
   Interface* device = nullptr;
   if (!options.device.empty()) {
     for (Interface* interface : host_.interfaces_) {
@@ -344,6 +348,58 @@ Result<std::vector<udp::Address>> SimNetwork::look_up(std::string_view host,
   return found;
 }
 
+// ---- SimNetwork: interfaces ---------------------------------------------------------------------
+
+Result<udp::Interfaces> SimNetwork::interfaces() {
+  udp::Interfaces found;
+  udp::NetworkInterface& loopback = found.all.emplace_back();
+  loopback.index = 1;
+  loopback.name = "lo";
+  loopback.kind = udp::InterfaceKind::loopback;
+  loopback.up = true;
+  loopback.addresses.push_back({*udp::Address::parse_ip("127.0.0.1", 0), 8});
+  loopback.addresses.push_back({*udp::Address::parse_ip("::1", 0), 128});
+  for (const Interface* end : host_.interfaces_) {
+    udp::NetworkInterface& interface = found.all.emplace_back();
+    interface.index = static_cast<std::uint32_t>(found.all.size());
+    interface.name = end->link->name();
+    interface.kind = end->link->kind();
+    interface.up = end->up;
+    if (!end->up) continue;
+    if (end->v4.specified()) {
+      interface.addresses.push_back({end->v4, 32});
+      interface.default_v4 = end->link->metric();
+    }
+    if (end->v6.specified()) {
+      interface.addresses.push_back({end->v6, 128});
+      interface.default_v6 = end->link->metric();
+    }
+  }
+  return found;
+}
+
+Result<std::unique_ptr<udp::InterfaceWatch>> SimNetwork::watch_interfaces(
+    std::function<void()> changed) {
+  return watchers_.add(std::move(changed));
+}
+
+void SimNetwork::interfaces_changed() {
+  if (watchers_.empty()) return;
+  tell_watchers_ = true;
+  worker_.schedule(now());
+}
+
+Result<udp::Address> SimNetwork::source_for(const udp::Address& remote) {
+  udp::Address source = remote;
+  if (!host_.owns(remote)) {
+    const Interface* out = host_.world_.topology_.route(host_, remote);
+    if (out == nullptr) return fail(Error::os(ENETUNREACH, "way to " + remote.to_string()));
+    source = out->address_like(remote);
+  }
+  source.set_port(0);
+  return source;
+}
+
 // ---- SimNetwork: time ---------------------------------------------------------------------------
 
 Timestamp SimNetwork::now() { return host_.world_.now(); }
@@ -359,7 +415,7 @@ void SimNetwork::wake() noexcept { worker_.schedule(now()); }
 
 Timestamp SimNetwork::next_deadline() const {
   const Timestamp now = host_.world_.now();
-  if (!inbox_.empty() || !failures_.empty()) return now;
+  if (!inbox_.empty() || !failures_.empty() || tell_watchers_) return now;
   Timestamp next = kNever;
   for (const Lookup& lookup : lookups_) next = std::min(next, lookup.when);
   if (starved_) {

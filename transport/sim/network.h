@@ -14,6 +14,7 @@
 #include "base/runtime.h"
 #include "base/timer_heap.h"
 #include "transport/sim/host.h"
+#include "transport/udp/interface_watchers.h"
 #include "transport/udp/network.h"
 
 /// The simulator's side of the seam: what a worker sees as its network. Internal to transport/sim.
@@ -64,6 +65,10 @@ class SimNetwork final : public udp::Network {
   void submit(udp::Slab* slab) override;
   void resolve(std::string_view host, std::uint16_t port,
                std::function<void(Result<std::vector<udp::Address>>)> done) override;
+  Result<udp::Interfaces> interfaces() override;
+  Result<std::unique_ptr<udp::InterfaceWatch>> watch_interfaces(
+      std::function<void()> changed) override;
+  Result<udp::Address> source_for(const udp::Address& remote) override;
   std::string description() const override { return "simulator (virtual time)"; }
   const Counters& counters() const noexcept override { return counters_; }
 
@@ -71,6 +76,8 @@ class SimNetwork final : public udp::Network {
   Timestamp next_deadline() const;
   /// `next_deadline` was taken note of: a later turn need not come for want of slabs again.
   void deadline_noted() noexcept { starved_ = false; }
+  /// Tells the watchers in the next turn.
+  void interfaces_changed();
   /// Slabs that were acquired and never submitted.
   std::size_t slabs_held() const noexcept;
   /// Datagrams that arrived and were not yet reaped.
@@ -117,6 +124,8 @@ class SimNetwork final : public udp::Network {
   std::deque<Failure> failures_;
   std::vector<Lookup> lookups_;
   std::vector<std::uint8_t> coalesced_;
+  udp::InterfaceWatchers watchers_;
+  bool tell_watchers_ = false;
 
   // Named as the engine's.
   Counters counters_;

@@ -1,7 +1,9 @@
 #include "transport/sim/topology.h"
 
+#include <algorithm>
 #include <deque>
 #include <unordered_set>
+#include <vector>
 
 #include "base/check.h"
 #include "transport/sim/host.h"
@@ -107,7 +109,13 @@ Interface* Topology::search_host(const Host& from, const Host& target, bool v6) 
     const Step step = steps.front();
     steps.pop_front();
     if (step.host != &from && !step.host->forwards()) continue;
-    for (Interface* out : step.host->interfaces()) {
+    std::vector<Interface*> ways = step.host->interfaces();
+    if (step.host == &from) {
+      std::stable_sort(ways.begin(), ways.end(), [](const Interface* a, const Interface* b) {
+        return a->link->metric() < b->link->metric();
+      });
+    }
+    for (Interface* out : ways) {
       if (!out->up || !(v6 ? out->v6 : out->v4).specified()) continue;
       Host* next = out->link->other_end(*out).host;
       Interface* first = step.first == nullptr ? out : step.first;

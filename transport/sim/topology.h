@@ -30,8 +30,8 @@ class Topology {
 
   /// The owner of an IP address; host is null if nobody has it. The port does not matter.
   Owner owner(udp::Address address) const noexcept;
-  /// The interface through which `from` reaches `destination`: the way with the fewest links, the
-  /// oldest link where several are equal. Null: no way.
+  /// The interface through which `from` reaches `destination`: the way with the fewest links; where
+  /// several are equal the one with the smallest metric at `from`, then the oldest. Null: no way.
   Interface* route(const Host& from, const udp::Address& destination);
   /// Interfaces came, went or changed.
   void changed() noexcept { routes_.clear(); }

@@ -83,6 +83,7 @@ Link& World::link(Host& near, Host& far, const LinkOptions& options) {
     end.host->interfaces_.push_back(&end);
   }
   topology_.changed();
+  for (Interface& end : link.ends_) end.host->interfaces_changed();
   return link;
 }
 

@@ -49,6 +49,8 @@ struct Transmit {
 };
 
 class Socket;
+struct Interfaces;
+class InterfaceWatch;
 
 /// A send buffer of the network. Packets are encrypted straight into `space()`; each `add` says
 /// how a range of it is to be sent. Borrowed from `Network::acquire`, given back with `submit`.
@@ -143,6 +145,18 @@ class Network : public Driver {
 
   /// Byte streams on the same loop (transport/tcp/network.h). Lives as long as this network.
   virtual tcp::Network& tcp();
+
+  /// The interfaces as they are now (transport/udp/interfaces.h).
+  virtual Result<Interfaces> interfaces() = 0;
+  /// Calls `changed` from a `reap`, on this thread, after interfaces, addresses or routes changed;
+  /// several changes at once may be one call. It may end the watch, or begin others. At most
+  /// kMaxInterfaceWatches at a time.
+  static constexpr std::size_t kMaxInterfaceWatches = 64;
+  virtual Result<std::unique_ptr<InterfaceWatch>> watch_interfaces(
+      std::function<void()> changed) = 0;
+  /// The address that the system would send from to reach `remote` now, port 0, by its routing
+  /// table. Error: no way. Sends nothing.
+  virtual Result<Address> source_for(const Address& remote) = 0;
 
   /// One line for people: "io_uring (kernel 6.1: multishot recvmsg, provided buffers, GRO, GSO)".
   virtual std::string description() const = 0;

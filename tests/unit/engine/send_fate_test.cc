@@ -42,6 +42,7 @@ class ScriptedNetwork final : public EngineNetwork {
   }
   /// Only prepares: the test decides about each operation.
   void submit(udp::Slab* slab) override { static_cast<SendSlab*>(slab)->prepare(); }
+  Result<void> poll_interfaces(int) override { return {}; }
   void close(SocketState& socket) override {
     socket.sink = nullptr;
     drop_backlog(socket);

@@ -252,7 +252,8 @@ ClientOptions Scene::client_options() const {
 Server& Scene::serve(ServerOptions options) {
   server_ = std::make_unique<Server>(std::move(options));
   for (std::size_t i = 0; i < server_host.workers(); ++i) {
-    auto started = server_->start(server_host.runtime(i), server_host.network(i), router, i);
+    udp::Network& network = server_network ? server_network(i) : server_host.network(i);
+    auto started = server_->start(server_host.runtime(i), network, router, i);
     if (!started) throw std::runtime_error(started.error().to_string());
   }
   return *server_;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -101,6 +102,8 @@ class Scene {
   Host& server_host;
   Host& client_host;
   http::Router router;
+  /// Wraps the network of each of the server's workers, to look at what passes. Default: bare.
+  std::function<udp::Network&(std::size_t worker)> server_network;
   std::vector<ClientEvent> events;  ///< what clients with `client_options` told
 
  private:

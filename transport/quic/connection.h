@@ -165,6 +165,8 @@ class Connection final : private TimerNode {
   void write_close(const ngtcp2_ccerr& error);
   void end(Error reason);
   void check_path();
+  void peer_moved(const udp::Path& from, const udp::Path& to);
+  bool holds_back(const udp::Path& path);
   void note_progress();
   std::size_t packet_size() const noexcept;
   void choose_mtu_probes() noexcept;
@@ -203,6 +205,9 @@ class Connection final : private TimerNode {
   Timestamp last_progress_{};        // when the peer last acknowledged something, or nothing waited
   Timestamp small_packets_until_{};  // a PMTU black hole was found (RFC 8899 §4.3)
   udp::Path known_path_;
+  udp::Path fallback_path_;         // server: the last that was validated, while known_path_ is not
+  udp::Path unchallenged_path_;     // server: nothing goes there before a PATH_CHALLENGE …
+  Timestamp unchallenged_until_{};  // … for so long
   MtuProbes mtu_probes_;
   StreamAllowance bidi_allowance_;
   StreamAllowance uni_allowance_;
@@ -218,6 +223,7 @@ class Connection final : private TimerNode {
   bool counts_as_handshake_ = false;  // in the endpoint's open_handshakes_
   bool reset_by_peer_ = false;        // a stateless reset arrived
   bool path_may_have_changed_ = false;
+  bool challenge_written_ = false;  // into the packet being made
   bool handshake_noted_ = false;
   bool confirmation_noted_ = false;
   bool wants_new_token_ = false;

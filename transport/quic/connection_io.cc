@@ -30,6 +30,8 @@ constexpr std::size_t kMaxCloseReason = 256;
 constexpr int kBlackHolePtos = 3;
 /// RFC 9002 §6.1.2: no timer needs to be finer.
 constexpr Duration kTimerGranularity = std::chrono::milliseconds(1);
+/// How long a new path waits for its first PATH_CHALLENGE: ngtcp2 gives the validation up by then.
+constexpr Duration kMaxUnchallenged = std::chrono::seconds(3);
 /// PMTU_RAISE_TIMER (RFC 8899 §5.1.1): when the full size may be tried again.
 constexpr Duration kSmallPacketsTime = std::chrono::seconds(600);
 
@@ -138,12 +140,37 @@ void Connection::check_path() {
   path_may_have_changed_ = false;
   const udp::Path current = from_library(*ngtcp2_conn_get_path(conn_));
   if (current == known_path_) return;
-  known_path_ = current;
+  const udp::Path before = std::exchange(known_path_, current);
   small_packets_until_ = {};
   if (!handshake_complete_) return;
+  if (is_server_) peer_moved(before, current);
   ++migrations_;
   endpoint_.counts_.migrations.add();
   emit(Event::Type::path_changed);
+}
+
+/// The client's packets come from elsewhere now, and ngtcp2 begins to validate that path, unless it
+/// is the one that it would have fallen back to.
+void Connection::peer_moved(const udp::Path& from, const udp::Path& to) {
+  unchallenged_until_ = {};
+  if (fallback_path_ == to) {
+    fallback_path_ = {};
+    return;
+  }
+  if (!fallback_path_.remote.specified()) fallback_path_ = from;
+  unchallenged_path_ = to;
+  unchallenged_until_ = endpoint_.now_ + kMaxUnchallenged;
+}
+
+/// What a server sends first on a new path is a PATH_CHALLENGE: the sooner it is validated, the
+/// sooner more than three times what came may be sent (RFC 9000 §8.2.1). ngtcp2 1.11 lets none out
+/// while the congestion window is full of packets that were lost with the old path, but does send
+/// an acknowledgement; that one is as good as lost, the next one says the same and more.
+bool Connection::holds_back(const udp::Path& path) {
+  if (unchallenged_until_ == Timestamp() || !(path == unchallenged_path_)) return false;
+  if (!challenge_written_ && endpoint_.now_ < unchallenged_until_) return true;
+  unchallenged_until_ = {};
+  return false;
 }
 
 std::ptrdiff_t Connection::write_packet(PacketOut& out, std::uint64_t now) {
@@ -218,6 +245,7 @@ Connection::Written Connection::fill(MutableBytes space, std::size_t& used,
     }
     packet.space = space.subspan(used, largest);
     packet.info = {};
+    challenge_written_ = false;
     const std::ptrdiff_t size = write_packet(packet, library_now);
     if (size < 0) {
       fail_with(static_cast<int>(size), now);
@@ -229,6 +257,7 @@ Connection::Written Connection::fill(MutableBytes space, std::size_t& used,
     }
     const auto length = static_cast<std::uint32_t>(size);
     const udp::Path path = from_library(packet.path.path);
+    if (holds_back(path)) continue;
     const auto ecn =
         static_cast<udp::Ecn>(endpoint_.options_.transport.ecn ? packet.info.ecn & 3 : 0);
     if (batch != nullptr && batch->ecn == ecn && length <= batch->segment_size &&

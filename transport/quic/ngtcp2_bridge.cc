@@ -154,15 +154,16 @@ struct Ngtcp2Callbacks {
     return kOk;
   }
 
-  static int path_validation(ngtcp2_conn*, std::uint32_t flags, const ngtcp2_path*,
+  static int path_validation(ngtcp2_conn*, std::uint32_t flags, const ngtcp2_path* path,
                              const ngtcp2_path*, ngtcp2_path_validation_result result,
                              void* user_data) noexcept {
     Connection& connection = connection_of(user_data);
     connection.path_may_have_changed_ = true;
-    if (result == NGTCP2_PATH_VALIDATION_RESULT_SUCCESS &&
-        (flags & NGTCP2_PATH_VALIDATION_FLAG_NEW_TOKEN) != 0) {
-      connection.wants_new_token_ = true;
-    }
+    if (result != NGTCP2_PATH_VALIDATION_RESULT_SUCCESS) return kOk;
+    if ((flags & NGTCP2_PATH_VALIDATION_FLAG_NEW_TOKEN) != 0) connection.wants_new_token_ = true;
+    // One of two paths is good now: the one in use, or the one that is about to be.
+    const udp::Path good = from_library(*path);
+    connection.fallback_path_ = good == connection.known_path_ ? udp::Path() : good;
     return kOk;
   }
 
@@ -211,7 +212,9 @@ struct Ngtcp2Callbacks {
   }
 
   static int get_path_challenge_data(ngtcp2_conn*, std::uint8_t* data, void* user_data) noexcept {
-    connection_of(user_data).endpoint_.random_.fill({data, NGTCP2_PATH_CHALLENGE_DATALEN});
+    Connection& connection = connection_of(user_data);
+    connection.endpoint_.random_.fill({data, NGTCP2_PATH_CHALLENGE_DATALEN});
+    connection.challenge_written_ = true;
     return kOk;
   }
 

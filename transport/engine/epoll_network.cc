@@ -73,6 +73,7 @@ EpollNetwork::EpollNetwork(const EngineOptions& options, std::string description
 
 EpollNetwork::~EpollNetwork() {
   TERN_CHECK(open_sockets_ == 0);
+  tcp_.reset();
   if (epoll_ >= 0) ::close(epoll_);
 }
 
@@ -139,6 +140,11 @@ Result<void> EpollNetwork::poll_interfaces(int fd) {
   return {};
 }
 
+tcp::Network& EpollNetwork::tcp() {
+  if (!tcp_) tcp_ = std::make_unique<EpollTcp>(*this, counters_, epoll_);
+  return *tcp_;
+}
+
 // ---- sending ------------------------------------------------------------------------------------
 
 void EpollNetwork::submit(udp::Slab* slab) {
@@ -174,11 +180,25 @@ void EpollNetwork::watch_writable(EpollSocket& socket, bool on) {
 // ---- waiting and receiving ----------------------------------------------------------------------
 
 void EpollNetwork::wait(Timestamp deadline) {
-  const bool awake = callbacks_due() || waker_->pending() || (slab_wanted_ && !pool_.exhausted());
-  const int count = sleep(deadline, awake);
-  event_count_ = count > 0 ? static_cast<std::size_t>(count) : 0;
+  bool awake = callbacks_due() || waker_->pending() || (slab_wanted_ && !pool_.exhausted());
+  if (tcp_) {
+    tcp_->flush();
+    awake = awake || tcp_->due();
+    deadline = std::min(deadline, tcp_->next_deadline());
+  }
+  take_events(sleep(deadline, awake));
   slab_wanted_ = false;
   waker_->clear();
+}
+
+/// TCP notes its own; the others stay in events_.
+void EpollNetwork::take_events(int count) {
+  event_count_ = count > 0 ? static_cast<std::size_t>(count) : 0;
+  if (!tcp_) return;
+  const auto others =
+      std::remove_if(events_.begin(), events_.begin() + static_cast<std::ptrdiff_t>(event_count_),
+                     [&](const epoll_event& event) { return tcp_->take(event); });
+  event_count_ = static_cast<std::size_t>(others - events_.begin());
 }
 
 int EpollNetwork::sleep(Timestamp deadline, bool poll) {
@@ -202,7 +222,7 @@ int EpollNetwork::sleep(Timestamp deadline, bool poll) {
   return ::epoll_wait(epoll_, events_.data(), kMax, forever ? -1 : static_cast<int>(milliseconds));
 }
 
-void EpollNetwork::reap(Timestamp) {
+void EpollNetwork::reap(Timestamp now) {
   for (std::size_t i = 0; i < event_count_; ++i) {
     if (events_[i].data.ptr == this) {
       interfaces_readable();
@@ -213,6 +233,7 @@ void EpollNetwork::reap(Timestamp) {
     if (socket != nullptr && (events_[i].events & EPOLLOUT) != 0) send_backlog(*socket);
   }
   receive_all();
+  if (tcp_) tcp_->reap(now);
   run_callbacks();
 }
 
@@ -229,8 +250,7 @@ void EpollNetwork::receive_all() {
   const std::size_t share = std::max<std::size_t>(slots_->messages.size() / sockets, 1);
   for (EpollSocket* socket : readable_) read(*socket, share);
   if (open_sockets_ > readable_.size()) {
-    const int count = ::epoll_wait(epoll_, events_.data(), static_cast<int>(kMaxEvents), 0);
-    event_count_ = count > 0 ? static_cast<std::size_t>(count) : 0;
+    take_events(::epoll_wait(epoll_, events_.data(), static_cast<int>(kMaxEvents), 0));
     if (take_readable()) {
       for (EpollSocket* socket : readable_) read(*socket, share);
     }

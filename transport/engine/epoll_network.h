@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "transport/engine/engine_network.h"
+#include "transport/engine/epoll_tcp.h"
 
 namespace tern::engine {
 
@@ -28,6 +29,7 @@ class EpollNetwork final : public EngineNetwork {
   Result<std::unique_ptr<udp::Socket>> open(const udp::SocketOptions& options,
                                             udp::Sink& sink) override;
   void submit(udp::Slab* slab) override;
+  tcp::Network& tcp() override;
   void close(SocketState& socket) override;
 
  private:
@@ -41,6 +43,7 @@ class EpollNetwork final : public EngineNetwork {
   };
 
   Result<void> poll_interfaces(int fd) override;
+  void take_events(int count);
   void receive_all();
   bool take_readable();
   void read(EpollSocket& socket, std::size_t most);
@@ -60,6 +63,7 @@ class EpollNetwork final : public EngineNetwork {
   std::vector<Batch> batches_;
   std::vector<std::unique_ptr<EpollSocket>> sockets_;
   std::vector<EpollSocket*> touched_;  // while a slab is submitted
+  std::unique_ptr<EpollTcp> tcp_;      // once somebody wanted it
 };
 
 }  // namespace tern::engine

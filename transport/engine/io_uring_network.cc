@@ -12,8 +12,9 @@ namespace tern::engine {
 namespace {
 
 /// The low bits of a completion's user data say what its pointer points to.
+/// From 4 on they are TCP's, IoUringTcp::Tag.
 enum class Tag : std::uint64_t { wake = 0, receive = 1, send = 2, writable = 3 };
-constexpr std::uint64_t kTagMask = 3;
+constexpr std::uint64_t kTagMask = 7;
 
 std::uint64_t tagged(const void* pointer, Tag tag) noexcept {
   return reinterpret_cast<std::uintptr_t>(pointer) | static_cast<std::uint64_t>(tag);
@@ -56,7 +57,10 @@ IoUringNetwork::IoUringNetwork(const EngineOptions& options, std::string descrip
   receive_layout_.msg_controllen = kReceiveControlSize;
 }
 
-IoUringNetwork::~IoUringNetwork() { TERN_CHECK(open_sockets_ == 0); }
+IoUringNetwork::~IoUringNetwork() {
+  TERN_CHECK(open_sockets_ == 0);
+  ring_.reset();  // ends the requests that refer to what tcp_ has
+}
 
 // ---- sockets ------------------------------------------------------------------------------------
 
@@ -116,6 +120,11 @@ Result<void> IoUringNetwork::poll_interfaces(int fd) {
   interfaces_fd_ = fd;
   arm_interfaces();
   return {};
+}
+
+tcp::Network& IoUringNetwork::tcp() {
+  if (!tcp_) tcp_ = std::make_unique<IoUringTcp>(*this, counters_, *ring_);
+  return *tcp_;
 }
 
 // ---- submission ---------------------------------------------------------------------------------
@@ -202,7 +211,12 @@ void IoUringNetwork::wait(Timestamp deadline) {
   if (!wake_armed_) arm_wake();
   // The sends below are over before the call sleeps: if somebody waits for their slabs, it must
   // not.
+  if (tcp_) {
+    tcp_->flush();
+    deadline = std::min(deadline, tcp_->next_deadline());
+  }
   const bool awake = callbacks_due() || waker_->pending() || io_uring_cq_ready(ring) != 0 ||
+                     (tcp_ && tcp_->due()) ||
                      (slab_wanted_ && (!sends_.empty() || !pool_.exhausted()));
   const Timestamp start = awake || deadline == kNever ? Timestamp() : now();
   int result = 0;
@@ -228,7 +242,7 @@ void IoUringNetwork::wait(Timestamp deadline) {
   waker_->clear();
 }
 
-void IoUringNetwork::reap(Timestamp) {
+void IoUringNetwork::reap(Timestamp now) {
   io_uring* ring = ring_->get();
   const bool several = open_sockets_ > 1;
   // Since a busy socket was read, something may have come to another before the last of it.
@@ -252,12 +266,19 @@ void IoUringNetwork::reap(Timestamp) {
   if (!arrivals_.empty()) receive_in_turn();
   reaping_ = false;
   finish_sends(sends);
-  ring_->buffers_used(buffers_used_);
+  ring_->buffers().used(buffers_used_);
+  if (tcp_) tcp_->reap(now);
   run_callbacks();
 }
 
 void IoUringNetwork::dispatch(const io_uring_cqe& completion) {
-  switch (static_cast<Tag>(completion.user_data & kTagMask)) {
+  const std::uint64_t tag = completion.user_data & kTagMask;
+  if (tag >= static_cast<std::uint64_t>(IoUringTcp::Tag::accept)) {
+    const auto object = static_cast<std::uintptr_t>(completion.user_data & ~kTagMask);
+    return tcp_->completed(static_cast<IoUringTcp::Tag>(tag), reinterpret_cast<void*>(object),
+                           completion.res, completion.flags);
+  }
+  switch (static_cast<Tag>(tag)) {
     case Tag::receive:
       return received(
           {&untagged<IoUringSocket>(completion.user_data), completion.res, completion.flags},
@@ -295,12 +316,12 @@ void IoUringNetwork::received(const Arrived& arrived, bool contended) {
   IoUringSocket& socket = *arrived.socket;
   if ((arrived.flags & IORING_CQE_F_BUFFER) != 0) {
     const auto id = static_cast<std::uint16_t>(arrived.flags >> IORING_CQE_BUFFER_SHIFT);
-    if (arrived.result >= 0) deliver_buffer(socket, ring_->buffer(id), arrived.result);
-    ring_->give_back(id);
+    if (arrived.result >= 0) deliver_buffer(socket, ring_->buffers().at(id), arrived.result);
+    ring_->buffers().give_back(id);
     ++buffers_used_;
   } else if (arrived.result == -ENOBUFS) {
     receive_starved_.add();
-    ring_->buffers_ran_out();
+    ring_->buffers().ran_out();
     if (contended) receive_without_buffer(socket);
   } else if (arrived.result < 0 && socket.sink != nullptr && socket.tells_unreachable) {
     take_errors(socket);

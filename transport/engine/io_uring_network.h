@@ -7,6 +7,7 @@
 
 #include "transport/engine/engine_network.h"
 #include "transport/engine/io_uring_ring.h"
+#include "transport/engine/io_uring_tcp.h"
 
 namespace tern::engine {
 
@@ -32,6 +33,7 @@ class IoUringNetwork final : public EngineNetwork {
   Result<std::unique_ptr<udp::Socket>> open(const udp::SocketOptions& options,
                                             udp::Sink& sink) override;
   void submit(udp::Slab* slab) override;
+  tcp::Network& tcp() override;
   void close(SocketState& socket) override;
 
  private:
@@ -73,6 +75,7 @@ class IoUringNetwork final : public EngineNetwork {
   bool reaping_ = false;
   bool wake_armed_ = false;
   int interfaces_fd_ = -1;
+  std::unique_ptr<IoUringTcp> tcp_;    // once somebody wanted it
   std::unique_ptr<IoUringRing> ring_;  // last: dies first
 };
 

@@ -1,12 +1,10 @@
 #include "transport/engine/io_uring_ring.h"
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <string>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -55,15 +53,16 @@ Result<std::unique_ptr<IoUringRing>> IoUringRing::open(std::size_t buffers) {
   std::unique_ptr<IoUringRing> ring(new IoUringRing);
   if (auto ready = ring->open_ring(); !ready) return fail(std::move(ready).error());
   if (auto ready = ring->check_operations(); !ready) return fail(std::move(ready).error());
-  if (auto ready = ring->open_buffers(buffers); !ready) return fail(std::move(ready).error());
+  const ProvidedBuffers::Shape shape{kBufferGroup, buffers, kBufferSize, kFewBuffers};
+  if (auto ready = ring->buffers_.open(ring->ring_, shape); !ready) {
+    return fail(std::move(ready).error());
+  }
   if (auto ready = ring->check_receive(); !ready) return fail(std::move(ready).error());
   return ring;
 }
 
 IoUringRing::~IoUringRing() {
   if (ring_open_) io_uring_queue_exit(&ring_);
-  if (buffer_ring_ != nullptr) ::munmap(buffer_ring_, buffer_ring_size_);
-  if (buffers_ != nullptr) ::munmap(buffers_, buffers_size_);
 }
 
 Result<void> IoUringRing::open_ring() {
@@ -105,34 +104,6 @@ Result<void> IoUringRing::check_operations() {
   return {};
 }
 
-Result<void> IoUringRing::open_buffers(std::size_t count) {
-  const auto map = [](std::size_t size) {
-    void* memory =
-        ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return memory == MAP_FAILED ? nullptr : memory;
-  };
-  buffer_ring_size_ = count * sizeof(io_uring_buf);
-  buffer_ring_ = static_cast<io_uring_buf_ring*>(map(buffer_ring_size_));
-  buffers_size_ = count * kBufferSize;
-  buffers_ = static_cast<std::uint8_t*>(map(buffers_size_));
-  if (buffer_ring_ == nullptr || buffers_ == nullptr) {
-    return unsupported("no memory for receive buffers");
-  }
-  io_uring_buf_reg registration{};
-  registration.ring_addr = reinterpret_cast<std::uintptr_t>(buffer_ring_);
-  registration.ring_entries = static_cast<unsigned>(count);
-  registration.bgid = kBufferGroup;
-  const int error = io_uring_register_buf_ring(&ring_, &registration, 0);
-  if (error < 0) return unsupported(fmt::format("provided buffers: {}", error_text(-error)));
-  buffer_mask_ = io_uring_buf_ring_mask(static_cast<unsigned>(count));
-  io_uring_buf_ring_init(buffer_ring_);
-  wanted_ = std::min(count, kFewBuffers);
-  spare_.reserve(count);
-  for (std::size_t id = count; id-- > wanted_;) spare_.push_back(static_cast<std::uint16_t>(id));
-  for (std::size_t id = 0; id < wanted_; ++id) circulate(static_cast<std::uint16_t>(id));
-  return {};
-}
-
 /// Receives one datagram the way the network will, over a socket pair: sandboxes and emulated
 /// kernels fail in more ways than version numbers tell.
 Result<void> IoUringRing::check_receive() {
@@ -157,7 +128,7 @@ Result<void> IoUringRing::check_receive() {
     received = result > 0 && (completion->flags & IORING_CQE_F_BUFFER) != 0 &&
                (completion->flags & IORING_CQE_F_MORE) != 0;
     if ((completion->flags & IORING_CQE_F_BUFFER) != 0) {
-      give_back(static_cast<std::uint16_t>(completion->flags >> IORING_CQE_BUFFER_SHIFT));
+      buffers_.give_back(static_cast<std::uint16_t>(completion->flags >> IORING_CQE_BUFFER_SHIFT));
     }
     io_uring_cqe_seen(&ring_, completion);
   }
@@ -191,39 +162,6 @@ io_uring_sqe* IoUringRing::entry() {
     TERN_CHECK(sqe != nullptr);
   }
   return sqe;
-}
-
-void IoUringRing::circulate(std::uint16_t id) noexcept {
-  io_uring_buf_ring_add(buffer_ring_, buffer(id), kBufferSize, id, buffer_mask_, 0);
-  io_uring_buf_ring_advance(buffer_ring_, 1);
-  ++circulating_;
-}
-
-void IoUringRing::give_back(std::uint16_t id) noexcept {
-  --circulating_;
-  if (circulating_ < wanted_) {
-    circulate(id);
-  } else {
-    spare_.push_back(id);
-  }
-}
-
-void IoUringRing::buffers_ran_out() noexcept {
-  quiet_turns_ = 0;
-  wanted_ = std::min(2 * wanted_, circulating_ + spare_.size());
-  while (circulating_ < wanted_ && !spare_.empty()) {
-    circulate(spare_.back());
-    spare_.pop_back();
-  }
-}
-
-void IoUringRing::buffers_used(std::size_t count) noexcept {
-  if (wanted_ <= kFewBuffers || count > wanted_ / 4) {
-    quiet_turns_ = 0;
-  } else if (++quiet_turns_ == kQuietTurns) {
-    quiet_turns_ = 0;
-    wanted_ /= 2;
-  }
 }
 
 }  // namespace tern::engine

@@ -4,18 +4,14 @@
 #include <cstdint>
 #include <liburing.h>
 #include <memory>
-#include <vector>
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "transport/engine/provided_buffers.h"
 
 namespace tern::engine {
 
-/// One io_uring with its ring of provided receive buffers. For the thread that opened it.
-///
-/// The kernel fills the buffers in turn, so the more are in its hands the colder each is when its
-/// turn comes. Few circulate, then; their number doubles when the kernel runs out, and halves after
-/// a long time in which a quarter would have done.
+/// One io_uring with its receive buffers for datagrams. For the thread that opened it.
 class IoUringRing {
  public:
   static constexpr unsigned kSubmissions = 256;
@@ -44,13 +40,7 @@ class IoUringRing {
   /// More completions than the ring holds.
   bool has_overflow() const noexcept { return (kernel_flags() & IORING_SQ_CQ_OVERFLOW) != 0; }
 
-  std::uint8_t* buffer(std::uint16_t id) noexcept { return buffers_ + id * kBufferSize; }
-  /// The kernel may fill buffer `id` again.
-  void give_back(std::uint16_t id) noexcept;
-  /// The kernel had something to receive and no buffer.
-  void buffers_ran_out() noexcept;
-  /// How many buffers one turn took.
-  void buffers_used(std::size_t count) noexcept;
+  ProvidedBuffers& buffers() noexcept { return buffers_; }
 
  private:
   IoUringRing() = default;
@@ -59,23 +49,11 @@ class IoUringRing {
   }
   Result<void> open_ring();
   Result<void> check_operations();
-  Result<void> open_buffers(std::size_t count);
   Result<void> check_receive();
-  void circulate(std::uint16_t id) noexcept;
 
-  static constexpr std::size_t kQuietTurns = 4096;
-
+  ProvidedBuffers buffers_;  // goes after the ring, which ~IoUringRing closes
   io_uring ring_{};
   bool ring_open_ = false;
-  io_uring_buf_ring* buffer_ring_ = nullptr;
-  std::size_t buffer_ring_size_ = 0;
-  std::uint8_t* buffers_ = nullptr;
-  std::size_t buffers_size_ = 0;
-  int buffer_mask_ = 0;
-  std::vector<std::uint16_t> spare_;  // not in circulation
-  std::size_t circulating_ = 0;
-  std::size_t wanted_ = 0;  // in circulation, once the kernel has given some back
-  std::size_t quiet_turns_ = 0;
 };
 
 }  // namespace tern::engine

@@ -218,8 +218,6 @@ class Listener {
 
 class Network {
  public:
-  /// Most of one stream's bytes that one turn delivers before other streams have had theirs.
-  static constexpr std::size_t kMaxReceiveTurn = 256 * 1024;
   /// What a paused stream may hold outside of TCP's own buffer.
   static constexpr std::size_t kMaxHeldBytes = 4 * 1024 * 1024;
 

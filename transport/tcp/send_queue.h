@@ -2,9 +2,9 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <span>
 #include <sys/uio.h>
+#include <vector>
 
 #include "base/bytes.h"
 
@@ -34,7 +34,10 @@ class SendQueue {
     std::uint64_t start;
     Bytes bytes;
   };
-  std::deque<Piece> pieces_;  // the first may begin before begin_
+  // Those before head_ are done with and empty; the one at head_ may begin before begin_. A vector,
+  // for most streams are idle most of the time and an empty one takes no memory.
+  std::vector<Piece> pieces_;
+  std::size_t head_ = 0;
   std::uint64_t begin_ = 0;
   std::uint64_t end_ = 0;
 };

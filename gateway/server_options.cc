@@ -75,6 +75,11 @@ ServerOptions& ServerOptions::http3(http3::SessionOptions options) {
   return *this;
 }
 
+ServerOptions& ServerOptions::hq_interop(bool on) {
+  hq_interop_ = on;
+  return *this;
+}
+
 ServerOptions& ServerOptions::early_data(bool on) {
   early_data_ = on;
   return *this;

@@ -59,6 +59,9 @@ class ServerOptions {
   /// HTTP/3 limits (headers, streams, resets, bodies) and settings.
   ServerOptions& http3(http3::SessionOptions options);
   http3::SessionOptions& http3() noexcept { return http3_; }
+  /// Speaks HTTP/0.9 (ALPN "hq-interop", http3/hq_session.h) with clients that offer it and not
+  /// "h3". For interoperability tests: it has neither fields nor statuses. Default false.
+  ServerOptions& hq_interop(bool on);
 
   /// 0-RTT for clients that come back. Default true: the router lets safe methods alone through
   /// and answers 425 to the others (RFC 8470).
@@ -107,6 +110,7 @@ class ServerOptions {
   quic::RetryPolicy retry_ = quic::RetryPolicy::when_busy;
   std::size_t max_connections_ = 100'000;
   http3::SessionOptions http3_;
+  bool hq_interop_ = false;
   bool early_data_ = true;
   bool chacha20_only_ = false;
   std::string state_dir_;

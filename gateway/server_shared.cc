@@ -145,6 +145,7 @@ Result<std::shared_ptr<const tls::ServerContext>> ServerShared::make_context() c
     TERN_TRY(std::string pem, tls::read_file(options.client_ca_file_));
     context.client_ca(std::move(pem), options.client_certificate_);
   }
+  if (options.hq_interop_) context.alpn({"h3", "hq-interop"});
   context.ticket_keys(keys)
       .early_data(options.early_data_)
       .chacha20_only(options.chacha20_only_)

@@ -6,6 +6,8 @@
 #include <string>
 #include <utility>
 
+#include "http3/hq_session.h"
+
 namespace tern {
 namespace {
 
@@ -78,7 +80,7 @@ Result<void> ServerWorker::open(udp::Network& network) {
   endpoint.workers = count;
   endpoint.qlog = shared_->qlog;
   TERN_TRY(endpoint_, quic::BoundEndpoint::create(runtime_, network, std::move(endpoint)));
-  endpoint_->serve([this](quic::Connection& connection) { return context_.accept(connection); });
+  endpoint_->serve([this](quic::Connection& connection) { return accept(connection); });
   endpoint_->endpoint().stray = [this](std::size_t owner, const udp::Arrival& arrival) {
     (shared_->hand_over(owner, arrival) ? handed_over_ : handed_over_dropped_).add();
   };
@@ -86,6 +88,13 @@ Result<void> ServerWorker::open(udp::Network& network) {
   if (!bound) return bound;
   if (index_ == 0) tend_keys_.arm(runtime_.now() + shared_->key_check_interval());
   return {};
+}
+
+std::unique_ptr<quic::Application> ServerWorker::accept(quic::Connection& connection) {
+  if (connection.handshake().alpn == "hq-interop") {
+    return http3::HqSession::accept(context_, connection);
+  }
+  return context_.accept(connection);
 }
 
 Result<void> ServerWorker::bind_all() {

@@ -39,6 +39,7 @@ class ServerWorker final : private TurnHook {
   ServerWorker(std::shared_ptr<ServerShared> shared, Runtime& runtime, std::size_t index);
 
   Result<void> open(udp::Network& network);
+  std::unique_ptr<quic::Application> accept(quic::Connection& connection);
   Result<void> bind_all();
   Result<udp::Address> bind(udp::Address address);
   void deadline_passed();

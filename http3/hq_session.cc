@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "http3/context.h"
 
 namespace tern::http3 {
 
@@ -112,15 +113,15 @@ class HqSession::Stream final : public http::Carrier {
   bool closed = false;
 };
 
-HqSession::HqSession(Runtime& runtime, quic::Connection& connection, const ServerHooks* server,
+HqSession::HqSession(Runtime& runtime, quic::Connection& connection, Context* server,
                      ClientHooks client)
     : runtime_(runtime), connection_(connection), server_(server), client_(std::move(client)) {
   if (server_ != nullptr) connection_.hold_streams(true);
 }
 
-std::unique_ptr<HqSession> HqSession::accept(Runtime& runtime, quic::Connection& connection,
-                                             const ServerHooks& hooks) {
-  return std::unique_ptr<HqSession>(new HqSession(runtime, connection, &hooks, ClientHooks()));
+std::unique_ptr<HqSession> HqSession::accept(Context& context, quic::Connection& connection) {
+  return std::unique_ptr<HqSession>(
+      new HqSession(context.runtime(), connection, &context, ClientHooks()));
 }
 
 std::unique_ptr<HqSession> HqSession::connect(Runtime& runtime, quic::Connection& connection,
@@ -251,11 +252,8 @@ void HqSession::on_request_line(Stream& stream, bool fin) {
   auto exchange = std::make_unique<http::Exchange>(runtime_, stream, std::move(head));
   stream.ends = exchange.get();
   exchange->incoming().finish();
-  const ServerHooks* const hooks = server_;
-  std::function<void(const http::Exchange&)> done;
-  if (hooks->done) done = [hooks](const http::Exchange& e) { hooks->done(e); };
-  runtime_.spawn(http::serve([hooks](http::Exchange& e) { return hooks->handler(e); },
-                             std::move(exchange), std::move(done)));
+  const ServerHooks& hooks = server_->hooks();
+  server_->tasks().spawn(http::serve(&hooks.handler, std::move(exchange), &hooks.done));
 }
 
 Result<std::unique_ptr<http::ClientExchange>> HqSession::open() {

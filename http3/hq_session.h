@@ -16,6 +16,8 @@
 
 namespace tern::http3 {
 
+class Context;
+
 /// HTTP/0.9 over QUIC, ALPN "hq-interop": what the QUIC interop runner and the example programs of
 /// QUIC libraries speak. A request is "GET /path" on a bidirectional stream, the response the bare
 /// body. There are no fields and no status: a handler's response other than 2xx resets the stream
@@ -29,10 +31,9 @@ class HqSession final : public quic::Application {
   /// Client: requests that wait for the server to allow more streams; beyond it `open` fails.
   static constexpr std::size_t kMaxWaiting = 10'000;
 
-  /// A server's session on a connection that has become ready. The hooks outlive it and the tasks
-  /// its requests run in, which belong to the runtime.
-  static std::unique_ptr<HqSession> accept(Runtime& runtime, quic::Connection& connection,
-                                           const ServerHooks& hooks);
+  /// A server's session on a connection that has become ready. The context, of which it uses the
+  /// hooks, outlives it and owns the tasks that its requests run in.
+  static std::unique_ptr<HqSession> accept(Context& context, quic::Connection& connection);
   /// A client's. Of the hooks, `session` and `closed` are used.
   static std::unique_ptr<HqSession> connect(Runtime& runtime, quic::Connection& connection,
                                             ClientHooks hooks = {});
@@ -50,8 +51,7 @@ class HqSession final : public quic::Application {
  private:
   class Stream;
 
-  HqSession(Runtime& runtime, quic::Connection& connection, const ServerHooks* server,
-            ClientHooks client);
+  HqSession(Runtime& runtime, quic::Connection& connection, Context* server, ClientHooks client);
   void on_data(const quic::Event& event);
   void on_request_line(Stream& stream, bool fin);
   void flush_waiting();
@@ -60,7 +60,7 @@ class HqSession final : public quic::Application {
 
   Runtime& runtime_;
   quic::Connection& connection_;
-  const ServerHooks* server_;
+  Context* server_;  // null on a client
   ClientHooks client_;
   std::unordered_map<quic::StreamId, std::unique_ptr<Stream>> streams_;
   std::vector<std::unique_ptr<Stream>> unopened_;  // client: made, but without a stream

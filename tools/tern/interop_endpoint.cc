@@ -1,13 +1,25 @@
 #include "tools/tern/interop_endpoint.h"
 
+#include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <sstream>
+#include <utility>
+
+#include <fmt/format.h>
 
 #include "tools/tern/option_values.h"
+#include "tools/tern/terminal.h"
 
 namespace tern::cli {
 namespace {
+
+using namespace std::chrono_literals;
+
+/// Of handshakes that lose every third packet.
+constexpr Duration kPatience = 180s;
 
 std::string variable(const char* name) {
   const char* value = std::getenv(name);
@@ -23,7 +35,53 @@ std::vector<std::string> words(const std::string& text) {
 
 }  // namespace
 
-ExitCode run_interop_endpoint(const InteropEndpointOptions&) { return ExitCode::unsupported; }
+quic::TransportOptions interop_transport(const InteropCase& test) {
+  quic::TransportOptions transport;
+  // Small, so that a transfer shows that they grow.
+  transport.initial_window = 128 * 1024;
+  transport.initial_stream_window = 64 * 1024;
+  transport.handshake_timeout = test.patient_handshakes ? kPatience : 30s;
+  if (test.patient_handshakes) transport.idle_timeout = kPatience;
+  transport.pmtud = test.path_mtu_discovery;
+  transport.versions = {quic::kVersion1};
+  if (test.version2) transport.versions = {quic::kVersion2, quic::kVersion1};
+  return transport;
+}
+
+Task<Result<std::vector<udp::Address>>> look_up(Runtime& runtime, udp::Network& network,
+                                                std::string host, std::uint16_t port) {
+  std::optional<Result<std::vector<udp::Address>>> found;
+  Signal done(runtime);
+  const auto answer = [&](Result<std::vector<udp::Address>> result) {
+    found = std::move(result);
+    done.notify();
+  };
+  network.resolve(host, port, answer);
+  co_await done.wait();
+  if (!*found || (*found)->empty()) {
+    co_return fail(Error(Code::not_found, "cannot resolve " + host));
+  }
+  co_return std::move(*found);
+}
+
+ExitCode run_interop_endpoint(const InteropEndpointOptions& options) {
+  const bool server = options.role == "server";
+  const InteropCase* const test = interop_case(options.testcase, server);
+  if (test == nullptr) {
+    fmt::print(stderr, "tern interop endpoint: test case '{}' is not supported\n",
+               printable(options.testcase));
+    return ExitCode::unsupported;
+  }
+  if (!server && options.role != "client") {
+    fail_with(ExitCode::usage,
+              fmt::format("ROLE is '{}': set it to client or server", printable(options.role)));
+  }
+  if (!server) {
+    return run_interop_client(options, *test) ? ExitCode::done : ExitCode::failed;
+  }
+  run_interop_server(options, *test);
+  return ExitCode::done;
+}
 
 void add_interop_endpoint(CLI::App& interop, ExitCode& result) {
   auto options = std::make_shared<InteropEndpointOptions>();
@@ -39,11 +97,33 @@ void add_interop_endpoint(CLI::App& interop, ExitCode& result) {
   verb->add_option("--listen", o.listen, "Server: address and port; again for more")
       ->option_text("ADDR:PORT ([::]:443)")
       ->allow_extra_args(false);
+  verb->add_option("--preferred", o.preferred,
+                   "Server, connectionmigration: where clients are to move to; again for the\n"
+                   "other address family")
+      ->option_text("HOST:PORT (server4:4433, server6:4433)")
+      ->allow_extra_args(false);
+  verb->add_option("--alpn", o.alpn, "Client: speak this in every test case")
+      ->option_text("hq-interop|h3")
+      ->check(CLI::IsMember({"hq-interop", "h3"}));
+  add_engine(*verb, o.engine);
+  verb->footer(
+      "ROLE is client or server, TESTCASE a name of the runner's, REQUESTS the client's URLs.\n"
+      "SSLKEYLOGFILE and QLOGDIR work as in every verb.\n\n"
+      "Exit codes: 0 done, 127 test case not supported, anything else failed.\n\n"
+      "Examples:\n"
+      "  ROLE=server TESTCASE=transfer tern interop endpoint --www www --certs certs\n"
+      "  ROLE=client TESTCASE=transfer REQUESTS=https://server4:443/file \\\n"
+      "    tern interop endpoint --downloads . --certs certs");
   verb->callback([options, &result] {
     options->role = variable("ROLE");
     options->testcase = variable("TESTCASE");
     options->requests = words(variable("REQUESTS"));
-    result = run_interop_endpoint(*options);
+    try {
+      result = run_interop_endpoint(*options);
+    } catch (Failure& failure) {  // the runner knows one code for it
+      failure.code = ExitCode::failed;
+      throw;
+    }
   });
 }
 

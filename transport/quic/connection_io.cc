@@ -94,7 +94,7 @@ void Connection::note_progress() {
     make_ready();
     const HandshakeFacts facts = crypto_->facts();
     handshake_.version = ngtcp2_conn_get_negotiated_version(conn_);
-    handshake_.alpn = facts.alpn;  // with 0-RTT it was not known when the connection was ready
+    handshake_.alpn = facts.alpn;  // a refusal of 0-RTT may have changed it
     handshake_.cipher = facts.cipher;
     handshake_.group = facts.group;
     handshake_.server_name = facts.server_name;

@@ -610,11 +610,17 @@ bool CryptoBridge::set_local_transport_params() {
 
 // ---- results ------------------------------------------------------------------------------------
 
-void CryptoBridge::record_facts() {
+namespace {
+std::string selected_alpn(const SSL* ssl) {
   const std::uint8_t* alpn = nullptr;
-  unsigned alpn_length = 0;
-  SSL_get0_alpn_selected(ssl_, &alpn, &alpn_length);
-  facts_.alpn.assign(reinterpret_cast<const char*>(alpn), alpn_length);
+  unsigned length = 0;
+  SSL_get0_alpn_selected(ssl, &alpn, &length);
+  return std::string(reinterpret_cast<const char*>(alpn), length);
+}
+}  // namespace
+
+void CryptoBridge::record_facts() {
+  facts_.alpn = selected_alpn(ssl_);
   if (const SSL_CIPHER* cipher = SSL_get_current_cipher(ssl_); cipher != nullptr) {
     facts_.cipher = SSL_CIPHER_standard_name(cipher);
   }
@@ -645,7 +651,8 @@ void CryptoBridge::record_facts() {
 
 HandshakeFacts CryptoBridge::facts() const {
   HandshakeFacts facts;
-  facts.alpn = facts_.alpn;
+  // The first thing to be settled: a connection is ready with it before the handshake is complete.
+  facts.alpn = ssl_ != nullptr ? selected_alpn(ssl_) : facts_.alpn;
   facts.cipher = facts_.cipher;
   facts.group = facts_.group;
   facts.server_name = facts_.server_name;

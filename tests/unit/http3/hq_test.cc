@@ -10,10 +10,9 @@ using ::testing::ElementsAre;
 class Hq {
  public:
   explicit Hq(http::Handler handler, RigOptions options = RigOptions())
-      : rig(handler, std::move(options)) {
-    hooks.handler = std::move(handler);
+      : rig(std::move(handler), std::move(options)) {
     rig.accept = [this](quic::Connection& connection) {
-      auto made = HqSession::accept(rig.server_host().runtime(), connection, hooks);
+      auto made = HqSession::accept(*rig.server_context, connection);
       server = made.get();
       return std::unique_ptr<quic::Application>(std::move(made));
     };
@@ -47,7 +46,6 @@ class Hq {
     return *reply;
   }
 
-  ServerHooks hooks;
   Rig rig;
   HqSession* session = nullptr;
   HqSession* server = nullptr;

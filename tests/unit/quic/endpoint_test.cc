@@ -22,6 +22,8 @@ TEST(Endpoint, HandshakeCompletesAndSaysWhatWasSettled) {
   ASSERT_TRUE(client->handshake_complete());
   EXPECT_TRUE(client->handshake_confirmed());
   EXPECT_EQ(client->handshake().alpn, "test");
+  EXPECT_EQ(pair.client.alpn_when_ready, "test");
+  EXPECT_EQ(pair.server.alpn_when_ready, "test");
   EXPECT_EQ(client->handshake().version, kVersion1);
   EXPECT_EQ(client->handshake().group, "X25519");
   EXPECT_FALSE(client->handshake().resumed);
@@ -109,6 +111,7 @@ TEST(Endpoint, EarlyDataIsTaken) {
   ConnectOptions again = pair.connect_options();
   again.session = pair.client.sessions.back();
   again.early_data = true;
+  pair.client.alpn_when_ready.clear();
   pair.client.on_event = [](const Event& event) {
     if (event.type != Event::Type::ready || event.connection->handshake_complete()) return;
     const StreamId stream = *event.connection->open_bidi();
@@ -117,6 +120,7 @@ TEST(Endpoint, EarlyDataIsTaken) {
   Connection* client = pair.connect(again);
   pair.run();
   EXPECT_TRUE(client->handshake().early_data_accepted);
+  EXPECT_EQ(pair.client.alpn_when_ready, "test");
   EXPECT_EQ(pair.server.early_bytes, 5u);
   EXPECT_EQ(pair.server.count("quic.early_data_accepted"), 1u);
 }

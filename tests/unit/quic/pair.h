@@ -50,6 +50,9 @@ class Side {
     Event event;
     while (endpoint->next_event(event)) {
       types.push_back(event.type);
+      if (event.type == Event::Type::ready) {
+        alpn_when_ready = event.connection->handshake().alpn;
+      }
       if (event.type == Event::Type::stream_data) {
         received[event.stream] += event.data.text();
         if (event.fin) finished[event.stream] = true;
@@ -78,6 +81,7 @@ class Side {
   Lines log;
   std::unique_ptr<Endpoint> endpoint;
   std::vector<Event::Type> types;
+  std::string alpn_when_ready;
   std::map<StreamId, std::string> received;
   std::map<StreamId, bool> finished;
   std::vector<std::string> datagrams;

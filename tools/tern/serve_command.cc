@@ -24,6 +24,8 @@
 #include "tools/tern/serve_log.h"
 #include "tools/tern/signals.h"
 #include "tools/tern/terminal.h"
+#include "transport/quic/cid.h"
+#include "transport/tls/private_file.h"
 
 namespace tern::cli {
 namespace {
@@ -48,6 +50,9 @@ struct ServeOptions {
   std::string log = "text";
   std::string qlog;
   std::string state_dir;
+  std::string server_id;
+  std::string cid_key;
+  int cid_rotation = 0;
   std::vector<std::string> preferred;
   std::optional<std::size_t> max_connections;
   std::optional<Duration> idle_timeout;
@@ -98,6 +103,7 @@ class Serve {
     if (!options_.client_ca.empty()) server.client_ca(options_.client_ca);
     if (!options_.versions.empty()) server.versions(options_.versions);
     if (!options_.state_dir.empty()) server.state_dir(options_.state_dir);
+    server.cids(cid_config());
     if (options_.max_connections) server.max_connections(*options_.max_connections);
     if (options_.idle_timeout) server.idle_timeout(*options_.idle_timeout);
     if (options_.drain_timeout) server.drain_timeout(*options_.drain_timeout);
@@ -106,6 +112,24 @@ class Serve {
           lines_, json_ ? http::AccessLogFormat::json : http::AccessLogFormat::text));
     }
     return server;
+  }
+
+  quic::CidConfig cid_config() const {
+    quic::CidConfig cids;
+    cids.rotation(static_cast<std::uint8_t>(options_.cid_rotation));
+    if (!options_.server_id.empty()) {
+      const auto id = quic::parse_machine_id(options_.server_id);
+      if (!id) fail_with(ExitCode::usage, "--server-id: " + id.error().detail);
+      cids.machine_id(*id);
+    }
+    if (!options_.cid_key.empty()) {
+      const auto text = tls::read_file(options_.cid_key);
+      if (!text) fail_with(ExitCode::usage, "--cid-key: " + text.error().detail);
+      const auto key = quic::parse_cid_key(*text);
+      if (!key) fail_with(ExitCode::usage, options_.cid_key + ": " + key.error().detail);
+      cids.key(*key);
+    }
+    return cids;
   }
 
   void choose_certificates(ServerOptions& server) {
@@ -347,6 +371,16 @@ void add_serve(CLI::App& app, ExitCode& result) {
   verb->add_option("--state-dir", options->state_dir,
                    "Keep ticket, token and reset keys here, for restarts and other machines")
       ->type_name("DIR");
+  verb->add_option("--server-id", options->server_id,
+                   "This machine behind a QUIC-LB load balancer: hexadecimal digits")
+      ->type_name("ID");
+  verb->add_option("--cid-key", options->cid_key,
+                   "Encrypt connection IDs with the key in this file (32 hexadecimal digits)")
+      ->type_name("FILE");
+  verb->add_option("--cid-rotation", options->cid_rotation,
+                   "QUIC-LB config rotation: tells keys apart while machines change theirs")
+      ->check(CLI::Range(0, 6))
+      ->option_text("N (0)");
   verb->footer(
       "Signals: INT, TERM drain and stop; HUP reads the certificates again; USR1 prints "
       "counters.\n\n"

@@ -118,6 +118,53 @@ std::string ConnectionId::to_string() const {
   return text;
 }
 
+namespace {
+
+/// The digit's value; 255 if it is none.
+std::uint8_t digit(char c) noexcept {
+  if (c >= '0' && c <= '9') return static_cast<std::uint8_t>(c - '0');
+  if (c >= 'a' && c <= 'f') return static_cast<std::uint8_t>(c - 'a' + 10);
+  if (c >= 'A' && c <= 'F') return static_cast<std::uint8_t>(c - 'A' + 10);
+  return 255;
+}
+
+/// Empty if the text is anything but pairs of digits.
+std::vector<std::uint8_t> from_hex(std::string_view text) {
+  std::vector<std::uint8_t> bytes;
+  if (text.size() % 2 != 0) return bytes;
+  for (std::size_t i = 0; i < text.size(); i += 2) {
+    const std::uint8_t high = digit(text[i]);
+    const std::uint8_t low = digit(text[i + 1]);
+    if (high > 15 || low > 15) return {};
+    bytes.push_back(static_cast<std::uint8_t>(high << 4 | low));
+  }
+  return bytes;
+}
+
+}  // namespace
+
+Result<CidCodec::Key> parse_cid_key(std::string_view text) {
+  constexpr std::string_view kSpace = " \t\r\n";
+  const std::size_t first = std::min(text.find_first_not_of(kSpace), text.size());
+  text.remove_prefix(first);
+  text = text.substr(0, text.find_last_not_of(kSpace) + 1);
+  const std::vector<std::uint8_t> bytes = from_hex(text);
+  CidCodec::Key key;
+  if (bytes.size() != key.size()) {
+    return fail(Error::invalid("a key for connection IDs is 32 hexadecimal digits"));
+  }
+  std::copy(bytes.begin(), bytes.end(), key.begin());
+  return key;
+}
+
+Result<ConnectionId> parse_machine_id(std::string_view text) {
+  const std::vector<std::uint8_t> bytes = from_hex(text);
+  if (bytes.empty() || bytes.size() > kMaxMachineId) {
+    return fail(Error::invalid("a machine id is 2 to 24 hexadecimal digits"));
+  }
+  return ConnectionId(bytes);
+}
+
 Result<CidCodec> CidCodec::create(std::uint8_t rotation, std::size_t server_id_length,
                                   std::size_t nonce_length, const Key* key, bool encode_length) {
   if (rotation >= kUnroutable) return fail(Error::invalid("the CID config rotation is 0 to 6"));

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/bytes.h"
@@ -102,6 +103,13 @@ class CidCodec {
   std::size_t nonce_length_ = 0;
   std::shared_ptr<const Cipher> cipher_;
 };
+
+/// A CID key as people keep it: 32 hexadecimal digits, perhaps with white space around them.
+Result<CidCodec::Key> parse_cid_key(std::string_view text);
+/// A machine id as people write it: 2 to 24 hexadecimal digits. 12 bytes leave room for the nonce
+/// of default length.
+inline constexpr std::size_t kMaxMachineId = 12;
+Result<ConnectionId> parse_machine_id(std::string_view text);
 
 /// How an endpoint's connection IDs look. All workers of a server share one, each with its own
 /// `worker`; all machines behind a load balancer share rotation, lengths and key.

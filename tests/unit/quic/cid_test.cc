@@ -182,5 +182,22 @@ TEST(ConnectionId, IsAValue) {
   EXPECT_EQ(std::hash<ConnectionId>()(cid), std::hash<ConnectionId>()(ConnectionId(bytes)));
 }
 
+TEST(CidText, KeysAndMachineIdsAreReadAsPeopleWriteThem) {
+  EXPECT_EQ(parse_cid_key("8f95f09245765f80256934e50c66207f\n").value(),
+            key_from("8f95f09245765f80256934e50c66207f"));
+  EXPECT_EQ(parse_cid_key("  8F95F09245765F80256934E50C66207F ").value(),
+            key_from("8f95f09245765f80256934e50c66207f"));
+  for (const char* wrong :
+       {"", "8f95", "8f95f09245765f80256934e50c66207", "x", "8f95f09245765f80256934e50c66207f8f",
+        "8f95f09245765f80256934e50c6620zz"}) {
+    EXPECT_FALSE(parse_cid_key(wrong)) << wrong;
+  }
+  EXPECT_EQ(parse_machine_id("0aFF").value().to_string(), "0aff");
+  EXPECT_EQ(parse_machine_id("000102030405060708090a0b").value().size(), kMaxMachineId);
+  for (const char* wrong : {"", "1", "0x01", "000102030405060708090a0b0c", "g0"}) {
+    EXPECT_FALSE(parse_machine_id(wrong)) << wrong;
+  }
+}
+
 }  // namespace
 }  // namespace tern::quic

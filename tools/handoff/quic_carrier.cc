@@ -88,7 +88,7 @@ void QuicCarrier::renew() {
   if (!clients_.empty()) scope_.spawn(close_client(client()));
   ClientOptions options;
   options.ca_pem(identities().authority.certificate).sessions(sessions_);
-  if (phone_.stage().qlog()) options.qlog(phone_.stage().qlog());
+  options.qlog(phone_.stage().qlog(false));
   in_use_ = phone_.best();
   if (in_use_ != nullptr) {
     const udp::Address v6 = in_use_->address(true);
@@ -225,7 +225,7 @@ QuicServer::QuicServer(Stage& stage) {
   options.certificate(must(tls::Certificate::parse(leaf.certificate, leaf.key)));
   sim::Host& host = stage.server();
   options.listen("[::]:443").workers(host.workers()).log(host.log());
-  if (stage.qlog()) options.qlog(stage.qlog());
+  options.qlog(stage.qlog(true));
   server_ = std::make_unique<Server>(std::move(options));
   for (std::size_t i = 0; i < host.workers(); ++i) {
     const auto started =

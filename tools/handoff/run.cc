@@ -33,6 +33,7 @@ Figures measure(Stage& stage) {
           access->link().up().stats().bytes_in + access->link().down().stats().bytes_in;
     }
   }
+  figures.bytes_retransmitted = stage.retransmitted();
   figures.handshakes = stage.carrier_server()->handshakes();
   return figures;
 }

@@ -29,6 +29,7 @@ struct Outcome {
 /// Checked in every run:
 ///   - every transfer's receiver gets exactly its bytes, in order, once (body.h); with the
 ///     migrating carrier of an `unbroken` scenario at the first attempt;
+///   - no stream is delivered late because another one lost a packet (qlog_follower.h);
 ///   - no request reaches the server's application twice;
 ///   - the migrating carrier makes as many handshakes as the scenario promises;
 ///   - in the end no connection, packet, buffer or socket is left.

@@ -43,6 +43,13 @@ double Stage::between(double low, double high) {
   return low + (high - low) * world_.random().unit();
 }
 
+quic::QlogOpener Stage::qlog(bool server) {
+  return [this, server](std::string_view name) -> std::unique_ptr<quic::QlogSink> {
+    auto file = qlog_files_ ? qlog_files_(name) : nullptr;
+    return std::make_unique<QlogFollower>(*this, server, std::move(file));
+  };
+}
+
 void Stage::begin() {
   carrier_server_ = make_server(carrier_, *this);
   for (const auto& phone : phones_) phone->begin(carrier_server_->carrier_for(*phone));

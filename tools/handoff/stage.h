@@ -13,6 +13,7 @@
 #include "gateway/server_options.h"
 #include "tools/handoff/carrier.h"
 #include "tools/handoff/phone.h"
+#include "tools/handoff/qlog_follower.h"
 #include "tools/handoff/service.h"
 #include "tools/handoff/transfer.h"
 #include "transport/quic/qlog.h"
@@ -75,8 +76,10 @@ class Stage {
   CarrierKind carrier() const noexcept { return carrier_; }
   Service& service() noexcept { return service_; }
   CarrierServer* carrier_server() noexcept { return carrier_server_.get(); }
-  void use_qlog(quic::QlogOpener opener) { qlog_ = std::move(opener); }
-  const quic::QlogOpener& qlog() const noexcept { return qlog_; }
+  /// Where connections' qlogs go besides being followed; before `begin`.
+  void use_qlog(quic::QlogOpener opener) { qlog_files_ = std::move(opener); }
+  /// What QUIC carriers open their connections' qlogs with.
+  quic::QlogOpener qlog(bool server);
   /// Starts the server, then the phones.
   void begin();
   /// Until every transfer is done; false when `limit` passed first.
@@ -85,6 +88,10 @@ class Stage {
   void end();
 
   void observe_deliveries(DeliveryObserver& observer) { observers_.push_back(&observer); }
+  void observe_metrics(MetricsObserver& observer) noexcept { metrics_observer_ = &observer; }
+  MetricsObserver* metrics_observer() const noexcept { return metrics_observer_; }
+  void note_retransmitted(std::uint64_t bytes) noexcept { retransmitted_ += bytes; }
+  std::uint64_t retransmitted() const noexcept { return retransmitted_; }
   const std::vector<std::unique_ptr<Phone>>& phones() const noexcept { return phones_; }
   const std::vector<Mark>& marks() const noexcept { return marks_; }
   const std::deque<Transfer>& transfers() const noexcept { return transfers_; }
@@ -102,11 +109,13 @@ class Stage {
   sim::Host& server_host_;
   const CarrierKind carrier_;
   ServerOptions options_;
-  quic::QlogOpener qlog_;
+  quic::QlogOpener qlog_files_;
   Service service_;
   std::deque<Transfer> transfers_;
   std::vector<Mark> marks_;
   std::vector<DeliveryObserver*> observers_;
+  MetricsObserver* metrics_observer_ = nullptr;
+  std::uint64_t retransmitted_ = 0;
   std::vector<std::string> violations_;
   std::unique_ptr<CarrierServer> carrier_server_;
   std::vector<std::unique_ptr<Phone>> phones_;

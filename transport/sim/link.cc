@@ -9,6 +9,7 @@
 #include "transport/sim/host.h"
 #include "transport/sim/nat.h"
 #include "transport/sim/packet.h"
+#include "transport/sim/radio.h"
 #include "transport/sim/world.h"
 
 namespace tern::sim {
@@ -43,6 +44,7 @@ Channel::Channel(World& world, Link& link, std::uint8_t direction, ChannelModel 
       direction_(direction),
       model_(std::move(model)),
       random_(seed),
+      begun_(world.now()),
       hole_start_(world.now()) {}
 
 void Channel::change(const std::function<void(ChannelModel&)>& setter) {
@@ -52,6 +54,7 @@ void Channel::change(const std::function<void(ChannelModel&)>& setter) {
       model_.hole_count != before.hole_count) {
     hole_start_ = world_.now();
   }
+  if (model_.rate_trace != before.rate_trace) opportunity_ = opportunity_bytes_ = 0;
 }
 
 void Channel::cut() {
@@ -83,7 +86,9 @@ void Channel::transmit(Packet* packet) {
   packet->epoch = epoch_;
   if (cut_) return discard(packet, Verdict::cut);
   if (size > model_.mtu) return discard(packet, Verdict::too_big);
-  if (model_.bits_per_second <= 0 && queue_.empty()) return leave(packet);
+  const bool at_once = model_.bits_per_second <= 0 && model_.rate_trace == nullptr &&
+                       near_->radio == nullptr && far_->radio == nullptr;
+  if (at_once && queue_.empty()) return leave(packet);
 
   // The packet being serialised has left the queue as far as its limits go.
   const std::uint64_t waiting = queue_.empty() ? 0 : queued_bytes_ - queue_.front()->wire_size();
@@ -99,12 +104,30 @@ void Channel::transmit(Packet* packet) {
 }
 
 void Channel::serialise_next() {
-  Duration time{0};
-  if (model_.bits_per_second > 0) {
-    const double bits = 8.0 * static_cast<double>(queue_.front()->wire_size());
-    time = Duration(std::llround(bits / model_.bits_per_second * 1e9));
+  Timestamp start = world_.now();
+  if (near_->radio != nullptr) start = near_->radio->ready(start, true);
+  if (far_->radio != nullptr) start = std::max(start, far_->radio->ready(world_.now(), false));
+  world_.events_.push(serialised(start), *this, kSerialised, nullptr);
+}
+
+Timestamp Channel::serialised(Timestamp start) {
+  std::size_t size = queue_.front()->wire_size();
+  if (model_.rate_trace == nullptr) {
+    if (model_.bits_per_second <= 0) return start;
+    const double bits = 8.0 * static_cast<double>(size);
+    return start + Duration(std::llround(bits / model_.bits_per_second * 1e9));
   }
-  world_.events_.push(world_.now() + time, *this, kSerialised, nullptr);
+  const RateTrace& trace = *model_.rate_trace;
+  // An opportunity is there for its moment only.
+  if (opportunity_time_ < start) opportunity_bytes_ = 0;
+  while (opportunity_bytes_ < size) {
+    size -= opportunity_bytes_;
+    opportunity_ = std::max(opportunity_, trace.first_from(start - begun_));
+    opportunity_time_ = begun_ + trace.at(opportunity_++);
+    opportunity_bytes_ = RateTrace::kOpportunityBytes;
+  }
+  opportunity_bytes_ -= size;
+  return opportunity_time_;
 }
 
 void Channel::fire(std::uint32_t kind, void* argument) {
@@ -112,6 +135,9 @@ void Channel::fire(std::uint32_t kind, void* argument) {
   Packet* packet = queue_.front();
   queue_.pop_front();
   queued_bytes_ -= packet->wire_size();
+  for (Interface* end : {near_, far_}) {
+    if (end->radio != nullptr) end->radio->used(world_.now(), end == near_, packet->wire_size());
+  }
   if (!queue_.empty()) serialise_next();
   leave(packet);
 }
@@ -272,8 +298,8 @@ Link::Link(World& world, std::uint32_t index, Host& near, Host& far, const LinkO
   ends_[1].host = &far;
   ends_[1].out = down_.get();
   for (Interface& end : ends_) end.link = this;
-  up_->far_ = &ends_[1];
-  down_->far_ = &ends_[0];
+  up_->near_ = down_->far_ = &ends_[0];
+  up_->far_ = down_->near_ = &ends_[1];
 }
 
 void Link::change(const std::function<void(ChannelModel&)>& setter) {

@@ -20,6 +20,7 @@ class Channel;
 class Host;
 class Link;
 class Nat;
+class Radio;
 class World;
 struct Packet;
 
@@ -31,7 +32,8 @@ struct Interface {
   udp::Address v4;  ///< port 0; unspecified when the family does not run on the link
   udp::Address v6;
   bool up = true;
-  std::unique_ptr<Nat> nat;  ///< translates what leaves through here
+  std::unique_ptr<Nat> nat;      ///< translates what leaves through here
+  std::unique_ptr<Radio> radio;  ///< what goes over the link waits until it is awake
 
   Interface();
   ~Interface();
@@ -92,6 +94,8 @@ class Channel final : public ChannelSetters<Channel>, private EventTarget {
   void transmit(Packet* packet);
   void fire(std::uint32_t kind, void* argument) override;
   void serialise_next();
+  /// When the packet at the front has left if it begins at `start`.
+  Timestamp serialised(Timestamp start);
   void leave(Packet* packet);
   bool lost(Packet* packet);
   /// One chance of many, unless it came true `most` times in a row: then it does not.
@@ -108,10 +112,12 @@ class Channel final : public ChannelSetters<Channel>, private EventTarget {
   World& world_;
   Link& link_;
   const std::uint8_t direction_;
+  Interface* near_ = nullptr;
   Interface* far_ = nullptr;
   std::string label_;  // "wifi phone>server"
   ChannelModel model_;
   Random random_;
+  const Timestamp begun_;
   Timestamp hole_start_{};
   bool cut_ = false;
   std::uint32_t epoch_ = 0;
@@ -121,6 +127,10 @@ class Channel final : public ChannelSetters<Channel>, private EventTarget {
 
   std::deque<Packet*> queue_;  // the front one is being serialised
   std::uint64_t queued_bytes_ = 0;
+  // Of the rate trace: the next opportunity, and what is left of the one that was begun last.
+  std::uint64_t opportunity_ = 0;
+  Timestamp opportunity_time_{};
+  std::size_t opportunity_bytes_ = 0;
   std::size_t on_wire_ = 0;
   std::uint64_t left_ = 0;  // datagrams that left the queue, for the drop list
   Timestamp last_arrival_{};

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -11,6 +12,7 @@
 
 #include "base/bytes.h"
 #include "base/time.h"
+#include "transport/sim/rate_trace.h"
 #include "transport/udp/interfaces.h"
 
 /// What a simulated link does to datagrams. Everything may be changed while the world runs.
@@ -26,9 +28,9 @@ enum class Jitter : std::uint8_t {
 
 /// One direction of a link. Values; defaults are a perfect wire with an MTU of 1500.
 ///
-/// The way of a datagram: cut? → too big? → queue (drop tail, ECN mark) → serialised at `rate` →
-/// scripted and random loss → corruption, duplication → delay, jitter, reordering → arrival.
-/// So lost datagrams have used the link's capacity, as on a radio.
+/// The way of a datagram: cut? → too big? → queue (drop tail, ECN mark) → radio awake → serialised
+/// at `rate` → scripted and random loss → corruption, duplication → delay, jitter, reordering →
+/// arrival. So lost datagrams have used the link's capacity, as on a radio.
 struct ChannelModel {
   static constexpr std::uint64_t kUnlimited = std::numeric_limits<std::uint64_t>::max();
 
@@ -37,7 +39,9 @@ struct ChannelModel {
   Jitter jitter_shape = Jitter::uniform;
   bool jitter_reorders = false;  ///< else a datagram never overtakes an earlier one by jitter
 
-  double bits_per_second = 0;              ///< 0: infinitely fast, then there is no queue
+  double bits_per_second = 0;  ///< 0: infinitely fast, then there is no queue
+  /// Set: packets leave at its opportunities instead, from when the link was made.
+  std::shared_ptr<const RateTrace> rate_trace;
   std::uint64_t queue_bytes = 128 * 1024;  ///< waiting datagrams, headers included
   std::uint64_t queue_packets = kUnlimited;
 
@@ -97,6 +101,10 @@ class ChannelSetters {
   }
   Derived& kbps(double rate) {
     return each([&](ChannelModel& m) { m.bits_per_second = rate * 1e3; });
+  }
+  /// Null: a constant rate again.
+  Derived& rate_trace(std::shared_ptr<const RateTrace> trace) {
+    return each([&](ChannelModel& m) { m.rate_trace = trace; });
   }
   Derived& queue_bytes(std::uint64_t bytes) {
     return each([&](ChannelModel& m) { m.queue_bytes = bytes; });

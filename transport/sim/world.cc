@@ -94,6 +94,13 @@ Nat& World::nat(Host& host, Link& link, const NatOptions& options) {
   return *end.nat;
 }
 
+Radio& World::radio(Host& host, Link& link, const RadioOptions& options) {
+  Interface& end = link.end_of(host);
+  TERN_CHECK(end.radio == nullptr);
+  end.radio = std::make_unique<Radio>(options, now_);
+  return *end.radio;
+}
+
 // ---- time ---------------------------------------------------------------------------------------
 
 Duration World::elapsed() const noexcept { return now_ - kBeginning; }

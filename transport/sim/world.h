@@ -20,6 +20,7 @@
 #include "transport/sim/link.h"
 #include "transport/sim/nat.h"
 #include "transport/sim/packet.h"
+#include "transport/sim/radio.h"
 #include "transport/sim/topology.h"
 #include "transport/sim/trace.h"
 
@@ -74,6 +75,9 @@ class World {
   Link& link(Host& near, Host& far, const LinkOptions& options = LinkOptions());
   /// Puts a NAT at `host`'s end of `link`; at most one each.
   Nat& nat(Host& host, Link& link, const NatOptions& options = NatOptions());
+
+  /// Makes `host`'s end of `link` a radio; at most one each. From now on it has to be awake.
+  Radio& radio(Host& host, Link& link, const RadioOptions& options);
 
   std::uint64_t seed() const noexcept { return seed_; }
   /// A stream of random numbers for the scenario itself.

@@ -13,9 +13,9 @@
 namespace tern::handoff {
 namespace {
 
-Outcome run_job(const Job& job) {
+Outcome run_job(const Job& job, const RunOptions& options) {
   try {
-    return run(*job.scenario, job.carrier, job.seed);
+    return run(*job.scenario, job.carrier, job.seed, options);
   } catch (const std::exception& error) {  // a sim::Violation: a livelock, a wait for nothing
     Outcome outcome;
     outcome.seed = job.seed;
@@ -27,7 +27,7 @@ Outcome run_job(const Job& job) {
 
 }  // namespace
 
-std::vector<Outcome> run_all(const std::vector<Job>& jobs,
+std::vector<Outcome> run_all(const std::vector<Job>& jobs, const RunOptions& options,
                              const std::function<bool(std::size_t done)>& progress) {
   constexpr auto kInterval = std::chrono::milliseconds(250);
   std::vector<Outcome> outcomes(jobs.size());
@@ -43,7 +43,7 @@ std::vector<Outcome> run_all(const std::vector<Job>& jobs,
   for (std::size_t i = 0; i < count; ++i) {
     threads.emplace_back([&] {
       for (std::size_t job = next++; job < jobs.size() && !give_up; job = next++) {
-        outcomes[job] = run_job(jobs[job]);
+        outcomes[job] = run_job(jobs[job], options);
         const std::lock_guard lock(mutex);
         ++done;
       }

@@ -34,6 +34,9 @@ constexpr Metric kMetrics[] = {
      [](const Figures& f) { return static_cast<double>(f.bytes_retransmitted); }},
     {"sent_bytes", "sent by both", Unit::bytes, false,
      [](const Figures& f) { return static_cast<double>(f.bytes_sent); }},
+    {"radio_on_s", "radio on", Unit::seconds, false,
+     [](const Figures& f) { return seconds(f.radio_on); }},
+    {"energy_j", "radio energy", Unit::joules, false, [](const Figures& f) { return f.joules; }},
 };
 
 }  // namespace

@@ -24,6 +24,8 @@ struct Figures {
   std::uint64_t bytes_delivered = 0;      ///< to applications
   std::uint64_t bytes_sent = 0;           ///< IP packets, both ends, on all links
   std::uint64_t bytes_retransmitted = 0;  ///< stream bytes sent again
+  Duration radio_on{};  ///< not asleep: all radios of all phones, until they sleep again
+  double joules = 0;    ///< likewise
 };
 
 /// One row of the tables, one member of the JSON.

@@ -11,11 +11,13 @@ namespace tern::handoff {
 
 // ---- Access -------------------------------------------------------------------------------------
 
-Access::Access(Phone& phone, std::string name, const sim::LinkOptions& options)
+Access::Access(Phone& phone, std::string name, const sim::LinkOptions& options,
+               const sim::RadioOptions& radio)
     : phone_(phone),
       name_(std::move(name)),
       link_(phone.stage().world().link(phone.host(), phone.stage().server(), options)),
-      nat_(phone.stage().world().nat(phone.host(), link_)) {}
+      nat_(phone.stage().world().nat(phone.host(), link_)),
+      radio_(phone.stage().world().radio(phone.host(), link_, radio)) {}
 
 udp::Address Access::address(bool v6) const {
   for (const sim::Interface* end : phone_.host().interfaces()) {
@@ -61,12 +63,13 @@ void Access::fade(Duration over) {
   }
 }
 
-void Access::block_udp(bool on) {
-  if (on) {
-    link_.filter([](ByteView) { return false; });
-  } else {
-    link_.filter({});
-  }
+void Access::renumber() {
+  link_.renumber(phone_.host());
+  phone_.network_changed();
+}
+
+void Access::block_udp() {
+  link_.filter([](ByteView) { return false; });
 }
 
 // ---- Phone --------------------------------------------------------------------------------------
@@ -76,24 +79,37 @@ Phone::Phone(Stage& stage, std::string_view name)
 
 Phone::~Phone() = default;
 
-Access& Phone::access(std::string name, const sim::LinkOptions& options) {
+Access& Phone::access(std::string name, const sim::LinkOptions& options,
+                      const sim::RadioOptions& radio) {
   sim::LinkOptions named = options;
-  named.name(name == "wifi" || host_.name() == "phone" ? name : host_.name() + " " + name);
-  accesses_.push_back(std::make_unique<Access>(*this, std::move(name), named));
+  named.name(host_.name() == "phone" ? name : host_.name() + " " + name);
+  accesses_.push_back(std::make_unique<Access>(*this, std::move(name), named, radio));
   order_.push_back(accesses_.back().get());
   return *accesses_.back();
 }
 
-Access& Phone::wifi() {
+sim::LinkOptions Phone::good_wifi() {
   sim::LinkOptions options;
-  options.delay(stage_.about(10ms)).mbps(stage_.between(25, 35)).jitter(1ms).queue_bytes(100'000);
-  return access("wifi", options);
+  return options.delay(stage_.about(10ms))
+      .mbps(stage_.between(25, 35))
+      .jitter(1ms)
+      .queue_bytes(100'000);
 }
 
-Access& Phone::cellular() {
+sim::LinkOptions Phone::good_lte() {
   sim::LinkOptions options;
-  options.delay(stage_.about(30ms)).mbps(stage_.between(10, 14)).jitter(3ms).queue_bytes(200'000);
-  return access("cellular", options);
+  return options.delay(stage_.about(30ms))
+      .mbps(stage_.between(10, 14))
+      .jitter(3ms)
+      .queue_bytes(200'000);
+}
+
+Access& Phone::wifi(const sim::LinkOptions& options) {
+  return access("wifi", options, sim::RadioOptions::wifi());
+}
+
+Access& Phone::cellular(const sim::LinkOptions& options) {
+  return access("cellular", options, sim::RadioOptions::lte());
 }
 
 void Phone::prefer(Access& access) {
@@ -102,10 +118,14 @@ void Phone::prefer(Access& access) {
   network_changed();
 }
 
-Access* Phone::best() const noexcept {
-  const auto found =
-      std::find_if(order_.begin(), order_.end(), [](const Access* access) { return access->up(); });
-  return found == order_.end() ? nullptr : *found;
+Access* Phone::best(std::span<const Access* const> avoided) const noexcept {
+  Access* last_resort = nullptr;
+  for (Access* access : order_) {
+    if (!access->up()) continue;
+    if (std::find(avoided.begin(), avoided.end(), access) == avoided.end()) return access;
+    if (last_resort == nullptr) last_resort = access;
+  }
+  return last_resort;
 }
 
 Access* Phone::find(const udp::Address& local) const noexcept {
@@ -139,6 +159,7 @@ void Phone::ask(int times, Duration period, Duration from) {
 void Phone::begin(std::unique_ptr<Carrier> carrier) {
   carrier_ = std::move(carrier);
   open_ = wishes_.size();
+  stage_.wishes_begun(open_);
   scope_.spawn(live());
 }
 
@@ -168,6 +189,7 @@ Task<void> Phone::fulfil(Transfer& transfer, Duration from) {
   transfer.ended = stage_.world().elapsed();
   transfer.done = true;
   --open_;
+  stage_.wish_ended();
 }
 
 void Phone::network_changed() {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "transport/sim/link.h"
 #include "transport/sim/link_options.h"
 #include "transport/sim/nat.h"
+#include "transport/sim/radio.h"
 
 namespace tern::handoff {
 
@@ -24,13 +26,15 @@ class Transfer;
 /// happen to it. Owned by the phone.
 class Access {
  public:
-  Access(Phone& phone, std::string name, const sim::LinkOptions& options);
+  Access(Phone& phone, std::string name, const sim::LinkOptions& options,
+         const sim::RadioOptions& radio);
   Access(const Access&) = delete;
   Access& operator=(const Access&) = delete;
 
   const std::string& name() const noexcept { return name_; }
   sim::Link& link() noexcept { return link_; }
   sim::Nat& nat() noexcept { return nat_; }
+  sim::Radio& radio() noexcept { return radio_; }
   /// The phone's interface is there and the system offers it to applications.
   bool up() const noexcept { return up_; }
   /// Of the phone on this network; unspecified where the family does not run.
@@ -48,16 +52,19 @@ class Access {
   void switch_off();
   /// There again, with the same address.
   void come_back();
+  /// A new address of the same network, as from a new DHCP lease. The old one is gone.
+  void renumber();
   /// Signal gets weaker for `over`, in steps: less rate, more delay and loss, in bursts.
   void fade(Duration over);
-  /// Nothing but what is not QUIC gets through: UDP port 443 is blocked.
-  void block_udp(bool on = true);
+  /// No UDP gets through, as behind many a captive portal.
+  void block_udp();
 
  private:
   Phone& phone_;
   const std::string name_;
   sim::Link& link_;
   sim::Nat& nat_;
+  sim::Radio& radio_;
   bool up_ = true;
 };
 
@@ -79,11 +86,15 @@ class Phone {
 
   // ---- for scenarios
   /// One more network, preferred less than those before it.
-  Access& access(std::string name, const sim::LinkOptions& options);
-  /// Good ones, each seed a little different: Wi-Fi with 30 Mbit/s and 20 ms there and back, LTE
-  /// with 12 Mbit/s and 60 ms.
-  Access& wifi();
-  Access& cellular();
+  Access& access(std::string name, const sim::LinkOptions& options, const sim::RadioOptions& radio);
+  /// Good ones, each seed a little different: Wi-Fi with 25 to 35 Mbit/s and 20 ms there and back,
+  /// LTE with 10 to 14 Mbit/s and 60 ms.
+  sim::LinkOptions good_wifi();
+  sim::LinkOptions good_lte();
+  Access& wifi(const sim::LinkOptions& options);
+  Access& wifi() { return wifi(good_wifi()); }
+  Access& cellular(const sim::LinkOptions& options);
+  Access& cellular() { return cellular(good_lte()); }
   /// The system's choice for new connections from now on.
   void prefer(Access& access);
 
@@ -94,13 +105,12 @@ class Phone {
 
   // ---- for carriers
   const std::vector<std::unique_ptr<Access>>& accesses() const noexcept { return accesses_; }
-  /// The best one that is up; null: none is.
-  Access* best() const noexcept;
+  /// The best one that is up, one of those to avoid if there is no other; null: none is up.
+  Access* best(std::span<const Access* const> avoided = {}) const noexcept;
   Access* find(const udp::Address& local) const noexcept;
 
   // ---- for the stage
   void begin(std::unique_ptr<Carrier> carrier);
-  bool idle() const noexcept { return open_ == 0; }
   Carrier* carrier() noexcept { return carrier_.get(); }
   void network_changed();
   /// Closes the carrier; what is under way is given up.

@@ -81,9 +81,12 @@ void QlogFollower::write(std::string_view record) {
 
 void QlogFollower::sent(std::string_view record) {
   each_stream_frame(record, [&](const StreamFrame& frame) {
-    std::uint64_t& highest = sent_[frame.stream];
-    const std::uint64_t end = frame.offset + frame.length;
-    if (frame.offset < highest) stage_.note_retransmitted(std::min(end, highest) - frame.offset);
+    Sent& stream = sent_[frame.stream];
+    const bool of_transfer = stream.highest_of_all != nullptr;
+    std::uint64_t& highest = of_transfer ? *stream.highest_of_all : stream.highest;
+    const std::uint64_t begin = stream.base + frame.offset;
+    const std::uint64_t end = begin + frame.length;
+    if (begin < highest) stage_.note_retransmitted(std::min(end, highest) - begin);
     highest = std::max(highest, end);
   });
 }
@@ -138,7 +141,7 @@ void QlogFollower::look_at_dirty() {
 }
 
 void QlogFollower::headers(std::string_view record, bool parsed) {
-  // A client creates requests, a server parses them. Which body it receives depends on the request.
+  // A client creates requests, a server parses them. Who sends the body depends on the request.
   if (parsed != server_) return;
   std::size_t at = 0;
   std::uint64_t id = 0;
@@ -149,12 +152,18 @@ void QlogFollower::headers(std::string_view record, bool parsed) {
   at = found + kPath.size();
   const bool down = record.substr(at).starts_with("down/");
   const bool up = record.substr(at).starts_with("up/");
-  if (server_ ? !up : !down) return;
+  if (!up && !down) return;
   std::uint64_t transfer = 0;
   std::uint64_t attempt = 0;
   std::uint64_t offset = 0;
   if (!number_after(record, "/", at, transfer) || !number_after(record, "/", at, attempt) ||
       !number_after(record, "/", at, offset)) {
+    return;
+  }
+  if (stage_.transfer(transfer) == nullptr) return;
+  if (server_ == down) {
+    sent_[id].highest_of_all = &stage_.highest_sent(transfer);
+    sent_[id].base = offset;
     return;
   }
   Received& stream = received_[id];

@@ -28,7 +28,9 @@ class MetricsObserver {
 /// Reads a connection's qlog while it is written and passes it on. Two things come of it:
 ///
 /// Stream bytes that are sent again. ngtcp2 sends new bytes of a stream in order, so whatever lies
-/// below the highest offset sent is a retransmission.
+/// below the highest offset sent is a retransmission. For a transfer that offset is kept from one
+/// attempt to the next: bytes that were on their way when a connection was given up are sent again
+/// too.
 ///
 /// Whether a stream was delivered late because another one lost a packet. At the end of every
 /// instant, the receiving application must have every body byte of each stream up to the first gap
@@ -42,6 +44,11 @@ class QlogFollower final : public quic::QlogSink {
   void write(std::string_view record) override;
 
  private:
+  struct Sent {
+    std::uint64_t highest = 0;                // offset, of a stream that is no transfer's
+    std::uint64_t* highest_of_all = nullptr;  // in the transfer, over all attempts
+    std::uint64_t base = 0;
+  };
   struct Received {
     std::map<std::uint64_t, std::uint64_t> islands;  // beyond the gap: begin → end
     std::uint64_t contiguous = 0;
@@ -62,8 +69,7 @@ class QlogFollower final : public quic::QlogSink {
   Stage& stage_;
   const bool server_;
   std::unique_ptr<quic::QlogSink> next_;
-  std::unordered_map<std::uint64_t, std::uint64_t>
-      sent_;                                              // stream → highest offset; looked up only
+  std::unordered_map<std::uint64_t, Sent> sent_;          // by stream; looked up only
   std::unordered_map<std::uint64_t, Received> received_;  // likewise
   std::vector<std::uint64_t> dirty_;
   Duration dirty_at_{};

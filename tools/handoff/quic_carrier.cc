@@ -22,6 +22,8 @@ namespace tern::handoff {
 namespace {
 
 constexpr std::size_t kPiece = 16 * 1024;
+/// An application that waits for somebody tries something else then.
+constexpr Duration kConnectTimeout = 3s;
 constexpr std::string_view kOrigin = "https://server";
 
 template <typename T>
@@ -71,6 +73,8 @@ class QuicCarrier final : public Carrier {
   /// Where the server stands with an upload.
   Task<Result<std::uint64_t>> server_has(Transfer& transfer);
   void renew();
+  /// A new connection got no answer: the next one goes over another network, if there is one.
+  void unreachable(const Client& tried);
   bool migrates() { return phone_.stage().carrier() == CarrierKind::quic; }
   Client& client() noexcept { return *clients_.back(); }
 
@@ -78,9 +82,15 @@ class QuicCarrier final : public Carrier {
   std::shared_ptr<SessionCache> sessions_;
   // The last one is in use. The others are closed, and stay until nobody can be waiting for them.
   std::deque<std::unique_ptr<Client>> clients_;
-  Access* in_use_ = nullptr;
+  udp::Address in_use_;
+  std::vector<const Access*> avoided_;  // until the networks change
   Scope scope_;
 };
+
+udp::Address address_of(const Access& access) {
+  const udp::Address v6 = access.address(true);
+  return v6.specified() ? v6 : access.address(false);
+}
 
 Task<void> close_client(Client& client) { co_await client.close(); }
 
@@ -88,11 +98,10 @@ void QuicCarrier::renew() {
   if (!clients_.empty()) scope_.spawn(close_client(client()));
   ClientOptions options;
   options.ca_pem(identities().authority.certificate).sessions(sessions_);
-  options.qlog(phone_.stage().qlog(false));
-  in_use_ = phone_.best();
-  if (in_use_ != nullptr) {
-    const udp::Address v6 = in_use_->address(true);
-    options.local_address(v6.specified() ? v6 : in_use_->address(false));
+  options.qlog(phone_.stage().qlog(false)).connect_timeout(kConnectTimeout);
+  if (const Access* best = phone_.best(avoided_); best != nullptr) {
+    in_use_ = address_of(*best);
+    options.local_address(in_use_);
   }
   clients_.push_back(std::make_unique<Client>(phone_.host().runtime(), phone_.host().network(),
                                               std::move(options)));
@@ -103,14 +112,21 @@ Task<void> QuicCarrier::connect() {
   co_await connecting;  // an error shows again at the first request
 }
 
+void QuicCarrier::unreachable(const Client& tried) {
+  if (&tried != &client()) return;  // another request has seen to it
+  if (const Access* access = phone_.find(in_use_); access != nullptr) avoided_.push_back(access);
+  renew();
+}
+
 void QuicCarrier::network_changed() {
-  Access* best = phone_.best();
-  if (best == nullptr || best == in_use_) return;
+  avoided_.clear();
+  const Access* best = phone_.best();
+  if (best == nullptr || address_of(*best) == in_use_) return;
   if (!migrates()) return renew();
-  const bool was_up = in_use_ != nullptr && in_use_->up();
-  const auto moved = client().migrate(best->address(true), !was_up);
+  const bool still_there = phone_.find(in_use_) != nullptr && phone_.find(in_use_)->up();
+  const auto moved = client().migrate(address_of(*best), !still_there);
   if (moved) {
-    in_use_ = best;
+    in_use_ = address_of(*best);
   } else {
     renew();
   }
@@ -138,8 +154,12 @@ Task<Result<void>> QuicCarrier::receive(Transfer& transfer) {
   priority.urgency = transfer.kind() == Transfer::Kind::request ? 1 : 5;
   priority.incremental = transfer.kind() != Transfer::Kind::request;
   request.priority(priority);
-  Result<ClientStream> stream = co_await client().open(std::move(request));
-  if (!stream) co_return fail(std::move(stream).error());
+  Client& tried = client();
+  Result<ClientStream> stream = co_await tried.open(std::move(request));
+  if (!stream) {
+    unreachable(tried);
+    co_return fail(std::move(stream).error());
+  }
   http::ClientExchange& exchange = stream->exchange();
   Result<http::Response> head = co_await exchange.response();
   if (!head) co_return fail(std::move(head).error());
@@ -160,7 +180,9 @@ Task<Result<void>> QuicCarrier::receive(Transfer& transfer) {
 
 Task<Result<std::uint64_t>> QuicCarrier::server_has(Transfer& transfer) {
   ClientRequest request(fmt::format("{}/have/{}/{}", kOrigin, transfer.id(), transfer.attempts));
-  Result<ClientResponse> response = co_await client().send(std::move(request));
+  Client& tried = client();
+  Result<ClientResponse> response = co_await tried.send(std::move(request));
+  if (!response) unreachable(tried);
   if (!response) co_return fail(std::move(response).error());
   const std::string& text = response->body();
   std::uint64_t count = 0;
@@ -178,8 +200,12 @@ Task<Result<void>> QuicCarrier::send(Transfer& transfer) {
   ClientRequest request(
       fmt::format("{}/up/{}/{}/{}", kOrigin, transfer.id(), transfer.attempts, offset));
   request.method("PUT").streaming();
-  Result<ClientStream> stream = co_await client().open(std::move(request));
-  if (!stream) co_return fail(std::move(stream).error());
+  Client& tried = client();
+  Result<ClientStream> stream = co_await tried.open(std::move(request));
+  if (!stream) {
+    unreachable(tried);
+    co_return fail(std::move(stream).error());
+  }
   http::ClientExchange& exchange = stream->exchange();
   Result<void> sent;
   while (sent && offset < transfer.size()) {

@@ -31,6 +31,9 @@ Figures measure(Stage& stage) {
     for (const auto& access : phone->accesses()) {
       figures.bytes_sent +=
           access->link().up().stats().bytes_in + access->link().down().stats().bytes_in;
+      const sim::RadioAccount radio = access->radio().settled(stage.world().now());
+      figures.radio_on += radio.on();
+      figures.joules += radio.joules;
     }
   }
   figures.bytes_retransmitted = stage.retransmitted();
@@ -57,15 +60,19 @@ void check(const Scenario& scenario, Stage& stage, const Figures& figures) {
 }  // namespace
 
 Outcome run(const Scenario& scenario, CarrierKind carrier, std::uint64_t seed,
-            const quic::QlogOpener& qlog) {
+            const RunOptions& options) {
   Outcome outcome;
   outcome.seed = seed;
   outcome.carrier = carrier;
   Stage stage(seed, carrier);
-  if (qlog) stage.use_qlog(qlog);
+  stage.use_qlog(options.qlog);
   scenario.play(stage);
+  std::optional<TimelineRecorder> recorder;
+  if (options.timeline) recorder.emplace(stage);
   stage.begin();
   stage.play(kRunLimit);
+  if (recorder) outcome.timeline = recorder->take();
+  recorder.reset();
   outcome.figures = measure(stage);
   check(scenario, stage, outcome.figures);
   stage.end();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -8,6 +9,7 @@
 #include "tools/handoff/figures.h"
 #include "tools/handoff/scenario.h"
 #include "tools/handoff/stage.h"
+#include "tools/handoff/timeline.h"
 
 namespace tern::handoff {
 
@@ -22,6 +24,12 @@ struct Outcome {
   std::vector<std::string> violations;  ///< empty: every check passed
   std::uint64_t trace_hash = 0;
   std::vector<Mark> marks;
+  std::optional<Timeline> timeline;
+};
+
+struct RunOptions {
+  quic::QlogOpener qlog;  ///< where each connection's qlog goes; may be empty
+  bool timeline = false;
 };
 
 /// Plays the scenario in a world of its own. Thread-safe.
@@ -33,9 +41,8 @@ struct Outcome {
 ///   - no request reaches the server's application twice;
 ///   - the migrating carrier makes as many handshakes as the scenario promises;
 ///   - in the end no connection, packet, buffer or socket is left.
-/// `qlog`: where each connection's qlog goes; may be empty.
 Outcome run(const Scenario& scenario, CarrierKind carrier, std::uint64_t seed,
-            const quic::QlogOpener& qlog = {});
+            const RunOptions& options = {});
 
 /// How to see it again: "tern handoff sudden-cut --carrier quic --seed 17".
 std::string replay_line(const Scenario& scenario, const Outcome& outcome);

@@ -56,12 +56,7 @@ void Stage::begin() {
 }
 
 bool Stage::play(Duration limit) {
-  return world_.run_until(
-      [&] {
-        return std::all_of(phones_.begin(), phones_.end(),
-                           [](const auto& phone) { return phone->idle(); });
-      },
-      limit);
+  return world_.run_until([&] { return open_wishes_ == 0; }, limit);
 }
 
 void Stage::end() {

@@ -90,8 +90,12 @@ class Stage {
   void observe_deliveries(DeliveryObserver& observer) { observers_.push_back(&observer); }
   void observe_metrics(MetricsObserver& observer) noexcept { metrics_observer_ = &observer; }
   MetricsObserver* metrics_observer() const noexcept { return metrics_observer_; }
+  void wishes_begun(std::size_t count) noexcept { open_wishes_ += count; }
+  void wish_ended() noexcept { --open_wishes_; }
   void note_retransmitted(std::uint64_t bytes) noexcept { retransmitted_ += bytes; }
   std::uint64_t retransmitted() const noexcept { return retransmitted_; }
+  /// How far a transfer's sender has got, over all its attempts.
+  std::uint64_t& highest_sent(std::uint64_t transfer) { return highest_sent_[transfer]; }
   const std::vector<std::unique_ptr<Phone>>& phones() const noexcept { return phones_; }
   const std::vector<Mark>& marks() const noexcept { return marks_; }
   const std::deque<Transfer>& transfers() const noexcept { return transfers_; }
@@ -116,6 +120,8 @@ class Stage {
   std::vector<DeliveryObserver*> observers_;
   MetricsObserver* metrics_observer_ = nullptr;
   std::uint64_t retransmitted_ = 0;
+  std::unordered_map<std::uint64_t, std::uint64_t> highest_sent_;  // looked up only
+  std::size_t open_wishes_ = 0;
   std::vector<std::string> violations_;
   std::unique_ptr<CarrierServer> carrier_server_;
   std::vector<std::unique_ptr<Phone>> phones_;

@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <chrono>
+#include <deque>
+#include <fstream>
 #include <iterator>
 #include <memory>
 #include <string>
@@ -7,7 +9,10 @@
 
 #include <fmt/format.h>
 
+#include "gateway/qlog_files.h"
 #include "tools/handoff/batch.h"
+#include "tools/handoff/page.h"
+#include "tools/handoff/picture.h"
 #include "tools/tern/commands.h"
 #include "tools/tern/handoff_options.h"
 #include "tools/tern/handoff_report.h"
@@ -48,6 +53,61 @@ std::vector<handoff::CarrierKind> chosen_carriers(const HandoffOptions& options)
   return chosen;
 }
 
+void check(const HandoffOptions& options) {
+  const bool many = options.scenario.empty() || options.seeds > 1;
+  if (!options.svg_file.empty() && options.scenario.empty()) {
+    fail_with(ExitCode::usage, "--svg draws one scenario: name it");
+  }
+  if (!options.html_file.empty() && options.scenario.empty() && options.seeds == 0) {
+    fail_with(ExitCode::usage, "--html wants a SCENARIO, or --seeds for all of them");
+  }
+  if (!options.qlog_dir.empty() && many) {
+    fail_with(ExitCode::usage, "--qlog is for one run: name a SCENARIO, and no --seeds");
+  }
+}
+
+void write_file(const std::string& path, const std::string& content) {
+  std::ofstream file(path, std::ios::binary);
+  file << content;
+  file.close();
+  if (!file) fail_with(ExitCode::cannot_write, "cannot write " + path);
+}
+
+std::string command_line(const HandoffOptions& options) {
+  std::string line = "tern handoff";
+  if (!options.scenario.empty()) line += " " + options.scenario;
+  for (const std::string& carrier : options.carriers) line += " --carrier " + carrier;
+  line += fmt::format(" --seed {}", options.seed);
+  if (options.seeds != 0) line += fmt::format(" --seeds {}", options.seeds);
+  return line;
+}
+
+/// The pictures are of the first seed, in worlds of their own.
+void draw(const HandoffOptions& options, const std::vector<HandoffResults>& results) {
+  handoff::RunOptions with_timeline;
+  with_timeline.timeline = true;
+  std::deque<handoff::Outcome> shown;
+  std::vector<handoff::PageSection> sections;
+  for (const HandoffResults& one : results) {
+    handoff::PageSection& section = sections.emplace_back();
+    section.scenario = one.scenario;
+    for (const HandoffResults::Runs& runs : one.carriers) {
+      shown.push_back(handoff::run(*one.scenario, runs.carrier, options.seed, with_timeline));
+      section.carriers.push_back({runs.carrier, &shown.back(), &runs.outcomes});
+    }
+  }
+  if (!options.html_file.empty()) {
+    write_file(options.html_file,
+               handoff::page(sections, command_line(options) + " --html " + options.html_file));
+  }
+  if (!options.svg_file.empty()) {
+    std::vector<const handoff::Outcome*> outcomes;
+    for (const handoff::Outcome& outcome : shown) outcomes.push_back(&outcome);
+    write_file(options.svg_file,
+               handoff::handoff_picture(*results.front().scenario, outcomes, true));
+  }
+}
+
 std::vector<HandoffResults> run_jobs(const HandoffOptions& options) {
   const auto scenarios = chosen_scenarios(options);
   const auto carriers = chosen_carriers(options);
@@ -60,17 +120,24 @@ std::vector<HandoffResults> run_jobs(const HandoffOptions& options) {
       }
     }
   }
+  handoff::RunOptions run_options;
+  if (!options.qlog_dir.empty()) {
+    auto opener = qlog_files(options.qlog_dir);
+    if (!opener) fail_with(ExitCode::cannot_write, opener.error().detail);
+    run_options.qlog = std::move(*opener);
+  }
   ProgressLine progress;
   const auto begun = std::chrono::steady_clock::now();
-  std::vector<handoff::Outcome> outcomes = handoff::run_all(jobs, [&](std::size_t done) {
-    const double elapsed =
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
-    if (!options.json && elapsed > 1) {
-      progress.show(fmt::format("{:.0f} s  {} of {} worlds", elapsed, human_count(done),
-                                human_count(jobs.size())));
-    }
-    return true;
-  });
+  std::vector<handoff::Outcome> outcomes =
+      handoff::run_all(jobs, run_options, [&](std::size_t done) {
+        const double elapsed =
+            std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+        if (!options.json && elapsed > 1) {
+          progress.show(fmt::format("{:.0f} s  {} of {} worlds", elapsed, human_count(done),
+                                    human_count(jobs.size())));
+        }
+        return true;
+      });
   progress.clear();
   std::vector<HandoffResults> results;
   auto next = outcomes.begin();
@@ -88,11 +155,13 @@ std::vector<HandoffResults> run_jobs(const HandoffOptions& options) {
 }
 
 ExitCode run(const HandoffOptions& options) {
+  check(options);
   if (options.scenario.empty() && options.seeds == 0) {
     options.json ? print_handoff_list_json() : print_handoff_list();
     return ExitCode::done;
   }
   const std::vector<HandoffResults> results = run_jobs(options);
+  if (!options.html_file.empty() || !options.svg_file.empty()) draw(options, results);
   if (options.json) {
     print_handoff_json(options, results);
   } else {
@@ -123,10 +192,15 @@ void add_handoff(CLI::App& app, ExitCode& result) {
       ->type_name("NAME")
       ->allow_extra_args(false);
   verb->add_flag("--json", o.json, "One JSON object on stdout");
+  verb->add_option("--html", o.html_file, "A page with timelines and figures")->type_name("FILE");
+  verb->add_option("--svg", o.svg_file, "The picture of the handoff alone")->type_name("FILE");
+  verb->add_option("--qlog", o.qlog_dir, "A qlog file for each connection of the run")
+      ->type_name("DIR");
   verb->footer(
       "Examples:\n"
       "  tern handoff\n"
       "  tern handoff sudden-cut\n"
+      "  tern handoff sudden-cut --html cut.html\n"
       "  tern handoff make-before-break --seeds 1000\n"
       "  tern handoff --seeds 100 --carrier quic --json\n\n"
       "Everything happens in virtual time and depends on the seed alone. Exit code 1: a check "

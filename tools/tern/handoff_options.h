@@ -17,6 +17,9 @@ struct HandoffOptions {
   std::uint64_t seeds = 0;  ///< 0: one run, shown in detail
   std::vector<std::string> carriers;
   bool json = false;
+  std::string html_file;
+  std::string svg_file;
+  std::string qlog_dir;
 };
 
 /// What every carrier did in one scenario: an outcome for each seed, in order.

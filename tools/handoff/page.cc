@@ -1,0 +1,190 @@
+#include "tools/handoff/page.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include <fmt/format.h>
+
+#include "tools/handoff/figures.h"
+#include "tools/handoff/picture.h"
+#include "tools/handoff/svg.h"
+
+namespace tern::handoff {
+namespace {
+
+constexpr std::string_view kPageStyle = R"(
+:root{color-scheme:light dark;--ink:#17202c;--dim:#5f6b7a;--rule:#e3e7ec;--paper:#fff;
+--best:#0b7a4b;--quic:#0b7a8c;--reconnect:#c76a00;--tcp:#b02a63}
+@media (prefers-color-scheme:dark){:root{--ink:#e8edf3;--dim:#98a4b3;--rule:#2b3440;--paper:#12171e;
+--best:#43d39a;--quic:#35c2d6;--reconnect:#f2a541;--tcp:#f0719f}}
+*{box-sizing:border-box}
+body{margin:0;background:var(--paper);color:var(--ink);
+font:15px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
+main{max-width:1000px;margin:0 auto;padding:28px 20px 60px}
+h1{font-size:27px;line-height:1.2;margin:0 0 4px}h2{font-size:17px;margin:34px 0 6px}
+p{margin:8px 0;max-width:72ch}.dim{color:var(--dim)}
+section{border-top:1px solid var(--rule);margin-top:44px;padding-top:30px}
+section:first-of-type{border:0;margin-top:0;padding-top:0}
+svg{display:block;width:100%;height:auto;margin:10px 0}
+table{border-collapse:collapse;margin:12px 0;font-variant-numeric:tabular-nums}
+.scroll{overflow-x:auto}
+th,td{padding:6px 16px 6px 0;text-align:right;border-bottom:1px solid var(--rule);
+white-space:nowrap}
+th:first-child,td:first-child{text-align:left;color:var(--dim);font-weight:400}
+th{font-weight:600}.best{color:var(--best);font-weight:650}
+.key{display:inline-block;width:11px;height:11px;border-radius:2px;margin:0 5px 0 14px;
+vertical-align:-1px}
+.quic{--c:var(--quic)}.quic-reconnect{--c:var(--reconnect)}.tcp-reconnect{--c:var(--tcp)}
+th.quic,th.quic-reconnect,th.tcp-reconnect{color:var(--c)}
+i.quic,i.quic-reconnect,i.tcp-reconnect{background:var(--c)}
+code{font:13px ui-monospace,SFMono-Regular,Menlo,monospace}
+.failed{color:#d92d20;font-weight:600}
+@media print{section{break-before:page}section:first-of-type{break-before:auto}}
+)";
+
+std::string shown(double value, Metric::Unit unit) {
+  switch (unit) {
+    case Metric::Unit::seconds:
+      return value < 0.9995 ? fmt::format("{:.0f} ms", value * 1e3)
+                            : fmt::format("{:.2f} s", value);
+    case Metric::Unit::count: return fmt::format("{:.0f}", value);
+    case Metric::Unit::bytes:
+      return value < 999'500 ? fmt::format("{:.1f} kB", value / 1e3)
+                             : fmt::format("{:.2f} MB", value / 1e6);
+    case Metric::Unit::bits_per_second: return fmt::format("{:.1f} Mbit/s", value / 1e6);
+    case Metric::Unit::joules: return fmt::format("{:.1f} J", value);
+  }
+  return {};
+}
+
+std::string head_cells(const PageSection& section) {
+  std::string cells;
+  for (const PageSection::Runs& runs : section.carriers) {
+    const CarrierType& type = type_of(runs.carrier);
+    cells += fmt::format(R"(<th class="{}">{}</th>)", type.name, escaped(type.title));
+  }
+  return cells;
+}
+
+std::string figures_table(const PageSection& section) {
+  std::string html =
+      fmt::format("<div class=\"scroll\"><table><tr><th></th>{}</tr>\n", head_cells(section));
+  for (const Metric& metric : metrics()) {
+    std::vector<double> values;
+    for (const PageSection::Runs& runs : section.carriers) {
+      values.push_back(metric.value(runs.shown->figures));
+    }
+    const auto [low, high] = std::minmax_element(values.begin(), values.end());
+    const double best = metric.more_is_better ? *high : *low;
+    const bool differ = *low != *high;
+    html += fmt::format("<tr><td>{}</td>", metric.title);
+    for (const double value : values) {
+      html += fmt::format("<td{}>{}</td>", differ && value == best ? " class=\"best\"" : "",
+                          shown(value, metric.unit));
+    }
+    html += "</tr>\n";
+  }
+  return html + "</table></div>\n";
+}
+
+std::string spread_part(const PageSection& section) {
+  const std::size_t seeds = section.carriers.front().all->size();
+  std::vector<Distribution> stalls;
+  std::string html = fmt::format("<h2>{} seeds</h2>\n", seeds);
+  for (const PageSection::Runs& runs : section.carriers) {
+    Distribution& one = stalls.emplace_back(Distribution{runs.carrier, {}});
+    for (const Outcome& outcome : *runs.all) {
+      one.values.push_back(std::chrono::duration<double>(outcome.figures.stall).count());
+    }
+  }
+  html += distribution_picture("longest stall: how many seeds have less than that", stalls);
+  html += "<div class=\"scroll\"><table><tr><th></th>";
+  for (const PageSection::Runs& runs : section.carriers) {
+    const CarrierType& type = type_of(runs.carrier);
+    html += fmt::format("<th class=\"{}\" colspan=\"4\">{}</th>", type.name, escaped(type.title));
+  }
+  html += "</tr>\n<tr><td></td>";
+  for (std::size_t i = 0; i < section.carriers.size(); ++i) {
+    html += "<td>p50</td><td>p99</td><td>worst</td><td>its seed</td>";
+  }
+  html += "</tr>\n";
+  for (const Metric& metric : metrics()) {
+    html += fmt::format("<tr><td>{}</td>", metric.title);
+    for (const PageSection::Runs& runs : section.carriers) {
+      std::vector<Sample> samples;
+      for (const Outcome& outcome : *runs.all) {
+        samples.push_back({metric.value(outcome.figures), outcome.seed});
+      }
+      const Spread found = spread(std::move(samples), metric.more_is_better);
+      html += fmt::format("<td>{}</td><td>{}</td><td>{}</td><td>{}</td>",
+                          shown(found.p50, metric.unit), shown(found.p99, metric.unit),
+                          shown(found.worst, metric.unit), found.worst_seed);
+    }
+    html += "</tr>\n";
+  }
+  return html + "</table></div>\n";
+}
+
+std::string legend(const PageSection& section) {
+  std::string html = "<p class=\"dim\">";
+  for (const PageSection::Runs& runs : section.carriers) {
+    const CarrierType& type = type_of(runs.carrier);
+    html += fmt::format("<i class=\"key {}\"></i>{}", type.name, escaped(type.title));
+  }
+  return html + "</p>\n";
+}
+
+std::string violations_of(const PageSection& section) {
+  std::string html;
+  for (const PageSection::Runs& runs : section.carriers) {
+    for (const Outcome& outcome : *runs.all) {
+      if (outcome.violations.empty()) continue;
+      html += fmt::format("<p class=\"failed\">check failed: {} <code>{}</code></p>\n",
+                          escaped(outcome.violations.front()),
+                          escaped(replay_line(*section.scenario, outcome)));
+    }
+  }
+  return html;
+}
+
+std::string section_html(const PageSection& section) {
+  const Scenario& scenario = *section.scenario;
+  std::vector<const Outcome*> outcomes;
+  for (const PageSection::Runs& runs : section.carriers) outcomes.push_back(runs.shown);
+  const Outcome& first = *outcomes.front();
+  std::string html = fmt::format("<section>\n<h1>{}</h1>\n<p>{}</p>\n", escaped(scenario.title),
+                                 escaped(scenario.story));
+  html += fmt::format("<p class=\"dim\">{} · seed {}</p>\n", escaped(scenario.name), first.seed);
+  html += violations_of(section);
+  html += handoff_picture(scenario, outcomes, false);
+  html += figures_table(section);
+  if (section.carriers.front().all->size() > 1) html += spread_part(section);
+  html += "<h2>What the senders know</h2>\n" + legend(section) + sender_picture(outcomes);
+  html +=
+      "<h2>The radios</h2>\n<p class=\"dim\">Asleep, <i>waking</i> (orange), active (full "
+      "colour), awake in case that more comes (pale).</p>\n" +
+      radio_picture(outcomes);
+  return html + "</section>\n";
+}
+
+}  // namespace
+
+std::string page(const std::vector<PageSection>& sections, const std::string& command) {
+  std::string title = sections.size() == 1 ? std::string(sections.front().scenario->title)
+                                           : std::string("Handoffs");
+  std::string html = fmt::format(
+      "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+      "<title>{} · tern handoff</title>\n<style>{}{}</style>\n</head>\n<body>\n<main>\n",
+      escaped(title), picture_style(), kPageStyle);
+  for (const PageSection& section : sections) html += section_html(section);
+  html += fmt::format(
+      "<section>\n<p class=\"dim\">A simulation in virtual time: tern's own server and client, on "
+      "modelled networks, replayed exactly by the seed. Made with "
+      "<code>{}</code>.</p>\n</section>\n"
+      "</main>\n</body>\n</html>\n",
+      escaped(command));
+  return html;
+}
+
+}  // namespace tern::handoff

@@ -161,8 +161,8 @@ std::string section_html(const PageSection& section) {
   if (section.carriers.front().all->size() > 1) html += spread_part(section);
   html += "<h2>What the senders know</h2>\n" + legend(section) + sender_picture(outcomes);
   html +=
-      "<h2>The radios</h2>\n<p class=\"dim\">Asleep, <i>waking</i> (orange), active (full "
-      "colour), awake in case that more comes (pale).</p>\n" +
+      "<h2>The radios</h2>\n<p class=\"dim\">Asleep (grey), waking (yellow), active (full "
+      "colour), still awake in case that more comes (pale).</p>\n" +
       radio_picture(outcomes);
   return html + "</section>\n";
 }

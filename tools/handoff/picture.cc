@@ -120,7 +120,7 @@ void draw_panel(Svg& svg, const Outcome& outcome, const Scale& x, double top, do
   const double plot_top = top + 26;
   const double base = plot_top + kPlot;
   Scale y{0, highest, base, plot_top};
-  for (const double tick : ticks(0, highest, 2)) {
+  for (const double tick : ticks(0, highest, 3)) {
     svg.line({x.from, y(tick)}, {x.to, y(tick)}, tick == 0 ? "axis" : "grid");
     svg.text({kLeft - 8, y(tick) + 4}, fmt::format("{:g}", tick), "tick end");
   }
@@ -150,12 +150,13 @@ void draw_panel(Svg& svg, const Outcome& outcome, const Scale& x, double top, do
     svg.rectangle(x.from, strip, x(seconds(timeline.length)) - x.from, kStrip, "empty");
     const Bins used = together(timeline.paths[path].bytes, x.high);
     for (std::size_t i = 0; i < used.values.size(); ++i) {
-      if (used.values[i] <= 0) continue;
+      if (used.values[i] <= 0 || used.width * static_cast<double>(i) >= x.high) continue;
       // A lonely probe is to be seen, but not like a transfer.
       const double share = used.values[i] * 8 / used.width / (highest * 1e6);
       const double begin = bins.width * static_cast<double>(i);
-      svg.rectangle(x(begin), strip, x(begin + used.width) - x(begin) + 0.2, kStrip,
-                    fmt::format("p{}", path), 0.3 + 0.7 * std::min(1.0, 3 * share));
+      const double end = std::min(x(begin + used.width) + 0.2, x.to);
+      svg.rectangle(x(begin), strip, end - x(begin), kStrip, fmt::format("p{}", path),
+                    0.3 + 0.7 * std::min(1.0, 3 * share));
     }
     strip += kStrip + kStripGap;
   }
@@ -210,11 +211,11 @@ std::string_view picture_style() noexcept {
   return R"(
 svg{--ink:#17202c;--dim:#5f6b7a;--rule:#e3e7ec;--paper:#fff;--void:#eef1f4;
 --quic:#0b7a8c;--reconnect:#c76a00;--tcp:#b02a63;--net0:#4a63e0;--net1:#0f9960;--net2:#9a5bd0;
---stop:#d92d20;background:var(--paper);
+--stop:#d92d20;--wake:#e3b100;background:var(--paper);
 font:12px system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
 @media (prefers-color-scheme:dark){svg{--ink:#e8edf3;--dim:#98a4b3;--rule:#2b3440;--paper:#12171e;
 --void:#1c232c;--quic:#35c2d6;--reconnect:#f2a541;--tcp:#f0719f;--net0:#8c9dff;--net1:#43d39a;
---net2:#c79bf2;--stop:#ff6b5e}}
+--net2:#c79bf2;--stop:#ff6b5e;--wake:#ffe066}}
 svg text{fill:var(--ink)}
 svg .tick,svg .small,svg .note{fill:var(--dim)}
 svg .tick,svg .small{font-size:11px}
@@ -232,7 +233,7 @@ svg .eventline{stroke:var(--dim);stroke-width:1;stroke-dasharray:3 3}
 svg .stall{fill:var(--stop);opacity:.13}svg .stalltext{fill:var(--stop);font-weight:600}
 svg .empty{fill:var(--void)}
 svg .p0{fill:var(--net0)}svg .p1{fill:var(--net1)}svg .p2{fill:var(--net2)}
-svg .waking{fill:var(--reconnect)}svg .active{fill:var(--c,var(--quic))}
+svg .waking{fill:var(--wake)}svg .active{fill:var(--c,var(--quic))}
 svg .tail{fill:var(--c,var(--quic));opacity:.35}
 )";
 }

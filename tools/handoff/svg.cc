@@ -32,7 +32,7 @@ std::vector<double> ticks(double low, double high, int count) {
       break;
     }
   }
-  const double first = std::ceil(low / step - 1e-9);
+  const double first = std::ceil(low / step - 1e-9) + 0.0;  // no -0
   for (double i = first; i * step <= high + step * 1e-9; ++i) found.push_back(i * step);
   return found;
 }

@@ -43,7 +43,10 @@ void TimelineRecorder::delivered(Duration now, const Transfer&, std::size_t byte
 void TimelineRecorder::metrics(Duration now, bool server, Duration smoothed_rtt,
                                std::uint64_t congestion_window) {
   if (!server) return;
-  add(timeline_.rtt, now, std::chrono::duration<double>(smoothed_rtt).count());
+  constexpr Duration kInitialRtt = 333ms;  // RFC 9002 §6.2.2: not measured yet
+  if (smoothed_rtt != kInitialRtt) {
+    add(timeline_.rtt, now, std::chrono::duration<double>(smoothed_rtt).count());
+  }
   add(timeline_.window, now, static_cast<double>(congestion_window));
 }
 

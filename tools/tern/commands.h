@@ -14,6 +14,7 @@ void add_get(CLI::App& app, ExitCode& result);
 void add_bench(CLI::App& app, ExitCode& result);
 void add_interop(CLI::App& app, ExitCode& result);
 void add_handoff(CLI::App& app, ExitCode& result);
+void add_relay(CLI::App& app, ExitCode& result);
 void add_cert(CLI::App& app, ExitCode& result);
 void add_version(CLI::App& app, ExitCode& result);
 

@@ -58,6 +58,7 @@ int run(int argument_count, char** arguments) {
   add_bench(app, result);
   add_interop(app, result);
   add_handoff(app, result);
+  add_relay(app, result);
   add_cert(app, result);
   add_version(app, result);
   for (CLI::App* known : app.get_subcommands(nullptr)) {

@@ -47,8 +47,12 @@ class MessageLog final : public LogSink {
  public:
   static constexpr std::uint64_t kMaxASecond = 50;
 
-  MessageLog(LineWriter& out, bool json) noexcept : out_(out), json_(json) {}
-  bool enabled(LogLevel level) const noexcept override { return out_.enabled(level); }
+  /// Says nothing below `lowest`.
+  MessageLog(LineWriter& out, bool json, LogLevel lowest = LogLevel::info) noexcept
+      : out_(out), json_(json), lowest_(lowest) {}
+  bool enabled(LogLevel level) const noexcept override {
+    return level >= lowest_ && out_.enabled(level);
+  }
   void line(LogLevel level, std::string_view text) noexcept override;
 
  private:
@@ -56,6 +60,7 @@ class MessageLog final : public LogSink {
 
   LineWriter& out_;
   const bool json_;
+  const LogLevel lowest_;
   std::mutex mutex_;  // guards the rest
   std::chrono::steady_clock::time_point second_{};
   std::uint64_t in_second_ = 0;

@@ -76,6 +76,7 @@ ExitCode run_interop_endpoint(const InteropEndpointOptions& options) {
     fail_with(ExitCode::usage,
               fmt::format("ROLE is '{}': set it to client or server", printable(options.role)));
   }
+  if (options.check) return ExitCode::done;
   if (!server) {
     return run_interop_client(options, *test) ? ExitCode::done : ExitCode::failed;
   }
@@ -105,6 +106,7 @@ void add_interop_endpoint(CLI::App& interop, ExitCode& result) {
   verb->add_option("--alpn", o.alpn, "Client: speak this in every test case")
       ->option_text("hq-interop|h3")
       ->check(CLI::IsMember({"hq-interop", "h3"}));
+  verb->add_flag("--check", o.check, "Exit with 0 or 127: is the test case supported?");
   add_engine(*verb, o.engine);
   verb->footer(
       "ROLE is client or server, TESTCASE a name of the runner's, REQUESTS the client's URLs.\n"

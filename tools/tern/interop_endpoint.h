@@ -31,7 +31,8 @@ struct InteropEndpointOptions {
   std::vector<std::string> listen{"[::]:443"};
   /// Name or address, and port; of each only the addresses of a family not there yet count.
   std::vector<std::string> preferred{"server4:4433", "server6:4433"};
-  std::string alpn;  ///< the client's; empty: what the test case says
+  std::string alpn;    ///< the client's; empty: what the test case says
+  bool check = false;  ///< say whether the test case is supported, and do nothing else
   engine::EngineKind engine = engine::EngineKind::automatic;
 };
 

@@ -1,0 +1,352 @@
+"""The programs that play client and server, and what each can be asked for.
+
+An endpoint gets a `runner.play.Play` and answers with the command that serves (`server`) or plays
+the client to its end (`client`). What a program has no means for raises Unsupported with the
+reason, which goes into the matrix: "unsupported by peer".
+"""
+
+import json
+import pathlib
+
+from harness.gtls import CHACHA20
+from harness.process import INTEROP, peer_path
+from harness.servers import in_chroot, nginx_configuration
+from runner.path import CLIENT_V4, SERVER_V4, SERVER_V6
+
+HQ, H3 = "hq-interop", "h3"
+
+
+class Unsupported(Exception):
+    """The program cannot do what the test case asks."""
+
+
+class Endpoint:
+    name = ""
+    peer = None  # as interop/peers knows it; None: it is always there
+    speaks = (H3,)
+
+    def client(self, play):
+        """Plays the client; the exit status of the last program."""
+        raise Unsupported("no client")
+
+    def server(self, play):
+        """(command, environment)"""
+        raise Unsupported("no server")
+
+    def require(self, play, role, *, lacks):
+        """`lacks`: {TESTCASE or case name: why not}."""
+        for name in (getattr(play.case, role), play.case.name):
+            if name in lacks:
+                raise Unsupported(lacks[name])
+
+
+# ---- tern, by its own container script --------------------------------------------------------
+
+
+class Tern(Endpoint):
+    """interop/run_endpoint.sh in a root file system of its own, as the runner starts it."""
+
+    name = "tern"
+    speaks = (HQ, H3)
+
+    def client(self, play):
+        arguments = f"--alpn {play.alpn}" if play.alpn == H3 else ""
+        return play.run("client", *play.contained("client", CLIENT_PARAMS=arguments))
+
+    def server(self, play):
+        return play.contained("server")
+
+
+# ---- ngtcp2's examples ------------------------------------------------------------------------
+
+
+class Gtls(Endpoint):
+    """gtlsclient and gtlsserver: HTTP/3 alone, as Debian builds them."""
+
+    name = "gtls"
+    peer = "gtls"
+
+    def client(self, play):
+        flags = ["--no-quic-dump", "--no-http-dump", "--quiet", "--exit-on-all-streams-close",
+                 f"--download={play.downloads}", "--timeout=30s",
+                 "--max-data=128K", "--max-stream-data-bidi-local=64K", "--max-window=24M",
+                 "--max-stream-window=16M"]
+        case = play.case.client
+        if case == "chacha20":
+            flags.append(f"--ciphers={CHACHA20}")
+        if case == "keyupdate":
+            flags += ["--key-update=1ms", "--delay-stream=10ms"]
+        if case in ("zerortt", "ecn"):
+            flags.append("--no-pmtud")
+        if case == "v2":
+            flags += ["--available-versions=v2,v1", "--preferred-versions=v2,v1"]
+        keep = [f"--session-file={play.folder}/session", f"--tp-file={play.folder}/parameters"]
+        if case == "resumption":
+            self._fetch(play, [*flags, *keep, "--wait-for-ticket"], play.urls[:1])
+            return self._fetch(play, [*flags, *keep, "--disable-early-data"], play.urls[1:])
+        if case == "zerortt":
+            self._fetch(play, [*flags, *keep, "--wait-for-ticket"], play.urls[:1])
+            return self._fetch(play, [*flags, *keep], play.urls[1:])
+        if case == "multiconnect":
+            flags += ["--handshake-timeout=180s", "--timeout=180s"]
+            return max(self._fetch(play, flags, [url]) for url in play.urls)
+        return self._fetch(play, flags, play.urls)
+
+    @staticmethod
+    def _fetch(play, flags, urls):
+        environment = {"SSLKEYLOGFILE": str(play.logs["client"] / "keys.log")}
+        return play.run("client", [peer_path("gtlsclient"), *flags, play.case.host, "443", *urls],
+                        environment)
+
+    def server(self, play):
+        flags = ["--quiet", "--no-quic-dump", "--no-http-dump", f"--htdocs={play.www}",
+                 "--initial-rtt=100ms"]
+        case = play.case.server
+        if case == "retry":
+            flags.append("--validate-addr")
+        if case == "chacha20":
+            flags.append(f"--ciphers={CHACHA20}")
+        if case in ("zerortt", "ecn"):
+            flags.append("--no-pmtud")
+        if case == "v2":
+            flags.append("--preferred-versions=v2,v1")
+        if case == "multiconnect":
+            flags += ["--handshake-timeout=180s", "--timeout=180s"]
+        if case == "connectionmigration":
+            flags += [f"--preferred-ipv4-addr={SERVER_V4}:4433",
+                      f"--preferred-ipv6-addr=[{SERVER_V6}]:4433"]
+        environment = {"SSLKEYLOGFILE": str(play.logs["server"] / "keys.log")}
+        return [peer_path("gtlsserver"), *flags, "*", "443", play.certs / "priv.key",
+                play.certs / "cert.pem"], environment
+
+
+# ---- aioquic's examples -----------------------------------------------------------------------
+
+
+class Aioquic(Endpoint):
+    name = "aioquic"
+    peer = "aioquic"
+    speaks = (HQ, H3)
+    examples = "/usr/share/doc/python-aioquic-doc/examples"
+
+    def client(self, play):
+        self.require(play, "client", lacks={
+            "keyupdate": "its example client updates no keys",
+            "ecn": "it sets no ECN marks",
+            "connectionmigration": "it takes no preferred address"})
+        flags = ["--ca-certs", play.certs / "ca.pem", "--output-dir", play.downloads,
+                 "--secrets-log", play.logs["client"] / "keys.log"]
+        if play.alpn == HQ:
+            flags.append("--legacy-http")
+        case = play.case.client
+        if case == "chacha20":
+            flags += ["--cipher-suites", "CHACHA20_POLY1305_SHA256"]
+        if case == "v2":
+            flags.append("--negotiate-v2")
+        ticket = ["--session-ticket", play.folder / "ticket"]
+        if case in ("resumption", "zerortt"):
+            self._fetch(play, [*flags, *ticket], play.urls[:1])
+            early = ["--zero-rtt"] if case == "zerortt" else []
+            return self._fetch(play, [*flags, *ticket, *early], play.urls[1:])
+        if case == "multiconnect":
+            return max(self._fetch(play, flags, [url]) for url in play.urls)
+        return self._fetch(play, flags, play.urls)
+
+    def _fetch(self, play, flags, urls):
+        peer_path(self.name)
+        command = in_chroot([(play.hosts, "/etc/hosts")],
+                            ["python3", f"{self.examples}/http3_client.py", *flags, *urls])
+        return play.run("client", command, {})
+
+    def server(self, play):
+        self.require(play, "server", lacks={
+            "ecn": "it sets no ECN marks",
+            "connectionmigration": "it offers no preferred address",
+            "chacha20": "its example server cannot be told its cipher suites"})
+        flags = ["--retry"] if play.case.server == "retry" else []
+        peer_path(self.name)
+        drivers = INTEROP / "drivers"
+        command = ["env", f"WWW={play.www}", "PYTHONPATH=/srv/drivers", "PYTHONDONTWRITEBYTECODE=1",
+                   "python3", f"{self.examples}/http3_server.py", "--host", "::", "--port", "443",
+                   "--certificate", play.certs / "cert.pem",
+                   "--private-key", play.certs / "priv.key",
+                   "--secrets-log", play.logs["server"] / "keys.log", *flags, "aioquic_files:app"]
+        return in_chroot([(drivers, "/srv/drivers")], command), {}
+
+
+# ---- servers and clients of HTTP/3 alone ------------------------------------------------------
+
+_NO_ADDRESS = "it offers no preferred address"
+_NO_ECN = "it sets no ECN marks"
+
+
+class Nginx(Endpoint):
+    name = "nginx"
+    peer = "nginx"
+
+    def server(self, play):
+        self.require(play, "server", lacks={
+            "connectionmigration": _NO_ADDRESS, "ecn": _NO_ECN, "v2": "it knows no QUIC version 2"})
+        suites = ""
+        if play.case.server == "chacha20":
+            suites = "ssl_conf_command Ciphersuites TLS_CHACHA20_POLY1305_SHA256;"
+        retry = "quic_retry on;" if play.case.server == "retry" else ""
+        config = play.folder / "nginx.conf"
+        config.write_text("user root;\n" + nginx_configuration(
+            play.folder, f"""listen 443 quic reuseport;
+    listen [::]:443 quic reuseport ipv6only=on;
+    {retry}
+    {suites}
+    http3_max_concurrent_streams 128;
+    ssl_certificate {play.certs}/cert.pem;
+    ssl_certificate_key {play.certs}/priv.key;
+    ssl_protocols TLSv1.3;
+    ssl_early_data on;""", f"location / {{ root {play.www}; }}", None))
+        peer_path("nginx")
+        return in_chroot([], ["nginx", "-c", config, "-e", play.folder / "nginx.log"]), {}
+
+
+class Haproxy(Endpoint):
+    name = "haproxy"
+    peer = "haproxy"
+
+    def server(self, play):
+        self.require(play, "server", lacks={
+            "connectionmigration": _NO_ADDRESS, "ecn": _NO_ECN})
+        peer_path("haproxy")
+        combined = play.folder / "haproxy.pem"
+        combined.write_bytes((play.certs / "cert.pem").read_bytes()
+                             + (play.certs / "priv.key").read_bytes())
+        suites = ""
+        if play.case.server == "chacha20":
+            suites = "  ssl-default-bind-ciphersuites TLS_CHACHA20_POLY1305_SHA256\n"
+        retry = "  quic-initial send-retry\n" if play.case.server == "retry" else ""
+        nginx = play.folder / "origin.conf"
+        nginx.write_text("user root;\n" + nginx_configuration(
+            play.folder, f"listen unix:{play.folder}/origin.sock;",
+            f"location / {{ root {play.www}; }}", None))
+        config = play.folder / "haproxy.cfg"
+        config.write_text(f"""global
+  nbthread 1
+  limited-quic
+{suites}
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 60s
+  timeout server 60s
+  timeout client-hs 180s
+
+frontend http3
+  bind quic4@:443 ssl crt {combined} alpn h3 allow-0rtt
+  bind quic6@:443 ssl crt {combined} alpn h3 allow-0rtt
+{retry}  default_backend files
+
+backend files
+  server origin unix@{play.folder}/origin.sock
+""")
+        script = (f"nginx -c {nginx} -e {play.folder}/nginx.log & "
+                  f"exec haproxy -db -f {config}")
+        return in_chroot([], ["sh", "-c", script]), {}
+
+
+class Caddy(Endpoint):
+    name = "caddy"
+    peer = "caddy"
+
+    def server(self, play):
+        self.require(play, "server", lacks={
+            "connectionmigration": _NO_ADDRESS, "ecn": _NO_ECN,
+            "retry": "it cannot be told to send Retry",
+            "chacha20": "it cannot be told its TLS 1.3 cipher suites",
+            "v2": "its quic-go prefers version 1"})
+        config = play.folder / "Caddyfile"
+        config.write_text(f"""{{
+	admin off
+	auto_https off
+	log {{
+		level ERROR
+	}}
+}}
+https://:443 {{
+	tls {play.certs}/cert.pem {play.certs}/priv.key
+	root * {play.www}
+	file_server
+}}
+""")
+        return [peer_path("caddy"), "run", "--config", config, "--adapter", "caddyfile"], {
+            "XDG_DATA_HOME": str(play.folder), "XDG_CONFIG_HOME": str(play.folder)}
+
+
+class Bun(Endpoint):
+    name = "bun"
+    peer = "bun"
+
+    def server(self, play):
+        self.require(play, "server", lacks={
+            "connectionmigration": _NO_ADDRESS, "retry": "it cannot be told to send Retry",
+            "chacha20": "it cannot be told its TLS 1.3 cipher suites",
+            "v2": "it cannot be told to prefer version 2"})
+        options = {"port": 443, "cert": str(play.certs / "cert.pem"),
+                   "key": str(play.certs / "priv.key"), "root": str(play.www), "host": "::"}
+        return [peer_path("bun"), INTEROP / "drivers/bun_server.mjs", json.dumps(options)], {}
+
+
+class Chromium(Endpoint):
+    """The test page's fetch(), of each URL at once."""
+
+    name = "chromium"
+    peer = "chromium"
+
+    def client(self, play):
+        if play.case.name != "http3":
+            raise Unsupported("a browser is asked for HTTP/3 alone")
+        options = {"urls": play.urls, "downloads": str(play.downloads),
+                   "module": peer_path("playwright-core"), "browser": peer_path("chromium"),
+                   "profile": str(play.folder / "profile"), "spki": play.spki(),
+                   "keys": str(play.logs["client"] / "keys.log")}
+        return play.run("client", ["node", INTEROP / "drivers/chromium_files.mjs",
+                                   json.dumps(options)], {})
+
+
+class Curl(Endpoint):
+    """curl of Debian 13: ngtcp2 with OpenSSL."""
+
+    name = "curl"
+    peer = "curl"
+
+    def client(self, play):
+        case = play.case.client
+        if case in ("zerortt", "resumption", "keyupdate", "v2", "ecn"):
+            raise Unsupported("the curl program has no flag for it")
+        if play.case.name == "connectionmigration":
+            raise Unsupported("its QUIC takes no preferred address")
+        peer_path("curl")
+        flags = ["curl", "-sS", "--http3-only", "--cacert", play.certs / "ca.pem", "--parallel"]
+        if case == "chacha20":
+            flags += ["--tls13-ciphers", "TLS_CHACHA20_POLY1305_SHA256"]
+        environment = {"SSLKEYLOGFILE": str(play.logs["client"] / "keys.log")}
+        if case == "multiconnect":
+            flags += ["--connect-timeout", "180"]
+            groups = [[url] for url in play.urls]
+        else:
+            groups = [play.urls]
+        status = 0
+        for number, group in enumerate(groups):
+            config = play.folder / f"curl-{number}"
+            config.write_text("".join(
+                f'url = "{url}"\noutput = "{play.downloads}/{pathlib.PurePath(url).name}"\n'
+                for url in group))
+            command = in_chroot([(play.hosts, "/etc/hosts")], [*flags, "--config", config])
+            status = max(status, play.run("client", command, environment))
+        return status
+
+
+ENDPOINTS = {each.name: each for each in (Tern(), Gtls(), Aioquic(), Nginx(), Haproxy(), Caddy(),
+                                          Bun(), Curl(), Chromium())}
+# Client and server. A pair of a peer with itself is a control: what fails there is the peer's, or
+# this program's.
+PAIRS = [("tern", "tern"), ("tern", "gtls"), ("gtls", "tern"), ("tern", "aioquic"),
+         ("aioquic", "tern"), ("tern", "nginx"), ("tern", "haproxy"), ("tern", "caddy"),
+         ("tern", "bun"), ("curl", "tern"), ("chromium", "tern")]
+ADDRESS_OF_CLIENT = CLIENT_V4

@@ -1,0 +1,258 @@
+"""One test case between two programs: the world it runs in, and the verdict."""
+
+import base64
+import filecmp
+import hashlib
+import os
+import shlex
+import signal
+import socket
+import threading
+import time
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+
+from harness.process import INTEROP, Failure, Process, check, version_probe
+from runner import certificates, path
+from runner.cases import ADDRESSES_OF_CLIENT, ADDRESSES_OF_SERVER, Evidence
+from runner.endpoints import H3, HQ
+from runner.protection import read_key_logs
+from runner.trace import Trace
+
+_SERVER_PATIENCE = 10.0  # s, until the readiness probe is answered, as in the runner
+_UNSUPPORTED = 127
+
+# What the endpoint image has below tern: the network is there already, so that only the folder for
+# qlogs is left to set up, and bash waits for the simulator's port.
+_SETUP = "#!/bin/sh\nmkdir -p /logs/qlog\n"
+_WAIT_FOR_IT = """#!/bin/bash
+for _ in {1..300}; do
+  (exec 3<>"/dev/tcp/${1%:*}/${1#*:}") 2>/dev/null && exit
+  sleep 0.1
+done
+exit 1
+"""
+
+
+class UnsupportedCase(Exception):
+    """An endpoint ended with 127."""
+
+
+class Play:
+    """A case under way. A context manager; everything of it is below `folder`."""
+
+    def __init__(self, case, client, server, tern, folder, seed):
+        self.case, self.folder = case, folder
+        self._endpoints = {"client": client, "server": server}
+        self._tern = tern  # folder with bin/tern and lib/
+        self.alpn = HQ if HQ in client.speaks and HQ in server.speaks else H3
+        if case.name == "http3":
+            self.alpn = H3
+        self.www, self.downloads, self.certs = (self._make(name)
+                                                for name in ("www", "downloads", "certs"))
+        self.logs = {role: self._make(f"logs-{role}") for role in ("client", "server")}
+        self.hosts = folder / "hosts"
+        self.hosts.write_text(path.HOSTS)
+        certificates.write_chain(self.certs, case.chain)
+        (self.certs / "priv.key").chmod(0o644)
+        self._names = case.file_names()
+        for name, size in zip(self._names, case.files):
+            (self.www / name).write_bytes(os.urandom(size))
+        self.urls = [f"https://{case.host}:443/{name}" for name in self._names]
+        self._scenario = path.Scenario(case.scenario, seed)
+        self._deadline = 0.0
+        self._number = 0
+
+    def _make(self, name):
+        folder = self.folder / name
+        folder.mkdir()
+        folder.chmod(0o777)
+        return folder
+
+    def spki(self):
+        """Base64 of the SHA-256 of the leaf's public key."""
+        leaf = x509.load_pem_x509_certificate((self.certs / "cert.pem").read_bytes())
+        der = leaf.public_key().public_bytes(serialization.Encoding.DER,
+                                             serialization.PublicFormat.SubjectPublicKeyInfo)
+        return base64.b64encode(hashlib.sha256(der).digest()).decode()
+
+    # ---- for the endpoints
+
+    def run(self, role, command, environment):
+        """Runs a program to its end in the role's namespace; its exit status."""
+        process = self._start(role, command, environment)
+        status = process.wait(max(0.1, self._deadline - time.monotonic()))
+        process.stop(signal.SIGKILL)
+        if status is None:
+            raise Failure(f"not done within {self.case.timeout} s: {process.tail(2)}")
+        if status == _UNSUPPORTED:
+            raise UnsupportedCase(f"the {role} exits with 127")
+        if status != 0:
+            raise Failure(f"the {role} exits with {status}: {process.tail(2)}")
+        return status
+
+    def contained(self, role, **more):
+        """(command, environment) of interop/run_endpoint.sh in a root of its own."""
+        root = self.folder / f"root-{role}"
+        space = self._space(role)
+        mounts = "".join(
+            f"mkdir -p {root}/{name}; mount --bind {shlex.quote(str(source))} {root}/{name}\n"
+            for name, source in (("www", self.www), ("downloads", self.downloads),
+                                 ("certs", self.certs), ("logs", self.logs[role]),
+                                 ("opt/tern", self._tern)))
+        for name, text in (("setup.sh", _SETUP), ("wait-for-it.sh", _WAIT_FOR_IT)):
+            script = self.folder / name
+            script.write_text(text)
+            script.chmod(0o755)
+        space.run(f"""mkdir -p {root}
+            mount -t tmpfs tmpfs {root}
+            for each in bin sbin lib lib32 lib64 libx32; do
+              if [ -L /$each ]; then cp -P /$each {root}/$each
+              elif [ -d /$each ]; then mkdir {root}/$each; mount --rbind /$each {root}/$each; fi
+            done
+            for each in usr etc proc dev sys; do
+              mkdir {root}/$each; mount --rbind /$each {root}/$each
+            done
+            mkdir -m 1777 {root}/tmp
+            {mounts}
+            for each in www certs opt/tern; do mount -o remount,bind,ro {root}/$each; done
+            cp {self.folder}/setup.sh {self.folder}/wait-for-it.sh {root}/
+            cp {INTEROP}/run_endpoint.sh {root}/""")
+        variables = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "ROLE": role,
+                     "TESTCASE": getattr(self.case, role), "SSLKEYLOGFILE": "/logs/keys.log",
+                     "QLOGDIR": "/logs/qlog/",
+                     "REQUESTS": " ".join(self.urls) if role == "client" else "", **more}
+        words = [f"{name}={value}" for name, value in variables.items()]
+        return ["chroot", root, "/usr/bin/env", "-i", *words, "/run_endpoint.sh"], {}
+
+    # ---- the case itself
+
+    def _space(self, role):
+        return self._path.client if role == "client" else self._path.server
+
+    def _start(self, role, command, environment):
+        self._number += 1
+        log = self.folder / f"{self._number}-{role}.log"
+        # No limit of this process on argument lists or memory is the runner's; the environment is.
+        return Process(f"{self._endpoints[role].name} as {role}",
+                       [*self._space(role).prefix(), *command], log, env=environment)
+
+    def _wait_for_server(self, process):
+        """The simulator's readiness probe, from the server's own side of the link."""
+        datagram = version_probe(dcid=b"", scid=b"")
+
+        def ask():
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+                udp.settimeout(0.1)
+                udp.connect((path.SERVER_V4, 443))
+                try:
+                    udp.send(datagram)
+                    answer = udp.recv(2048)
+                except OSError:
+                    return False
+                return bool(answer[0] & 0x80) and answer[1:5] == bytes(4)
+
+        deadline = time.monotonic() + _SERVER_PATIENCE
+        while not self._space("server").call(ask):
+            if process.status == _UNSUPPORTED:
+                raise UnsupportedCase("the server exits with 127")
+            check(process.status is None,
+                  f"the server ended with {process.status}: {process.tail(2)}")
+            check(time.monotonic() < deadline,
+                  f"the server does not answer the readiness probe: {process.tail(2)}")
+            time.sleep(0.05)
+
+    def run_case(self):
+        """The evidence, after both programs have ended; raises what went wrong."""
+        left, right = self.folder / "left.pcap", self.folder / "right.pcap"
+        self._path = path.Path(self._scenario, left, right)
+        for space in (self._path.client, self._path.server):
+            space.run(f"mount --bind {self.hosts} /etc/hosts")
+        with self._path:
+            server = self._start("server", *self._endpoints["server"].server(self))
+            try:
+                self._wait_for_server(server)
+                with Competitor(self._path) if self.case.competitor else _nobody():
+                    self._deadline = time.monotonic() + self.case.timeout
+                    self._endpoints["client"].client(self)
+            finally:
+                ended = server.status
+                server.stop(timeout=10.0)
+            check(ended is None, f"the server ended with {ended}: {server.tail(2)}")
+        self._compare_files()
+        secrets = read_key_logs([folder / "keys.log" for folder in self.logs.values()])
+        addresses = [{socket.inet_pton(socket.AF_INET6 if ":" in each else socket.AF_INET, each)
+                      for each in side} for side in (ADDRESSES_OF_CLIENT, ADDRESSES_OF_SERVER)]
+        is_client, is_server = (side.__contains__ for side in addresses)
+        return Evidence(Trace(left, secrets, is_client, is_server),
+                        Trace(right, secrets, is_client, is_server), bool(secrets),
+                        self.case.connections)
+
+    def _compare_files(self):
+        there = {each.name for each in self.downloads.iterdir()}
+        missing = [name for name in self._names if name not in there]
+        check(not missing, f"{len(missing)} of {len(self._names)} files are missing")
+        check(there == set(self._names), f"{len(there) - len(self._names)} files too many")
+        for name in self._names:
+            check(filecmp.cmp(self.www / name, self.downloads / name, shallow=False),
+                  f"{name} is not what the server has")
+
+
+class _nobody:
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+
+class Competitor:
+    """A TCP connection with CUBIC on the same link, server to client, as fast as it goes."""
+
+    def __init__(self, network):
+        self._listener = network.client.call(
+            lambda: socket.create_server((path.TCP_CLIENT, path.TCP_PORT)))
+        self._sender = network.server.call(self._connect)
+        self._threads = [threading.Thread(target=work, daemon=True)
+                         for work in (self._receive, self._send)]
+
+    @staticmethod
+    def _connect():
+        sender = socket.socket()
+        sender.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"cubic")
+        sender.bind((path.TCP_SERVER, 0))
+        return sender
+
+    def __enter__(self):
+        for each in self._threads:
+            each.start()
+        return self
+
+    def __exit__(self, *_):
+        for each in (self._sender, self._listener):
+            try:
+                each.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            each.close()
+        for each in self._threads:
+            each.join()
+
+    def _send(self):
+        block = bytes(64 * 1024)
+        try:
+            self._sender.connect((path.TCP_CLIENT, path.TCP_PORT))
+            while True:
+                self._sender.sendall(block)
+        except OSError:
+            pass
+
+    def _receive(self):
+        try:
+            connection, _ = self._listener.accept()
+            with connection:
+                while connection.recv(64 * 1024):
+                    pass
+        except OSError:
+            pass

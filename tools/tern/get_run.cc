@@ -1,7 +1,6 @@
 #include "tools/tern/get_run.h"
 
 #include <atomic>
-#include <charconv>
 #include <csignal>
 #include <cstdio>
 #include <memory>
@@ -43,25 +42,6 @@ MigrationPoint parse_migration_point(const std::string& text) {
     point.bytes = parse_bytes(text);
   }
   return point;
-}
-
-/// "localhost:4433:127.0.0.1" or "…:[::1]", as curl's --resolve.
-void add_resolve(ClientOptions& client, const std::string& text) {
-  const std::size_t first = text.find(':');
-  const std::size_t second = first == std::string::npos ? first : text.find(':', first + 1);
-  if (second != std::string::npos) {
-    std::uint16_t port = 0;
-    const char* begin = text.data() + first + 1;
-    const auto [end, error] = std::from_chars(begin, text.data() + second, port);
-    std::string ip = text.substr(second + 1);
-    if (ip.starts_with('[') && ip.ends_with(']')) ip = ip.substr(1, ip.size() - 2);
-    const auto address = udp::Address::parse_ip(ip, port);
-    if (error == std::errc() && end == text.data() + second && port != 0 && address) {
-      client.resolve(text.substr(0, first), port, *address);
-      return;
-    }
-  }
-  fail_with(ExitCode::usage, fmt::format("--resolve '{}': write it as HOST:PORT:ADDRESS", text));
 }
 
 class Get {
@@ -132,7 +112,10 @@ class Get {
     }
     if (!options_.versions.empty()) client.only_version(options_.versions.front());
     if (options_.connect_timeout) client.connect_timeout(*options_.connect_timeout);
-    for (const std::string& entry : options_.resolve) add_resolve(client, entry);
+    for (const std::string& entry : options_.resolve) {
+      const ResolveEntry parsed = parse_resolve(entry);
+      client.resolve(parsed.host, parsed.port, parsed.address);
+    }
     if (!options_.local_address.empty()) {
       const auto local = udp::Address::parse_ip(options_.local_address, 0);
       if (!local) {

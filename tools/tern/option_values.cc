@@ -1,5 +1,6 @@
 #include "tools/tern/option_values.h"
 
+#include <charconv>
 #include <stdexcept>
 
 #include "tools/tern/exit_code.h"
@@ -12,6 +13,25 @@ void check_ca_file(const std::string& path) {
   if (path.empty()) return;
   const auto context = tls::ClientContext::create(tls::ClientContextOptions().ca_file(path));
   if (!context) fail_with(ExitCode::usage, "--cacert: " + context.error().detail);
+}
+
+ResolveEntry parse_resolve(const std::string& text) {
+  const std::size_t first = text.find(':');
+  const std::size_t second = first == std::string::npos ? first : text.find(':', first + 1);
+  if (second != std::string::npos) {
+    ResolveEntry entry;
+    const char* begin = text.data() + first + 1;
+    const auto [end, error] = std::from_chars(begin, text.data() + second, entry.port);
+    std::string ip = text.substr(second + 1);
+    if (ip.starts_with('[') && ip.ends_with(']')) ip = ip.substr(1, ip.size() - 2);
+    const auto address = udp::Address::parse_ip(ip, entry.port);
+    if (error == std::errc() && end == text.data() + second && entry.port != 0 && address) {
+      entry.host = text.substr(0, first);
+      entry.address = *address;
+      return entry;
+    }
+  }
+  fail_with(ExitCode::usage, "--resolve '" + text + "': write it as HOST:PORT:ADDRESS");
 }
 
 void add_engine(CLI::App& verb, engine::EngineKind& kind) {

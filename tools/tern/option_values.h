@@ -10,6 +10,7 @@
 #include "base/time.h"
 #include "transport/engine/engine.h"
 #include "transport/quic/options.h"
+#include "transport/udp/address.h"
 
 /// Flags that several verbs have.
 
@@ -17,6 +18,15 @@ namespace tern::cli {
 
 /// Throws a Failure (usage) unless --cacert's file, if any, has certificates.
 void check_ca_file(const std::string& path);
+
+/// "--resolve localhost:4433:127.0.0.1" or "…:[::1]", as curl's.
+struct ResolveEntry {
+  std::string host;
+  std::uint16_t port = 0;
+  udp::Address address;  ///< with that port
+};
+/// Throws a Failure (usage) for anything else.
+ResolveEntry parse_resolve(const std::string& text);
 
 void add_engine(CLI::App& verb, engine::EngineKind& kind);
 void add_congestion(CLI::App& verb, quic::Congestion& algorithm);

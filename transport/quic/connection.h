@@ -45,6 +45,9 @@ struct ConnectionStats {
   std::uint64_t bytes_received = 0;
   std::uint64_t migrations = 0;  ///< path changes after the handshake
   std::uint64_t key_updates = 0;
+  /// Key updates that the newest keys have seen which a packet of the peer's came with: it follows
+  /// ours at once, and this shows it.
+  std::uint64_t peer_key_generation = 0;
   std::size_t max_udp_payload = 0;  ///< what PMTUD has found
 };
 

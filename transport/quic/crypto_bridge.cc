@@ -1,5 +1,6 @@
 #include "transport/quic/crypto_bridge.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <utility>
@@ -57,7 +58,8 @@ struct PacketAead {
 
   AeadKey key;
   // Of keys that open 0-RTT and 1-RTT packets: who is told of them, and what gives their number.
-  NonProductivePackets* watch = nullptr;
+  CryptoBridge* watch = nullptr;
+  std::uint64_t generation = 0;  // key updates before them
   std::array<std::uint8_t, kIvLength> iv{};
 };
 
@@ -86,7 +88,7 @@ class KeyPair {
   KeyPair(const KeyPair&) = delete;
   KeyPair& operator=(const KeyPair&) = delete;
 
-  void watched_by(NonProductivePackets& watch) noexcept {
+  void watched_by(CryptoBridge& watch) noexcept {
     auto& aead = *static_cast<PacketAead*>(aead_.native_handle);
     aead.watch = &watch;
     aead.iv = keys_.iv;
@@ -246,6 +248,7 @@ struct BridgeCallbacks {
                         const std::uint8_t* current_rx, const std::uint8_t* current_tx,
                         std::size_t length, void*) noexcept {
     CryptoBridge& bridge = bridge_of(conn);
+    ++bridge.prepared_generation_;
     const CipherSuite suite = bridge.suite_;
     const std::uint32_t version = ngtcp2_conn_get_negotiated_version(conn);
     const auto derive = [&](std::uint8_t* secret, ngtcp2_crypto_aead_ctx* aead, std::uint8_t* iv,
@@ -255,10 +258,11 @@ struct BridgeCallbacks {
       std::memcpy(iv, keys.iv.data(), kIvLength);
       auto* const made = new PacketAead(suite.aead, keys.key_view());
       made->iv = keys.iv;
+      made->generation = bridge.prepared_generation_;
       aead->native_handle = made;
     };
     derive(rx_secret, rx_aead, rx_iv, current_rx);
-    static_cast<PacketAead*>(rx_aead->native_handle)->watch = &bridge.non_productive_;
+    static_cast<PacketAead*>(rx_aead->native_handle)->watch = &bridge;
     derive(tx_secret, tx_aead, tx_iv, current_tx);
     return 0;
   }
@@ -284,7 +288,10 @@ struct BridgeCallbacks {
                                       {ad, ad_length});
     if (!opened) return NGTCP2_ERR_DECRYPT;
     if (aead.watch != nullptr) {
-      aead.watch->opened(packet_number(nonce, aead), {dest, ciphertext_length - kAeadTagLength});
+      CryptoBridge& bridge = *aead.watch;
+      bridge.non_productive_.opened(packet_number(nonce, aead),
+                                    {dest, ciphertext_length - kAeadTagLength});
+      bridge.rx_generation_ = std::max(bridge.rx_generation_, aead.generation);
     }
     return 0;
   }
@@ -373,6 +380,11 @@ Result<std::unique_ptr<CryptoBridge>> CryptoBridge::client(
   if (protocols.empty() || SSL_set_alpn_protos(ssl, protocols.data(), protocols.size()) != 0) {
     return fail(Error::invalid("QUIC needs an ALPN protocol (RFC 9001 section 8.1)"));
   }
+
+  if (options.more_parameters.size() > kMaxMoreParameters) {
+    return fail(Error::limit("more transport parameters than 16 KiB"));
+  }
+  bridge->more_parameters_.assign(options.more_parameters.begin(), options.more_parameters.end());
 
   if (context->chacha20_only()) {
     bridge->chacha20_only_ = true;
@@ -530,7 +542,7 @@ bool CryptoBridge::install_rx_secret(ngtcp2_encryption_level level, CipherSuite 
   const std::uint32_t version = early ? ngtcp2_conn_get_client_chosen_version(conn_)
                                       : ngtcp2_conn_get_negotiated_version(conn_);
   KeyPair keys(version, suite, secret);
-  if (level != NGTCP2_ENCRYPTION_LEVEL_HANDSHAKE) keys.watched_by(non_productive_);
+  if (level != NGTCP2_ENCRYPTION_LEVEL_HANDSHAKE) keys.watched_by(*this);
   switch (level) {
     case NGTCP2_ENCRYPTION_LEVEL_0RTT:
       return keys.taken(
@@ -605,7 +617,15 @@ bool CryptoBridge::set_local_transport_params() {
   const ngtcp2_ssize length =
       ngtcp2_conn_encode_local_transport_params(conn_, params.data(), params.size());
   TERN_CHECK(length >= 0);
-  return SSL_set_quic_transport_params(ssl_, params.data(), static_cast<std::size_t>(length)) == 1;
+  const auto size = static_cast<std::size_t>(length);
+  if (more_parameters_.empty()) {
+    return SSL_set_quic_transport_params(ssl_, params.data(), size) == 1;
+  }
+  more_parameters_.insert(more_parameters_.begin(), params.data(), params.data() + size);
+  const bool set =
+      SSL_set_quic_transport_params(ssl_, more_parameters_.data(), more_parameters_.size()) == 1;
+  more_parameters_ = {};
+  return set;
 }
 
 // ---- results ------------------------------------------------------------------------------------

@@ -78,7 +78,10 @@ class CryptoBridge {
     std::vector<std::string> alpn;     ///< in order of preference; QUIC wants at least one
     const Session* session = nullptr;  ///< to resume; copied. Ignored if it is for another name
     bool early_data = false;           ///< offer 0-RTT if the session allows it
+    /// Encoded transport parameters to send after our own; at most kMaxMoreParameters bytes.
+    ByteView more_parameters;
   };
+  static constexpr std::size_t kMaxMoreParameters = 16 * 1024;
   static Result<std::unique_ptr<CryptoBridge>> client(
       std::shared_ptr<const tls::ClientContext> context, UnixSeconds now,
       const ClientOptions& options);
@@ -100,6 +103,9 @@ class CryptoBridge {
 
   /// Of the peer's 0-RTT and 1-RTT packets.
   NonProductivePackets& non_productive() noexcept { return non_productive_; }
+
+  /// Key updates behind the newest keys that have opened a packet of the peer's.
+  std::uint64_t rx_generation() const noexcept { return rx_generation_; }
 
   /// Client: a session is being resumed with 0-RTT, and `attach` accepted its parameters. Turns
   /// false when the server refuses; ngtcp2's `tls_early_data_rejected` callback comes at that
@@ -151,7 +157,9 @@ class CryptoBridge {
   std::uint8_t alert_ = 0;
   CipherSuite suite_;  // of 1-RTT packets
   NonProductivePackets non_productive_;
-  int transport_error_ = 0;  // what ngtcp2 said to the peer's transport parameters
+  std::uint64_t rx_generation_ = 0;
+  std::uint64_t prepared_generation_ = 0;  // of the newest keys that ngtcp2 has asked for
+  int transport_error_ = 0;                // what ngtcp2 said to the peer's transport parameters
   ngtcp2_conn* conn_ = nullptr;
   ssl_st* ssl_ = nullptr;  // null on a server once its handshake is complete
   tls::HandshakeState state_;
@@ -167,6 +175,7 @@ class CryptoBridge {
   Facts facts_;
   std::vector<std::uint8_t> early_data_context_;      // server, until `attach`
   std::vector<std::uint8_t> early_transport_params_;  // client, until `attach`
+  std::vector<std::uint8_t> more_parameters_;         // client
   std::uint32_t session_version_ = 0;                 // of the session to resume; 0: none
   std::vector<Session> sessions_;
 };

@@ -222,6 +222,7 @@ Result<void> Endpoint::open_library_connection(Connection& connection,
   client.alpn = options.alpn;
   client.session = session;
   client.early_data = options.early_data;
+  client.more_parameters = options.more_parameters;
   auto crypto = CryptoBridge::client(options.context, unix_now_, client);
   if (!crypto) return fail(std::move(crypto).error());
   connection.crypto_ = std::move(*crypto);
@@ -235,6 +236,13 @@ Result<void> Endpoint::open_library_connection(Connection& connection,
 
   ngtcp2_settings settings =
       make_settings(transport, connection.mtu_probes_.sizes(), now_, random_);
+  std::vector<std::uint32_t> offered;
+  if (options.reserved_version != 0) {
+    offered = transport.versions;
+    offered.push_back(options.reserved_version);
+    settings.available_versions = offered.data();
+    settings.available_versionslen = offered.size();
+  }
   if (session != nullptr && !session->token.empty()) {
     settings.token = session->token.data();
     settings.tokenlen = session->token.size();

@@ -102,6 +102,13 @@ struct ConnectOptions {
   std::optional<Session> session;
   bool early_data = false;
   std::optional<TransportOptions> transport;  ///< else the endpoint's
+  /// More transport parameters, encoded (RFC 9000 §18): sent after ours as they are, at most 16
+  /// KiB. For those that servers have to ignore (§18.1); a kilobyte makes the ClientHello two
+  /// packets.
+  std::vector<std::uint8_t> more_parameters;
+  /// A reserved version (RFC 9000 §15) to list in version_information (RFC 9368), which servers
+  /// have to ignore, too. 0: none.
+  std::uint32_t reserved_version = 0;
 };
 
 }  // namespace tern::quic

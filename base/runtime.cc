@@ -43,11 +43,20 @@ void Runtime::turn() {
     for (const auto& item : work) item();
   }
   timers_.expire(now_);
-  // By index: a hook may add or remove hooks.
-  for (std::size_t i = 0; i < hooks_.size(); ++i) hooks_[i]->drain(now_);
-  ready_.run(kMaxResumesPerTurn);
-  now_ = driver_.now();
-  for (std::size_t i = 0; i < hooks_.size(); ++i) hooks_[i]->flush(now_);
+  do {
+    // By index: a hook may add or remove hooks.
+    for (std::size_t i = 0; i < hooks_.size(); ++i) hooks_[i]->drain(now_);
+    ready_.run(kMaxResumesPerTurn);
+    now_ = driver_.now();
+    for (std::size_t i = 0; i < hooks_.size(); ++i) hooks_[i]->flush(now_);
+  } while (undrained());
+}
+
+bool Runtime::undrained() const {
+  for (const TurnHook* hook : hooks_) {
+    if (hook->undrained()) return true;
+  }
+  return false;
 }
 
 void Runtime::run() {

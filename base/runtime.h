@@ -21,8 +21,12 @@ namespace tern {
 /// dies.
 class TurnHook {
  public:
-  /// After datagrams were fed and timers expired: turn events into state and wake coroutines.
+  /// After datagrams were fed and timers expired: turn events into state and wake coroutines. May
+  /// stop after a part of them.
   virtual void drain(Timestamp now) = 0;
+  /// `drain` has stopped early: it is called again in this turn, when the coroutines it woke have
+  /// run and what they sent was flushed.
+  virtual bool undrained() const { return false; }
   /// After ready coroutines ran: send what became due, up to a work budget.
   virtual void flush(Timestamp now) = 0;
   /// There is something to drain or to send now, for instance because `flush` stopped at its budget
@@ -35,10 +39,12 @@ class TurnHook {
 
 /// One thread's event loop. A turn:
 ///   wait ► now ► reap datagrams ► expire timers ► drain hooks ► run ready coroutines ► now ► flush
-/// `now()` is constant between its two readings. Packets get the time when they are written, not
-/// when the turn began: pacing and round-trip times are truer, and an acknowledgement whose delay
-/// has passed meanwhile goes with the answer instead of after it. Everything here is
-/// single-threaded except `submit` and `stop`, which any thread may call.
+/// and the last four again while a hook has drained only a part: what a thousand requests need is
+/// more than a processor's cache holds, so those of one connection are answered before the next
+/// one's are looked at. `now()` is constant between two readings. Packets get the time when they
+/// are written, not when the turn began: pacing and round-trip times are truer, and an
+/// acknowledgement whose delay has passed meanwhile goes with the answer instead of after it.
+/// Everything here is single-threaded except `submit` and `stop`, which any thread may call.
 class Runtime {
  public:
   /// Coroutine resumes in one turn before the network gets its share again.
@@ -95,6 +101,8 @@ class Runtime {
   LogSink* log_ = &null_log();
   TimerHeap timers_;
   ReadyQueue ready_;
+  bool undrained() const;
+
   std::vector<TurnHook*> hooks_;
   std::atomic<bool> stopping_{false};
   std::mutex submitted_mutex_;

@@ -100,7 +100,15 @@ void BoundEndpoint::unreachable(udp::Socket&, const udp::Address& remote, int er
 
 void BoundEndpoint::drain(Timestamp) {
   Event event;
-  while (endpoint_->next_event(event)) dispatch(event);
+  undrained_ = false;
+  for (std::size_t taken = 1; endpoint_->next_event(event); ++taken) {
+    dispatch(event);
+    const Connection* next = endpoint_->next_connection();
+    if (taken >= kDrainEvents && next != nullptr && next != event.connection) {
+      undrained_ = true;
+      return;
+    }
+  }
 }
 
 void BoundEndpoint::dispatch(const Event& event) {
@@ -137,11 +145,11 @@ bool BoundEndpoint::pending() const {
 
 void BoundEndpoint::flush(Timestamp now) {
   out_of_slabs_ = false;
-  for (std::size_t slabs = 0; slabs < kMaxSlabsPerTurn && endpoint_->has_work(); ++slabs) {
+  for (; slabs_filled_ < kMaxSlabsPerTurn && endpoint_->has_work(); ++slabs_filled_) {
     udp::Slab* slab = network_.acquire();
     if (slab == nullptr) {
       out_of_slabs_ = true;
-      return;
+      break;
     }
     std::size_t used = 0;
     transmits_.clear();
@@ -152,8 +160,9 @@ void BoundEndpoint::flush(Timestamp now) {
     }
     network_.submit(slab);
     // Filling may have made a 0-RTT connection ready: its requests go with the first flight.
-    if (endpoint_->has_events()) drain(now);
+    if (endpoint_->has_events() && !undrained_) drain(now);
   }
+  if (!undrained_) slabs_filled_ = 0;
 }
 
 udp::Socket* BoundEndpoint::socket_for(const udp::Address& local) noexcept {

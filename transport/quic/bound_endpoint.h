@@ -17,6 +17,10 @@ class BoundEndpoint final : private TurnHook, private udp::Sink {
  public:
   /// Slabs filled in one turn before the network is read again.
   static constexpr std::size_t kMaxSlabsPerTurn = 32;
+  /// Events after which a drain stops where those of a connection end. The requests of as many fit
+  /// into a second-level cache; of fewer, every connection's packets would be a flush by
+  /// themselves.
+  static constexpr std::size_t kDrainEvents = 512;
 
   /// Makes the protocol of a connection that has become `ready` (its ALPN is known). nullptr closes
   /// the connection. Called in the drain phase.
@@ -56,6 +60,7 @@ class BoundEndpoint final : private TurnHook, private udp::Sink {
   BoundEndpoint(Runtime& runtime, udp::Network& network);
 
   void drain(Timestamp now) override;
+  bool undrained() const override { return undrained_; }
   void flush(Timestamp now) override;
   bool pending() const override;
   void receive(udp::Socket& socket, const udp::Arrival& arrival) override;
@@ -73,6 +78,8 @@ class BoundEndpoint final : private TurnHook, private udp::Sink {
   std::vector<std::unique_ptr<udp::Socket>> sockets_;
   std::vector<udp::Transmit> transmits_;
   Counter& send_errors_;
+  std::size_t slabs_filled_ = 0;  // in this turn
+  bool undrained_ = false;
   bool out_of_slabs_ = false;  // `Network::wait` returns when one is free
 };
 

@@ -215,6 +215,7 @@ class Connection final : private TimerNode {
   StreamAllowance bidi_allowance_;
   StreamAllowance uni_allowance_;
   Connection* next_dirty_ = nullptr;  // the endpoint's list of connections to fill
+  std::size_t waiting_events_ = 0;    // in the endpoint's queue
   bool is_server_;
   bool dirty_ = false;
   bool ready_ = false;

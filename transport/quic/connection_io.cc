@@ -81,7 +81,8 @@ void Connection::receive(const udp::Path& path, udp::Ecn ecn, ByteView datagram,
   // NAT rebinding moves the path before it is validated.
   if (is_server_ && !(path == known_path_)) path_may_have_changed_ = true;
   if (path_may_have_changed_) check_path();
-  wake();
+  // Otherwise when its events are taken: what they bring about goes with the acknowledgement.
+  if (waiting_events_ == 0) wake();
 }
 
 void Connection::note_progress() {

@@ -133,6 +133,7 @@ Event& Endpoint::emit(Event::Type type, Connection& connection) {
   Event& event = events_.emplace_back();
   event.type = type;
   event.connection = &connection;
+  ++connection.waiting_events_;
   return event;
 }
 
@@ -149,6 +150,7 @@ bool Endpoint::next_event(Event& event) {
   }
   event = std::move(events_[next_event_++]);
   Connection& connection = *event.connection;
+  if (--connection.waiting_events_ == 0) connection.wake();
   switch (event.type) {
     case Event::Type::stream_acked: connection.queue_.acked(event.stream, event.value); break;
     case Event::Type::stream_writable:

@@ -53,13 +53,18 @@ class Endpoint {
   /// event is asked for.
   bool next_event(Event& event);
   bool has_events() const noexcept { return next_event_ < events_.size(); }
+  /// Whose event is the next; nullptr without one.
+  const Connection* next_connection() const noexcept {
+    return has_events() ? events_[next_event_].connection : nullptr;
+  }
 
   /// Opens a client connection. It belongs to the endpoint.
   Result<Connection*> connect(const ConnectOptions& options, Timestamp now, UnixSeconds unix_now);
 
   /// Writes packets into `space` and says in `out` how to send them, as many as fit. False when
   /// nobody has anything to send; true: call again with fresh space. One call serves each
-  /// connection at most once, so a busy one does not starve the rest.
+  /// connection at most once, so a busy one does not starve the rest; one that has received
+  /// something, only when its events were taken.
   bool fill(MutableBytes space, std::size_t& used, std::vector<udp::Transmit>& out, Timestamp now);
   bool has_work() const noexcept { return first_dirty_ != nullptr || !stateless_.empty(); }
 

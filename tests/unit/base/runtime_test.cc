@@ -118,6 +118,39 @@ TEST_F(RuntimeTest, ATurnHasItsOrder) {
   EXPECT_TRUE(log.empty());
 }
 
+/// Has more to drain than it takes at once; each part wakes a coroutine.
+class Portions final : public TurnHook {
+ public:
+  Portions(Runtime& runtime, std::vector<std::string>& log, int count)
+      : runtime_(runtime), log_(log), left_(count) {}
+  void drain(Timestamp) override {
+    if (left_ == 0) return;
+    --left_;
+    log_.push_back("drain");
+    runtime_.spawn(log_line(log_, "coroutine"));
+  }
+  bool undrained() const override { return left_ > 0; }
+  void flush(Timestamp) override { log_.push_back("flush"); }
+  bool pending() const override { return left_ > 0; }
+
+ private:
+  Runtime& runtime_;
+  std::vector<std::string>& log_;
+  int left_;
+};
+
+TEST_F(RuntimeTest, WhatIsDrainedInPartsIsAnsweredInParts) {
+  std::vector<std::string> log;
+  driver.on_reap = [&] { log.push_back("reap"); };
+  Portions hook(runtime, log, 2);
+  runtime.add(hook);
+  runtime.turn();
+  EXPECT_THAT(log,
+              ElementsAre("reap", "drain", "coroutine", "flush", "drain", "coroutine", "flush"));
+  runtime.remove(hook);
+  driver.on_reap = nullptr;
+}
+
 TEST_F(RuntimeTest, DoesNotSleepWhileThereIsWork) {
   EXPECT_EQ(runtime.next_deadline(), kNever);
   Timer timer(runtime.timers(), [](Timestamp) {});

@@ -73,6 +73,35 @@ TEST(Endpoint, LossAndCorruptionAreRepaired) {
   EXPECT_EQ(pair.server.received[stream], up);
 }
 
+TEST(Endpoint, AnswersWhatItReceivedWhenTheEventsAreTaken) {
+  Pair pair;
+  Connection* client = pair.connect();
+  pair.run();
+  pair.server.on_event = [&](const Event& event) {
+    if (event.type != Event::Type::stream_data) return;
+    // The last event: what it brings about goes with the acknowledgement, not after it.
+    EXPECT_EQ(pair.server.endpoint->next_connection(), nullptr);
+    event.connection->write(event.stream, Bytes::literal("answer"), true);
+  };
+  client->write(*client->open_bidi(), Bytes::literal("question"), true);
+  std::vector<std::uint8_t> question;
+  pair.network = [&](const Side& from, std::vector<std::uint8_t>& datagram) {
+    if (&from == &pair.client) question = datagram;
+    return false;
+  };
+  pair.run(0s);
+  ASSERT_FALSE(question.empty());
+  udp::Arrival arrival;
+  arrival.path = {pair.server.address, pair.client.address};
+  arrival.bytes = question;
+  arrival.segment_size = question.size();
+  pair.server.endpoint->receive(arrival, pair.now, pair.unix_now);
+  EXPECT_EQ(pair.server.endpoint->next_connection(), pair.server_connection());
+  EXPECT_FALSE(pair.server.endpoint->has_work());
+  pair.server.drain();
+  EXPECT_TRUE(pair.server.endpoint->has_work());
+}
+
 TEST(Endpoint, RetryProvesTheAddress) {
   EndpointOptions options = Pair::default_server();
   options.retry = RetryPolicy::always;

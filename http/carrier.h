@@ -37,7 +37,7 @@ class Carrier {
   virtual void send_request(const RequestHead& head, bool end) = 0;
   /// Interim (1xx) or final; `end`: neither body nor trailers follow. Fields are valid, but may be
   /// connection-specific (`Fields::connection_specific`): HTTP/2 and HTTP/3 leave those out.
-  virtual void send_response(Status status, const Fields& fields, bool end) = 0;
+  virtual void send_response(Status status, Fields fields, bool end) = 0;
   /// The bytes are held, not copied, until the peer has acknowledged them. Empty with `end` ends
   /// the message.
   virtual void send_body(Bytes bytes, bool end) = 0;

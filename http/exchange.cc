@@ -331,7 +331,7 @@ void Ends::stop_reading(Abort why) {
 // ---- server
 // --------------------------------------------------------------------------------------
 
-Exchange::Exchange(Runtime& runtime, Carrier& carrier, RequestHead request)
+Exchange::Exchange(Runtime& runtime, Carrier& carrier, RequestHead&& request)
     : Ends(runtime, carrier), request_(std::move(request)), started_(runtime.now()) {
   const auto expect = request_.fields.find("expect");
   continue_wanted_ = expect && is_continue(*expect);
@@ -413,7 +413,7 @@ Exchange::Write Exchange::respond(Response response) {
   if (auto error = prepare(response, true)) return refuse(*std::move(error));
   const bool end = bodyless_ || response.body().empty();
   finished_ = true;
-  carrier_->send_response(response.status(), response.fields(), end);
+  carrier_->send_response(response.status(), std::move(response.fields()), end);
   if (!end) {
     sent_bytes_ = response.body().size();
     carrier_->send_body(response.body(), true);
@@ -435,7 +435,7 @@ Exchange::Write Exchange::inform(Status status, const Fields& fields) {
 
 Exchange::Write Exchange::start(Response response) {
   if (auto error = prepare(response, false)) return refuse(*std::move(error));
-  carrier_->send_response(response.status(), response.fields(), bodyless_);
+  carrier_->send_response(response.status(), std::move(response.fields()), bodyless_);
   if (response.body().empty()) return done();
   return write(response.body());
 }

@@ -282,7 +282,7 @@ using Handler = std::function<Task<void>(Exchange&)>;
 /// responded gives a 500; one that returns in mid-body resets the stream (a tunnel is ended).
 class Exchange final : public detail::Ends, public Recycled {
  public:
-  Exchange(Runtime& runtime, Carrier& carrier, RequestHead request);
+  Exchange(Runtime& runtime, Carrier& carrier, RequestHead&& request);
   ~Exchange();
 
   const RequestHead& request() const noexcept { return request_; }

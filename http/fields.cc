@@ -134,15 +134,6 @@ std::optional<std::string> Fields::joined(std::string_view name) const {
   return all;
 }
 
-Field Fields::operator[](std::size_t index) const noexcept {
-  const Entry& entry = entries_[index];
-  const std::string_view all(storage_);
-  Field field;
-  field.name = all.substr(entry.offset, entry.name_size);
-  field.value = all.substr(entry.offset + entry.name_size, entry.value_size);
-  return field;
-}
-
 std::optional<Field> Fields::first_invalid() const noexcept {
   for (std::size_t i = valid_; i < entries_.size(); ++i) {
     const Field field = (*this)[i];

@@ -77,7 +77,11 @@ class Fields {
 
   std::size_t size() const noexcept { return entries_.size(); }
   bool empty() const noexcept { return entries_.empty(); }
-  Field operator[](std::size_t index) const noexcept;
+  Field operator[](std::size_t index) const noexcept {
+    const Entry& entry = entries_[index];
+    const char* name = storage_.data() + entry.offset;
+    return {{name, entry.name_size}, {name + entry.name_size, entry.value_size}};
+  }
   Iterator begin() const noexcept { return {*this, 0}; }
   Iterator end() const noexcept { return {*this, entries_.size()}; }
   /// The size that field section limits count: names, values and 32 for each line (RFC 9114

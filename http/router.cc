@@ -146,18 +146,21 @@ class Match {
     std::string decoded;
     for (std::size_t i = 0; i < names.size(); ++i) {
       const Value& value = values_[i];
-      if (value.raw || value.text.find('%') == std::string_view::npos) {
-        exchange.set_parameter(names[i], value.text);
-      } else if (percent_decode(value.text, decoded)) {
+      if (value.raw || value.text().find('%') == std::string_view::npos) {
+        exchange.set_parameter(names[i], value.text());
+      } else if (percent_decode(value.text(), decoded)) {
         exchange.set_parameter(names[i], decoded);
       }
     }
   }
 
  private:
+  /// Trivial, so that a walk does not begin with clearing kMaxSegments of them.
   struct Value {
-    std::string_view text;
+    const char* data;
+    std::size_t size;
     bool raw;  // a tail
+    std::string_view text() const noexcept { return {data, size}; }
   };
 
   bool walk(std::size_t index, Segments left, std::string_view path) {
@@ -183,9 +186,7 @@ class Match {
   }
 
   void push(std::string_view text, bool raw) {
-    values_[count_].text = text;
-    values_[count_].raw = raw;
-    ++count_;
+    values_[count_++] = {text.data(), text.size(), raw};
   }
 
   static std::size_t literal(const Node& node, std::string_view segment) {

@@ -46,7 +46,7 @@ class HqSession::Stream final : public http::Carrier {
     session.waiting_.push_back(this);
     session.flush_waiting();
   }
-  void send_response(http::Status status, const http::Fields&, bool end) override {
+  void send_response(http::Status status, http::Fields, bool end) override {
     const int number = http::code(status);
     if (number < 200 || over()) return;
     if (number >= 300) {

@@ -1,11 +1,11 @@
 #include "http3/nghttp3_bridge.h"
 
-#include <array>
-#include <vector>
+#include <cstddef>
 
 #include <nghttp3/nghttp3.h>
 
 #include "base/check.h"
+#include "http3/request_stream.h"
 
 namespace tern::http3 {
 
@@ -42,26 +42,9 @@ RequestStream* owner_of(void* stream_user_data) noexcept {
   return static_cast<RequestStream*>(stream_user_data);
 }
 
-/// Field lines as nghttp3 takes them; small sections cost no allocation.
-class NameValues {
- public:
-  explicit NameValues(std::span<const Nghttp3Bridge::Line> lines) : size_(lines.size()) {
-    if (size_ > few_.size()) many_.resize(size_);
-    nghttp3_nv* out = data();
-    for (const Nghttp3Bridge::Line& line : lines) {
-      *out++ = {reinterpret_cast<const std::uint8_t*>(line.name.data()),
-                reinterpret_cast<const std::uint8_t*>(line.value.data()), line.name.size(),
-                line.value.size(), NGHTTP3_NV_FLAG_NONE};
-    }
-  }
-  nghttp3_nv* data() noexcept { return many_.empty() ? few_.data() : many_.data(); }
-  std::size_t size() const noexcept { return size_; }
-
- private:
-  std::size_t size_;
-  std::array<nghttp3_nv, 24> few_;
-  std::vector<nghttp3_nv> many_;
-};
+const nghttp3_nv* to_library(std::span<const Nghttp3Bridge::Line> lines) noexcept {
+  return reinterpret_cast<const nghttp3_nv*>(lines.data());
+}
 
 nghttp3_pri to_library(http::Priority priority) noexcept {
   nghttp3_pri pri{};
@@ -74,6 +57,15 @@ nghttp3_pri to_library(http::Priority priority) noexcept {
 
 struct Nghttp3Callbacks {
   using Listener = Nghttp3Bridge::Listener;
+  using Line = Nghttp3Bridge::Line;
+
+  static_assert(sizeof(Line) == sizeof(nghttp3_nv));
+  static_assert(offsetof(Line, name_) == offsetof(nghttp3_nv, name));
+  static_assert(offsetof(Line, value_) == offsetof(nghttp3_nv, value));
+  static_assert(offsetof(Line, name_size_) == offsetof(nghttp3_nv, namelen));
+  static_assert(offsetof(Line, value_size_) == offsetof(nghttp3_nv, valuelen));
+  static_assert(offsetof(Line, flags_) == offsetof(nghttp3_nv, flags));
+  static_assert(Line::kBorrowed == (NGHTTP3_NV_FLAG_NO_COPY_NAME | NGHTTP3_NV_FLAG_NO_COPY_VALUE));
 
   static Listener& listener(void* user_data) noexcept {
     return static_cast<Nghttp3Bridge*>(user_data)->listener_;
@@ -81,29 +73,27 @@ struct Nghttp3Callbacks {
 
   static int begin_headers(nghttp3_conn* conn, std::int64_t stream, void* user_data,
                            void*) noexcept {
-    RequestStream* owner = listener(user_data).section_begins(stream, false);
+    RequestStream* owner = listener(user_data).find(stream);
+    if (owner != nullptr) owner->section_begins(false);
     nghttp3_conn_set_stream_user_data(conn, stream, owner);
     return kOk;
   }
-  static int begin_trailers(nghttp3_conn*, std::int64_t stream, void* user_data,
-                            void* stream_user_data) noexcept {
-    if (stream_user_data != nullptr) listener(user_data).section_begins(stream, true);
+  static int begin_trailers(nghttp3_conn*, std::int64_t, void*, void* stream_user_data) noexcept {
+    if (stream_user_data != nullptr) owner_of(stream_user_data)->section_begins(true);
     return kOk;
   }
   template <bool kTrailers>
   static int recv_field(nghttp3_conn*, std::int64_t, std::int32_t token, nghttp3_rcbuf* name,
-                        nghttp3_rcbuf* value, std::uint8_t, void* user_data,
+                        nghttp3_rcbuf* value, std::uint8_t, void*,
                         void* stream_user_data) noexcept {
     if (stream_user_data == nullptr) return kOk;
-    listener(user_data).field(*owner_of(stream_user_data), name_of(token), text_of(name),
-                              text_of(value), kTrailers);
+    owner_of(stream_user_data)->field(name_of(token), text_of(name), text_of(value), kTrailers);
     return kOk;
   }
   template <bool kTrailers>
-  static int end_fields(nghttp3_conn*, std::int64_t, int, void* user_data,
-                        void* stream_user_data) noexcept {
+  static int end_fields(nghttp3_conn*, std::int64_t, int, void*, void* stream_user_data) noexcept {
     if (stream_user_data == nullptr) return kOk;
-    listener(user_data).section_ends(*owner_of(stream_user_data), kTrailers);
+    owner_of(stream_user_data)->section_ends(kTrailers);
     return kOk;
   }
   static int recv_data(nghttp3_conn*, std::int64_t stream, const std::uint8_t* data,
@@ -111,14 +101,13 @@ struct Nghttp3Callbacks {
     if (stream_user_data == nullptr) {
       listener(user_data).consumed(stream, size);
     } else {
-      listener(user_data).body(*owner_of(stream_user_data), {data, size});
+      owner_of(stream_user_data)->body({data, size});
     }
     return kOk;
   }
-  static int end_stream(nghttp3_conn*, std::int64_t, void* user_data,
-                        void* stream_user_data) noexcept {
+  static int end_stream(nghttp3_conn*, std::int64_t, void*, void* stream_user_data) noexcept {
     if (stream_user_data == nullptr) return kOk;
-    listener(user_data).message_ends(*owner_of(stream_user_data));
+    owner_of(stream_user_data)->message_ends();
     return kOk;
   }
   static int deferred_consume(nghttp3_conn*, std::int64_t stream, std::size_t count,
@@ -132,10 +121,10 @@ struct Nghttp3Callbacks {
     listener(user_data).wants_reset(stream, code);
     return kOk;
   }
-  static int acked_stream_data(nghttp3_conn*, std::int64_t, std::uint64_t count, void* user_data,
+  static int acked_stream_data(nghttp3_conn*, std::int64_t, std::uint64_t count, void*,
                                void* stream_user_data) noexcept {
     if (stream_user_data == nullptr) return kOk;
-    listener(user_data).acked(*owner_of(stream_user_data), count);
+    owner_of(stream_user_data)->body_acked(count);
     return kOk;
   }
   static int stream_close(nghttp3_conn*, std::int64_t, std::uint64_t, void* user_data,
@@ -149,11 +138,10 @@ struct Nghttp3Callbacks {
     return kOk;
   }
   static nghttp3_ssize read_data(nghttp3_conn*, std::int64_t, nghttp3_vec* vecs, std::size_t count,
-                                 std::uint32_t* flags, void* user_data,
-                                 void* stream_user_data) noexcept {
+                                 std::uint32_t* flags, void*, void* stream_user_data) noexcept {
     if (stream_user_data == nullptr) return NGHTTP3_ERR_WOULDBLOCK;
-    const Listener::Body body = listener(user_data).read_body(
-        *owner_of(stream_user_data), {reinterpret_cast<quic::Vec*>(vecs), count});
+    const Nghttp3Bridge::Body body =
+        owner_of(stream_user_data)->read_body({reinterpret_cast<quic::Vec*>(vecs), count});
     if (body.count == 0 && !body.end) return NGHTTP3_ERR_WOULDBLOCK;
     if (body.end) {
       *flags |= NGHTTP3_DATA_FLAG_EOF;
@@ -283,31 +271,27 @@ void Nghttp3Bridge::resume(quic::StreamId stream) noexcept {
 
 std::ptrdiff_t Nghttp3Bridge::submit_request(RequestStream& owner, quic::StreamId stream,
                                              std::span<const Line> lines, bool body) noexcept {
-  NameValues values(lines);
   const nghttp3_data_reader reader{Nghttp3Callbacks::read_data};
-  return nghttp3_conn_submit_request(conn_, stream, values.data(), values.size(),
+  return nghttp3_conn_submit_request(conn_, stream, to_library(lines), lines.size(),
                                      body ? &reader : nullptr, &owner);
 }
 
 std::ptrdiff_t Nghttp3Bridge::submit_interim(quic::StreamId stream,
                                              std::span<const Line> lines) noexcept {
-  NameValues values(lines);
-  return nghttp3_conn_submit_info(conn_, stream, values.data(), values.size());
+  return nghttp3_conn_submit_info(conn_, stream, to_library(lines), lines.size());
 }
 
 std::ptrdiff_t Nghttp3Bridge::submit_response(RequestStream& owner, quic::StreamId stream,
                                               std::span<const Line> lines, bool body) noexcept {
-  NameValues values(lines);
   const nghttp3_data_reader reader{Nghttp3Callbacks::read_data};
   nghttp3_conn_set_stream_user_data(conn_, stream, &owner);
-  return nghttp3_conn_submit_response(conn_, stream, values.data(), values.size(),
+  return nghttp3_conn_submit_response(conn_, stream, to_library(lines), lines.size(),
                                       body ? &reader : nullptr);
 }
 
 std::ptrdiff_t Nghttp3Bridge::submit_trailers(quic::StreamId stream,
                                               std::span<const Line> lines) noexcept {
-  NameValues values(lines);
-  return nghttp3_conn_submit_trailers(conn_, stream, values.data(), values.size());
+  return nghttp3_conn_submit_trailers(conn_, stream, to_library(lines), lines.size());
 }
 
 void Nghttp3Bridge::set_priority(quic::StreamId stream, http::Priority priority) noexcept {

@@ -38,37 +38,31 @@ class Nghttp3Bridge {
     priority,
   };
 
-  /// What nghttp3 calls back with, from inside `read` (and `read_body` from inside `writev`). It
-  /// may not call the bridge. Views live for the call.
+  /// What nghttp3 calls the session back with, from inside `read`. What is about one request goes
+  /// to its RequestStream; its body is also read from inside `writev`. None of them may call the
+  /// bridge. Views live for the call.
   class Listener {
    public:
-    /// A field section begins: whose is it? nullptr: nobody wants it.
-    virtual RequestStream* section_begins(quic::StreamId stream, bool trailers) noexcept = 0;
-    virtual void field(RequestStream& stream, Name name, std::string_view name_text,
-                       std::string_view value, bool trailers) noexcept = 0;
-    virtual void section_ends(RequestStream& stream, bool trailers) noexcept = 0;
-    virtual void body(RequestStream& stream, ByteView bytes) noexcept = 0;
-    virtual void message_ends(RequestStream& stream) noexcept = 0;
-    /// Bytes that `read` had kept back are done with.
+    /// A header section begins: whose is it? nullptr: nobody wants it.
+    virtual RequestStream* find(quic::StreamId stream) noexcept = 0;
+    /// Bytes that `read` had kept back are done with, or nobody's body.
     virtual void consumed(quic::StreamId stream, std::size_t count) noexcept = 0;
     /// nghttp3 wants the stream ended both ways: a malformed message, or refused after GOAWAY.
     virtual void wants_reset(quic::StreamId stream, std::uint64_t code) noexcept = 0;
-    virtual void acked(RequestStream& stream, std::uint64_t count) noexcept = 0;
     /// nghttp3 has let go of a stream; after a `close` that returned 1, this is its end.
     virtual void forgotten(RequestStream& stream) noexcept = 0;
     /// The peer's GOAWAY: nothing from `id` on is processed.
     virtual void goaway(quic::StreamId id) noexcept = 0;
 
-    struct Body {
-      std::size_t count = 0;  ///< vecs filled
-      bool end = false;       ///< nothing follows them but, perhaps, trailers
-      bool trailers = false;  ///< trailers do
-    };
-    /// The next part of a body. Neither bytes nor an end: `resume` says when there are.
-    virtual Body read_body(RequestStream& stream, std::span<quic::Vec> vecs) noexcept = 0;
-
    protected:
     ~Listener() = default;
+  };
+
+  /// The next part of a body. Neither bytes nor an end: `resume` says when there are.
+  struct Body {
+    std::size_t count = 0;  ///< vecs filled
+    bool end = false;       ///< nothing follows them but, perhaps, trailers
+    bool trailers = false;  ///< trailers do
   };
 
   struct Config {
@@ -82,10 +76,30 @@ class Nghttp3Bridge {
     bool datagrams = false;
   };
 
-  /// One field line to send. Copied by the submit calls.
-  struct Line {
-    std::string_view name;
-    std::string_view value;
+  /// One field line to send: views. Laid out like nghttp3_nv, so that a section is handed over as
+  /// it is. nghttp3 encodes a section when it is the stream's turn; until then a `borrowed` line's
+  /// text must stay where it is (its name in lower case), of any other the submit call makes a
+  /// copy.
+  class Line {
+   public:
+    Line(std::string_view name, std::string_view value, bool borrowed = false) noexcept
+        : name_(name.data()),
+          value_(value.data()),
+          name_size_(name.size()),
+          value_size_(value.size()),
+          flags_(borrowed ? kBorrowed : 0) {}
+    std::string_view name() const noexcept { return {name_, name_size_}; }
+    std::string_view value() const noexcept { return {value_, value_size_}; }
+
+   private:
+    friend struct Nghttp3Callbacks;
+    static constexpr std::uint8_t kBorrowed = 0x02 | 0x04;  // NGHTTP3_NV_FLAG_NO_COPY_…
+
+    const char* name_;
+    const char* value_;
+    std::size_t name_size_;
+    std::size_t value_size_;
+    std::uint8_t flags_;
   };
 
   /// Listener and pool outlive the bridge.

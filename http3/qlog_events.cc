@@ -130,7 +130,7 @@ void Http3Qlog::other_frame(quic::StreamId stream, std::uint64_t type, std::uint
 
 void Http3Qlog::headers_created(quic::StreamId stream, std::span<const Nghttp3Bridge::Line> lines) {
   std::string all;
-  for (const Nghttp3Bridge::Line& line : lines) append_line(all, line.name, line.value);
+  for (const Nghttp3Bridge::Line& line : lines) append_line(all, line.name(), line.value());
   frame(true, stream, fmt::format("\"frame_type\":\"headers\",\"headers\":[{}]", all));
 }
 

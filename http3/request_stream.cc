@@ -35,32 +35,18 @@ constexpr std::size_t kLineOverhead = 32;
 
 std::size_t section_size(const std::vector<Nghttp3Bridge::Line>& lines) noexcept {
   std::size_t size = 0;
-  for (const auto& line : lines) size += line.name.size() + line.value.size() + kLineOverhead;
+  for (const auto& line : lines) size += line.name().size() + line.value().size() + kLineOverhead;
   return size;
 }
 
-void append(std::vector<Nghttp3Bridge::Line>& lines, const http::Fields& fields) {
+void append(std::vector<Nghttp3Bridge::Line>& lines, const http::Fields& fields,
+            bool borrowed = false) {
   for (const http::Field field : fields) {
     // RFC 9114 §4.2: these belong to HTTP/1.1.
     if (http::Fields::connection_specific(field.name, field.value)) continue;
-    lines.push_back({field.name, field.value});
+    lines.emplace_back(field.name, field.value, borrowed);
   }
 }
-
-/// The three digits of a status, without an allocation.
-class StatusText {
- public:
-  explicit StatusText(http::Status status) noexcept {
-    const int number = http::code(status);
-    digits_[0] = static_cast<char>('0' + number / 100 % 10);
-    digits_[1] = static_cast<char>('0' + number / 10 % 10);
-    digits_[2] = static_cast<char>('0' + number % 10);
-  }
-  operator std::string_view() const noexcept { return {digits_, 3}; }
-
- private:
-  char digits_[3];
-};
 
 /// Pieces smaller than this are copied together when earlier ones still wait to be read: each slice
 /// keeps alive all that arrived around it.
@@ -96,7 +82,7 @@ void RequestStream::clear() noexcept {
   head_.fields.clear();
   fields_.clear();
   cookie_.clear();
-  kept_trailers_.clear();
+  kept_fields_.clear();
   section_size_ = section_lines_ = 0;
   content_length_ = expected_ = -1;
   announced_ = 0;
@@ -211,7 +197,7 @@ void RequestStream::submit_kept(quic::StreamId id) {
   if (submitted_ && has_trailers_) {
     auto& lines = session_->lines();
     lines.clear();
-    append(lines, kept_trailers_);
+    append(lines, kept_fields_);
     session_->check(session_->bridge().submit_trailers(id_, lines));
   }
   if (!keep_head_) forget_kept();
@@ -220,16 +206,16 @@ void RequestStream::submit_kept(quic::StreamId id) {
 void RequestStream::submit_request(const http::RequestHead& head, bool body) {
   auto& lines = session_->lines();
   lines.clear();
-  lines.push_back({":method", head.method});
+  lines.emplace_back(":method", head.method);
   const bool plain_connect = connect_request_ && head.protocol.empty();
-  if (!plain_connect) lines.push_back({":scheme", head.scheme});
-  lines.push_back({":authority", head.authority});
-  if (!plain_connect) lines.push_back({":path", head.path});
-  if (!head.protocol.empty()) lines.push_back({":protocol", head.protocol});
+  if (!plain_connect) lines.emplace_back(":scheme", head.scheme);
+  lines.emplace_back(":authority", head.authority);
+  if (!plain_connect) lines.emplace_back(":path", head.path);
+  if (!head.protocol.empty()) lines.emplace_back(":protocol", head.protocol);
   append(lines, head.fields);
   const std::string priority = priority_set_ ? wanted_priority_.to_string() : std::string();
   if (!priority.empty() && !head.fields.contains("priority")) {
-    lines.push_back({"priority", priority});
+    lines.emplace_back("priority", priority);
   }
   if (section_size(lines) > session_->peer_field_limit()) {
     fail(ErrorCode::request_cancelled,
@@ -250,7 +236,7 @@ void RequestStream::forget_kept() noexcept {
   keep_head_ = false;
   if (!submitted_ || is_server()) return;
   head_ = http::RequestHead();
-  kept_trailers_.clear();
+  kept_fields_.clear();
 }
 
 bool RequestStream::rewind() noexcept {
@@ -263,19 +249,25 @@ bool RequestStream::rewind() noexcept {
   return true;
 }
 
-void RequestStream::send_response(http::Status status, const http::Fields& fields, bool end) {
+void RequestStream::send_response(http::Status status, http::Fields fields, bool end) {
   if (sending_done() || closed_) return;
   auto& lines = session_->lines();
   lines.clear();
-  const StatusText text(status);
-  lines.push_back({":status", text});
-  append(lines, fields);
-  if (session_->qlog().on()) session_->qlog().headers_created(id_, lines);
   if (http::code(status) < 200) {
+    const StatusText text(status);
+    lines.emplace_back(":status", text);
+    append(lines, fields);
+    if (session_->qlog().on()) session_->qlog().headers_created(id_, lines);
     session_->check(session_->bridge().submit_interim(id_, lines));
     session_->wake();
     return;
   }
+  // They stay here as long as this stream, so nghttp3 needs no copy of them.
+  status_text_ = StatusText(status);
+  kept_fields_ = std::move(fields);
+  lines.emplace_back(":status", status_text_, true);
+  append(lines, kept_fields_, true);
+  if (session_->qlog().on()) session_->qlog().headers_created(id_, lines);
   body_ended_ = end;
   responding_ = submitted_ = true;
   if (section_size(lines) > session_->peer_field_limit()) {
@@ -302,7 +294,7 @@ void RequestStream::send_body(Bytes bytes, bool end) {
 void RequestStream::send_trailers(const http::Fields& trailers) {
   if (sending_done() || closed_) return;
   body_ended_ = has_trailers_ = true;
-  if (keep_head_ || waiting_) kept_trailers_ = trailers;
+  if (keep_head_ || waiting_) kept_fields_ = trailers;
   if (!submitted_) return;
   auto& lines = session_->lines();
   lines.clear();
@@ -368,8 +360,8 @@ std::size_t RequestStream::max_datagram() const noexcept {
   return id_ < 0 ? 0 : session_->max_datagram(id_);
 }
 
-Nghttp3Bridge::Listener::Body RequestStream::read_body(std::span<quic::Vec> vecs) noexcept {
-  Nghttp3Bridge::Listener::Body body;
+Nghttp3Bridge::Body RequestStream::read_body(std::span<quic::Vec> vecs) noexcept {
+  Nghttp3Bridge::Body body;
   body.count = body_.offer(vecs.data(), vecs.size());
   if (body_ended_ && body_.all_offered()) {
     body.end = true;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -22,6 +23,22 @@ namespace tern::http3 {
 
 class SessionCore;
 
+/// The three digits of a status, without an allocation.
+class StatusText {
+ public:
+  StatusText() noexcept = default;
+  explicit StatusText(http::Status status) noexcept {
+    const int number = http::code(status);
+    digits_[0] = static_cast<char>('0' + number / 100 % 10);
+    digits_[1] = static_cast<char>('0' + number / 10 % 10);
+    digits_[2] = static_cast<char>('0' + number % 10);
+  }
+  operator std::string_view() const noexcept { return {digits_.data(), digits_.size()}; }
+
+ private:
+  std::array<char, 3> digits_{};
+};
+
 /// One request and its response on one stream: what `http::Exchange` or `http::ClientExchange`
 /// stands on. Lives until the stream is closed and the exchange has let go, or the connection is
 /// over. Pooled by the Context.
@@ -41,7 +58,7 @@ class RequestStream final : public http::Carrier {
   udp::Path path() const noexcept override;
   bool early_data() const noexcept override;
   void send_request(const http::RequestHead& head, bool end) override;
-  void send_response(http::Status status, const http::Fields& fields, bool end) override;
+  void send_response(http::Status status, http::Fields fields, bool end) override;
   void send_body(Bytes bytes, bool end) override;
   void send_trailers(const http::Fields& trailers) override;
   std::size_t unsent() const noexcept override { return body_.unsent(); }
@@ -102,7 +119,7 @@ class RequestStream final : public http::Carrier {
   void refuse(const Error& error) noexcept;
 
   // ---- what goes out, from the session
-  Nghttp3Bridge::Listener::Body read_body(std::span<quic::Vec> vecs) noexcept;
+  Nghttp3Bridge::Body read_body(std::span<quic::Vec> vecs) noexcept;
   void body_acked(std::uint64_t count) noexcept { body_.acked(count); }
   /// `count` bytes of `vecs` left in a packet, with the stream's end if `fin`.
   void sent(std::span<const quic::Vec> vecs, std::size_t count, bool fin, Timestamp now) noexcept;
@@ -185,7 +202,8 @@ class RequestStream final : public http::Carrier {
   bool connect_request_ = false;  // client: the method was CONNECT
 
   // What goes out.
-  http::Fields kept_trailers_;  // client, while in 0-RTT
+  http::Fields kept_fields_;  // server: the response's; client, while in 0-RTT: the trailers
+  StatusText status_text_;    // server: the response's
   http::Priority wanted_priority_;
   bool priority_set_ = false;
   bool submitted_ = false;   // the head is with nghttp3

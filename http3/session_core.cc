@@ -542,6 +542,7 @@ void SessionCore::on_stream_closed(const quic::Event& event) {
       stream->peer_stopped();
       return;
     }
+    bridge_->shutdown_write(id);  // the response's lines go with `stream`
     bridge_->disown(id);
   }
   finish(*stream, event.value);

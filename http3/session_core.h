@@ -156,18 +156,11 @@ class SessionCore final : public Session,
   void give_early_datagrams(RequestStream& stream);
 
   // Nghttp3Bridge::Listener
-  RequestStream* section_begins(quic::StreamId stream, bool trailers) noexcept override;
-  void field(RequestStream& stream, Nghttp3Bridge::Name name, std::string_view name_text,
-             std::string_view value, bool trailers) noexcept override;
-  void section_ends(RequestStream& stream, bool trailers) noexcept override;
-  void body(RequestStream& stream, ByteView bytes) noexcept override;
-  void message_ends(RequestStream& stream) noexcept override;
+  RequestStream* find(quic::StreamId stream) noexcept override { return table_.find(stream); }
   void consumed(quic::StreamId stream, std::size_t count) noexcept override;
   void wants_reset(quic::StreamId stream, std::uint64_t code) noexcept override;
-  void acked(RequestStream& stream, std::uint64_t count) noexcept override;
   void forgotten(RequestStream& stream) noexcept override;
   void goaway(quic::StreamId id) noexcept override;
-  Body read_body(RequestStream& stream, std::span<quic::Vec> vecs) noexcept override;
 
   // ---- session_source.cc: quic::StreamSource
   bool next(Write& write) override;

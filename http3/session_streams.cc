@@ -273,25 +273,6 @@ void SessionCore::flush_waiting() {
 // ---- Nghttp3Bridge::Listener
 // ---------------------------------------------------------------------
 
-RequestStream* SessionCore::section_begins(quic::StreamId id, bool trailers) noexcept {
-  RequestStream* stream = table_.find(id);
-  if (stream != nullptr) stream->section_begins(trailers);
-  return stream;
-}
-
-void SessionCore::field(RequestStream& stream, Nghttp3Bridge::Name name, std::string_view name_text,
-                        std::string_view value, bool trailers) noexcept {
-  stream.field(name, name_text, value, trailers);
-}
-
-void SessionCore::section_ends(RequestStream& stream, bool trailers) noexcept {
-  stream.section_ends(trailers);
-}
-
-void SessionCore::body(RequestStream& stream, ByteView bytes) noexcept { stream.body(bytes); }
-
-void SessionCore::message_ends(RequestStream& stream) noexcept { stream.message_ends(); }
-
 void SessionCore::consumed(quic::StreamId stream, std::size_t count) noexcept {
   connection_.consumed(stream, count);
 }
@@ -300,17 +281,8 @@ void SessionCore::wants_reset(quic::StreamId stream, std::uint64_t code) noexcep
   resets_.emplace_back(stream, code);
 }
 
-void SessionCore::acked(RequestStream& stream, std::uint64_t count) noexcept {
-  stream.body_acked(count);
-}
-
 void SessionCore::forgotten(RequestStream& stream) noexcept {
   if (stream.closed_with) forgotten_.push_back(&stream);
-}
-
-Nghttp3Bridge::Listener::Body SessionCore::read_body(RequestStream& stream,
-                                                     std::span<quic::Vec> vecs) noexcept {
-  return stream.read_body(vecs);
 }
 
 void SessionCore::goaway(quic::StreamId id) noexcept {

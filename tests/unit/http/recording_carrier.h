@@ -55,13 +55,13 @@ class RecordingCarrier final : public Carrier {
     request = head;
     ended = end;
   }
-  void send_response(Status sent, const Fields& lines, bool end) override {
+  void send_response(Status sent, Fields lines, bool end) override {
     if (code(sent) < 200) {
       interim.push_back(code(sent));
       return;
     }
     status = code(sent);
-    fields = lines;
+    fields = std::move(lines);
     ended = end;
   }
   void send_body(Bytes bytes, bool end) override {

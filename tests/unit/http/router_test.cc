@@ -171,7 +171,8 @@ TEST_F(Routes, UnsafeMethodsInEarlyDataAreTooEarly) {
     carrier.early = true;
     RequestHead head = request(method, path);
     head.protocol = protocol;
-    world.run(serve(router, std::make_unique<Exchange>(world.runtime, carrier, head), nullptr));
+    world.run(serve(router, std::make_unique<Exchange>(world.runtime, carrier, RequestHead(head)),
+                    nullptr));
     return carrier.status;
   };
   EXPECT_EQ(early("GET", "/x"), 200);

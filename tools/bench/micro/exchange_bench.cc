@@ -41,7 +41,7 @@ class NullCarrier final : public Carrier {
   udp::Path path() const noexcept override { return {}; }
   bool early_data() const noexcept override { return false; }
   void send_request(const RequestHead&, bool) override {}
-  void send_response(Status, const Fields& fields, bool) override {
+  void send_response(Status, Fields fields, bool) override {
     benchmark::DoNotOptimize(fields.size());
   }
   void send_body(Bytes bytes, bool) override { sent += bytes.size(); }
@@ -75,7 +75,7 @@ void dispatch(benchmark::State& state, const Handler& handler, const RequestHead
   Runtime runtime(driver);
   NullCarrier carrier;
   const auto one = [&]() -> Task<void> {
-    auto exchange = std::make_unique<Exchange>(runtime, carrier, head);
+    auto exchange = std::make_unique<Exchange>(runtime, carrier, RequestHead(head));
     exchange->incoming().finish();
     co_await serve(&handler, std::move(exchange), nullptr);
   };
@@ -95,7 +95,7 @@ void make_only(benchmark::State& state) {
   NullCarrier carrier;
   const RequestHead head = browser_request("/hello");
   for (auto _ : state) {
-    auto exchange = std::make_unique<Exchange>(runtime, carrier, head);
+    auto exchange = std::make_unique<Exchange>(runtime, carrier, RequestHead(head));
     exchange->incoming().finish();
     benchmark::DoNotOptimize(exchange.get());
     const auto sent = exchange->respond(Status::ok);

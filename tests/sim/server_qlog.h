@@ -1,12 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "transport/quic/qlog.h"
+#include "transport/udp/interfaces.h"
 #include "transport/udp/network.h"
 
 /// What a server says in each of its datagrams: the datagrams as it hands them to its network, laid
@@ -55,6 +57,14 @@ class WatchedNetwork final : public udp::Network, private udp::Sink {
   void resolve(std::string_view host, std::uint16_t port,
                std::function<void(Result<std::vector<udp::Address>>)> done) override {
     network_.resolve(host, port, std::move(done));
+  }
+  Result<udp::Interfaces> interfaces() override { return network_.interfaces(); }
+  Result<std::unique_ptr<udp::InterfaceWatch>> watch_interfaces(
+      std::function<void()> changed) override {
+    return network_.watch_interfaces(std::move(changed));
+  }
+  Result<udp::Address> source_for(const udp::Address& remote) override {
+    return network_.source_for(remote);
   }
   std::string description() const override { return network_.description(); }
   const Counters& counters() const noexcept override { return network_.counters(); }

@@ -11,7 +11,7 @@ import pathlib
 from harness.gtls import CHACHA20
 from harness.process import INTEROP, peer_path
 from harness.servers import in_chroot, nginx_configuration
-from runner.path import CLIENT_V4, SERVER_V4, SERVER_V6
+from runner.path import SERVER_V4, SERVER_V6
 
 HQ, H3 = "hq-interop", "h3"
 
@@ -348,5 +348,4 @@ ENDPOINTS = {each.name: each for each in (Tern(), Gtls(), Aioquic(), Nginx(), Ha
 # this program's.
 PAIRS = [("tern", "tern"), ("tern", "gtls"), ("gtls", "tern"), ("tern", "aioquic"),
          ("aioquic", "tern"), ("tern", "nginx"), ("tern", "haproxy"), ("tern", "caddy"),
-         ("tern", "bun"), ("curl", "tern"), ("chromium", "tern")]
-ADDRESS_OF_CLIENT = CLIENT_V4
+         ("tern", "bun"), ("curl", "tern"), ("chromium", "tern"), ("gtls", "gtls")]

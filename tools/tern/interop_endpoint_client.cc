@@ -33,7 +33,11 @@ class InteropClient {
  public:
   InteropClient(const InteropEndpointOptions& options, const InteropCase& test, Runtime& runtime,
                 udp::Network& network)
-      : options_(options), test_(test), runtime_(runtime), network_(network), http3_(runtime) {}
+      : options_(options),
+        test_(test),
+        runtime_(runtime),
+        network_(network),
+        http3_(runtime, session_options()) {}
 
   /// False: something failed, and stderr says what.
   Task<bool> run() {
@@ -53,6 +57,12 @@ class InteropClient {
 
  private:
   using Urls = std::vector<http::Url>;
+
+  static http3::SessionOptions session_options() {
+    http3::SessionOptions options;
+    options.max_waiting_requests = http3::HqSession::kMaxWaiting;  // multiplexing asks for 1999
+    return options;
+  }
 
   Task<Result<void>> prepare() {
     if (options_.requests.empty()) co_return fail(Error::invalid("REQUESTS names no URL"));

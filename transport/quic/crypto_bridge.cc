@@ -10,6 +10,7 @@
 #include <openssl/x509.h>
 
 #include "base/check.h"
+#include "transport/quic/return_challenge.h"
 
 namespace tern::quic {
 namespace {
@@ -61,6 +62,7 @@ struct PacketAead {
   CryptoBridge* watch = nullptr;
   std::uint64_t generation = 0;  // key updates before them
   std::array<std::uint8_t, kIvLength> iv{};
+  Random* challenges = nullptr;  // of keys that seal a server's 1-RTT packets: add_return_challenge
 };
 
 /// The packet number that `nonce` was made with (RFC 9001 §5.3).
@@ -92,6 +94,10 @@ class KeyPair {
     auto& aead = *static_cast<PacketAead*>(aead_.native_handle);
     aead.watch = &watch;
     aead.iv = keys_.iv;
+  }
+
+  void challenges_by(Random* random) noexcept {
+    static_cast<PacketAead*>(aead_.native_handle)->challenges = random;
   }
 
   const ngtcp2_crypto_aead_ctx* aead() const noexcept { return &aead_; }
@@ -264,6 +270,7 @@ struct BridgeCallbacks {
     derive(rx_secret, rx_aead, rx_iv, current_rx);
     static_cast<PacketAead*>(rx_aead->native_handle)->watch = &bridge;
     derive(tx_secret, tx_aead, tx_iv, current_tx);
+    static_cast<PacketAead*>(tx_aead->native_handle)->challenges = bridge.challenges_;
     return 0;
   }
 
@@ -272,9 +279,12 @@ struct BridgeCallbacks {
                      std::size_t plaintext_length, const std::uint8_t* nonce,
                      std::size_t nonce_length, const std::uint8_t* ad,
                      std::size_t ad_length) noexcept {
-    const AeadKey& key = static_cast<const PacketAead*>(context->native_handle)->key;
+    const auto& aead = *static_cast<const PacketAead*>(context->native_handle);
+    if (aead.challenges != nullptr && dest == plaintext) {
+      add_return_challenge({dest, plaintext_length}, *aead.challenges);
+    }
     const bool sealed =
-        key.seal(dest, {plaintext, plaintext_length}, {nonce, nonce_length}, {ad, ad_length});
+        aead.key.seal(dest, {plaintext, plaintext_length}, {nonce, nonce_length}, {ad, ad_length});
     return sealed ? 0 : NGTCP2_ERR_CALLBACK_FAILURE;
   }
 
@@ -577,6 +587,7 @@ bool CryptoBridge::install_tx_secret(ngtcp2_encryption_level level, CipherSuite 
       // EncryptedExtensions come next, and the negotiated version, which they hold, is known now.
       return role_ == Role::client || set_local_transport_params();
     case NGTCP2_ENCRYPTION_LEVEL_1RTT:
+      keys.challenges_by(challenges_);
       return keys.taken(ngtcp2_conn_install_tx_key(conn_, secret.data(), secret.size(), keys.aead(),
                                                    keys.iv(), kIvLength, keys.header()));
     case NGTCP2_ENCRYPTION_LEVEL_INITIAL: break;

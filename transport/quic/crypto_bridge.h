@@ -18,6 +18,10 @@
 #include "transport/tls/handshake_state.h"
 #include "transport/tls/server_context.h"
 
+namespace tern {
+class Random;
+}
+
 struct ssl_st;
 struct ssl_session_st;
 
@@ -101,6 +105,10 @@ class CryptoBridge {
 
   void set_unix_time(UnixSeconds now) noexcept { state_.now = now; }
 
+  /// Server, before the handshake: probes of paths are answered with a challenge as well
+  /// (return_challenge.h). `random` outlives the connection.
+  void challenge_probes(Random& random) noexcept { challenges_ = &random; }
+
   /// Of the peer's 0-RTT and 1-RTT packets.
   NonProductivePackets& non_productive() noexcept { return non_productive_; }
 
@@ -159,7 +167,8 @@ class CryptoBridge {
   NonProductivePackets non_productive_;
   std::uint64_t rx_generation_ = 0;
   std::uint64_t prepared_generation_ = 0;  // of the newest keys that ngtcp2 has asked for
-  int transport_error_ = 0;                // what ngtcp2 said to the peer's transport parameters
+  Random* challenges_ = nullptr;
+  int transport_error_ = 0;                //  what ngtcp2 said to the peer's transport parameters
   ngtcp2_conn* conn_ = nullptr;
   ssl_st* ssl_ = nullptr;  // null on a server once its handshake is complete
   tls::HandshakeState state_;

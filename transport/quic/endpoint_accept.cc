@@ -110,6 +110,7 @@ Connection* Endpoint::make_server_connection(const ngtcp2_pkt_hd& header, const 
     return nullptr;
   }
   connection.crypto_ = std::move(*crypto);
+  connection.crypto_->challenge_probes(random_);
 
   ngtcp2_settings settings =
       make_settings(transport, connection.mtu_probes_.sizes(), now_, random_);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/unit/quic/pair.h"
+#include "transport/quic/return_challenge.h"
 
 namespace tern::quic::testing {
 namespace {
@@ -360,6 +361,60 @@ TEST(Endpoint, ClientMigratesToANewAddressWithAFreshConnectionId) {
   pair.run(3s);
   EXPECT_EQ(pair.server.received[stream].size(), 10'000u);
   EXPECT_EQ(pair.server_connection()->path().remote, other);
+}
+
+/// Keeps the lines of a qlog.
+class QlogLines final : public QlogSink {
+ public:
+  explicit QlogLines(std::string& text) : text_(text) {}
+  void write(std::string_view bytes) override { text_ += bytes; }
+
+ private:
+  std::string& text_;
+};
+
+TEST(Endpoint, AServerAnswersAProbeWithAChallengeOfItsOwn) {
+  std::string qlog;
+  EndpointOptions for_client;
+  for_client.qlog = [&qlog](std::string_view) { return std::make_unique<QlogLines>(qlog); };
+  Pair pair(Pair::default_server(), std::move(for_client));
+  Connection* client = pair.connect();
+  pair.run();
+  qlog.clear();
+  ASSERT_TRUE(client->migrate(udp::Address::v4(0x0a000003, 50002)).has_value());
+  pair.run(3s);
+  // The client's own log: what the first packet on the new path brought.
+  const std::size_t received = qlog.find("packet_received");
+  ASSERT_NE(received, std::string::npos);
+  const std::string first = qlog.substr(received, qlog.find('\n', received) - received);
+  EXPECT_NE(first.find("path_response"), std::string::npos) << first;
+  EXPECT_NE(first.find("path_challenge"), std::string::npos) << first;
+  EXPECT_EQ(client->stats().migrations, 1u);
+}
+
+TEST(ReturnChallenge, TakesPaddingAndNothingElse) {
+  Random random(7);
+  std::vector<std::uint8_t> alone(1200, 0);
+  alone[0] = 0x1b;
+  std::fill(alone.begin() + 1, alone.begin() + 9, std::uint8_t{0x55});
+  std::vector<std::uint8_t> payload = alone;
+  ASSERT_TRUE(add_return_challenge(payload, random));
+  EXPECT_TRUE(std::equal(alone.begin(), alone.begin() + 9, payload.begin()));
+  EXPECT_EQ(payload[9], 0x1a);
+  EXPECT_TRUE(std::any_of(payload.begin() + 10, payload.begin() + 18, [](int b) { return b; }));
+  EXPECT_TRUE(std::all_of(payload.begin() + 18, payload.end(), [](int b) { return b == 0; }));
+
+  for (const std::size_t other : {std::size_t{9}, std::size_t{17}, std::size_t{1199}}) {
+    payload = alone;
+    payload[other] = 0x01;  // PING
+    const std::vector<std::uint8_t> before = payload;
+    EXPECT_FALSE(add_return_challenge(payload, random));
+    EXPECT_EQ(payload, before);
+  }
+  payload.assign(alone.begin(), alone.begin() + 17);  // no room
+  EXPECT_FALSE(add_return_challenge(payload, random));
+  payload.assign(1200, 0);
+  EXPECT_FALSE(add_return_challenge(payload, random));
 }
 
 TEST(Endpoint, DatagramsArrive) {

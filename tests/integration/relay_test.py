@@ -1,7 +1,6 @@
 """`tern relay`: real clients and servers with a bad network between them."""
 
 import json
-import os
 import queue
 import signal
 import socket
@@ -217,6 +216,181 @@ class DatagramTest(RelayTest):
         self.assertEqual(arrived, [2, 3, 7, 8, 9])
         self.assertEqual(stats["to_server"]["dropped_by"], {"listed": 4})
         self.assertEqual(stats["to_client"]["dropped_by"], {"listed": 1})
+
+
+    def test_ecn_is_carried_marked_and_bleached(self):
+        for arguments, arrives in (((), 2), (("--ecn-mark", "100%"), 3), (("--ecn-bleach",), 0)):
+            with self.subTest(arguments=arguments):
+                echo = self.echo()
+                client = self.client(self.relay(echo.port, *arguments))
+                client.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 2)
+                client.setsockopt(socket.IPPROTO_IP, socket.IP_RECVTOS, 1)
+                client.send(b"hello")
+                self.assertEqual(echo.next()[3], arrives)
+
+    def test_a_rebinding_is_a_new_port_and_then_a_new_address(self):
+        script = self.folder / "nat.toml"
+        script.write_text('[[at]]\ntime = "100ms"\ndo = "rebind"\n'
+                          '[[at]]\ntime = "200ms"\ndo = "rebind-address"\n')
+        echo = self.echo()
+        relay = self.relay(echo.port, "--script", script)
+        client = self.client(relay)
+        seen = []
+        for event in (None, "rebind", "rebind-address"):
+            if event:
+                relay.event("message", event)
+            client.send(b"hello")
+            client.recv(100)
+            seen.append(echo.next()[:2])
+        self.assertEqual([ip for ip, _ in seen[:2]], ["127.0.0.1"] * 2)
+        self.assertNotEqual(seen[0][1], seen[1][1])
+        self.assertNotEqual(seen[2][0], "127.0.0.1")
+        self.assertTrue(seen[2][0].startswith("127.0.0."))
+
+        # Nobody is behind the old ones any more.
+        echo.socket.sendto(b"anyone?", seen[0])
+        while relay.counters()["nat_dropped"] == 0:
+            pass
+        stats = relay.stop()
+        self.assertEqual(stats["rebindings"], 2)
+        self.assertEqual(stats["bindings"], 3)
+
+    def test_ipv6(self):
+        echo = self.echo("::1")
+        client = self.client(self.relay(f"[::1]:{echo.port}"))
+        client.send(b"hello")
+        self.assertEqual(client.recv(100), b"hello")
+        self.assertEqual(echo.next()[0], "::1")
+
+    def test_two_routes_share_one_nat(self):
+        one, two = self.echo(), self.echo()
+        relay = self.relay(one.port, "--listen", "127.0.0.1:0", "--to", f"127.0.0.1:{two.port}")
+        client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(client.close)
+        for port in relay.ports:
+            client.sendto(b"hello", ("127.0.0.1", port))
+        self.assertEqual(one.next()[:2], two.next()[:2])
+
+    def test_captures(self):
+        echo = self.echo(answer=lambda data: data.upper())
+        left, right = self.folder / "left.pcapng", self.folder / "right.pcapng"
+        relay = self.relay(echo.port, "--up", "drop=2", "--delay", "20ms",
+                           "--pcap-client", left, "--pcap-server", right)
+        client = self.client(relay)
+        for text in (b"one", b"two", b"three"):
+            client.send(text)
+        self.assertEqual([client.recv(9), client.recv(9)], [b"ONE", b"THREE"])
+        outside = echo.next()[:2]
+        relay.stop()
+
+        here, listening = client.getsockname(), ("127.0.0.1", relay.port)
+        server = ("127.0.0.1", echo.port)
+        clients, servers = pcapng(left), pcapng(right)
+        self.assertEqual([d[1:3] + d[4:] for d in clients],
+                         [(here, listening, text) for text in (b"one", b"two", b"three")]
+                         + [(listening, here, text) for text in (b"ONE", b"THREE")])
+        self.assertEqual(sorted(d[1:3] + d[4:] for d in servers),
+                         sorted([(outside, server, text) for text in (b"one", b"three")]
+                                + [(server, outside, text) for text in (b"ONE", b"THREE")]))
+        sent, came = clients[0][0], next(d[0] for d in servers if d[4] == b"one")
+        self.assertGreaterEqual(came - sent, 20_000_000)
+
+
+class QuicTest(RelayTest):
+    """tern get through a relay to tern serve."""
+
+    def download(self, size, *arguments, env=None):
+        server = self.serve()
+        relay = self.relay(server.port, *arguments)
+        out = self.folder / "out"
+        fetched = self.assert_done(self.get(
+            server, "-o", out, "--resolve", f"localhost:{relay.port}:127.0.0.1",
+            f"https://localhost:{relay.port}/bytes/{size}", env=env))
+        self.assert_pattern(out, size)
+        return server, fetched, relay.stop()
+
+    def test_loss_corruption_and_all_the_rest(self):
+        _, fetched, stats = self.download(
+            2_000_000, "--delay", "3ms", "--jitter", "1ms/exponential", "--rate", "80mbps",
+            "--queue", "64KiB", "--loss", "1%", "--burst", "0.2%/40%", "--reorder", "1%/4ms",
+            "--duplicate", "1%", "--corrupt", "1%")
+        down = stats["to_client"]
+        for what in ("corrupted", "duplicated", "reordered"):
+            self.assertGreater(down[what], 0, what)
+        self.assertGreater(down["dropped_by"]["loss"], 0)
+        self.assertGreaterEqual(fetched.connection["min_rtt_ms"], 6)
+        self.assertEqual((stats["overload"], stats["send_failed"]), (0, 0))
+
+    def test_interop_scenarios(self):
+        base = "--delay=2ms --bandwidth=50Mbps --queue=100"
+        for scenario in (
+                f"drop-rate {base} --rate_to_client=5 --rate_to_server=5 --burst_to_client=2",
+                f"corrupt-rate {base} --rate_to_client=5 --rate_to_server=5 --burst_to_client=2",
+                f"droplist {base} --drops_to_client=2,4 --drops_to_server=3",
+                f"blackhole {base} --on=50ms --off=150ms"):
+            with self.subTest(scenario=scenario):
+                _, _, stats = self.download(1_000_000, "--scenario", scenario)
+                down = stats["to_client"]
+                name = scenario.split()[0]
+                if name == "corrupt-rate":
+                    self.assertGreater(down["corrupted"], 0)
+                else:
+                    kind = {"drop-rate": "loss", "droplist": "listed"}.get(name, name)
+                    self.assertGreater(down["dropped_by"][kind], 0)
+
+    def test_rebinding_is_followed(self):
+        server, fetched, stats = self.download(
+            3_000_000, "--scenario", "rebind --delay=5ms --bandwidth=20Mbps --queue=100 "
+            "--first-rebind=200ms --rebind-freq=300ms --rebind-addr")
+        self.assertGreaterEqual(stats["rebindings"], 3)
+        self.assertGreater(stats["bindings"], 2)
+        self.assertEqual(fetched.connection["migrations"], 0)  # the client knows nothing of it
+        self.assertGreaterEqual(server.counters()["quic.paths_changed"], 2)
+
+
+class UsageTest(TernTest):
+    def test_errors_name_the_flag_and_the_fix(self):
+        script = self.folder / "bad.toml"
+        script.write_text('[[at]]\ntime = "2s"\ndo = "explode"\n')
+        base = ("relay", "-l", "0", "-t", "127.0.0.1:4433")
+        for arguments, expected in (
+                (("relay", "-l", "0"), "--to is required"),
+                (("relay", "-l", "0", "-t", "localhost"), "write HOST:PORT"),
+                (("relay", "-l", "nowhere", "-t", "127.0.0.1:1"), "write PORT or IP:PORT"),
+                ((*base, "-l", "0"), "each --listen wants its --to"),
+                ((*base, "--loss", "2"), "--loss: '2' is no percentage: write 2%"),
+                ((*base, "--rate", "10"), "--rate: '10': rates look like 10mbps"),
+                ((*base, "--up", "los=2%"), "--up: 'los' is none of delay"),
+                ((*base, "--scenario", "storm"), "--scenario: 'storm' is none of simple-p2p"),
+                ((*base, "--script", script), "bad.toml:3: 'do': 'explode' is none of cut"),
+                ((*base, "--script", self.folder / "none"), "--script: cannot read"),
+                ((*base, "--rebind-address"), "--rebind-address wants --first-rebind"),
+                ((*base, "--outside", "x"), "--outside: 'x' is no IP address"),
+                (("relay", "-l", "0", "-t", "[::1]:4433", "--rebind-every", "1s",
+                  "--rebind-address"), "--outside")):
+            with self.subTest(arguments=arguments):
+                done = self.tern(*arguments)
+                self.assertEqual(done.returncode, 2, done.stderr)
+                self.assertEqual(done.stdout, "")
+                self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+                self.assertIn(expected, done.stderr)
+
+    def test_an_address_in_use(self):
+        taken = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(taken.close)
+        taken.bind(("127.0.0.1", 0))
+        done = self.tern("relay", "-l", taken.getsockname()[1], "-t", "127.0.0.1:4433")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("bind", done.stderr)
+
+    def test_people_read_what_happened(self):
+        done = subprocess.run(
+            ["timeout", "--signal=INT", "--preserve-status", "1", TERN, "relay", "-l", "0",
+             "-t", "127.0.0.1:4433"], capture_output=True, text=True, timeout=PATIENCE,
+            env=environment(self.home))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("relays 127.0.0.1:", done.stdout)
+        self.assertIn("to server", done.stdout)
 
 
 if __name__ == "__main__":

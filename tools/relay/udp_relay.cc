@@ -52,11 +52,12 @@ class UdpRelay::Capture {
   std::uint32_t interface_;
 };
 
-/// The near host's socket for one real client.
+/// The near host's socket for one real client, whatever routes it uses: a NAT gives it one port.
 class UdpRelay::Client final : public udp::Sink {
  public:
-  Client(UdpRelay& relay, udp::Socket& listening, const udp::Path& path) noexcept
-      : relay_(relay), listening_(listening), path_(path) {}
+  Client(UdpRelay& relay, const udp::Address& address) : relay_(relay), address_(address) {
+    sent_to_.resize(relay.routes_.size());
+  }
 
   Result<void> open() {
     udp::SocketOptions options;
@@ -70,16 +71,15 @@ class UdpRelay::Client final : public udp::Sink {
   void send_failed(udp::Socket&, const udp::Path&, int) override {}
 
   udp::Socket& socket() noexcept { return *socket_; }
-  /// The real one, shared by all clients of the route.
-  udp::Socket& listening() noexcept { return listening_; }
-  /// Local is where the client sent to.
-  const udp::Path& path() const noexcept { return path_; }
+  const udp::Address& address() const noexcept { return address_; }
+  /// Where the client sent to last, of that route: answers come from there.
+  udp::Address& sent_to(std::size_t route) { return sent_to_[route]; }
   Timestamp used{};
 
  private:
   UdpRelay& relay_;
-  udp::Socket& listening_;
-  const udp::Path path_;
+  const udp::Address address_;
+  std::vector<udp::Address> sent_to_;
   std::unique_ptr<udp::Socket> socket_;
 };
 
@@ -122,8 +122,11 @@ class UdpRelay::Binding final : public udp::Sink {
 /// A listening socket and the server behind it.
 class UdpRelay::Route {
  public:
-  Route(UdpRelay& relay, const RelayOptions::Route& addresses, std::uint16_t far_port) noexcept
-      : relay_(relay), addresses_(addresses), far_port_(far_port) {}
+  Route(UdpRelay& relay, const RelayOptions::Route& addresses, std::size_t index) noexcept
+      : relay_(relay),
+        addresses_(addresses),
+        index_(index),
+        far_port_(static_cast<std::uint16_t>(kFirstFarPort + index)) {}
 
   Result<void> open() {
     udp::SocketOptions real;
@@ -135,6 +138,7 @@ class UdpRelay::Route {
     TERN_TRY(far_, relay_.world_.far().network().open(simulated, servers_));
     return {};
   }
+  std::size_t index() const noexcept { return index_; }
   udp::Socket& listening() noexcept { return *listening_; }
   udp::Socket& far() noexcept { return *far_; }
   const udp::Address& server() const noexcept { return addresses_.to; }
@@ -147,8 +151,8 @@ class UdpRelay::Route {
  private:
   struct FromClients final : udp::Sink {
     explicit FromClients(Route& of) noexcept : route(of) {}
-    void receive(udp::Socket& socket, const udp::Arrival& arrival) override {
-      route.relay_.from_client(route, socket, arrival);
+    void receive(udp::Socket&, const udp::Arrival& arrival) override {
+      route.relay_.from_client(route, arrival);
     }
     void send_failed(udp::Socket&, const udp::Path&, int) override {
       ++route.relay_.counted_.send_failed;
@@ -169,6 +173,7 @@ class UdpRelay::Route {
 
   UdpRelay& relay_;
   const RelayOptions::Route addresses_;
+  const std::size_t index_;
   const std::uint16_t far_port_;
   FromClients clients_{*this};
   ToServers servers_{*this};
@@ -215,8 +220,7 @@ Result<void> UdpRelay::open() {
           "two or more (--outside IP,IP)",
           addresses.to.to_string())));
     }
-    const auto port = static_cast<std::uint16_t>(kFirstFarPort + routes_.size());
-    routes_.push_back(std::make_unique<Route>(*this, addresses, port));
+    routes_.push_back(std::make_unique<Route>(*this, addresses, routes_.size()));
     if (auto opened = routes_.back()->open(); !opened) return opened;
   }
   sweep_timer_.arm(world_.runtime().now() + kSweepPeriod);
@@ -249,8 +253,9 @@ bool UdpRelay::overloaded() noexcept {
          options_.max_in_flight_;
 }
 
-void UdpRelay::from_client(Route& route, udp::Socket& socket, const udp::Arrival& arrival) {
-  Client* client = find_client(socket, arrival.path);
+void UdpRelay::from_client(Route& route, const udp::Arrival& arrival) {
+  Client* client = find_client(arrival.path.remote);
+  if (client != nullptr) client->sent_to(route.index()) = arrival.path.local;
   udp::Path path;
   path.remote = route.far_address();
   each_datagram(arrival, [&](ByteView datagram) {
@@ -297,10 +302,16 @@ void UdpRelay::from_server(Binding& binding, const udp::Arrival& arrival) {
 
 void UdpRelay::to_client(Client& client, const udp::Arrival& arrival) {
   client.used = world_.runtime().now();
-  const udp::Path& path = client.path();
+  // Only routes that the client has sent to can get through to it: the NAT sees to that, unless it
+  // is open, and then the route's own address will do.
+  Route& route = *routes_.at(arrival.path.remote.port() - kFirstFarPort);
+  udp::Path path;
+  path.local = client.sent_to(route.index());
+  if (!path.local.specified()) path.local = route.listening().local();
+  path.remote = client.address();
   each_datagram(arrival, [&](ByteView datagram) {
     if (client_capture_) client_capture_->write(path.local, path.remote, arrival.ecn, datagram);
-    if (!out_.add(client.listening(), path, arrival.ecn, datagram)) ++counted_.overload;
+    if (!out_.add(route.listening(), path, arrival.ecn, datagram)) ++counted_.overload;
   });
 }
 
@@ -316,19 +327,19 @@ void UdpRelay::leave() {
 
 // ---- who is who ---------------------------------------------------------------------------------
 
-UdpRelay::Client* UdpRelay::find_client(udp::Socket& socket, const udp::Path& path) {
+UdpRelay::Client* UdpRelay::find_client(const udp::Address& address) {
   world_.start_clock();
   const Timestamp now = world_.runtime().now();
-  if (const auto known = clients_.find(path); known != clients_.end()) {
+  if (const auto known = clients_.find(address); known != clients_.end()) {
     known->second->used = now;
     return known->second.get();
   }
   if (clients_.size() >= options_.max_clients_) return nullptr;
-  auto client = std::make_unique<Client>(*this, socket, path);
+  auto client = std::make_unique<Client>(*this, address);
   if (!client->open()) return nullptr;
   client->used = now;
   ++counted_.clients_seen;
-  return clients_.emplace(path, std::move(client)).first->second.get();
+  return clients_.emplace(address, std::move(client)).first->second.get();
 }
 
 UdpRelay::Binding* UdpRelay::find_binding(const udp::Address& outside) {

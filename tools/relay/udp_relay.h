@@ -39,22 +39,16 @@ class UdpRelay final : private Participant {
   class Route;
   class Capture;
 
-  struct PathHash {
-    std::size_t operator()(const udp::Path& path) const noexcept {
-      return path.remote.hash() * 31 + path.local.hash();
-    }
-  };
-
   void enter() override;
   void leave() override;
 
   // The four steps of a datagram's way, each for what one read brought.
-  void from_client(Route& route, udp::Socket& socket, const udp::Arrival& arrival);
+  void from_client(Route& route, const udp::Arrival& arrival);
   void to_server(Route& route, const udp::Arrival& arrival);
   void from_server(Binding& binding, const udp::Arrival& arrival);
   void to_client(Client& client, const udp::Arrival& arrival);
 
-  Client* find_client(udp::Socket& socket, const udp::Path& path);
+  Client* find_client(const udp::Address& address);
   Binding* find_binding(const udp::Address& outside);
   Route* route_to(const udp::Address& server) noexcept;
   bool overloaded() noexcept;
@@ -70,7 +64,7 @@ class UdpRelay final : private Participant {
 
   // Sockets, then the batches that refer to them: those are gone first.
   std::vector<std::unique_ptr<Route>> routes_;
-  std::unordered_map<udp::Path, std::unique_ptr<Client>, PathHash> clients_;
+  std::unordered_map<udp::Address, std::unique_ptr<Client>> clients_;
   std::unordered_map<udp::Address, std::unique_ptr<Binding>> bindings_;
   DatagramBatch into_near_;
   DatagramBatch into_far_;

@@ -89,6 +89,7 @@ Result<Prober::Contexts> Prober::make_contexts(bool insecure) const {
   tls::ClientContextOptions options;
   options.insecure(insecure).key_log(options_.key_log_);
   if (!options_.ca_file_.empty()) options.ca_file(options_.ca_file_);
+  if (!options_.ca_pem_.empty()) options.ca_pem(options_.ca_pem_);
   Contexts made;
   TERN_TRY(made.usual, tls::ClientContext::create(options));
   options.chacha20_only(true);

@@ -37,6 +37,8 @@ class ProberOptions {
   ProberOptions& insecure(bool on) { return insecure_ = on, *this; }
   /// Trust the CAs of this PEM file instead of the system's.
   ProberOptions& ca_file(std::string path) { return ca_file_ = std::move(path), *this; }
+  /// The same as text.
+  ProberOptions& ca_pem(std::string pem) { return ca_pem_ = std::move(pem), *this; }
   /// Connect to `address` for that host and port (curl --resolve). Call it again for more. The
   /// port of Target::retry is reached at the same address.
   ProberOptions& resolve(std::string host, std::uint16_t port, udp::Address address) {
@@ -60,6 +62,7 @@ class ProberOptions {
   std::vector<const Case*> cases_;
   bool insecure_ = false;
   std::string ca_file_;
+  std::string ca_pem_;
   std::vector<Override> overrides_;
   std::string user_agent_ = "tern interop";
   std::shared_ptr<tls::KeyLog> key_log_;

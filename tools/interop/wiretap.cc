@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "transport/quic/event.h"
+#include "transport/udp/interfaces.h"
 
 namespace tern::interop {
 namespace {
@@ -73,6 +74,13 @@ class Wiretap::Ear final : public udp::Sink {
 Wiretap::Wiretap(udp::Network& network, std::size_t cid_length) noexcept
     : network_(network), cid_length_(cid_length) {}
 Wiretap::~Wiretap() = default;
+
+Result<udp::Interfaces> Wiretap::interfaces() { return network_.interfaces(); }
+
+Result<std::unique_ptr<udp::InterfaceWatch>> Wiretap::watch_interfaces(
+    std::function<void()> changed) {
+  return network_.watch_interfaces(std::move(changed));
+}
 
 Result<std::unique_ptr<udp::Socket>> Wiretap::open(const udp::SocketOptions& options,
                                                    udp::Sink& sink) {

@@ -56,6 +56,13 @@ class Wiretap final : public udp::Network {
                std::function<void(Result<std::vector<udp::Address>>)> done) override {
     network_.resolve(host, port, std::move(done));
   }
+  tcp::Network& tcp() override { return network_.tcp(); }
+  Result<udp::Interfaces> interfaces() override;
+  Result<std::unique_ptr<udp::InterfaceWatch>> watch_interfaces(
+      std::function<void()> changed) override;
+  Result<udp::Address> source_for(const udp::Address& remote) override {
+    return network_.source_for(remote);
+  }
   std::string description() const override { return network_.description(); }
   const Counters& counters() const noexcept override { return network_.counters(); }
 

@@ -168,7 +168,7 @@ class CryptoBridge {
   std::uint64_t rx_generation_ = 0;
   std::uint64_t prepared_generation_ = 0;  // of the newest keys that ngtcp2 has asked for
   Random* challenges_ = nullptr;
-  int transport_error_ = 0;                //  what ngtcp2 said to the peer's transport parameters
+  int transport_error_ = 0;  // what ngtcp2 said to the peer's transport parameters
   ngtcp2_conn* conn_ = nullptr;
   ssl_st* ssl_ = nullptr;  // null on a server once its handshake is complete
   tls::HandshakeState state_;

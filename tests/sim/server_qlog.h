@@ -58,6 +58,7 @@ class WatchedNetwork final : public udp::Network, private udp::Sink {
                std::function<void(Result<std::vector<udp::Address>>)> done) override {
     network_.resolve(host, port, std::move(done));
   }
+  tcp::Network& tcp() override { return network_.tcp(); }
   Result<udp::Interfaces> interfaces() override { return network_.interfaces(); }
   Result<std::unique_ptr<udp::InterfaceWatch>> watch_interfaces(
       std::function<void()> changed) override {

@@ -63,6 +63,7 @@ class Wiretap final : public udp::Network {
   Result<udp::Address> source_for(const udp::Address& remote) override {
     return network_.source_for(remote);
   }
+
   std::string description() const override { return network_.description(); }
   const Counters& counters() const noexcept override { return network_.counters(); }
 

@@ -18,6 +18,7 @@ void Capture::observe(const TraceEvent& event) {
   datagram.destination = event.destination;
   datagram.ecn = event.ecn;
   datagram.payload = event.payload;
+  datagram.tcp = event.tcp;
   const bool arrived = event.verdict == Verdict::delivered;
   file_.write(interface_of(event), datagram, arrived ? "" : verdict_name(event.verdict));
 }

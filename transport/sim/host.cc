@@ -7,6 +7,7 @@
 #include "transport/sim/nat.h"
 #include "transport/sim/network.h"
 #include "transport/sim/packet.h"
+#include "transport/sim/tcp_stack.h"
 #include "transport/sim/world.h"
 
 namespace tern::sim {
@@ -42,6 +43,7 @@ std::uint32_t steer(const Packet& packet, const udp::ReusePort& group) noexcept 
 Host::Host(World& world, std::uint32_t index, std::string name, bool forwards)
     : world_(world), index_(index), name_(std::move(name)), forwards_(forwards) {
   world_.topology_.number(*this);
+  tcp_ = std::make_unique<TcpStack>(*this);
   add_worker();
 }
 
@@ -102,6 +104,8 @@ void Host::fire(std::uint32_t, void* argument) {
 }
 
 void Host::deliver(Packet* packet, Interface* interface) {
+  if (packet->damaged) return drop(packet, Verdict::checksum);
+  if (packet->is_tcp) return tcp_->receive(packet, interface);
   SimSocket* socket = find_socket(*packet, interface);
   if (socket == nullptr) return drop(packet, Verdict::no_socket);
   if (socket->waiting_bytes_ + packet->payload.size() > receive_buffer_) {
@@ -164,6 +168,7 @@ void Host::drop(Packet* packet, Verdict why) {
   event.destination = packet->destination;
   event.ecn = packet->ecn;
   event.payload = packet->payload;
+  if (packet->is_tcp) event.tcp = &packet->tcp;
   world_.record(event);
   world_.pool_.give(packet);
 }

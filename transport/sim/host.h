@@ -13,11 +13,13 @@
 #include "base/runtime.h"
 #include "transport/sim/event_queue.h"
 #include "transport/sim/link.h"
+#include "transport/sim/tcp_model.h"
 #include "transport/udp/network.h"
 
 namespace tern::sim {
 
 class SimSocket;
+class TcpStack;
 class Worker;
 class World;
 
@@ -63,6 +65,8 @@ class Host final : private EventTarget {
   Host& slabs(std::size_t count, Duration busy = Duration{0});
   /// Bytes that may wait in one socket; default 4 MiB.
   Host& receive_buffer(std::size_t bytes) noexcept { return receive_buffer_ = bytes, *this; }
+  /// How the host's TCP behaves, for connections made from now on. tern::tcp::Network gives them.
+  Host& tcp(const TcpModel& model) noexcept { return tcp_model_ = model, *this; }
   /// How long `Network::resolve` takes; default 0: the next turn.
   Host& resolve_delay(Duration delay) noexcept { return resolve_delay_ = delay, *this; }
 
@@ -75,6 +79,7 @@ class Host final : private EventTarget {
   std::uint64_t dropped_for(Verdict why) const noexcept {
     return dropped_[static_cast<std::size_t>(why)];
   }
+  /// UDP sockets, TCP listeners and streams that somebody owns.
   std::size_t open_sockets() const noexcept { return open_sockets_; }
 
  private:
@@ -82,6 +87,8 @@ class Host final : private EventTarget {
   friend class Link;
   friend class SimNetwork;
   friend class SimSocket;
+  friend class SimTcp;
+  friend class TcpStack;
   friend class Topology;
   friend class Worker;
   friend class World;
@@ -120,6 +127,8 @@ class Host final : private EventTarget {
   std::size_t looping_ = 0;  // loopback datagrams on their way
   std::uint16_t next_port_ = 49152;
   std::array<std::uint64_t, kVerdicts> dropped_{};
+  TcpModel tcp_model_;
+  std::unique_ptr<TcpStack> tcp_;
   std::vector<std::unique_ptr<Worker>> workers_;  // last: what runs in them uses the above
 };
 

@@ -152,8 +152,9 @@ void Channel::leave(Packet* packet) {
     ++stats_.duplicated;
     copy = world_.pool_.copy(*packet);
   }
-  const bool may_be_corrupted = model_.corrupt > 0 && !packet->payload.empty() &&
-                                !(model_.spared && model_.spared(packet->payload));
+  const bool may_be_corrupted =
+      model_.corrupt > 0 && (packet->is_tcp || !packet->payload.empty()) &&
+      !(model_.spared && !packet->is_tcp && model_.spared(packet->payload));
   if (may_be_corrupted && strikes(model_.corrupt, model_.corrupt_run, corruptions_in_a_row_)) {
     damage(*packet);
   }
@@ -205,6 +206,10 @@ void Channel::mark(Packet& packet) noexcept {
 
 void Channel::damage(Packet& packet) noexcept {
   ++stats_.corrupted;
+  if (packet.is_tcp) {
+    packet.damaged = true;
+    return;
+  }
   const std::uint64_t bits =
       std::clamp<std::uint64_t>(model_.corrupt_within, 1, packet.payload.size()) * 8;
   const std::uint64_t flips = 1 + random_.below(4);
@@ -273,6 +278,7 @@ void Channel::record(const Packet& packet, Verdict verdict) {
   event.destination = packet.destination;
   event.ecn = packet.ecn;
   event.payload = packet.payload;
+  if (packet.is_tcp) event.tcp = &packet.tcp;
   world_.record(event);
 }
 

@@ -15,7 +15,8 @@
 #include "transport/sim/rate_trace.h"
 #include "transport/udp/interfaces.h"
 
-/// What a simulated link does to datagrams. Everything may be changed while the world runs.
+/// What a simulated link does to datagrams and TCP segments. Everything may be changed while the
+/// world runs.
 
 namespace tern::sim {
 
@@ -76,7 +77,8 @@ struct ChannelModel {
 
   /// The n-th datagrams to leave the queue that are lost, counted from 1 since the link was made.
   std::set<std::uint64_t> drops;
-  /// Tests' own loss: false drops the datagram. Sees the UDP payload; must be deterministic.
+  /// Tests' own loss: false drops the datagram. Sees the UDP payload, or a TCP segment's bytes;
+  /// must be deterministic.
   std::function<bool(ByteView payload)> filter;
 };
 

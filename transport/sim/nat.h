@@ -21,6 +21,9 @@ class NatOptions {
   /// A mapping that nothing left through for this long is forgotten. Default 30 s, as common home
   /// routers do for UDP (RFC 4787 §4.3 asks for two minutes).
   NatOptions& timeout(Duration idle) { return timeout_ = idle, *this; }
+  /// The same for TCP, whose mappings are others. Default 2 h 4 min (RFC 5382 §5); carriers have
+  /// been seen to forget after five minutes.
+  NatOptions& tcp_timeout(Duration idle) { return tcp_timeout_ = idle, *this; }
   /// Packets from outside keep a mapping alive too. Default: only those from inside do.
   NatOptions& inbound_refresh(bool on = true) { return inbound_refresh_ = on, *this; }
   /// A mapping for each remote address ("symmetric NAT"). Default: one for each inside address
@@ -32,6 +35,7 @@ class NatOptions {
  private:
   friend class Nat;
   Duration timeout_ = std::chrono::seconds(30);
+  Duration tcp_timeout_ = std::chrono::minutes(124);
   bool inbound_refresh_ = false;
   bool symmetric_ = false;
   bool open_ = false;
@@ -64,13 +68,14 @@ class Nat {
   static constexpr std::size_t kMaxMappings = 32768;
 
   struct Flow {
+    bool tcp = false;
     udp::Address inside;
     udp::Address remote;  // unspecified unless symmetric
     bool operator==(const Flow&) const noexcept = default;
   };
   struct FlowHash {
     std::size_t operator()(const Flow& flow) const noexcept {
-      return flow.inside.hash() * 31 + flow.remote.hash();
+      return (flow.inside.hash() * 31 + flow.remote.hash()) ^ (flow.tcp ? 1 : 0);
     }
   };
   struct Mapping {
@@ -81,11 +86,15 @@ class Nat {
 
   Nat(World& world, Interface& end, const NatOptions& options);
   bool alive(const Mapping& mapping) const;
+  /// A mapping's key: UDP and TCP have their own ports.
+  static std::uint32_t key(bool tcp, std::uint16_t port) noexcept {
+    return (tcp ? 0x10000U : 0U) | port;
+  }
   /// Rewrites the source; false when the table is full.
   bool outbound(Packet& packet);
   /// Rewrites the destination; false when there is no mapping.
   bool inbound(Packet& packet);
-  std::uint16_t free_port();
+  std::uint16_t free_port(bool tcp);
 
   World& world_;
   Interface& end_;
@@ -95,7 +104,7 @@ class Nat {
   std::uint64_t rebindings_ = 0;
   // Looked up, and counted; never iterated where order could matter.
   std::unordered_map<Flow, std::uint16_t, FlowHash> ports_;
-  std::unordered_map<std::uint16_t, Mapping> mappings_;
+  std::unordered_map<std::uint32_t, Mapping> mappings_;
 };
 
 }  // namespace tern::sim

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "transport/sim/packet.h"
+#include "transport/sim/tcp_network.h"
 #include "transport/sim/world.h"
 
 namespace tern::sim {
@@ -68,6 +69,11 @@ SimNetwork::~SimNetwork() {
   for (const auto& [port, sockets] : host_.sockets_) {
     for (const SimSocket* socket : sockets) TERN_CHECK(&socket->network_ != this);
   }
+}
+
+tcp::Network& SimNetwork::tcp() {
+  if (!tcp_) tcp_ = std::make_unique<SimTcp>(host_, worker_, counters_);
+  return *tcp_;
 }
 
 udp::Slab* SimNetwork::acquire() {
@@ -200,6 +206,7 @@ void SimNetwork::reap(Timestamp now) {
     lookup = lookups_.erase(lookup);
   }
   for (Lookup& lookup : due) lookup.done(std::move(lookup.result));
+  if (tcp_) tcp_->reap(now);
   if (std::exchange(tell_watchers_, false)) watchers_.notify();
 }
 
@@ -409,13 +416,17 @@ UnixSeconds SimNetwork::unix_seconds() {
          std::chrono::duration_cast<std::chrono::seconds>(host_.world_.elapsed()).count();
 }
 
-void SimNetwork::wait(Timestamp deadline) { worker_.wait(deadline); }
+void SimNetwork::wait(Timestamp deadline) {
+  if (tcp_) tcp_->flush();
+  worker_.wait(deadline);
+}
 
 void SimNetwork::wake() noexcept { worker_.schedule(now()); }
 
 Timestamp SimNetwork::next_deadline() const {
   const Timestamp now = host_.world_.now();
   if (!inbox_.empty() || !failures_.empty() || tell_watchers_) return now;
+  if (tcp_ && tcp_->due()) return now;
   Timestamp next = kNever;
   for (const Lookup& lookup : lookups_) next = std::min(next, lookup.when);
   if (starved_) {

@@ -22,6 +22,7 @@
 namespace tern::sim {
 
 class SimNetwork;
+class SimTcp;
 
 class SimSocket final : public udp::Socket {
  public:
@@ -69,6 +70,7 @@ class SimNetwork final : public udp::Network {
   Result<std::unique_ptr<udp::InterfaceWatch>> watch_interfaces(
       std::function<void()> changed) override;
   Result<udp::Address> source_for(const udp::Address& remote) override;
+  tcp::Network& tcp() override;
   std::string description() const override { return "simulator (virtual time)"; }
   const Counters& counters() const noexcept override { return counters_; }
 
@@ -124,6 +126,7 @@ class SimNetwork final : public udp::Network {
   std::deque<Failure> failures_;
   std::vector<Lookup> lookups_;
   std::vector<std::uint8_t> coalesced_;
+  std::unique_ptr<SimTcp> tcp_;  // once somebody wanted it
   udp::InterfaceWatchers watchers_;
   bool tell_watchers_ = false;
 

@@ -12,6 +12,8 @@ Packet* PacketPool::take() {
   free_.pop_back();
   packet->hops = 0;
   packet->epoch = 0;
+  packet->is_tcp = false;
+  packet->damaged = false;
   return packet;
 }
 

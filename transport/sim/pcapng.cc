@@ -54,16 +54,20 @@ std::uint16_t fold(std::uint64_t sum) {
 void append_ip_packet(std::vector<std::uint8_t>& out, const PcapngWriter::Datagram& datagram) {
   const ByteView source = datagram.source.ip();
   const ByteView destination = datagram.destination.ip();
-  const auto udp_length = static_cast<std::uint16_t>(datagram.payload.size() + 8);
+  const bool is_tcp = datagram.tcp != nullptr;
+  const std::size_t header_size = is_tcp ? datagram.tcp->size() : 8;
+  const auto length = static_cast<std::uint16_t>(datagram.payload.size() + header_size);
   const auto ecn = static_cast<std::uint8_t>(datagram.ecn);
   constexpr std::uint8_t kHopLimit = 64;
+  constexpr std::uint8_t kTcp = 6;
   constexpr std::uint8_t kUdp = 17;
+  const std::uint8_t protocol = is_tcp ? kTcp : kUdp;
   if (datagram.destination.is_v6()) {
     out.push_back(0x60);
     out.push_back(static_cast<std::uint8_t>(ecn << 4));
     append_big(out, 0);
-    append_big(out, udp_length);
-    out.push_back(kUdp);
+    append_big(out, length);
+    out.push_back(protocol);
     out.push_back(kHopLimit);
     append_bytes(out, source);
     append_bytes(out, destination);
@@ -71,11 +75,11 @@ void append_ip_packet(std::vector<std::uint8_t>& out, const PcapngWriter::Datagr
     std::vector<std::uint8_t> header;
     header.push_back(0x45);
     header.push_back(ecn);
-    append_big(header, static_cast<std::uint16_t>(udp_length + 20));
+    append_big(header, static_cast<std::uint16_t>(length + 20));
     append_big(header, 0);
     append_big(header, 0x4000);  // don't fragment
     header.push_back(kHopLimit);
-    header.push_back(kUdp);
+    header.push_back(protocol);
     append_big(header, 0);
     append_bytes(header, source);
     append_bytes(header, destination);
@@ -84,19 +88,24 @@ void append_ip_packet(std::vector<std::uint8_t>& out, const PcapngWriter::Datagr
     header[11] = static_cast<std::uint8_t>(checksum);
     append_bytes(out, header);
   }
-  std::vector<std::uint8_t> udp;
-  append_big(udp, datagram.source.port());
-  append_big(udp, datagram.destination.port());
-  append_big(udp, udp_length);
-  append_big(udp, 0);
+  std::vector<std::uint8_t> header;
+  if (is_tcp) {
+    datagram.tcp->append_to(header, datagram.source.port(), datagram.destination.port());
+  } else {
+    append_big(header, datagram.source.port());
+    append_big(header, datagram.destination.port());
+    append_big(header, length);
+    append_big(header, 0);
+  }
   std::uint64_t sum = sum_words(source, 0);
-  sum = sum_words(destination, sum) + kUdp + udp_length;
-  sum = sum_words(udp, sum);
+  sum = sum_words(destination, sum) + protocol + length;
+  sum = sum_words(header, sum);
   std::uint16_t checksum = fold(sum_words(datagram.payload, sum));
-  if (checksum == 0) checksum = 0xffff;  // RFC 768: zero would mean "none"
-  udp[6] = static_cast<std::uint8_t>(checksum >> 8);
-  udp[7] = static_cast<std::uint8_t>(checksum);
-  append_bytes(out, udp);
+  if (checksum == 0 && !is_tcp) checksum = 0xffff;  // RFC 768: zero would mean "none"
+  const std::size_t place = is_tcp ? 16 : 6;
+  header[place] = static_cast<std::uint8_t>(checksum >> 8);
+  header[place + 1] = static_cast<std::uint8_t>(checksum);
+  append_bytes(out, header);
   append_bytes(out, datagram.payload);
 }
 

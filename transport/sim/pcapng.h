@@ -6,13 +6,15 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "transport/sim/tcp_header.h"
 #include "transport/udp/address.h"
 #include "transport/udp/network.h"
 
 namespace tern::sim {
 
-/// Writes UDP datagrams as a pcapng file (draft-ietf-opsawg-pcapng) that Wireshark reads: raw IP
-/// packets with right checksums and nanoseconds, in blocks of the machine's byte order.
+/// Writes UDP datagrams and TCP segments as a pcapng file (draft-ietf-opsawg-pcapng) that Wireshark
+/// reads: raw IP packets with right checksums and nanoseconds, in blocks of the machine's byte
+/// order.
 class PcapngWriter {
  public:
   struct Datagram {
@@ -21,6 +23,7 @@ class PcapngWriter {
     udp::Address destination;
     udp::Ecn ecn = udp::Ecn::not_ect;
     ByteView payload;
+    const TcpHeader* tcp = nullptr;  ///< a TCP segment's; else it is a UDP datagram
   };
 
   /// Begins the file. The stream outlives this object; its state says whether writing works.

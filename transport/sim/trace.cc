@@ -13,7 +13,7 @@ namespace {
 constexpr std::array<std::string_view, kVerdicts> kVerdictNames = {
     "delivered", "loss",      "burst-loss", "listed",      "filtered",  "queue-full",
     "too-big",   "cut",       "blackhole",  "if-down",     "host-down", "nat",
-    "no-route",  "hop-limit", "no-socket",  "buffer-full", "closed"};
+    "no-route",  "hop-limit", "no-socket",  "buffer-full", "closed",    "checksum"};
 
 constexpr std::string_view ecn_name(udp::Ecn ecn) {
   constexpr std::string_view names[] = {"not-ect", "ect1", "ect0", "ce"};
@@ -42,6 +42,12 @@ void TraceHash::add(const TraceEvent& event) noexcept {
                              static_cast<std::uint64_t>(event.payload.size());
   value_ = mix(value_ ^ time) + what;
   value_ = mix(value_ + 0x9e3779b97f4a7c15);
+  if (event.tcp != nullptr) {
+    const TcpHeader& tcp = *event.tcp;
+    value_ = mix(value_ ^ (std::uint64_t{tcp.sequence} << 32 | tcp.acknowledgment));
+    value_ = mix(value_ + (std::uint64_t{tcp.window} << 16 | std::uint64_t{tcp.flags} << 8 |
+                           std::uint64_t{tcp.sack_blocks}));
+  }
   ++events_;
 }
 

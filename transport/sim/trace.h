@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/time.h"
+#include "transport/sim/tcp_header.h"
 #include "transport/udp/address.h"
 #include "transport/udp/network.h"
 
@@ -35,8 +36,9 @@ enum class Verdict : std::uint8_t {
   no_socket,    ///< nobody listens at its address and port
   buffer_full,  ///< the socket's receive buffer had no room
   closed,       ///< the socket was closed before it was read
+  checksum,     ///< a TCP segment was damaged, and its checksum told
 };
-inline constexpr std::size_t kVerdicts = static_cast<std::size_t>(Verdict::closed) + 1;
+inline constexpr std::size_t kVerdicts = static_cast<std::size_t>(Verdict::checksum) + 1;
 
 std::string_view verdict_name(Verdict verdict) noexcept;
 
@@ -50,6 +52,7 @@ struct TraceEvent {
   udp::Address destination;
   udp::Ecn ecn = udp::Ecn::not_ect;
   ByteView payload;
+  const TcpHeader* tcp = nullptr;  ///< a TCP segment's; else it is a UDP datagram
 };
 
 inline constexpr std::uint32_t kLoopback = UINT32_MAX;
@@ -63,7 +66,8 @@ class TraceObserver {
   ~TraceObserver() = default;
 };
 
-/// A 64-bit hash over time, link, direction, size and verdict of every event. The bytes are left
+/// A 64-bit hash over time, link, direction, size and verdict of every event, and the numbers of
+/// TCP's headers. The bytes are left
 /// out: keys and signatures come from BoringSSL's own random numbers.
 class TraceHash {
  public:

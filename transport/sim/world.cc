@@ -131,6 +131,7 @@ bool World::step(Timestamp limit) {
     event.target->fire(event.kind, event.argument);
     run_checks();
   }
+  if (protocol_timers_.expire(now_) != 0) run_checks();
   turns_.expire(now_);
   return true;
 }
@@ -187,7 +188,7 @@ bool World::run_until(const std::function<bool()>& done, Duration limit) {
   const Running running(*this, nullptr);
   bool reached = done();
   while (!reached && step(end)) reached = done();
-  if (!reached && events_.next() != kNever) now_ = end;
+  if (!reached && next_event() != kNever) now_ = end;
   end_run();
   return reached;
 }
@@ -197,7 +198,7 @@ bool World::run(Duration limit) {
   const Running running(*this, nullptr);
   while (step(end)) {
   }
-  const bool quiet = events_.next() == kNever && turns_.next_deadline() == kNever;
+  const bool quiet = next_event() == kNever;
   if (!quiet) now_ = end;
   end_run();
   return quiet;

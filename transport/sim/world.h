@@ -48,10 +48,11 @@ class Violation : public std::runtime_error {
 ///   world.run_for(2s);
 ///
 /// Order. At each instant all due network events and `at` actions happen, in the order in which
-/// they were caused; then every worker with something to do turns once; and again until nothing is
-/// due at that instant. Code outside the world (a test between two runs, an `at` action) may touch
-/// any host's objects: all runtimes stand at `now()` then, and all turn before time goes on. From
-/// inside a host's coroutine, another runtime is reached by its `submit` only.
+/// they were caused; then TCP's timers expire; then every worker with something to do turns once;
+/// and again until nothing is due at that instant. Code outside the world (a test between two runs,
+/// an `at` action) may touch any host's objects: all runtimes stand at `now()` then, and all turn
+/// before time goes on. From inside a host's coroutine, another runtime is reached by its `submit`
+/// only.
 ///
 /// Single-threaded; worlds share nothing, so many may run on many threads. Hosts, links and NATs
 /// live as long as the world; what runs on them (servers, clients, sockets) must be gone before.
@@ -87,7 +88,9 @@ class World {
   Duration elapsed() const noexcept;
   /// When something happens next if nobody interferes; kNever: nothing will. For whoever paces a
   /// world by another clock, as tools/relay does.
-  Timestamp next_event() const noexcept { return std::min(events_.next(), turns_.next_deadline()); }
+  Timestamp next_event() const noexcept {
+    return std::min({events_.next(), protocol_timers_.next_deadline(), turns_.next_deadline()});
+  }
 
   /// Calls `action` at that time since the beginning, or now if it has passed.
   void at(Duration since_start, std::function<void()> action);
@@ -125,6 +128,8 @@ class World {
   friend class Nat;
   friend class SimNetwork;
   friend class SimSocket;
+  friend class SimTcp;
+  friend class TcpStack;
   friend class Worker;
 
   /// The `at` actions among the events.
@@ -170,6 +175,7 @@ class World {
   PacketPool pool_;
   Actions action_target_{*this};
   EventQueue events_;
+  TimerHeap protocol_timers_;  // of the hosts' TCP
   TimerHeap turns_;
   Topology topology_;
   std::vector<std::unique_ptr<std::function<void()>>> actions_;

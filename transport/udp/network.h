@@ -144,7 +144,7 @@ class Network : public Driver {
                        std::function<void(Result<std::vector<Address>>)> done) = 0;
 
   /// Byte streams on the same loop (transport/tcp/network.h). Lives as long as this network.
-  virtual tcp::Network& tcp();
+  virtual tcp::Network& tcp() = 0;
 
   /// The interfaces as they are now (transport/udp/interfaces.h).
   virtual Result<Interfaces> interfaces() = 0;

@@ -12,7 +12,7 @@ namespace tern {
 namespace {
 
 /// Tries at a request that servers have refused before processing it.
-constexpr int kMaxTries = 4;
+constexpr std::size_t kMaxTries = 4;
 
 bool is_redirect(int status) noexcept {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
@@ -48,6 +48,8 @@ ClientTimings ClientStream::timings() const noexcept {
 }
 
 std::uint64_t ClientStream::connection() const noexcept { return connection_->id(); }
+
+bool ClientStream::path_lost() const noexcept { return connection_->lost(); }
 
 Client::Client(Runtime& runtime, udp::Network& network, ClientOptions options)
     : pool_(std::make_unique<ClientPool>(runtime, network, std::move(options))) {}
@@ -89,7 +91,7 @@ Task<Result<ClientStream>> Client::open(ClientRequest request) {
     if (!priority.empty()) head.fields.add("priority", priority);
   }
 
-  for (int tries = 1;; ++tries) {
+  for (std::size_t tries = 1;; ++tries) {
     Result<std::shared_ptr<ClientConnection>> connection = co_await pool_->acquire(*url);
     if (!connection) co_return fail(std::move(connection).error());
     ClientConnection& chosen = **connection;
@@ -182,20 +184,23 @@ Result<bool> ClientRequest::redirect(const http::Response& head) {
 
 Task<Result<ClientResponse>> Client::exchange_once(ClientRequest& request) {
   bool repeated = false;
-  for (int tries = 1;; ++tries) {
+  for (std::size_t tries = 1;; ++tries) {
     ClientRequest copy = request;
     Result<ClientStream> stream = co_await open(std::move(copy));
     if (!stream) co_return fail(std::move(stream).error());
     Result<ClientResponse> response = co_await collect(*stream);
-    if (response) co_return response;
-    const Error& error = response.error();
-    if (error.is(Code::rejected) && tries < kMaxTries) continue;
-    if (pool_->options.retry_on_close_ && !repeated && connection_broke(error) &&
-        http::is_idempotent(request.method_)) {
-      repeated = true;
-      continue;
+    if (response) {
+      response->attempts_ = tries;
+      co_return response;
     }
-    co_return response;
+    const Error& error = response.error();
+    const bool refused = error.is(Code::rejected) && tries < kMaxTries;
+    const bool broken =
+        !repeated && http::is_idempotent(request.method_) &&
+        (stream->path_lost() || (pool_->options.retry_on_close_ && connection_broke(error)));
+    if (!refused && !broken) co_return response;
+    repeated = repeated || broken;
+    stream->connection_->retried(request.method_ + " " + request.url_ + ": " + error.to_string());
   }
 }
 
@@ -230,15 +235,13 @@ Result<void> Client::migrate(const udp::Address& local, bool now) {
       }
     }
     if (moving.empty() || (local.specified() && local.is_v4() != v4)) continue;
-    udp::Address wanted = local;
-    if (!wanted.specified()) {
-      wanted = v4 ? *pool_->local_v4 : *pool_->local_v6;
-      wanted.set_port(0);
-    }
-    TERN_TRY(const udp::Address bound, pool_->bind(wanted));
-    (v4 ? pool_->local_v4 : pool_->local_v6) = bound;
+    std::optional<udp::Address>& shared = v4 ? pool_->local_v4 : pool_->local_v6;
     for (ClientConnection* connection : moving) {
-      const Result<void> moved = connection->connection()->migrate(bound, now);
+      udp::Address wanted = local.specified() ? local : connection->info().path.local;
+      wanted.set_port(0);
+      TERN_TRY(const udp::Address bound, pool_->bind_like(wanted));
+      if (shared) shared = bound;
+      const Result<void> moved = connection->migrate(bound, now);
       if (moved) {
         any = true;
       } else {
@@ -246,7 +249,7 @@ Result<void> Client::migrate(const udp::Address& local, bool now) {
       }
     }
   }
-  pool_->close_unused_sockets();
+  pool_->close_unused_sockets_soon();
   if (failure) return fail(std::move(*failure));
   if (!any) return fail(Error::invalid("no connection to migrate"));
   return {};

@@ -82,6 +82,9 @@ class ClientResponse {
   /// It went, or was answered, as early data.
   bool early_data() const noexcept { return early_data_; }
   const ClientTimings& timings() const noexcept { return timings_; }
+  /// How often the last of its requests was sent: more than once when the server refused it before,
+  /// or its connection was lost (ClientEvent::Type::retried says which).
+  std::size_t attempts() const noexcept { return attempts_; }
 
  private:
   friend class Client;
@@ -93,6 +96,7 @@ class ClientResponse {
   std::string protocol_;
   bool early_data_ = false;
   ClientTimings timings_;
+  std::size_t attempts_ = 1;
 };
 
 /// A request under way, as Client::open returns it: an exchange whose head has been sent. Read its
@@ -109,6 +113,9 @@ class ClientStream {
   bool early_data() const noexcept { return early_data_; }
   /// Names the connection in Client::connections(); several requests share one.
   std::uint64_t connection() const noexcept;
+  /// Its connection ended because no network led to the server any more, or the server had
+  /// forgotten it meanwhile: a request that is idempotent may be sent again.
+  bool path_lost() const noexcept;
 
  private:
   friend class Client;
@@ -166,7 +173,8 @@ class Client {
   Task<Result<void>> connect(std::string url);
 
   /// Moves every connection to a new local address (a new port of `local`, or of the same address
-  /// when unspecified): the servers see a migration (RFC 9000 §9). Probes first unless `now`.
+  /// when unspecified): the servers see a migration (RFC 9000 §9). Probes first unless `now`. They
+  /// stay there until that path dies, whatever the network policy would like better.
   Result<void> migrate(const udp::Address& local = udp::Address(), bool now = false);
   /// Updates the keys of every connection (RFC 9001 §6).
   Result<void> update_keys();

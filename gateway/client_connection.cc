@@ -1,6 +1,7 @@
 #include "gateway/client_connection.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <utility>
 
@@ -85,6 +86,16 @@ void ClientConnection::finish_establishing(Result<void> outcome) {
 }
 
 Task<Result<void>> ClientConnection::establish() {
+  for (;;) {
+    Result<void> tried = co_await try_to_establish();
+    if (tried || given_up_ || !pool_.lost_its_networks()) co_return tried;
+    // One may come back before connect_timeout has passed.
+    attempts_.clear();
+    co_await changed_.wait();
+  }
+}
+
+Task<Result<void>> ClientConnection::try_to_establish() {
   Result<std::vector<udp::Address>> addresses = co_await look_up();
   if (!addresses) co_return fail(std::move(addresses).error());
   resolved_at_ = pool_.runtime.now();
@@ -122,15 +133,17 @@ Task<Result<std::vector<udp::Address>>> ClientConnection::look_up() {
   co_return fail(Error(Code::not_found, std::move(why)));
 }
 
-void ClientConnection::attempt(const udp::Address& remote, bool more) {
+void ClientConnection::attempt(const Target& target, bool more) {
+  const udp::Address& remote = target.remote;
   const std::size_t number = attempts_.size();
   Attempt& entry = attempts_.emplace_back();
   entry.remote = remote;
-  auto local = pool_.local_for(remote);
+  auto local = pool_.local_for(remote, target.network);
   if (!local) {
     entry.failure = std::move(local).error();
     return;
   }
+  entry.local = *local;
   const ClientOptions& options = pool_.options;
   quic::ConnectOptions connect;
   connect.context = pool_.tls;
@@ -190,17 +203,25 @@ Task<Result<void>> ClientConnection::race(std::vector<udp::Address> addresses) {
   Timer timer(runtime.timers(), [this](Timestamp) { changed_.notify_all(); });
   Timestamp next_start = runtime.now();
   std::size_t begun = 0;
+  std::vector<Target> targets;
+  for (const udp::Address& address : addresses) targets.push_back({address, 0});
+  // Nobody answers: perhaps for the network's sake, where there is another.
+  const std::size_t networks = std::min(kMaxNetworks, pool_.networks_to(addresses.front()));
+  for (std::size_t i = 1; i < networks; ++i) {
+    targets.push_back({addresses.front(), i});
+  }
   while (session_ == nullptr) {
     if (given_up_) co_return fail(Error::closed("the client was closed"));
     const auto is_running = [](const Attempt& entry) { return !entry.failure; };
     const bool running = std::any_of(attempts_.begin(), attempts_.end(), is_running);
-    const bool more = begun < addresses.size();
+    const bool more = begun < targets.size();
     // RFC 8305 §5: the next one starts when its time has come, or the one before it has failed.
     const bool last_failed = attempts_.empty() || attempts_.back().failure.has_value();
     if (more && (last_failed || runtime.now() >= next_start)) {
-      attempt(addresses[begun], begun + 1 < addresses.size());
+      attempt(targets[begun], begun + 1 < addresses.size());
       ++begun;
-      next_start = runtime.now() + pool_.options.address_delay_;
+      const bool other_network = begun < targets.size() && targets[begun].network > 0;
+      next_start = runtime.now() + (other_network ? kNetworkDelay : pool_.options.address_delay_);
       continue;
     }
     if (!running) {
@@ -254,6 +275,7 @@ std::unique_ptr<quic::Application> ClientConnection::won(std::size_t number,
   auto session = pool_.http3.connect(connection, std::move(hooks));
   session_ = session.get();
   give_up_attempts();
+  follow_network();
   changed_.notify_all();
   return std::make_unique<Application>(shared_from_this(), std::move(session));
 }
@@ -275,6 +297,55 @@ void ClientConnection::seen(const quic::Event& event) {
       break;
     default: break;
   }
+  if (follower_ != nullptr && event.type != Type::closed) follower_->handle(event);
+}
+
+void ClientConnection::follow_network() {
+  const udp::Address local = connection_->path().local;
+  if (!pool_.follows() || local.is_wildcard()) return;
+  PathFollower::Hooks hooks;
+  hooks.tell = [this](ClientEvent::Type type, std::string text) { tell(type, std::move(text)); };
+  hooks.expecting = [this] { return session_ != nullptr && session_->requests() > 0; };
+  hooks.lost = [this](std::string why) {
+    lost_ = true;
+    connection_->abandon(Error(Code::closed, std::move(why)));
+  };
+  follower_ = std::make_unique<PathFollower>(pool_, *connection_, std::move(hooks));
+}
+
+void ClientConnection::networks_changed() {
+  if (follower_ != nullptr) {
+    std::string names;
+    for (const udp::NetworkInterface& interface : pool_.interfaces.all) {
+      if (interface.up && interface.address_for(last_path_.remote).specified()) {
+        names += (names.empty() ? "" : ", ") + interface.name;
+      }
+    }
+    tell(ClientEvent::Type::network_changed, names.empty() ? "none is left" : std::move(names));
+    follower_->networks_changed();
+    return;
+  }
+  changed_.notify_all();
+  // Who has not answered yet cannot any more when the address is gone.
+  for (Attempt& entry : attempts_) {
+    if (entry.connection == nullptr || entry.failure || entry.local.is_wildcard() ||
+        !entry.local.specified() || pool_.interfaces.owner(entry.local) != nullptr) {
+      continue;
+    }
+    entry.connection->abandon(Error(Domain::os, ENETDOWN, "the network it was to go over is gone"));
+  }
+}
+
+bool ClientConnection::uses(const udp::Address& local) const noexcept {
+  if (connection_ != nullptr && connection_->path().local == local) return true;
+  return follower_ != nullptr && follower_->uses(local);
+}
+
+Result<void> ClientConnection::migrate(const udp::Address& local, bool now) {
+  if (connection_ == nullptr) return fail(Error::closed("the connection is closed"));
+  const Result<void> begun = connection_->migrate(local, now);
+  if (begun && follower_ != nullptr) follower_->pin(local);
+  return begun;
 }
 
 namespace {
@@ -294,6 +365,9 @@ std::string described(const Error& reason) {
 
 void ClientConnection::ended(const Error& reason) {
   if (!connected_at_) pool_.sessions->forget_remote(origin_);
+  const bool silently = reason.is(Code::timed_out) || reason.is(Code::stateless_reset);
+  if (follower_ != nullptr && silently && follower_->troubled()) lost_ = true;
+  follower_.reset();
   session_ = nullptr;
   connection_ = nullptr;
   // With early data it may have won without an answer, and the race still be on.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -13,6 +14,7 @@
 #include "base/task.h"
 #include "gateway/broadcast.h"
 #include "gateway/client.h"
+#include "gateway/path_follower.h"
 #include "http/uri.h"
 #include "http3/options.h"
 #include "http3/session.h"
@@ -30,6 +32,9 @@ class ClientConnection final : public std::enable_shared_from_this<ClientConnect
  public:
   /// Addresses tried at most.
   static constexpr std::size_t kMaxAddresses = 8;
+  /// Networks tried at most, and how long the ones before have for an answer.
+  static constexpr std::size_t kMaxNetworks = 3;
+  static constexpr Duration kNetworkDelay = std::chrono::seconds(1);
 
   ClientConnection(ClientPool& pool, http::Url url, std::uint64_t id);
   ~ClientConnection();
@@ -55,21 +60,40 @@ class ClientConnection final : public std::enable_shared_from_this<ClientConnect
   ClientConnectionInfo info() const;
   void count_request() noexcept { ++requests_; }
 
+  /// The interfaces are others than they were.
+  void networks_changed();
+  /// A socket at `local` is its, or that of its spare path.
+  bool uses(const udp::Address& local) const noexcept;
+  /// Moves it by the caller's wish.
+  Result<void> migrate(const udp::Address& local, bool now);
+  /// It ended because its networks failed it, not by anybody's decision.
+  bool lost() const noexcept { return lost_; }
+  void stop_following() noexcept { follower_.reset(); }
+  void retried(const std::string& why) const { tell(ClientEvent::Type::retried, why); }
+
   /// Ends it with H3_NO_ERROR, or gives up establishing it.
   void close();
 
  private:
   class Application;
+  /// Where an attempt goes, and from the how-manieth best network.
+  struct Target {
+    udp::Address remote;
+    std::size_t network = 0;
+  };
   struct Attempt {
     udp::Address remote;
+    udp::Address local;
     quic::Connection* connection = nullptr;
     std::optional<Error> failure;
   };
 
+  Task<Result<void>> try_to_establish();
   Task<Result<std::vector<udp::Address>>> look_up();
   /// Begins a handshake with one address; `more`: there are others.
-  void attempt(const udp::Address& remote, bool more);
+  void attempt(const Target& target, bool more);
   Task<Result<void>> race(std::vector<udp::Address> addresses);
+  void follow_network();
   Error why_none_connected() const;
   void give_up_attempts() noexcept;
   std::unique_ptr<quic::Application> won(std::size_t attempt, quic::Connection& connection);
@@ -89,6 +113,8 @@ class ClientConnection final : public std::enable_shared_from_this<ClientConnect
   bool early_data_ = false;
   bool goaway_ = false;
   bool given_up_ = false;
+  bool lost_ = false;
+  std::unique_ptr<PathFollower> follower_;
   quic::Connection* connection_ = nullptr;  // the winner
   std::size_t winner_ = 0;                  // its attempt
   http3::Session* session_ = nullptr;

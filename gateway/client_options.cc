@@ -59,6 +59,11 @@ ClientOptions& ClientOptions::local_address(udp::Address address) {
   return *this;
 }
 
+ClientOptions& ClientOptions::network_policy(std::shared_ptr<const NetworkPolicy> policy) {
+  network_policy_ = policy != nullptr ? std::move(policy) : NetworkPolicy::never();
+  return *this;
+}
+
 ClientOptions& ClientOptions::connect_timeout(Duration limit) {
   connect_timeout_ = limit;
   return *this;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/time.h"
+#include "gateway/network_policy.h"
 #include "gateway/session_cache.h"
 #include "http3/options.h"
 #include "transport/quic/connection.h"
@@ -30,6 +31,12 @@ struct ClientEvent {
     early_data_rejected,  ///< the requests that went as 0-RTT are sent again
     session_received,     ///< a ticket for the next time
     path_changed,         ///< migration or NAT rebinding; `path` is the new one
+    network_changed,      ///< interfaces, addresses or routes did; `text`: where it could go now
+    spare_ready,          ///< the server answers through another network; `text` names it, with RTT
+    path_lost,            ///< the path in use is silent or gone; `text` says which
+    migrating,            ///< to `text`, for the reason it gives; path_changed tells of success
+    migration_failed,     ///< `text` says why
+    retried,              ///< a request goes again, on a new connection; `text` says why
     keys_updated,
     goaway,  ///< the server takes no new requests on this connection
     closed,  ///< `text` says why
@@ -63,8 +70,11 @@ class ClientOptions {
   ClientOptions& only_version(std::uint32_t version);
   /// Connects to `address` for that host and port (curl --resolve). Call it again for more.
   ClientOptions& resolve(std::string host, std::uint16_t port, udp::Address address);
-  /// Sends from this address. Default: what the system chooses.
+  /// Sends from this address, and stays there. Default: what the system chooses.
   ClientOptions& local_address(udp::Address address);
+  /// Which of several networks to use, and when to change (docs/migration.md). Default
+  /// NetworkPolicy::standard(). Null is NetworkPolicy::never().
+  ClientOptions& network_policy(std::shared_ptr<const NetworkPolicy> policy);
 
   /// From the first look-up to the end of the handshake, over all addresses. Default 10 s.
   ClientOptions& connect_timeout(Duration limit);
@@ -76,8 +86,10 @@ class ClientOptions {
   ClientOptions& max_body(std::size_t bytes);
   /// 3xx responses to follow. Default 0: the caller sees them.
   ClientOptions& redirects(std::size_t count);
-  /// Sends idempotent requests again, once, when their connection broke under them. Requests that
-  /// the server has certainly not processed (refused, GOAWAY) are sent again in any case.
+  /// Sends idempotent requests again, once, when their connection broke under them, whatever the
+  /// reason. Default false. Sent again in any case: requests that the server has certainly not
+  /// processed (refused, GOAWAY), up to four times, and idempotent ones whose connection was lost
+  /// with its network, once. ClientResponse::attempts tells.
   ClientOptions& retry_on_close(bool on);
 
   /// Remembers tickets, tokens and settings; share one between clients of a thread. Default: a
@@ -95,6 +107,7 @@ class ClientOptions {
   friend class ClientConnection;
   friend class ClientPool;
   friend class ClientTransfer;
+  friend class PathFollower;
 
   struct Override {
     std::string host;
@@ -112,6 +125,7 @@ class ClientOptions {
   std::uint32_t only_version_ = 0;
   std::vector<Override> overrides_;
   std::optional<udp::Address> local_address_;
+  std::shared_ptr<const NetworkPolicy> network_policy_ = NetworkPolicy::standard();
   Duration connect_timeout_ = std::chrono::seconds(10);
   Duration timeout_{};
   Duration address_delay_ = std::chrono::milliseconds(250);

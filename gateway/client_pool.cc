@@ -1,8 +1,10 @@
 #include "gateway/client_pool.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
+#include "gateway/network_sources.h"
 #include "gateway/within.h"
 
 namespace tern {
@@ -14,11 +16,14 @@ ClientPool::ClientPool(Runtime& client_runtime, udp::Network& client_network,
       options(std::move(client_options)),
       sessions(options.sessions_ ? options.sessions_ : std::make_shared<SessionCache>()),
       http3(client_runtime, options.http3_),
+      socket_timer_(client_runtime.timers(), [this](Timestamp) { close_unused_sockets(); }),
       scope_(client_runtime.ready()) {}
 
 ClientPool::~ClientPool() {
   closed = true;
+  watch_.reset();
   scope_.cancel();
+  for (const auto& connection : all_) connection->stop_following();
   endpoint.reset();
 }
 
@@ -37,17 +42,65 @@ Result<void> ClientPool::prepare() {
   settings.transport = options.transport_;
   settings.qlog = options.qlog_;
   TERN_TRY(endpoint, quic::BoundEndpoint::create(runtime, network, std::move(settings)));
+  watch_networks();
   return {};
 }
 
-Result<udp::Address> ClientPool::bind(const udp::Address& address) {
+/// Where the system does not tell, connections stay where they are: no reason to fail.
+void ClientPool::watch_networks() {
+  if (options.network_policy_ == NetworkPolicy::never() || options.local_address_) return;
+  auto watch = network.watch_interfaces([this] { networks_changed(); });
+  auto found = network.interfaces();
+  if (!watch || !found) {
+    const Error& why = watch ? found.error() : watch.error();
+    runtime.log().line(LogLevel::warning, "client does not follow the network: " + why.detail);
+    return;
+  }
+  watch_ = std::move(*watch);
+  interfaces = std::move(*found);
+  was_online_ = online();
+}
+
+bool ClientPool::online() const noexcept {
+  return std::any_of(interfaces.all.begin(), interfaces.all.end(), [](const auto& interface) {
+    return interface.up && (interface.default_v4 || interface.default_v6);
+  });
+}
+
+void ClientPool::networks_changed() {
+  auto found = network.interfaces();
+  if (!found || *found == interfaces) return;
+  interfaces = std::move(*found);
+  was_online_ = was_online_ || online();
+  const std::vector<std::shared_ptr<ClientConnection>> connections = all_;
+  for (const auto& connection : connections) connection->networks_changed();
+}
+
+Result<udp::Address> ClientPool::bind(const udp::Address& address, const std::string& device) {
   udp::SocketOptions socket;
   socket.bind = address;
   socket.unreachable = true;
+  socket.device = device;
+  auto bound = endpoint->bind(socket);
+  const bool refused = !bound && bound.error().domain == Domain::os && bound.error().code == EPERM;
+  if (!refused || device.empty()) return bound;
+  // Linux before 5.7 keeps SO_BINDTODEVICE for the privileged. The address alone does where the
+  // machine routes by it.
+  socket.device.clear();
   return endpoint->bind(socket);
 }
 
-Result<udp::Address> ClientPool::local_for(const udp::Address& remote) {
+Result<udp::Address> ClientPool::bind_like(const udp::Address& address) {
+  const udp::NetworkInterface* owner = follows() ? interfaces.owner(address) : nullptr;
+  return bind(address, owner == nullptr ? std::string() : owner->name);
+}
+
+Result<udp::Address> ClientPool::local_for(const udp::Address& remote, std::size_t choice) {
+  if (follows()) {
+    const std::vector<NetworkSource> sources = sources_for(interfaces, network, remote);
+    if (choice < sources.size()) return bind(sources[choice].address, sources[choice].device);
+  }
+  if (choice > 0) return fail(Error(Code::not_found, "no other network leads there"));
   std::optional<udp::Address>& local = remote.is_v4() ? local_v4 : local_v6;
   if (local) return *local;
   udp::Address wanted =
@@ -63,12 +116,16 @@ Result<udp::Address> ClientPool::local_for(const udp::Address& remote) {
   return *local;
 }
 
+std::size_t ClientPool::networks_to(const udp::Address& remote) {
+  return follows() ? sources_for(interfaces, network, remote).size() : 0;
+}
+
 void ClientPool::close_unused_sockets() {
   std::vector<udp::Address> unused;
   for (const auto& socket : endpoint->sockets()) {
     const udp::Address& local = socket->local();
     const auto uses = [&](const std::shared_ptr<ClientConnection>& connection) {
-      return connection->establishing() || connection->info().path.local.port() == local.port();
+      return connection->establishing() || connection->uses(local);
     };
     if (local_v4 != local && local_v6 != local && std::none_of(all_.begin(), all_.end(), uses)) {
       unused.push_back(local);
@@ -76,6 +133,8 @@ void ClientPool::close_unused_sockets() {
   }
   for (const udp::Address& local : unused) endpoint->unbind(local);
 }
+
+void ClientPool::close_unused_sockets_soon() { socket_timer_.arm(runtime.now() + kSocketLinger); }
 
 Task<Result<std::shared_ptr<ClientConnection>>> ClientPool::acquire(http::Url url) {
   const std::string origin = url.origin();
@@ -111,6 +170,7 @@ Task<void> ClientPool::establish(std::shared_ptr<ClientConnection> connection) {
   connection->finish_establishing(std::move(outcome));
   // It may have ended in the turn in which it was established.
   if (failed || !connection->open()) forget(*connection);
+  close_unused_sockets_soon();
 }
 
 void ClientPool::close_idle() {
@@ -133,6 +193,7 @@ void ClientPool::forget(ClientConnection& connection) {
   remembered.push_back((*place)->info());
   if (remembered.size() > kMaxRemembered) remembered.pop_front();
   all_.erase(place);
+  close_unused_sockets_soon();
 }
 
 }  // namespace tern

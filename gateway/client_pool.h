@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -12,11 +13,13 @@
 #include "base/error.h"
 #include "base/runtime.h"
 #include "base/scope.h"
+#include "base/timer_heap.h"
 #include "gateway/client_connection.h"
 #include "gateway/client_options.h"
 #include "http3/context.h"
 #include "transport/quic/bound_endpoint.h"
 #include "transport/tls/client_context.h"
+#include "transport/udp/interfaces.h"
 
 namespace tern {
 
@@ -38,11 +41,22 @@ class ClientPool {
 
   /// Makes endpoint and TLS context at the first use, and says what is wrong with the options.
   Result<void> prepare();
-  /// A local address of the family to connect from.
-  Result<udp::Address> local_for(const udp::Address& remote);
-  Result<udp::Address> bind(const udp::Address& address);
-  /// Closes the sockets that no connection uses any more, but for the current ones.
-  void close_unused_sockets();
+  /// A local address to connect from: of the best network for `remote`, or of the `choice`th best.
+  Result<udp::Address> local_for(const udp::Address& remote, std::size_t choice = 0);
+  /// How many `choice`s there are; 0 for a remote that connections follow no network to.
+  std::size_t networks_to(const udp::Address& remote);
+  /// `device`: packets leave through that interface even where the routing table prefers another.
+  Result<udp::Address> bind(const udp::Address& address, const std::string& device = {});
+  /// The same for an address of an interface, or a wildcard.
+  Result<udp::Address> bind_like(const udp::Address& address);
+  /// Closes the sockets that no connection uses any more, but for the shared ones, in
+  /// kSocketLinger: until then packets arrive that were on their way, and close packets leave.
+  void close_unused_sockets_soon();
+  static constexpr Duration kSocketLinger = std::chrono::seconds(1);
+  /// Connections follow the network.
+  bool follows() const noexcept { return watch_ != nullptr; }
+  /// It was on a network, and is on none.
+  bool lost_its_networks() const noexcept { return was_online_ && !online(); }
 
   void forget(ClientConnection& connection);
   /// Those that are open or being established.
@@ -57,17 +71,25 @@ class ClientPool {
   std::shared_ptr<const tls::ClientContext> tls;
   http3::Context http3;
   std::unique_ptr<quic::BoundEndpoint> endpoint;
-  /// Where new connections of each family begin.
+  udp::Interfaces interfaces;  ///< as they were when they last changed
+  /// Where new connections of each family begin that follow no network.
   std::optional<udp::Address> local_v4;
   std::optional<udp::Address> local_v6;
   bool closed = false;
   std::deque<ClientConnectionInfo> remembered;
 
  private:
+  void watch_networks();
+  bool online() const noexcept;
+  void networks_changed();
+  void close_unused_sockets();
   Task<void> establish(std::shared_ptr<ClientConnection> connection);
   /// Makes room by closing one that has no request.
   void close_idle();
 
+  std::unique_ptr<udp::InterfaceWatch> watch_;
+  bool was_online_ = false;
+  Timer socket_timer_;
   std::uint64_t next_id_ = 1;
   std::unordered_map<std::string, std::shared_ptr<ClientConnection>> by_origin_;
   std::vector<std::shared_ptr<ClientConnection>> all_;  // until they are closed

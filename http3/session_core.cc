@@ -217,6 +217,10 @@ void SessionCore::handle(const quic::Event& event) {
     case Type::ready:
     case Type::handshake_confirmed:
     case Type::path_changed:
+    case Type::path_validated:
+    case Type::path_failed:
+    case Type::path_silent:
+    case Type::path_heard:
     case Type::key_updated:
     case Type::closed: break;
   }

@@ -27,7 +27,7 @@ class Server:
     def __init__(self, home, *arguments, listen="127.0.0.1:0", env=None, cwd=None):
         self.home = home
         self.process = subprocess.Popen(
-            [TERN, "serve", "--log", "json", "--listen", listen, *arguments],
+            [*self.command(), "serve", "--log", "json", "--listen", listen, *arguments],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env=environment(home, **(env or {})), cwd=cwd,
         )
@@ -44,6 +44,9 @@ class Server:
             raise
         self.url = self.start["url"].rstrip("/")
         self.port = int(self.url.rsplit(":", 1)[1])
+
+    def command(self):
+        return [TERN]
 
     def _read(self):
         for line in self.process.stdout:

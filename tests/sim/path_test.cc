@@ -278,6 +278,9 @@ TEST(Path, PreferredAddressIsTaken) {
   ServerOptions options = scene.server_options();
   options.preferred_address(direct.v6(scene.server_host, 443).to_string());
   scene.serve(std::move(options));
+  ClientOptions client = scene.client_options();
+  client.network_policy(NetworkPolicy::never());  // which binds to no interface: it would need both
+  scene.use_client(std::move(client));
   const Fetch& fetch = scene.download(2'000'000);
   ASSERT_TRUE(scene.wait(fetch));
   EXPECT_TRUE(fetch.ok());

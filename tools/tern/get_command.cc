@@ -102,6 +102,12 @@ void add_get(CLI::App& app, ExitCode& result) {
   verb->add_flag("--retry-on-close", o.retry_on_close,
                  "Send an idempotent request again, once, if its connection breaks")
       ->group(kConnection);
+  verb->add_option("--network-policy", o.network_policy,
+                   "Of several networks: follow the best (default), leave cellular whenever\n"
+                   "possible (cheapest), or stay (never)")
+      ->check(CLI::IsMember({"default", "cheapest", "never"}))
+      ->type_name("WHICH")
+      ->group(kConnection);
   verb->add_option("--migrate-at", o.migrate_at,
                    "Move to a new local port then: 2s, 500ms or 5MB; again for more")
       ->type_name("WHEN")
@@ -122,7 +128,8 @@ void add_get(CLI::App& app, ExitCode& result) {
       "  tern get -k https://localhost:4433/hello\n"
       "  tern get -v --stats -o big.bin https://localhost:4433/bytes/100000000\n"
       "  tern get --json-body '{\"a\":1}' https://localhost:4433/echo\n"
-      "  tern get --session s.tern --early-data https://localhost:4433/");
+      "  tern get --session s.tern --early-data https://localhost:4433/\n"
+      "  tern get -v --network-policy cheapest -O https://example.com/big.iso");
   verb->callback([options, &result] {
     try {
       result = run_get(*options);

@@ -49,6 +49,7 @@ struct GetOptions {
   std::vector<std::uint32_t> versions;
   bool chacha20 = false;
   bool retry_on_close = false;
+  std::string network_policy = "default";
   std::vector<std::string> migrate_at;
   bool key_update = false;
   bool parallel = false;

@@ -123,6 +123,12 @@ std::string event_text(const ClientEvent& event) {
     case Type::path_changed:
       return "path changed: " + event.path.local.to_string() + " → " +
              event.path.remote.to_string();
+    case Type::network_changed: return "network changed: " + event.text;
+    case Type::spare_ready: return "spare path: " + event.text;
+    case Type::path_lost: return "path lost: " + event.text;
+    case Type::migrating: return "migrating to " + event.text;
+    case Type::migration_failed: return "migration failed: " + event.text;
+    case Type::retried: return "sending the request again: " + printable(event.text);
     case Type::keys_updated: return "keys updated";
     case Type::goaway: return "the server takes no more requests on this connection (GOAWAY)";
     case Type::closed: return "connection closed: " + printable(event.text);

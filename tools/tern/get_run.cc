@@ -124,8 +124,15 @@ class Get {
       }
       client.local_address(*local);
     }
+    client.network_policy(network_policy());
     client.watch([this](const ClientEvent& event) { watch(event); });
     return client;
+  }
+
+  std::shared_ptr<const NetworkPolicy> network_policy() const {
+    if (options_.network_policy == "cheapest") return NetworkPolicy::cheapest();
+    if (options_.network_policy == "never") return NetworkPolicy::never();
+    return NetworkPolicy::standard();
   }
 
   void watch(const ClientEvent& event) {

@@ -199,9 +199,9 @@ Task<Result<void>> Transfer::attempt() {
     }
     if (outcome) co_return outcome;
     const Error& error = outcome.error();
-    const bool again =
-        error.is(Code::rejected) || (options_.retry_on_close && connection_broke(error) &&
-                                     http::is_idempotent(request.method()));
+    const bool broke =
+        std::exchange(path_lost_, false) || (options_.retry_on_close && connection_broke(error));
+    const bool again = error.is(Code::rejected) || (broke && http::is_idempotent(request.method()));
     if (!again || result_.repeated || !plan_.upload.empty() || !output_.restart()) {
       co_return outcome;
     }
@@ -234,6 +234,7 @@ Task<Result<void>> Transfer::attempt_once(ClientRequest& request, bool& redirect
     result_.sent_bytes = stream->exchange().sent_bytes();
     if (upload_error_) outcome = fail(*upload_error_);
   }
+  path_lost_ = !outcome && stream->path_lost();
   const ClientTimings timings = stream->timings();
   result_.timings.resolved = timings.resolved;
   result_.timings.connected = timings.connected;

@@ -66,6 +66,7 @@ class Transfer {
   TransferResult result_;
   std::optional<std::uint64_t> expected_;
   std::optional<Error> upload_error_;
+  bool path_lost_ = false;  // the last attempt ended for want of a network
   bool write_failed_ = false;
   bool read_failed_ = false;
   bool done_ = false;

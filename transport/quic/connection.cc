@@ -9,6 +9,7 @@
 #include "transport/quic/crypto_bridge.h"
 #include "transport/quic/endpoint.h"
 #include "transport/quic/ngtcp2_bridge.h"
+#include "transport/quic/path_watch.h"
 
 namespace tern::quic {
 
@@ -24,6 +25,7 @@ Connection::Connection(Endpoint& endpoint, const TransportOptions& transport, bo
       source_(&queue_),
       id_(id),
       mtu_probes_(transport.max_udp_payload),
+      keep_alive_(transport.keep_alive),
       is_server_(is_server) {}
 
 Connection::~Connection() {
@@ -166,40 +168,6 @@ void Connection::close_transport(std::uint64_t code, std::string_view reason) {
       &error, code, reinterpret_cast<const std::uint8_t*>(reason.data()), reason.size());
   write_close(error);
   end(Error(Domain::quic, code, std::string(reason)));
-}
-
-Result<void> Connection::migrate(const udp::Address& local, bool now_unprobed) {
-  if (closed()) return fail(Error::closed("the connection is closed"));
-  if (is_server_) return fail(Error::invalid("only a client migrates (RFC 9000 §9)"));
-  if (!handshake_confirmed_) {
-    return fail(Error::invalid("migration before the handshake is confirmed (RFC 9000 §9)"));
-  }
-  const udp::Path target{local, known_path_.remote};
-  const ngtcp2_path path = to_library(target);
-  const std::uint64_t now = to_library(endpoint_.now_);
-  const int failure = now_unprobed ? ngtcp2_conn_initiate_immediate_migration(conn_, &path, now)
-                                   : ngtcp2_conn_initiate_migration(conn_, &path, now);
-  switch (failure) {
-    case 0: break;
-    case NGTCP2_ERR_CONN_ID_BLOCKED:
-      return fail(Error::limit("the peer gave no spare connection ID to migrate with"));
-    case NGTCP2_ERR_INVALID_STATE:
-      return fail(Error(Code::unsupported, "the server disabled active migration"));
-    default:
-      return fail(Error::invalid(
-          fmt::format("cannot migrate to {}: {}", local.to_string(), ngtcp2_strerror(failure))));
-  }
-  path_may_have_changed_ = true;
-  wake();
-  return {};
-}
-
-void Connection::rebind_local(const udp::Address& local) {
-  if (closed()) return;
-  const ngtcp2_addr address{const_cast<sockaddr*>(local.data()), local.size()};
-  ngtcp2_conn_set_local_addr(conn_, &address);
-  known_path_ = from_library(*ngtcp2_conn_get_path(conn_));
-  wake();
 }
 
 Result<void> Connection::update_keys() {

@@ -17,6 +17,7 @@
 #include "transport/quic/cid.h"
 #include "transport/quic/event.h"
 #include "transport/quic/mtu_probes.h"
+#include "transport/quic/path_monitor.h"
 #include "transport/quic/session.h"
 #include "transport/quic/stream_allowance.h"
 #include "transport/quic/stream_queue.h"
@@ -29,6 +30,7 @@ namespace tern::quic {
 
 class CryptoBridge;
 class Endpoint;
+class PathWatch;
 struct TransportOptions;
 class QlogWriter;
 
@@ -129,9 +131,20 @@ class Connection final : private TimerNode {
   void close_transport(std::uint64_t code, std::string_view reason);
 
   /// Client: moves to `local` (a socket of the endpoint). Probes first, unless `now_unprobed`:
-  /// then traffic moves at once (RFC 9000 §9.2). Error before confirmation or when the server
-  /// disabled migration.
+  /// then traffic moves at once (RFC 9000 §9.2), with a PING, so that the peer's does too. What
+  /// became of it tell Event::path_changed, path_validated and path_failed. Errors: unsupported
+  /// when the server disabled migration; limit when it has given no connection ID to spare;
+  /// invalid before confirmation, or while its preferred address is being validated.
   Result<void> migrate(const udp::Address& local, bool now_unprobed = false);
+  /// Client: from now on tells by Event::path_silent when the path in use delivers nothing any more
+  /// (transport/quic/path_monitor.h); sends PINGs to find out. `expecting` says whether requests
+  /// are open; it is called in the endpoint's turn. Null ends it. For who has another path to go
+  /// to: loss recovery alone waits for a path that is silent for a while.
+  void watch_path(std::function<bool()> expecting);
+  /// Sends a PING soon, or whatever else is acknowledged.
+  void ping();
+  /// Ends the connection without a word to the peer, who cannot be reached.
+  void abandon(Error reason);
   /// Tells the connection that its local address changed under it without a new socket (a
   /// rebinding by our own host): not a migration, no new connection ID.
   void rebind_local(const udp::Address& local);
@@ -174,6 +187,11 @@ class Connection final : private TimerNode {
   std::size_t packet_size() const noexcept;
   void choose_mtu_probes() noexcept;
   void look_for_black_hole(Timestamp now);
+  // connection_path.cc
+  void prepare_ping();
+  void settle_ping(bool written);
+  void watch(Timestamp now);
+  void saw_silence(Timestamp now);
   void make_ready();
   void grant_streams();
 
@@ -212,6 +230,10 @@ class Connection final : private TimerNode {
   udp::Path unchallenged_path_;     // server: nothing goes there before a PATH_CHALLENGE …
   Timestamp unchallenged_until_{};  // … for so long
   MtuProbes mtu_probes_;
+  std::unique_ptr<PathWatch> path_watch_;
+  PathMonitor::Brought brought_ = PathMonitor::Brought::nothing;  // the datagram being read
+  Duration keep_alive_;
+  int pings_wanted_ = 0;
   StreamAllowance bidi_allowance_;
   StreamAllowance uni_allowance_;
   Connection* next_dirty_ = nullptr;  // the endpoint's list of connections to fill

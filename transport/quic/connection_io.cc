@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 #include <ngtcp2/ngtcp2.h>
@@ -8,6 +9,7 @@
 #include "transport/quic/crypto_bridge.h"
 #include "transport/quic/endpoint.h"
 #include "transport/quic/ngtcp2_bridge.h"
+#include "transport/quic/path_watch.h"
 
 /// A connection's packets: what comes in, what goes out, what the clock does.
 
@@ -25,15 +27,10 @@ namespace {
 /// Packets of one connection in one fill before the others have their turn.
 constexpr std::size_t kMaxPacketsPerFill = 64;
 constexpr std::size_t kMaxCloseReason = 256;
-/// Base PTOs without an acknowledgement, while packets are in flight, before the path is taken for
-/// a black hole to large packets.
-constexpr int kBlackHolePtos = 3;
 /// RFC 9002 §6.1.2: no timer needs to be finer.
 constexpr Duration kTimerGranularity = std::chrono::milliseconds(1);
-/// How long a new path waits for its first PATH_CHALLENGE: ngtcp2 gives the validation up by then.
-constexpr Duration kMaxUnchallenged = std::chrono::seconds(3);
-/// PMTU_RAISE_TIMER (RFC 8899 §5.1.1): when the full size may be tried again.
-constexpr Duration kSmallPacketsTime = std::chrono::seconds(600);
+/// Later than now, and no more than that.
+constexpr Duration kNextInstant = std::chrono::microseconds(1);
 
 Error describe_close(const ngtcp2_ccerr& error) {
   const std::string reason(reinterpret_cast<const char*>(error.reason), error.reasonlen);
@@ -68,6 +65,12 @@ void Connection::receive(const udp::Path& path, udp::Ecn ecn, ByteView datagram,
   if (result != 0) {
     fail_with(result, now);
     return;
+  }
+  if (path_watch_ != nullptr && path == known_path_) {
+    const auto brought = std::exchange(brought_, PathMonitor::Brought::nothing);
+    if (path_watch_->monitor.received(now, brought)) emit(Event::Type::path_heard);
+    pings_wanted_ = 0;
+    watch(now);
   }
   note_progress();
   if (crypto_->non_productive().too_many(now, packets_sent_,
@@ -135,43 +138,6 @@ void Connection::make_ready() {
   ready_ = true;
   handshake_.alpn = crypto_->facts().alpn;
   emit(Event::Type::ready);
-}
-
-void Connection::check_path() {
-  path_may_have_changed_ = false;
-  const udp::Path current = from_library(*ngtcp2_conn_get_path(conn_));
-  if (current == known_path_) return;
-  const udp::Path before = std::exchange(known_path_, current);
-  small_packets_until_ = {};
-  if (!handshake_complete_) return;
-  if (is_server_) peer_moved(before, current);
-  ++migrations_;
-  endpoint_.counts_.migrations.add();
-  emit(Event::Type::path_changed);
-}
-
-/// The client's packets come from elsewhere now, and ngtcp2 begins to validate that path, unless it
-/// is the one that it would have fallen back to.
-void Connection::peer_moved(const udp::Path& from, const udp::Path& to) {
-  unchallenged_until_ = {};
-  if (fallback_path_ == to) {
-    fallback_path_ = {};
-    return;
-  }
-  if (!fallback_path_.remote.specified()) fallback_path_ = from;
-  unchallenged_path_ = to;
-  unchallenged_until_ = endpoint_.now_ + kMaxUnchallenged;
-}
-
-/// What a server sends first on a new path is a PATH_CHALLENGE: the sooner it is validated, the
-/// sooner more than three times what came may be sent (RFC 9000 §8.2.1). ngtcp2 1.11 lets none out
-/// while the congestion window is full of packets that were lost with the old path, but does send
-/// an acknowledgement; that one is as good as lost, the next one says the same and more.
-bool Connection::holds_back(const udp::Path& path) {
-  if (unchallenged_until_ == Timestamp() || !(path == unchallenged_path_)) return false;
-  if (!challenge_written_ && endpoint_.now_ < unchallenged_until_) return true;
-  unchallenged_until_ = {};
-  return false;
 }
 
 std::ptrdiff_t Connection::write_packet(PacketOut& out, std::uint64_t now) {
@@ -247,7 +213,9 @@ Connection::Written Connection::fill(MutableBytes space, std::size_t& used,
     packet.space = space.subspan(used, largest);
     packet.info = {};
     challenge_written_ = false;
+    if (pings_wanted_ > 0) prepare_ping();
     const std::ptrdiff_t size = write_packet(packet, library_now);
+    if (pings_wanted_ > 0) settle_ping(size > 0);
     if (size < 0) {
       fail_with(static_cast<int>(size), now);
       return Written::failed;
@@ -291,6 +259,7 @@ Connection::Written Connection::fill(MutableBytes space, std::size_t& used,
     }
   }
   ngtcp2_conn_update_pkt_tx_time(conn_, library_now);
+  if (path_watch_ != nullptr && written_bytes > 0) watch(now);
   rearm();
   return result;
 }
@@ -307,24 +276,6 @@ void Connection::choose_mtu_probes() noexcept {
   if (info.min_rtt > to_library(MtuProbes::kJumboRtt)) mtu_probes_.limit(MtuProbes::kEthernet);
 }
 
-/// The path may have shrunk below what PMTUD found, without telling us: then every full packet is
-/// lost, retransmissions included. ngtcp2 1.11 does not look for that.
-void Connection::look_for_black_hole(Timestamp now) {
-  ngtcp2_conn_info info;
-  ngtcp2_conn_get_conn_info(conn_, &info);
-  if (info.bytes_in_flight == 0) {
-    last_progress_ = now;
-    return;
-  }
-  if (!handshake_confirmed_ || now < small_packets_until_ ||
-      ngtcp2_conn_get_path_max_tx_udp_payload_size(conn_) <= NGTCP2_MAX_UDP_PAYLOAD_SIZE) {
-    return;
-  }
-  if (now - last_progress_ > kBlackHolePtos * Duration(ngtcp2_conn_get_pto(conn_))) {
-    small_packets_until_ = now + kSmallPacketsTime;
-  }
-}
-
 void Connection::rearm() {
   Timestamp expiry = from_library(ngtcp2_conn_get_expiry(conn_));
   // With nothing to send, the pacer's next slot is of no use, and an acknowledgement may go with
@@ -333,6 +284,7 @@ void Connection::rearm() {
   if (nothing_waits_ && handshake_confirmed_) {
     expiry = std::max(expiry, endpoint_.now_ + kTimerGranularity);
   }
+  if (pings_wanted_ > 0) expiry = std::min(expiry, endpoint_.now_ + kNextInstant);
   endpoint_.timers_.arm(*this, expiry);
 }
 
@@ -426,6 +378,7 @@ void Connection::end(Error reason) {
     --endpoint_.open_handshakes_;
   }
   endpoint_.timers_.disarm(*this);
+  path_watch_ = nullptr;
   emit(Event::Type::closed);
   endpoint_.retire(*this);
 }

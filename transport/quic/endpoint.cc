@@ -220,6 +220,7 @@ void Endpoint::receive_datagram(const udp::Path& path, udp::Ecn ecn, MutableByte
     receive_short(path, ecn, datagram);
     return;
   }
+  if (probes_.receive(path, datagram, now_)) return;
   ngtcp2_version_cid header;
   const int decoded =
       ngtcp2_pkt_decode_version_cid(&header, datagram.data(), datagram.size(), cids_.cid_length());
@@ -410,6 +411,12 @@ void Endpoint::destroy(Connection& connection) {
 
 void Endpoint::close_all(std::uint64_t code, std::string_view reason) {
   for (auto& [id, connection] : connections_) connection->close(code, reason);
+}
+
+std::uint64_t Endpoint::probe(const udp::Path& path, PathProbes::Answered answered) {
+  std::uint64_t id = 0;
+  push_stateless(path, probes_.make(path, fresh_cid(), random_, std::move(answered), id));
+  return id;
 }
 
 void Endpoint::push_stateless(const udp::Path& path, std::vector<std::uint8_t> packet) {

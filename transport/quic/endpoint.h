@@ -15,6 +15,7 @@
 #include "transport/quic/cid.h"
 #include "transport/quic/connection.h"
 #include "transport/quic/options.h"
+#include "transport/quic/path_probe.h"
 #include "transport/udp/network.h"
 
 struct ngtcp2_mem;
@@ -60,6 +61,12 @@ class Endpoint {
 
   /// Opens a client connection. It belongs to the endpoint.
   Result<Connection*> connect(const ConnectOptions& options, Timestamp now, UnixSeconds unix_now);
+
+  /// Client: asks whether the server at `path.remote` answers on `path`, whose local address is
+  /// that of one of the endpoint's sockets; see PathProbes. Returns the probe's name.
+  std::uint64_t probe(const udp::Path& path, PathProbes::Answered answered);
+  /// `answered` is not called any more.
+  void forget_probe(std::uint64_t probe) { probes_.forget(probe); }
 
   /// Writes packets into `space` and says in `out` how to send them, as many as fit. False when
   /// nobody has anything to send; true: call again with fresh space. One call serves each
@@ -164,6 +171,7 @@ class Endpoint {
   /// A stateless reset carries no connection ID, only its token at the end (RFC 9000 §10.3.1).
   std::unordered_map<ConnectionId, Connection*, CidHash> by_reset_token_;
   std::deque<Stateless> stateless_;
+  PathProbes probes_;
   std::vector<Event> events_;
   std::size_t next_event_ = 0;
   Connection* closing_ = nullptr;  // its `closed` event was given out last

@@ -45,6 +45,10 @@ struct Event {
     datagram,           ///< `data`: a DATAGRAM frame's payload (RFC 9221)
     session,            ///< client: `Connection::take_session` has something
     path_changed,       ///< Connection::path() has moved (migration or NAT rebinding, validated)
+    path_validated,     ///< client: the path that `migrate` asked for works
+    path_failed,  ///< client: it does not; after an unprobed migration it is in use all the same
+    path_silent,  ///< client: what is in use delivers nothing (Connection::watch_path)
+    path_heard,   ///< client: it was silent, and is not any more
     /// 1-RTT keys changed (RFC 9001 §6). The peer's updates are reported late, when ngtcp2 prepares
     /// the keys after them (three PTOs).
     key_updated,

@@ -6,6 +6,7 @@
 #include "transport/quic/connection.h"
 #include "transport/quic/crypto_bridge.h"
 #include "transport/quic/endpoint.h"
+#include "transport/quic/path_watch.h"
 
 namespace tern::quic {
 
@@ -60,6 +61,9 @@ struct Ngtcp2Callbacks {
     Endpoint& endpoint = connection.endpoint_;
     const bool fin = (flags & NGTCP2_STREAM_DATA_FLAG_FIN) != 0;
     const bool early = (flags & NGTCP2_STREAM_DATA_FLAG_0RTT) != 0;
+    if (connection.path_watch_ != nullptr && !is_unidirectional(stream)) {
+      connection.brought_ = fin ? PathMonitor::Brought::last_data : PathMonitor::Brought::data;
+    }
     const ByteView view(data, size);
     if (endpoint.has_events()) {
       Event& last = endpoint.events_.back();
@@ -159,11 +163,24 @@ struct Ngtcp2Callbacks {
                              void* user_data) noexcept {
     Connection& connection = connection_of(user_data);
     connection.path_may_have_changed_ = true;
-    if (result != NGTCP2_PATH_VALIDATION_RESULT_SUCCESS) return kOk;
-    if ((flags & NGTCP2_PATH_VALIDATION_FLAG_NEW_TOKEN) != 0) connection.wants_new_token_ = true;
-    // One of two paths is good now: the one in use, or the one that is about to be.
-    const udp::Path good = from_library(*path);
-    connection.fallback_path_ = good == connection.known_path_ ? udp::Path() : good;
+    const bool validated = result == NGTCP2_PATH_VALIDATION_RESULT_SUCCESS;
+    if (validated && (flags & NGTCP2_PATH_VALIDATION_FLAG_NEW_TOKEN) != 0) {
+      connection.wants_new_token_ = true;
+    }
+    if (connection.is_server_) {
+      if (!validated) return kOk;
+      // One of two paths is good now: the one in use, or the one that is about to be.
+      const udp::Path good = from_library(*path);
+      connection.fallback_path_ = good == connection.known_path_ ? udp::Path() : good;
+      return kOk;
+    }
+    if ((flags & NGTCP2_PATH_VALIDATION_FLAG_PREFERRED_ADDR) != 0) return kOk;
+    // An aborted one made room for the next.
+    if (validated) {
+      connection.emit(Event::Type::path_validated);
+    } else if (result == NGTCP2_PATH_VALIDATION_RESULT_FAILURE) {
+      connection.emit(Event::Type::path_failed);
+    }
     return kOk;
   }
 

@@ -1,0 +1,114 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/timer_heap.h"
+#include "gateway/client_options.h"
+#include "gateway/network_policy.h"
+#include "transport/quic/connection.h"
+#include "transport/udp/interfaces.h"
+
+namespace tern {
+
+class ClientPool;
+
+/// Keeps one connection of a client on the right network: knows what networks there are for it,
+/// probes the spare one, asks the policy, and migrates. Owned by the ClientConnection, used from
+/// the confirmation of the handshake on; before that a path that dies means another attempt.
+class PathFollower {
+ public:
+  /// An unanswered probe is given up after that, and after twice and four times that; then the
+  /// network counts as unreachable and is asked again after kProbeAgain, twice that …
+  static constexpr Duration kProbeTimeout = std::chrono::seconds(1);
+  static constexpr int kProbeTries = 3;
+  static constexpr Duration kProbeAgain = std::chrono::seconds(10);
+  static constexpr Duration kMaxProbeAgain = std::chrono::minutes(2);
+  /// One that answered is asked again after NetworkPolicy::kSettle, twice that … at most:
+  static constexpr Duration kMaxProbeInterval = std::chrono::minutes(10);
+  /// A path is given up that stays silent this long while the server forbids migration, or gone
+  /// while there are networks for the other address family alone.
+  static constexpr Duration kMaxSilence = std::chrono::seconds(3);
+  /// When a migration cannot begin now (no connection ID to spare): the next try.
+  static constexpr Duration kMigrateAgain = std::chrono::milliseconds(100);
+
+  /// What it has of its connection's owner.
+  struct Hooks {
+    std::function<void(ClientEvent::Type, std::string)> tell;
+    /// Requests are open.
+    std::function<bool()> expecting;
+    /// There is no way on for the connection.
+    std::function<void(std::string why)> lost;
+  };
+
+  PathFollower(ClientPool& pool, quic::Connection& connection, Hooks hooks);
+  ~PathFollower();
+
+  /// The interfaces have changed, or are looked at for the first time.
+  void networks_changed();
+  void handle(const quic::Event& event);
+  /// The caller has moved the connection himself: it stays there while that works.
+  void pin(const udp::Address& local);
+  /// Its network failed it: it is silent or gone, or it has moved before.
+  bool troubled() const noexcept { return path_ != NetworkView::Path::good || moved_; }
+  /// A socket of its own is bound there.
+  bool uses(const udp::Address& local) const noexcept;
+
+ private:
+  struct Candidate {
+    NetworkCandidate facts;
+    std::string name;
+    udp::Address address;  // port 0
+    udp::Address socket;   // bound; unspecified: not yet
+    std::uint64_t probe = 0;
+    Timestamp probe_sent{};
+    Timestamp next_probe = kNever;
+    int unanswered = 0;  // in a row
+    std::optional<Timestamp> first_answer;
+    Duration interval{};  // to the next probe
+    std::optional<Timestamp> failed_at;
+  };
+
+  void refresh();
+  void consider();
+  NetworkChoice ask_policy();
+  void keep_spare(std::optional<std::size_t> spare);
+  void move(Candidate& target);
+  void cannot_move(Candidate& target, const Error& why);
+  bool bind(Candidate& candidate);
+  void send_probe(Candidate& candidate);
+  void probe_answered(std::uint32_t index, Timestamp now);
+  void probe_unanswered(Candidate& candidate);
+  void forget_probe(Candidate& candidate);
+  void fail(Candidate& candidate);
+  void path_validated();
+  void path_failed();
+  void lose_path(NetworkView::Path how, std::string text);
+  Candidate* find(std::uint32_t index) noexcept;
+  Candidate* current() noexcept;
+  std::string describe(const Candidate& candidate) const;
+  void give_up_if_hopeless();
+  void arm();
+
+  ClientPool& pool_;
+  quic::Connection& connection_;
+  Hooks hooks_;
+  Timer timer_;
+  std::vector<Candidate> candidates_;
+  std::uint32_t current_ = 0;  // the interface in use; 0: none of the candidates
+  udp::Address in_use_;        // the address in use
+  std::uint32_t target_ = 0;   // being migrated to
+  bool target_unprobed_ = false;
+  NetworkView::Path path_ = NetworkView::Path::good;
+  Timestamp silent_since_{};
+  Timestamp try_again_ = kNever;
+  bool watching_ = false;
+  bool pinned_ = false;
+  bool moved_ = false;
+  bool forbidden_ = false;  // the server disabled active migration
+};
+
+}  // namespace tern

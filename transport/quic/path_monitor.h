@@ -1,0 +1,64 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+#include "base/time.h"
+
+namespace tern::quic {
+
+/// Finds out whether a path still delivers, for a client that has another one to go to. Pure
+/// reckoning: its owner tells what happens and does what it says.
+///
+/// The path is silent when nothing at all has come for a PTO (RFC 9002 §6.2.1) although something
+/// was to be answered: ack-eliciting packets are on the way, or an answer's data have stopped in
+/// the middle. So that a lost packet, or a delayed acknowledgement (RFC 9000 §13.2.1), is not taken
+/// for a lost path, kPings PINGs go out first, early enough to be answered within that PTO; two
+/// have to be acknowledged at once (§13.2.2), so two answers must be missing as well.
+///
+/// While an answer is only waited for, a handler may take its time. Then the PINGs are for finding
+/// out at all: after a PTO of quiet, after two, four, eight … up to kMaxQuiet, and they have two
+/// PTOs to be answered.
+class PathMonitor {
+ public:
+  static constexpr int kPings = 4;
+  static constexpr Duration kMaxQuiet = std::chrono::seconds(15);
+
+  struct Facts {
+    Duration pto{};
+    Duration smoothed_rtt{};
+    bool outstanding = false;  ///< ack-eliciting packets are in flight
+    bool expecting = false;    ///< requests are not answered yet, or not completely
+  };
+  enum class Step : std::uint8_t {
+    nothing,
+    ping,    ///< send a PING
+    silent,  ///< said once, until something is received
+  };
+  struct Next {
+    Step step = Step::nothing;
+    Timestamp again = kNever;  ///< ask again then, or when something was sent or received
+  };
+
+  /// What a packet of the peer's had for requests.
+  enum class Brought : std::uint8_t { nothing, data, last_data };
+  /// True if it had been said to be silent.
+  bool received(Timestamp now, Brought brought) noexcept;
+  /// Something ack-eliciting may have left.
+  void sent(Timestamp now) noexcept;
+  /// There is another path in use now, of which nothing is known.
+  void restart(Timestamp now) noexcept;
+  Next check(Timestamp now, const Facts& facts) noexcept;
+
+ private:
+  Timestamp last_received_{};
+  Timestamp waiting_since_ = kNever;  // kNever: for nothing
+  Timestamp first_ping_{};
+  Timestamp last_ping_{};
+  Duration quiet_{1};  // before the next PINGs, a PTO at least; zero while data flow
+  int pings_ = 0;      // since waiting_since_
+  bool patient_ = false;
+  bool told_ = false;
+};
+
+}  // namespace tern::quic

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "gateway/server_handover.h"
 #include "gateway/server_shared.h"
 #include "gateway/server_worker.h"
 #include "transport/engine/workers.h"
@@ -25,7 +26,10 @@ std::size_t usable_cpus() noexcept {
 }  // namespace
 
 Server::Server(ServerOptions options)
-    : shared_(std::make_shared<ServerShared>(std::move(options))) {}
+    : shared_(std::make_shared<ServerShared>(std::move(options))) {
+  const std::string& path = shared_->options.handover_;
+  if (!path.empty()) handover_ = std::make_unique<ServerHandover>(*shared_, path);
+}
 
 Server::~Server() {
   stop();
@@ -38,6 +42,10 @@ Result<void> Server::start(http::Handler handler) {
   const std::size_t count = options.workers_ == 0 ? usable_cpus() : options.workers_;
   shared_->worker_count = count;
   shared_->handler = std::move(handler);
+  if (handover_ != nullptr) {
+    const Result<void> asked = handover_->ask();
+    if (!asked) return asked;
+  }
   const auto set_up = [this](engine::Worker& worker) -> engine::Workers::SetUpResult {
     if (worker.index() == 0) {
       const Result<void> prepared = shared_->prepare(worker.runtime());
@@ -50,7 +58,14 @@ Result<void> Server::start(http::Handler handler) {
       set_up);
   if (!started) return fail(std::move(started).error());
   threads_ = std::move(*started);
-  return {};
+  if (handover_ == nullptr) return {};
+  Result<void> begun = handover_->begin();
+  if (!begun) {
+    threads_->stop();
+    threads_->join();
+    threads_.reset();
+  }
+  return begun;
 }
 
 void Server::wait() {
@@ -71,6 +86,9 @@ Result<void> Server::run(http::Handler handler) {
 Result<void> Server::start(Runtime& runtime, udp::Network& network, http::Handler handler,
                            std::size_t worker) {
   TERN_CHECK(threads_ == nullptr);
+  if (handover_ != nullptr) {
+    return fail(Error::invalid("only a server with threads of its own hands over to another"));
+  }
   if (own_workers_.empty()) {
     shared_->worker_count = std::max<std::size_t>(1, shared_->options.workers_);
     shared_->handler = std::move(handler);
@@ -89,10 +107,12 @@ Result<void> Server::start(Runtime& runtime, udp::Network& network, http::Handle
 }
 
 void Server::drain() {
+  if (handover_ != nullptr) handover_->stopping();
   shared_->on_every_worker([](ServerWorker& worker) { worker.drain(); });
 }
 
 void Server::stop() {
+  if (handover_ != nullptr) handover_->stopping();
   shared_->on_every_worker([](ServerWorker& worker) { worker.close(); });
 }
 

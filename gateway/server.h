@@ -21,6 +21,7 @@ namespace tern {
 namespace engine {
 class Workers;
 }
+class ServerHandover;
 class ServerShared;
 class ServerWorker;
 
@@ -82,6 +83,7 @@ class Server {
 
  private:
   std::shared_ptr<ServerShared> shared_;
+  std::unique_ptr<ServerHandover> handover_;                // with ServerOptions::handover
   std::vector<std::shared_ptr<ServerWorker>> own_workers_;  // on runtimes of the caller's
   std::unique_ptr<engine::Workers> threads_;
 };

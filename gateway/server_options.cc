@@ -135,4 +135,14 @@ ServerOptions& ServerOptions::drain_timeout(Duration limit) {
   return *this;
 }
 
+ServerOptions& ServerOptions::handover(std::string path) {
+  handover_ = std::move(path);
+  return *this;
+}
+
+ServerOptions& ServerOptions::handover_drain(Duration limit) {
+  handover_drain_ = limit;
+  return *this;
+}
+
 }  // namespace tern

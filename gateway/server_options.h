@@ -88,6 +88,13 @@ class ServerOptions {
   ServerOptions& log(LogSink& sink);
   /// How long drain() waits for requests before it closes their connections. Default 10 s.
   ServerOptions& drain_timeout(Duration limit);
+  /// The path of a unix socket by which this process takes over from the one that serves at
+  /// present, if there is one, with its sockets and (without state_dir) its keys, and by which the
+  /// next one takes over from this: no connection is lost (docs/deployment.md). Of the same user.
+  /// Not for servers that start on a runtime given to them. Default: none.
+  ServerOptions& handover(std::string path);
+  /// How long a process that was replaced keeps its connections before it drains. Default 10 min.
+  ServerOptions& handover_drain(Duration limit);
 
  private:
   friend class Server;
@@ -122,6 +129,8 @@ class ServerOptions {
   std::function<void(const http::Exchange&)> access_log_;
   LogSink* log_ = &null_log();
   Duration drain_timeout_ = std::chrono::seconds(10);
+  std::string handover_;
+  Duration handover_drain_ = std::chrono::minutes(10);
 };
 
 }  // namespace tern

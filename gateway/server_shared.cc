@@ -72,8 +72,8 @@ Result<void> ServerShared::prepare(Runtime& runtime) {
         *address;
     preferred_.push_back(*address);
   }
-  TERN_TRY(const quic::CidGenerator cids, quic::CidGenerator::create(options.cids_));
-  if (!cids.encrypted()) worker_offset = quic::CidGenerator::kWorkerOffset;
+  TERN_TRY(cids, quic::CidGenerator::create(options.cids_));
+  if (!cids->encrypted()) worker_offset = quic::CidGenerator::kWorkerOffset;
   qlog = options.qlog_;
   if (!options.qlog_dir_.empty()) {
     TERN_TRY(qlog, qlog_files(options.qlog_dir_));
@@ -86,8 +86,12 @@ Result<void> ServerShared::prepare(Runtime& runtime) {
 
 Result<void> ServerShared::prepare_keys(Random& random, UnixSeconds now) {
   if (options.state_dir_.empty()) {
-    keys = std::make_shared<tls::KeyRing>(random, now);
-    reset_key = std::make_shared<quic::StatelessResetKey>(random);
+    keys = inherited_keys;
+    if (keys == nullptr) {
+      keys = std::make_shared<tls::KeyRing>(random, now);
+      random.fill(reset_secret);
+    }
+    reset_key = std::make_shared<quic::StatelessResetKey>(reset_secret);
     return {};
   }
   const std::string& folder = options.state_dir_;
@@ -108,7 +112,7 @@ Result<void> ServerShared::prepare_keys(Random& random, UnixSeconds now) {
     if (!saved) return saved;
   }
   const std::string reset_file = folder + "/reset-key";
-  std::array<std::uint8_t, 32> secret{};
+  std::array<std::uint8_t, 32>& secret = reset_secret;
   if (exists(reset_file)) {
     TERN_TRY(const std::string text, tls::read_file(reset_file));
     const auto read = from_hex(text);
@@ -260,6 +264,7 @@ bool ServerShared::hand_over(std::size_t worker, const udp::Arrival& arrival) {
 
 std::vector<std::pair<std::string, std::uint64_t>> ServerShared::counters() const {
   std::map<std::string, std::uint64_t> sums;
+  for (const auto& [name, value] : counters_.snapshot()) sums[name] = value;
   const std::lock_guard lock(mutex_);
   for (const Slot& slot : slots_) {
     if (slot.runtime == nullptr) continue;
@@ -267,6 +272,35 @@ std::vector<std::pair<std::string, std::uint64_t>> ServerShared::counters() cons
     for (const auto& [name, value] : slot.network->counters().snapshot()) sums[name] += value;
   }
   return {sums.begin(), sums.end()};
+}
+
+void ServerShared::note_socket(const udp::Address& local, std::size_t place, int descriptor) {
+  const std::lock_guard lock(mutex_);
+  auto group = std::find_if(sockets_.begin(), sockets_.end(),
+                            [&](const SocketGroup& candidate) { return candidate.first == local; });
+  if (group == sockets_.end()) group = sockets_.emplace(group, local, std::vector<int>());
+  if (group->second.size() <= place) group->second.resize(place + 1, -1);
+  group->second[place] = descriptor;
+}
+
+std::vector<ServerShared::SocketGroup> ServerShared::sockets() const {
+  const std::lock_guard lock(mutex_);
+  return sockets_;
+}
+
+engine::Descriptors& ServerShared::offered(const udp::Address& address) {
+  for (auto& [local, descriptors] : offered_) {
+    if (local == address) return descriptors;
+  }
+  return offered_.emplace_back(address, engine::Descriptors()).second;
+}
+
+std::optional<udp::Address> ServerShared::find_offered(const udp::Address& wanted) const {
+  for (const auto& [local, descriptors] : offered_) {
+    const bool free = std::find(taken_.begin(), taken_.end(), local) == taken_.end();
+    if (local == wanted || (wanted.port() == 0 && wanted.same_ip(local) && free)) return local;
+  }
+  return std::nullopt;
 }
 
 std::vector<udp::Address> ServerShared::listen() const { return listen_; }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
@@ -11,10 +12,13 @@
 #include <utility>
 #include <vector>
 
+#include "base/counters.h"
 #include "base/error.h"
 #include "base/runtime.h"
 #include "gateway/server_options.h"
 #include "http/exchange.h"
+#include "transport/engine/unix_channel.h"
+#include "transport/quic/cid.h"
 #include "transport/quic/token.h"
 #include "transport/tls/key_ring.h"
 #include "transport/tls/server_context.h"
@@ -33,6 +37,24 @@ class ServerShared {
   static constexpr std::size_t kMaxHandedOver = 1024;
 
   explicit ServerShared(ServerOptions server_options) : options(std::move(server_options)) {}
+
+  /// For the hand-over to another process (server_handover.h): the sockets that workers have, each
+  /// address's in the order of its group …
+  using SocketGroup = std::pair<udp::Address, std::vector<int>>;
+  void note_socket(const udp::Address& local, std::size_t place, int descriptor);
+  std::vector<SocketGroup> sockets() const;
+  /// … and those that came from the process before. Before there are several workers, or on the
+  /// thread of the one that is set up.
+  engine::Descriptors& offered(const udp::Address& address);
+  /// The address among them that `wanted` stands for, if there is one: with port 0, any of its IP
+  /// that is not `taken`.
+  std::optional<udp::Address> find_offered(const udp::Address& wanted) const;
+  void note_taken(const udp::Address& address) { taken_.push_back(address); }
+  const std::vector<udp::Address>& taken() const noexcept { return taken_; }
+  /// A datagram came back from the process after.
+  void note_forwarded(bool delivered) noexcept {
+    (delivered ? forwarded_received_ : forwarded_lost_).add();
+  }
 
   /// On the first worker's thread, before there are others: certificates, keys, addresses.
   Result<void> prepare(Runtime& runtime);
@@ -66,7 +88,10 @@ class ServerShared {
   std::size_t worker_count = 1;
   std::shared_ptr<tls::KeyRing> keys;
   std::shared_ptr<const quic::StatelessResetKey> reset_key;
-  std::optional<std::uint8_t> worker_offset;  ///< of the CIDs, for steering
+  std::array<std::uint8_t, 32> reset_secret{};   ///< behind reset_key
+  std::shared_ptr<tls::KeyRing> inherited_keys;  ///< of the process before, as reset_secret
+  std::optional<quic::CidGenerator> cids;        ///< any worker's
+  std::optional<std::uint8_t> worker_offset;     ///< of the CIDs, for steering
   quic::QlogOpener qlog;
 
   std::vector<udp::Address> listen() const;
@@ -102,6 +127,12 @@ class ServerShared {
   std::vector<udp::Address> preferred_;
   std::vector<udp::Address> bound_;
   std::string engine_;
+  std::vector<SocketGroup> sockets_;
+  std::vector<std::pair<udp::Address, engine::Descriptors>> offered_;
+  std::vector<udp::Address> taken_;
+  Counters counters_;
+  Counter& forwarded_received_ = counters_.at("server.forwarded_received");
+  Counter& forwarded_lost_ = counters_.at("server.forwarded_lost");
 };
 
 }  // namespace tern

@@ -6,7 +6,9 @@
 #include <string>
 #include <utility>
 
+#include "gateway/server_handover.h"
 #include "http3/hq_session.h"
+#include "transport/engine/handed_socket.h"
 
 namespace tern {
 namespace {
@@ -53,7 +55,9 @@ ServerWorker::ServerWorker(std::shared_ptr<ServerShared> shared, Runtime& runtim
                  }),
       deadline_(runtime.timers(), [this](Timestamp) { deadline_passed(); }),
       handed_over_(runtime.counters().at("server.handed_over")),
-      handed_over_dropped_(runtime.counters().at("server.handed_over_dropped")) {}
+      handed_over_dropped_(runtime.counters().at("server.handed_over_dropped")),
+      forwarded_(runtime.counters().at("server.forwarded")),
+      forwarded_dropped_(runtime.counters().at("server.forwarded_dropped")) {}
 
 ServerWorker::~ServerWorker() {
   if (!hooked_) return;
@@ -131,12 +135,16 @@ Result<void> ServerWorker::bind_all() {
 }
 
 Result<udp::Address> ServerWorker::bind(udp::Address address) {
+  const std::optional<udp::Address> offered = shared_->find_offered(address);
+  if (offered && index_ == 0) shared_->note_taken(*offered);
+  if (offered && index_ < shared_->offered(*offered).size()) return adopt(*offered);
   udp::SocketOptions socket;
   socket.bind = address;
   socket.reuse_port.index = static_cast<std::uint32_t>(index_);
   socket.reuse_port.count = static_cast<std::uint32_t>(shared_->worker_count);
   socket.reuse_port.worker_offset = shared_->worker_offset;
   auto bound = endpoint_->bind(socket);
+  if (bound) note_socket(*bound, index_);
   if (bound || bound.error().domain != Domain::os) return bound;
   Error error =
       Error::os(static_cast<int>(bound.error().code), "cannot listen on " + address.to_string());
@@ -146,12 +154,88 @@ Result<udp::Address> ServerWorker::bind(udp::Address address) {
   return fail(std::move(error));
 }
 
+/// A share of what the process before had there. It may have had more sockets than there are
+/// workers now: the kernel goes on to give them datagrams.
+Result<udp::Address> ServerWorker::adopt(const udp::Address& address) {
+  engine::Descriptors& group = shared_->offered(address);
+  const bool shares = shared_->worker_count > 1;
+  for (std::size_t place = index_; place < group.size(); place += shared_->worker_count) {
+    TERN_TRY(auto socket,
+             engine::adopt(endpoint_->network(), group.take(place), shares, endpoint_->sink()));
+    endpoint_->add(std::move(socket));
+    note_socket(address, place);
+  }
+  return address;
+}
+
+void ServerWorker::note_socket(const udp::Address& local, std::size_t place) {
+  if (shared_->options.handover_.empty()) return;
+  shared_->note_socket(local, place, engine::descriptor_of(*endpoint_->sockets().back()));
+}
+
+void ServerWorker::pause(const std::vector<udp::Address>& addresses) {
+  for (const auto& socket : endpoint_->sockets()) {
+    const bool meant =
+        std::find(addresses.begin(), addresses.end(), socket->local()) != addresses.end();
+    if (meant) engine::pause(*socket);
+  }
+}
+
+std::vector<quic::ConnectionId> ServerWorker::leave() {
+  std::vector<quic::ConnectionId> handshakes;
+  endpoint_->endpoint().for_each([&](const quic::Connection& connection) {
+    if (!connection.handshake_complete()) handshakes.push_back(connection.original_dcid());
+  });
+  if (phase_ == Phase::serving) {
+    phase_ = Phase::leaving;
+    endpoint_->endpoint().set_accepting(false);
+    deadline_.arm(runtime_.now() + shared_->options.handover_drain_);
+  }
+  return handshakes;
+}
+
+void ServerWorker::resume() {
+  udp::Address steered;
+  for (const auto& socket : endpoint_->sockets()) {
+    // Once for each address, by the first worker.
+    if (index_ == 0 && shared_->worker_count > 1 && shared_->worker_offset &&
+        !(socket->local() == steered)) {
+      steered = socket->local();
+      const auto done = engine::steer(*socket, *shared_->worker_offset,
+                                      static_cast<std::uint32_t>(shared_->worker_count));
+      if (!done) shared_->log(LogLevel::warning, done.error().to_string());
+    }
+    engine::resume(*socket);
+  }
+}
+
+void ServerWorker::return_to_service() {
+  if (phase_ != Phase::leaving) return;
+  phase_ = Phase::serving;
+  deadline_.disarm();
+  endpoint_->endpoint().set_accepting(true);
+}
+
+void ServerWorker::forward_to(std::shared_ptr<const Forwarder> forwarder) {
+  auto& elsewhere = endpoint_->endpoint().elsewhere;
+  if (forwarder == nullptr) {
+    elsewhere = nullptr;
+    return;
+  }
+  elsewhere = [this, forwarder = std::move(forwarder)](ByteView dcid, bool initial,
+                                                       const udp::Arrival& arrival) {
+    if (!forwarder->wants(dcid, initial)) return false;
+    (forwarder->forward(arrival) ? forwarded_ : forwarded_dropped_).add();
+    return true;
+  };
+}
+
 void ServerWorker::use(const std::shared_ptr<const tls::ServerContext>& context) {
   endpoint_->endpoint().set_server_context(context);
 }
 
 void ServerWorker::drain() {
-  if (phase_ != Phase::serving) return;
+  if (phase_ != Phase::serving && phase_ != Phase::leaving) return;
   phase_ = Phase::draining;
   quic::Endpoint& endpoint = endpoint_->endpoint();
   endpoint.set_accepting(false);
@@ -175,7 +259,9 @@ void ServerWorker::drain(Timestamp) {
 }
 
 void ServerWorker::deadline_passed() {
-  if (phase_ == Phase::draining) {
+  if (phase_ == Phase::leaving) {
+    drain();
+  } else if (phase_ == Phase::draining) {
     close();
   } else if (phase_ == Phase::closing) {
     phase_ = Phase::ended;

@@ -13,8 +13,10 @@
 
 namespace tern {
 
+class Forwarder;
+
 /// One worker of a server: its endpoint and its connections, on one runtime and thread.
-class ServerWorker final : private TurnHook {
+class ServerWorker final : public std::enable_shared_from_this<ServerWorker>, private TurnHook {
  public:
   /// How long the close packets get to leave before the worker is done.
   static constexpr Duration kLastWords = std::chrono::milliseconds(20);
@@ -34,6 +36,21 @@ class ServerWorker final : private TurnHook {
   void receive_handed_over(const udp::Path& path, udp::Ecn ecn, MutableBytes datagram);
 
   Runtime& runtime() noexcept { return endpoint_->runtime(); }
+  std::size_t index() const noexcept { return index_; }
+
+  // The hand-over to another process (server_handover.h), for servers on threads of their own:
+
+  /// Reads nothing more at these addresses …
+  void pause(const std::vector<udp::Address>& addresses);
+  /// … and, a turn later, takes no new connections; those that there are stay. Returns the IDs that
+  /// clients chose for connections whose handshake is not complete.
+  std::vector<quic::ConnectionId> leave();
+  /// Reads at every address; the kernel steers as this server's workers need it.
+  void resume();
+  /// As before `leave`.
+  void return_to_service();
+  /// Datagrams of connections that are not here go there. Null: no more.
+  void forward_to(std::shared_ptr<const Forwarder> forwarder);
 
  private:
   ServerWorker(std::shared_ptr<ServerShared> shared, Runtime& runtime, std::size_t index);
@@ -42,13 +59,15 @@ class ServerWorker final : private TurnHook {
   std::unique_ptr<quic::Application> accept(quic::Connection& connection);
   Result<void> bind_all();
   Result<udp::Address> bind(udp::Address address);
+  Result<udp::Address> adopt(const udp::Address& address);
+  void note_socket(const udp::Address& local, std::size_t place);
   void deadline_passed();
 
   void drain(Timestamp now) override;
   void flush(Timestamp) override {}
   bool pending() const override { return false; }
 
-  enum class Phase : std::uint8_t { serving, draining, closing, ended };
+  enum class Phase : std::uint8_t { serving, leaving, draining, closing, ended };
 
   std::shared_ptr<ServerShared> shared_;
   const std::size_t index_;
@@ -61,6 +80,8 @@ class ServerWorker final : private TurnHook {
   Timer deadline_;  // of draining, then of closing
   Counter& handed_over_;
   Counter& handed_over_dropped_;
+  Counter& forwarded_;
+  Counter& forwarded_dropped_;
 };
 
 }  // namespace tern

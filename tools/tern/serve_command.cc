@@ -57,6 +57,8 @@ struct ServeOptions {
   std::optional<std::size_t> max_connections;
   std::optional<Duration> idle_timeout;
   std::optional<Duration> drain_timeout;
+  std::string handover;
+  std::optional<Duration> handover_drain;
 };
 
 /// What went wrong before the server ran: wrong words are usage errors.
@@ -107,6 +109,8 @@ class Serve {
     if (options_.max_connections) server.max_connections(*options_.max_connections);
     if (options_.idle_timeout) server.idle_timeout(*options_.idle_timeout);
     if (options_.drain_timeout) server.drain_timeout(*options_.drain_timeout);
+    if (!options_.handover.empty()) server.handover(options_.handover);
+    if (options_.handover_drain) server.handover_drain(*options_.handover_drain);
     if (options_.log != "off") {
       server.access_log(http::AccessLog(
           lines_, json_ ? http::AccessLogFormat::json : http::AccessLogFormat::text));
@@ -381,6 +385,12 @@ void add_serve(CLI::App& app, ExitCode& result) {
                    "QUIC-LB config rotation: tells keys apart while machines change theirs")
       ->check(CLI::Range(0, 6))
       ->option_text("N (0)");
+  verb->add_option("--handover", options->handover,
+                   "Unix socket: take over from the process that serves there, and let the next "
+                   "one take over from this")
+      ->type_name("PATH");
+  add_duration(*verb, "--handover-drain", options->handover_drain,
+               "How long a process that was replaced keeps its connections (default: 10m)");
   verb->footer(
       "Signals: INT, TERM drain and stop; HUP reads the certificates again; USR1 prints "
       "counters.\n\n"
@@ -388,6 +398,7 @@ void add_serve(CLI::App& app, ExitCode& result) {
       "  tern serve\n"
       "  tern serve public --listen :443 --cert cert.pem --key key.pem --workers 0\n"
       "  tern serve --listen 127.0.0.1:0 --log json\n"
+      "  tern serve --listen :443 --handover /run/tern/handover   # again, to replace it\n"
       "  tern serve --config tern.toml");
   verb->callback([options, verb, &result] {
     if (!options->config.empty()) apply_config(*verb, options->config);

@@ -177,6 +177,18 @@ void EngineNetwork::forget_failures(SocketState& socket) noexcept {
   }
 }
 
+Result<std::unique_ptr<udp::Socket>> EngineNetwork::open(const udp::SocketOptions& options,
+                                                         udp::Sink& sink) {
+  TERN_TRY(UdpSocket opened, UdpSocket::open(options, options_));
+  return take_in(std::move(opened), sink, false);
+}
+
+Result<std::unique_ptr<udp::Socket>> EngineNetwork::adopt(int descriptor, bool group,
+                                                          udp::Sink& sink) {
+  TERN_TRY(UdpSocket adopted, UdpSocket::adopt(descriptor, group, options_));
+  return take_in(std::move(adopted), sink, true);
+}
+
 void EngineNetwork::describe(SocketState& state, const UdpSocket& socket, udp::Sink& sink) const {
   state.sink = &sink;
   state.fd = socket.fd();

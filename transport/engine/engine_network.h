@@ -44,10 +44,19 @@ class EngineNetwork : public udp::Network {
 
   /// For the handle's destructor.
   virtual void close(SocketState& socket) = 0;
+  /// For handed_socket.h; `SocketState::paused` says the same.
+  virtual void pause(SocketState& socket) = 0;
+  virtual void resume(SocketState& socket) = 0;
+  Result<std::unique_ptr<udp::Socket>> adopt(int descriptor, bool group, udp::Sink& sink);
+  Result<std::unique_ptr<udp::Socket>> open(const udp::SocketOptions& options,
+                                            udp::Sink& sink) final;
 
  protected:
   /// Slabs and the eventfd.
   Result<void> open_shared();
+  /// Takes a socket in, and begins to receive unless `paused`.
+  virtual Result<std::unique_ptr<udp::Socket>> take_in(UdpSocket&& socket, udp::Sink& sink,
+                                                       bool paused) = 0;
 
   /// Polls a descriptor of ours besides the sockets; when it is readable, `interfaces_readable` is
   /// to be called in the next `reap`.
@@ -143,6 +152,7 @@ class SocketHandle final : public udp::Socket {
   ~SocketHandle() override { network_.close(state_); }
   const udp::Address& local() const noexcept override { return state_.local; }
   SocketState& state() noexcept { return state_; }
+  EngineNetwork& network() noexcept { return network_; }
 
  private:
   EngineNetwork& network_;

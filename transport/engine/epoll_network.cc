@@ -95,13 +95,13 @@ Result<void> EpollNetwork::open_all() {
 
 // ---- sockets ------------------------------------------------------------------------------------
 
-Result<std::unique_ptr<udp::Socket>> EpollNetwork::open(const udp::SocketOptions& options,
-                                                        udp::Sink& sink) {
-  TERN_TRY(UdpSocket opened, UdpSocket::open(options, options_));
+Result<std::unique_ptr<udp::Socket>> EpollNetwork::take_in(UdpSocket&& opened, udp::Sink& sink,
+                                                           bool paused) {
   auto socket = std::make_unique<EpollSocket>(std::move(opened));
   describe(*socket, socket->descriptor, sink);
+  socket->paused = paused;
   epoll_event event{};
-  event.events = EPOLLIN;
+  event.events = paused ? 0u : std::uint32_t{EPOLLIN};
   event.data.ptr = socket.get();
   if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, socket->fd, &event) != 0) {
     return fail(Error::os(errno, "epoll_ctl"));
@@ -121,13 +121,15 @@ void EpollNetwork::close(SocketState& state) {
   for (std::size_t i = 0; i < event_count_; ++i) {
     if (events_[i].data.ptr == &socket) events_[i].data.ptr = nullptr;
   }
+  // Another process may have the socket open, and then closing it alone would leave it in the set.
+  ::epoll_ctl(epoll_, EPOLL_CTL_DEL, socket.fd, nullptr);
   --open_sockets_;
   const auto owner = std::find_if(sockets_.begin(), sockets_.end(), [&](const auto& candidate) {
     return candidate.get() == &socket;
   });
   TERN_CHECK(owner != sockets_.end());
   std::swap(*owner, sockets_.back());
-  sockets_.pop_back();  // closing the descriptor takes it out of the epoll set
+  sockets_.pop_back();
 }
 
 Result<void> EpollNetwork::poll_interfaces(int fd) {
@@ -170,12 +172,22 @@ void EpollNetwork::send_backlog(EpollSocket& socket) { watch_writable(socket, !s
 
 void EpollNetwork::watch_writable(EpollSocket& socket, bool on) {
   if (socket.watching_writable == on) return;
+  socket.watching_writable = on;
+  watch(socket);
+}
+
+void EpollNetwork::watch(EpollSocket& socket) {
   epoll_event event{};
-  event.events = on ? EPOLLIN | EPOLLOUT : EPOLLIN;
+  event.events = 0;
+  if (!socket.paused) event.events |= EPOLLIN;
+  if (socket.watching_writable) event.events |= EPOLLOUT;
   event.data.ptr = &socket;
   TERN_CHECK(::epoll_ctl(epoll_, EPOLL_CTL_MOD, socket.fd, &event) == 0);
-  socket.watching_writable = on;
 }
+
+void EpollNetwork::pause(SocketState& socket) { watch(static_cast<EpollSocket&>(socket)); }
+
+void EpollNetwork::resume(SocketState& socket) { watch(static_cast<EpollSocket&>(socket)); }
 
 // ---- waiting and receiving ----------------------------------------------------------------------
 
@@ -267,7 +279,9 @@ bool EpollNetwork::take_readable() {
     if (events_[i].data.ptr == this) continue;  // level-triggered: the next wait reports it
     auto* socket = static_cast<EpollSocket*>(events_[i].data.ptr);
     const bool ready = (events_[i].events & ~static_cast<unsigned>(EPOLLOUT)) != 0;
-    if (socket != nullptr && ready && !socket->read) readable_.push_back(socket);
+    if (socket != nullptr && ready && !socket->read && !socket->paused) {
+      readable_.push_back(socket);
+    }
   }
   event_count_ = 0;
   return !readable_.empty();

@@ -26,14 +26,16 @@ class EpollNetwork final : public EngineNetwork {
 
   void wait(Timestamp deadline) override;
   void reap(Timestamp now) override;
-  Result<std::unique_ptr<udp::Socket>> open(const udp::SocketOptions& options,
-                                            udp::Sink& sink) override;
   void submit(udp::Slab* slab) override;
   tcp::Network& tcp() override;
   void close(SocketState& socket) override;
+  void pause(SocketState& socket) override;
+  void resume(SocketState& socket) override;
 
  private:
   struct EpollSocket;
+  Result<std::unique_ptr<udp::Socket>> take_in(UdpSocket&& opened, udp::Sink& sink,
+                                               bool paused) override;
   struct ReceiveSlots;
   /// Messages of one socket, in the slots.
   struct Batch {
@@ -50,6 +52,7 @@ class EpollNetwork final : public EngineNetwork {
   void deliver_batches();
   void send_backlog(EpollSocket& socket);
   void watch_writable(EpollSocket& socket, bool on);
+  void watch(EpollSocket& socket);
   int sleep(Timestamp deadline, bool poll);
 
   int epoll_ = -1;

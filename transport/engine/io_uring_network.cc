@@ -64,14 +64,14 @@ IoUringNetwork::~IoUringNetwork() {
 
 // ---- sockets ------------------------------------------------------------------------------------
 
-Result<std::unique_ptr<udp::Socket>> IoUringNetwork::open(const udp::SocketOptions& options,
-                                                          udp::Sink& sink) {
-  TERN_TRY(UdpSocket opened, UdpSocket::open(options, options_));
+Result<std::unique_ptr<udp::Socket>> IoUringNetwork::take_in(UdpSocket&& opened, udp::Sink& sink,
+                                                             bool paused) {
   auto socket = std::make_unique<IoUringSocket>(std::move(opened));
   describe(*socket, socket->descriptor, sink);
+  socket->paused = paused;
   auto handle = std::make_unique<SocketHandle>(*this, *socket);
   socket->handle = handle.get();
-  arm_receive(*socket);
+  if (!paused) arm_receive(*socket);
   sockets_.push_back(std::move(socket));
   ++open_sockets_;
   return handle;
@@ -86,17 +86,33 @@ void IoUringNetwork::close(SocketState& state) {
   drop_backlog(socket);
   forget_failures(socket);
   // Requests hold the open file, hence the port: cancel them before the descriptor goes.
+  cancel_all(socket);
+  // A cancelled request lets go of the file when its completion is posted.
+  io_uring_get_events(ring_->get());
+  socket.descriptor.close();
+  --open_sockets_;
+  free_if_unused(socket);
+}
+
+void IoUringNetwork::cancel_all(IoUringSocket& socket) {
   io_uring_sync_cancel_reg cancel{};
   cancel.fd = socket.fd;
   cancel.flags = IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_ALL;
   cancel.timeout = {.tv_sec = -1, .tv_nsec = -1};
   const int cancelled = io_uring_register_sync_cancel(ring_->get(), &cancel);
   TERN_CHECK(cancelled >= 0 || cancelled == -ENOENT || cancelled == -EINTR);
-  // A cancelled request lets go of the file when its completion is posted.
+}
+
+void IoUringNetwork::pause(SocketState& state) {
+  // A receive that is armed and not yet submitted could not be cancelled.
+  if (ring_->has_submissions()) io_uring_submit(ring_->get());
+  cancel_all(static_cast<IoUringSocket&>(state));
   io_uring_get_events(ring_->get());
-  socket.descriptor.close();
-  --open_sockets_;
-  free_if_unused(socket);
+}
+
+void IoUringNetwork::resume(SocketState& state) {
+  auto& socket = static_cast<IoUringSocket&>(state);
+  if (!socket.receiving) arm_receive(socket);  // else when the cancelled one's end is seen
 }
 
 void IoUringNetwork::free_if_unused(IoUringSocket& socket) {
@@ -330,16 +346,16 @@ void IoUringNetwork::received(const Arrived& arrived, bool contended) {
   // The multishot has ended: out of buffers (those before it are back by now), or a socket error,
   // which it took with it.
   socket.receiving = false;
-  if (socket.sink != nullptr) {
-    arm_receive(socket);
-  } else {
+  if (socket.sink == nullptr) {
     free_if_unused(socket);
+  } else if (!socket.paused) {
+    arm_receive(socket);
   }
 }
 
 /// Others have taken all buffers: one message at once, before theirs are delivered.
 void IoUringNetwork::receive_without_buffer(IoUringSocket& socket) {
-  if (socket.sink == nullptr) return;
+  if (socket.sink == nullptr || socket.paused) return;
   spare_.resize(IoUringRing::kBufferSize);
   sockaddr_in6 name{};
   iovec data{spare_.data(), spare_.size()};

@@ -30,14 +30,16 @@ class IoUringNetwork final : public EngineNetwork {
 
   void wait(Timestamp deadline) override;
   void reap(Timestamp now) override;
-  Result<std::unique_ptr<udp::Socket>> open(const udp::SocketOptions& options,
-                                            udp::Sink& sink) override;
   void submit(udp::Slab* slab) override;
   tcp::Network& tcp() override;
   void close(SocketState& socket) override;
+  void pause(SocketState& socket) override;
+  void resume(SocketState& socket) override;
 
  private:
   struct IoUringSocket;
+  Result<std::unique_ptr<udp::Socket>> take_in(UdpSocket&& opened, udp::Sink& sink,
+                                               bool paused) override;
   /// The completion of a receive.
   struct Arrived {
     IoUringSocket* socket;
@@ -48,6 +50,7 @@ class IoUringNetwork final : public EngineNetwork {
   Result<void> poll_interfaces(int fd) override;
   void arm_interfaces();
   void arm_wake();
+  void cancel_all(IoUringSocket& socket);
   void arm_receive(IoUringSocket& socket);
   void arm_writable(IoUringSocket& socket);
   void send(SendOperation& operation);

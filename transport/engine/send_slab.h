@@ -76,6 +76,7 @@ struct SocketState {
   bool wildcard = false;
   udp::Ecn default_ecn = udp::Ecn::not_ect;  ///< what goes out without a control message
   bool tells_unreachable = false;            ///< see UdpSocket
+  bool paused = false;                       ///< see handed_socket.h
   bool segmentation = true;                  ///< false once a device refused UDP_SEGMENT
   std::uint32_t dropped = 0;                 ///< the kernel's count when last told
 

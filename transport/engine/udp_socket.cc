@@ -105,13 +105,43 @@ Result<UdpSocket> UdpSocket::open(const udp::SocketOptions& options, const Engin
     }
   }
 
+  if (auto named = socket.read_local(); !named) return fail(std::move(named).error());
+  return socket;
+}
+
+Result<UdpSocket> UdpSocket::adopt(int descriptor, bool group, const EngineOptions& engine) {
+  UdpSocket socket(descriptor, false);
+  int type = 0;
+  socklen_t length = sizeof type;
+  if (::getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &length) != 0 || type != SOCK_DGRAM) {
+    return fail(Error::invalid("what the other process gave is no UDP socket"));
+  }
+  if (auto named = socket.read_local(); !named) return fail(std::move(named).error());
+  if (!socket.local_.specified() || socket.local_.port() == 0) {
+    return fail(Error::invalid("what the other process gave is no bound UDP socket"));
+  }
+  if (group && !set(descriptor, SOL_SOCKET, SO_REUSEPORT, 1)) {
+    return fail(Error::os(errno, "SO_REUSEPORT"));
+  }
+  // The other process may be of another version: everything is said again.
+  set_receive_options(descriptor, socket.v6_, socket.local_.is_wildcard(), engine.offload());
+  constexpr int kEct0 = static_cast<int>(udp::Ecn::ect0);
+  if (set(descriptor, IPPROTO_IP, IP_TOS, kEct0) &&
+      (!socket.v6_ || set(descriptor, IPPROTO_IPV6, IPV6_TCLASS, kEct0))) {
+    socket.ecn_ = udp::Ecn::ect0;
+  }
+  return socket;
+}
+
+Result<void> UdpSocket::read_local() {
   sockaddr_in6 name{};
   socklen_t length = sizeof name;
-  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&name), &length) != 0) {
-    return failed(errno, "getsockname of");
+  if (::getsockname(fd_, reinterpret_cast<sockaddr*>(&name), &length) != 0) {
+    return fail(Error::os(errno, "getsockname"));
   }
-  socket.local_ = udp::Address::from(reinterpret_cast<const sockaddr*>(&name), length);
-  return socket;
+  v6_ = name.sin6_family == AF_INET6;
+  local_ = udp::Address::from(reinterpret_cast<const sockaddr*>(&name), length);
+  return {};
 }
 
 void UdpSocket::close() noexcept {

@@ -15,6 +15,9 @@ namespace tern::engine {
 class UdpSocket {
  public:
   static Result<UdpSocket> open(const udp::SocketOptions& options, const EngineOptions& engine);
+  /// A bound socket of another process; the descriptor is closed if it is no such thing. `group`:
+  /// lets others bind the same address.
+  static Result<UdpSocket> adopt(int descriptor, bool group, const EngineOptions& engine);
 
   UdpSocket(UdpSocket&& other) noexcept
       : fd_(std::exchange(other.fd_, -1)),
@@ -39,6 +42,7 @@ class UdpSocket {
   void close() noexcept;
 
  private:
+  Result<void> read_local();
   UdpSocket(int fd, bool v6) noexcept : fd_(fd), v6_(v6) {}
 
   int fd_;

@@ -33,6 +33,9 @@ class BoundEndpoint final : private TurnHook, private udp::Sink {
 
   /// Opens one more socket; returns its real address.
   Result<udp::Address> bind(const udp::SocketOptions& options);
+  /// One more socket that receives for this endpoint, made with `sink()`.
+  void add(std::unique_ptr<udp::Socket> socket) { sockets_.push_back(std::move(socket)); }
+  udp::Sink& sink() noexcept { return *this; }
   /// Closes the socket bound to `local`, e.g. after a migration away from it.
   void unbind(const udp::Address& local);
 

@@ -238,8 +238,9 @@ void Endpoint::receive_datagram(const udp::Path& path, udp::Ecn ecn, MutableByte
   // The Initial type is 0b00 in version 1 and 0b01 in version 2 (RFC 9369 §3.2).
   const std::uint8_t initial = header.version == kVersion2 ? 0x10 : 0x00;
   if ((datagram[0] & kTypeMask) == initial) {
-    accept(path, ecn, datagram);
-  } else if (!hand_over(dcid, path, ecn, datagram)) {
+    if (!is_elsewhere(dcid, true, path, ecn, datagram)) accept(path, ecn, datagram);
+  } else if (!hand_over(dcid, path, ecn, datagram) &&
+             !is_elsewhere(dcid, false, path, ecn, datagram)) {
     counts_.dropped_no_connection.add();
   }
 }
@@ -258,7 +259,9 @@ void Endpoint::receive_short(const udp::Path& path, udp::Ecn ecn, MutableBytes d
       return;
     }
   }
-  if (hand_over(dcid, path, ecn, datagram)) return;
+  if (hand_over(dcid, path, ecn, datagram) || is_elsewhere(dcid, false, path, ecn, datagram)) {
+    return;
+  }
   counts_.dropped_no_connection.add();
   if (options_.reset_key != nullptr) send_stateless_reset(path, dcid, datagram.size());
 }
@@ -293,6 +296,17 @@ bool Endpoint::hand_over(ByteView dcid, const udp::Path& path, udp::Ecn ecn,
   arrival.segment_size = datagram.size();
   stray(static_cast<std::size_t>(worker), arrival);
   return true;
+}
+
+bool Endpoint::is_elsewhere(ByteView dcid, bool initial, const udp::Path& path, udp::Ecn ecn,
+                            MutableBytes datagram) {
+  if (!elsewhere) return false;
+  udp::Arrival arrival;
+  arrival.path = path;
+  arrival.ecn = ecn;
+  arrival.bytes = datagram;
+  arrival.segment_size = datagram.size();
+  return elsewhere(dcid, initial, arrival);
 }
 
 bool Endpoint::fill(MutableBytes space, std::size_t& used, std::vector<udp::Transmit>& out,

@@ -79,6 +79,12 @@ class Endpoint {
   /// during the call. Without it they are dropped.
   std::function<void(std::size_t worker, const udp::Arrival&)> stray;
 
+  /// Asked about every datagram for a connection ID that nobody here knows, and about every Initial
+  /// that would begin a connection: may it be another process's, that this one takes over from?
+  /// True: taken. The bytes are valid during the call. Without it, such datagrams are answered with
+  /// a stateless reset, or accepted.
+  std::function<bool(ByteView dcid, bool initial, const udp::Arrival&)> elsewhere;
+
   /// New connections use it from now on; existing ones keep what they began with.
   void set_server_context(std::shared_ptr<const tls::ServerContext> context) {
     options_.server_context = std::move(context);
@@ -119,6 +125,8 @@ class Endpoint {
   bool receive_known(const ConnectionId& cid, const udp::Path& path, udp::Ecn ecn,
                      MutableBytes datagram);
   bool hand_over(ByteView dcid, const udp::Path& path, udp::Ecn ecn, MutableBytes datagram);
+  bool is_elsewhere(ByteView dcid, bool initial, const udp::Path& path, udp::Ecn ecn,
+                    MutableBytes datagram);
   void accept(const udp::Path& path, udp::Ecn ecn, MutableBytes datagram);
   Connection* make_server_connection(const ngtcp2_pkt_hd& header, const udp::Path& path,
                                      const ValidatedToken* token);

@@ -29,9 +29,7 @@ class ScriptedNetwork final : public EngineNetwork {
   }
   void wait(Timestamp) override {}
   void reap(Timestamp) override { run_callbacks(); }
-  Result<std::unique_ptr<udp::Socket>> open(const udp::SocketOptions& options,
-                                            udp::Sink& sink) override {
-    TERN_TRY(UdpSocket opened, UdpSocket::open(options, options_));
+  Result<std::unique_ptr<udp::Socket>> take_in(UdpSocket&& opened, udp::Sink& sink, bool) override {
     state = std::make_unique<State>(std::move(opened));
     state->sink = &sink;
     state->fd = state->descriptor.fd();
@@ -48,6 +46,8 @@ class ScriptedNetwork final : public EngineNetwork {
     drop_backlog(socket);
     forget_failures(socket);
   }
+  void pause(SocketState&) override {}
+  void resume(SocketState&) override {}
 
   void give_back(udp::Slab* slab) { pool_.release(*static_cast<SendSlab*>(slab)); }
 

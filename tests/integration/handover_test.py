@@ -1,0 +1,197 @@
+"""One `tern serve --handover` takes over from another while clients are at work."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+
+from tern_program import PATIENCE, TERN, TernTest, environment
+
+BIG = 10_000_000_000
+
+
+class HandoverTest(TernTest):
+    def setUp(self):
+        super().setUp()
+        self.path = str(self.folder / "handover")
+
+    def start(self, *arguments, listen="127.0.0.1:0"):
+        return self.serve("--handover", self.path, *arguments, listen=listen)
+
+    def client(self, *arguments):
+        process = subprocess.Popen([TERN, *map(str, arguments)], stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True, env=environment(self.home))
+
+        def stop():
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
+        self.addCleanup(stop)
+        return process
+
+    def download(self, server, size, out, *arguments):
+        return self.client("get", "--json", "--cacert", self.ca, "-o", out, *self.reach(server),
+                           *arguments, f"{server.url}/bytes/{size}")
+
+    @staticmethod
+    def wait_for(condition):
+        while not condition():
+            pass
+
+    def assert_whole(self, process, out, size):
+        stdout, stderr = process.communicate(timeout=PATIENCE)
+        self.assertEqual(process.returncode, 0, stdout + stderr)
+        report = json.loads(stdout)
+        self.assertEqual(len(report["connections"]), 1, "one handshake")
+        self.assertEqual(out.stat().st_size, size)
+
+    def replace(self, old_arguments, new_arguments):
+        """A long download and a bench across a replacement."""
+        old = self.start(*old_arguments)
+        size = 300_000_000
+        out = self.folder / "out"
+        download = self.download(old, size, out, "--migrate-at", "200MB")
+        bench = self.client("bench", "--json", "--cacert", self.ca, "-c", "4", "-m", "4", "-D",
+                            "3s", "--rate", "2000",
+                            old.url.replace("localhost", "127.0.0.1") + "/hello")
+        self.wait_for(lambda: old.counters()["quic.handshakes_completed"] >= 5)
+        new = self.start(*new_arguments)
+        self.assertEqual(new.port, old.port)
+        old.event("message", text="handed over")
+        fresh = self.assert_done(self.get(new, "/hello"))
+        self.assertGreaterEqual(new.counters()["quic.handshakes_completed"], 1, fresh.report)
+        self.assert_whole(download, out, size)
+        self.assert_pattern(out, size)
+        stdout, stderr = bench.communicate(timeout=PATIENCE)
+        self.assertEqual(bench.returncode, 0, stderr)
+        report = json.loads(stdout)
+        self.assertEqual(report["errors"], {})
+        self.assertEqual(report["statuses"], {"200": report["requests"]})
+        counters = new.counters()
+        self.assertGreater(counters["server.forwarded"], 0)
+        self.assertEqual(counters["quic.stateless_resets_sent"], 0)
+        self.assertEqual(old.wait(), 0)
+        self.assert_done(self.get(new, "/hello"))
+        return new
+
+    def test_one_worker(self):
+        for engine in self.engines():
+            with self.subTest(engine=engine):
+                self.replace(["--engine", engine], ["--engine", engine]).stop()
+
+    def test_other_numbers_of_workers_and_another_engine(self):
+        engines = self.engines()
+        for before, after in (("1", "3"), ("4", "2"), ("2", "2")):
+            with self.subTest(before=before, after=after):
+                self.replace(["--workers", before, "--engine", engines[0]],
+                             ["--workers", after, "--engine", engines[-1]]).stop()
+
+    def test_encrypted_connection_ids(self):
+        key = self.folder / "cid.key"
+        key.write_text("8f95f09245765f80256934e50c66207f")
+        flags = ["--workers", "3", "--cid-key", str(key)]
+        self.replace(flags, ["--workers", "2", *flags[2:]])
+
+    def test_three_generations(self):
+        first = self.start("--workers", "2")
+        size = 400_000_000
+        out = [self.folder / f"out{i}" for i in range(2)]
+        downloads = [self.download(first, size, out[0])]
+        self.wait_for(lambda: first.counters()["quic.handshakes_completed"] >= 1)
+        second = self.start("--workers", "3")
+        downloads.append(self.download(second, size, out[1]))
+        self.wait_for(lambda: second.counters()["quic.handshakes_completed"] >= 1)
+        third = self.start("--workers", "1")
+        for download, file in zip(downloads, out):
+            self.assert_whole(download, file, size)
+        self.assertEqual((first.wait(), second.wait()), (0, 0))
+        self.assert_done(self.get(third, "/hello"))
+
+    def test_handshakes_go_on(self):
+        server = self.start("--workers", "2")
+        bench = self.client("bench", "--json", "--cacert", self.ca, "--connect", "-c", "8", "-D",
+                            "4s", server.url.replace("localhost", "127.0.0.1") + "/hello")
+        for _ in range(3):
+            self.wait_for(lambda: server.counters()["quic.handshakes_completed"] >= 20)
+            server = self.start("--workers", "2")
+        stdout, stderr = bench.communicate(timeout=PATIENCE)
+        self.assertEqual(bench.returncode, 0, stderr)
+        self.assertEqual(json.loads(stdout)["errors"], {})
+
+    def test_a_new_process_that_cannot_start_changes_nothing(self):
+        server = self.start("--workers", "2")
+        out = self.folder / "out"
+        download = self.download(server, 100_000_000, out)
+        failed = self.tern("serve", "--handover", self.path, "--listen",
+                           f"127.0.0.1:{server.port}", "--cert", "none", "--key", "none")
+        self.assertNotEqual(failed.returncode, 0)
+        self.assert_whole(download, out, 100_000_000)
+        self.assert_done(self.get(server, "/hello"))
+        self.start("--workers", "2")  # and it can still be replaced
+        self.assertEqual(server.wait(), 0)
+
+    def test_a_new_process_that_dies_gives_everything_back(self):
+        old = self.start("--workers", "2")
+        out = self.folder / "out"
+        size = 400_000_000
+        download = self.download(old, size, out)
+        self.wait_for(lambda: old.counters()["quic.handshakes_completed"] >= 1)
+        new = self.start("--workers", "3")
+        new.signal(signal.SIGKILL)
+        old.event("message", text="serves again")
+        self.assert_whole(download, out, size)
+        self.assert_done(self.get(old, "/hello"))
+        self.start("--workers", "2")
+        self.assertEqual(old.wait(), 0)
+
+    def test_an_old_process_that_dies_leaves_resets(self):
+        old = self.start("--workers", "2")
+        download = self.download(old, BIG, "/dev/null")
+        self.wait_for(lambda: old.counters()["quic.handshakes_completed"] >= 1)
+        new = self.start("--workers", "2")
+        old.signal(signal.SIGKILL)
+        stdout, _ = download.communicate(timeout=PATIENCE)
+        self.assertIn("stateless reset", stdout)
+        self.assertGreaterEqual(new.counters()["quic.stateless_resets_sent"], 1)
+
+    def test_stopping_the_new_process_stops_both(self):
+        old = self.start("--drain-timeout", "200ms")
+        download = self.download(old, BIG, "/dev/null")
+        self.wait_for(lambda: old.counters()["quic.handshakes_completed"] >= 1)
+        new = self.start("--drain-timeout", "200ms")
+        new.signal(signal.SIGTERM)
+        self.assertEqual((new.wait(), old.wait()), (0, 0))
+        download.communicate(timeout=PATIENCE)
+        self.assertFalse(os.path.exists(self.path))
+
+    def test_a_replaced_process_drains_in_the_end(self):
+        old = self.start("--handover-drain", "300ms", "--drain-timeout", "200ms")
+        download = self.download(old, BIG, "/dev/null")
+        self.wait_for(lambda: old.counters()["quic.handshakes_completed"] >= 1)
+        self.start()
+        self.assertEqual(old.wait(), 0)
+        download.communicate(timeout=PATIENCE)
+
+    def test_the_socket_is_private_and_a_stale_one_is_replaced(self):
+        stale = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        stale.bind(self.path)
+        stale.close()
+        server = self.start()
+        self.assertEqual(os.stat(self.path).st_mode & 0o777, 0o600)
+        self.assert_done(self.get(server, "/hello"))
+        # Whoever talks nonsense is sent away, and the next one is served.
+        rude = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        rude.connect(self.path)
+        rude.send(b"nonsense")
+        self.assertEqual(rude.recv(100), b"")
+        rude.close()
+        self.start()
+        self.assertEqual(server.wait(), 0)
+
+    def test_a_path_that_cannot_be(self):
+        failed = self.tern("serve", "--listen", "127.0.0.1:0", "--handover", "/x" * 80)
+        self.assertEqual(failed.returncode, 2, failed.stderr)
+        failed = self.tern("serve", "--listen", "127.0.0.1:0", "--handover",
+                           self.folder / "none" / "x")
+        self.assertEqual(failed.returncode, 1, failed.stderr)

@@ -42,6 +42,8 @@ class Carrier {
   virtual Task<Result<void>> attempt(Transfer& transfer) = 0;
   /// The phone's system tells its applications that networks came, went or changed rank.
   virtual void network_changed() = 0;
+  /// Stream bytes that this end has sent again, as far as the transport tells.
+  virtual std::uint64_t retransmitted() const { return 0; }
   /// Ends the connections and says so to the server.
   virtual Task<void> close() = 0;
 };
@@ -56,6 +58,7 @@ class CarrierServer {
   virtual bool stopped() const = 0;
 
   virtual std::uint64_t handshakes() const = 0;
+  virtual std::uint64_t retransmitted() const { return 0; }
   virtual std::uint64_t connections_open() const = 0;
 };
 

@@ -36,7 +36,10 @@ Figures measure(Stage& stage) {
       figures.joules += radio.joules;
     }
   }
-  figures.bytes_retransmitted = stage.retransmitted();
+  figures.bytes_retransmitted = stage.retransmitted() + stage.carrier_server()->retransmitted();
+  for (const auto& phone : stage.phones()) {
+    figures.bytes_retransmitted += phone->carrier()->retransmitted();
+  }
   figures.handshakes = stage.carrier_server()->handshakes();
   return figures;
 }

@@ -68,7 +68,7 @@ constexpr Scenario kScenarios[] = {
     {"thousand-phones", "A thousand phones hand off together",
      "A train with a thousand phones leaves the station, and its Wi-Fi. All of them turn up at the "
      "server from new addresses within the same moment.",
-     thousand_phones},
+     thousand_phones, 1, true, 50},
     {"loss-isolation", "A hundred streams on a path that loses two packets in a hundred",
      "No handoff: a hundred downloads share one connection and two percent of all packets are "
      "lost. "

@@ -23,6 +23,8 @@ struct Scenario {
   unsigned handshakes = 1;
   /// The migrating carrier fails no request.
   bool unbroken = true;
+  /// Of many seeds of all scenarios it runs one in so many: a crowd is many worlds in one.
+  std::uint64_t share = 1;
 };
 
 /// Every scenario, in the order in which they are listed.

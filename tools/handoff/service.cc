@@ -38,6 +38,19 @@ void Service::arrived(std::string_view what, std::uint64_t id, std::uint64_t att
   }
 }
 
+bool Service::begin_upload(std::uint64_t id, std::uint64_t attempt, std::uint64_t offset) {
+  const Transfer* transfer = find(id);
+  if (transfer == nullptr || offset != transfer->delivered()) return false;
+  uploading_[id] = attempt;
+  return true;
+}
+
+std::uint64_t Service::have(std::uint64_t id, std::uint64_t attempt) {
+  uploading_[id] = attempt;
+  const Transfer* transfer = find(id);
+  return transfer == nullptr ? 0 : transfer->delivered();
+}
+
 bool Service::take(std::uint64_t id, std::uint64_t attempt, ByteView piece) {
   if (uploading_[id] != attempt) return false;
   Transfer& transfer = *stage_.transfer(id);
@@ -76,11 +89,10 @@ Task<void> Service::receive(http::Exchange& exchange) {
     co_return;
   }
   arrived("upload", id, attempt);
-  if (number(exchange.parameter("offset")) != transfer->delivered()) {
+  if (!begin_upload(id, attempt, number(exchange.parameter("offset")))) {
     co_await exchange.respond(http::Status::conflict);
     co_return;
   }
-  uploading_[id] = attempt;
   for (;;) {
     Result<Bytes> piece = co_await exchange.read();
     if (!piece) co_return;
@@ -96,9 +108,7 @@ Task<void> Service::receive(http::Exchange& exchange) {
 
 Task<void> Service::tell(http::Exchange& exchange) {
   const std::uint64_t id = number(exchange.parameter("id"));
-  const Transfer* transfer = find(id);
-  uploading_[id] = number(exchange.parameter("attempt"));  // the older attempt ends here
-  std::string text = std::to_string(transfer == nullptr ? 0 : transfer->delivered());
+  std::string text = std::to_string(have(id, number(exchange.parameter("attempt"))));
   co_await exchange.respond(http::Status::ok, std::move(text));
 }
 

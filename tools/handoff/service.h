@@ -30,9 +30,13 @@ class Service {
 
   http::Router& router() noexcept { return router_; }
 
-  // For carriers that do not speak HTTP/3.
+  // The same for carriers that do not speak HTTP/3.
   /// Notes that an attempt's request has arrived. Each may arrive once.
   void arrived(std::string_view what, std::uint64_t id, std::uint64_t attempt);
+  /// An upload goes on at `offset`; false: that is not where it stands.
+  bool begin_upload(std::uint64_t id, std::uint64_t attempt, std::uint64_t offset);
+  /// How much of an upload is there. The older attempt ends with the question.
+  std::uint64_t have(std::uint64_t id, std::uint64_t attempt);
   /// The piece is the application's now; false: it is not what comes next, or a newer attempt has
   /// taken over.
   bool take(std::uint64_t id, std::uint64_t attempt, ByteView piece);

@@ -111,11 +111,14 @@ void draw(const HandoffOptions& options, const std::vector<HandoffResults>& resu
 std::vector<HandoffResults> run_jobs(const HandoffOptions& options) {
   const auto scenarios = chosen_scenarios(options);
   const auto carriers = chosen_carriers(options);
-  const std::uint64_t seeds = std::max<std::uint64_t>(options.seeds, 1);
+  const auto seeds_of = [&](const handoff::Scenario& scenario) {
+    const std::uint64_t share = options.scenario.empty() ? scenario.share : 1;
+    return std::max<std::uint64_t>(options.seeds / share, 1);
+  };
   std::vector<handoff::Job> jobs;
   for (const handoff::Scenario* scenario : scenarios) {
     for (const handoff::CarrierKind carrier : carriers) {
-      for (std::uint64_t i = 0; i < seeds; ++i) {
+      for (std::uint64_t i = 0; i < seeds_of(*scenario); ++i) {
         jobs.push_back({scenario, carrier, options.seed + i});
       }
     }
@@ -145,7 +148,7 @@ std::vector<HandoffResults> run_jobs(const HandoffOptions& options) {
     HandoffResults& one = results.emplace_back();
     one.scenario = scenario;
     for (const handoff::CarrierKind carrier : carriers) {
-      const auto end = next + static_cast<std::ptrdiff_t>(seeds);
+      const auto end = next + static_cast<std::ptrdiff_t>(seeds_of(*scenario));
       one.carriers.push_back(
           {carrier, {std::make_move_iterator(next), std::make_move_iterator(end)}});
       next = end;

@@ -188,7 +188,9 @@ void print_handoff_list_json() {
 void print_handoff(const HandoffOptions& options, const std::vector<HandoffResults>& results) {
   const Paint paint(stdout);
   for (const HandoffResults& one : results) {
-    fmt::print("{} {}\n", paint.bold(one.scenario->name), one.scenario->title);
+    const std::size_t seeds = one.carriers.front().outcomes.size();
+    fmt::print("{} {}{}\n", paint.bold(one.scenario->name), one.scenario->title,
+               seeds == 1 ? "" : fmt::format(" · {} seeds", human_count(seeds)));
     if (options.seeds == 0) {
       print_one_seed(one);
     } else {
@@ -211,7 +213,9 @@ void print_handoff_json(const HandoffOptions& options, const std::vector<Handoff
   for (const HandoffResults& one : results) {
     json.begin_object().member("name", one.scenario->name).key("carriers").begin_array();
     for (const HandoffResults::Runs& runs : one.carriers) {
-      json.begin_object().member("name", handoff::type_of(runs.carrier).name);
+      json.begin_object()
+          .member("name", handoff::type_of(runs.carrier).name)
+          .member("seeds", static_cast<std::uint64_t>(runs.outcomes.size()));
       if (options.seeds == 0) {
         write_outcome(json, runs.outcomes.front());
       } else {

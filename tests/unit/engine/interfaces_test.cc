@@ -5,7 +5,7 @@
 
 #include "tests/unit/engine/engine_fixture.h"
 
-/// Against the machine's own kernel. That changes are told is tests/integration/handoff_test.py's
+/// Against the machine's own kernel. That changes are told is tests/integration/networks_test.py's
 /// to find out, which makes some.
 
 namespace tern::engine {

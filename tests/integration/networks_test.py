@@ -1,0 +1,240 @@
+"""A client that follows the network, over real interfaces: two network namespaces and two veth pairs
+between them. Wants the right to make namespaces (root, as in CI); without it the program says NOT RUN
+and ends with 77, which CTest shows as skipped."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import threading
+import unittest
+
+from tern_program import PATIENCE, TERN, Server, TernTest, environment
+
+SERVER_ADDRESS = "10.99.0.1"
+
+
+def ip(*arguments, namespace=None):
+    command = ["ip", *(["-n", namespace] if namespace else []), *arguments]
+    subprocess.run(command, check=True, capture_output=True, text=True)
+
+
+class Phone:
+    """A namespace with wifi0 (metric 600) and wwan0 (metric 700), and a server's behind both."""
+
+    NETWORKS = {"wifi0": (1, 600), "wwan0": (2, 700)}
+
+    def __init__(self):
+        self.client = f"tern-phone-{os.getpid()}"
+        self.server = f"tern-server-{os.getpid()}"
+
+    def __enter__(self):
+        try:
+            for namespace in (self.client, self.server):
+                ip("netns", "add", namespace)
+                ip("link", "set", "lo", "up", namespace=namespace)
+            ip("addr", "add", f"{SERVER_ADDRESS}/32", "dev", "lo", namespace=self.server)
+            for name, (number, _) in self.NETWORKS.items():
+                ip("link", "add", name, "netns", self.client, "type", "veth",
+                   "peer", "name", f"to-{name}", "netns", self.server)
+                ip("addr", "add", f"10.77.{number}.1/24", "dev", f"to-{name}",
+                   namespace=self.server)
+                ip("link", "set", f"to-{name}", "up", namespace=self.server)
+                self.connect(name)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        for namespace in (self.client, self.server):
+            subprocess.run(["ip", "netns", "del", namespace], capture_output=True, check=False)
+
+    def connect(self, name):
+        number, metric = self.NETWORKS[name]
+        ip("addr", "replace", f"10.77.{number}.2/24", "dev", name, namespace=self.client)
+        ip("link", "set", name, "up", namespace=self.client)
+        ip("route", "add", "default", "via", f"10.77.{number}.1", "dev", name,
+           "metric", str(metric), namespace=self.client)
+
+    def switch_off(self, name):
+        ip("link", "set", name, "down", namespace=self.client)
+
+    def take_address(self, name):
+        number, _ = self.NETWORKS[name]
+        ip("addr", "del", f"10.77.{number}.2/24", "dev", name, namespace=self.client)
+
+    def silence(self, name):
+        """Nothing comes from the server any more, and nobody is told."""
+        number, _ = self.NETWORKS[name]
+        ip("route", "add", "blackhole", f"10.77.{number}.2/32", namespace=self.server)
+
+
+class NamespaceServer(Server):
+    """`tern serve` inside a namespace."""
+
+    def __init__(self, namespace, home, *arguments):
+        self.namespace = namespace
+        super().__init__(home, *arguments, listen=f"{SERVER_ADDRESS}:0")
+
+    def command(self):
+        return ["ip", "netns", "exec", self.namespace, TERN]
+
+
+class Download:
+    """`tern get -v` in the client's namespace into a FIFO, of which the test reads no more than 20 MB/s
+    until it has seen what it waited for; its stderr is read line by line."""
+
+    SIZE = 250_000_000
+    PIECE = 65536
+
+    def __init__(self, phone, home, folder, url, *arguments):
+        self.lines = []
+        self.news = threading.Condition()
+        self.hurry = threading.Event()
+        self.received = 0
+        self.intact = True
+        fifo = folder / "out"
+        os.mkfifo(fifo)
+        port = url.rsplit(":", 1)[1].split("/")[0]
+        self.process = subprocess.Popen(
+            ["ip", "netns", "exec", phone.client, TERN, "get", "-v", "--json", "-o", str(fifo),
+             "--cacert", str(home / "tern" / "ca.pem"),
+             "--resolve", f"localhost:{port}:{SERVER_ADDRESS}", *arguments, url],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(home))
+        self.fifo = fifo
+        self.readers = [threading.Thread(target=read, daemon=True)
+                        for read in (self._read_events, self._read_body)]
+        for reader in self.readers:
+            reader.start()
+
+    def _read_events(self):
+        for line in self.process.stderr:
+            with self.news:
+                self.lines.append(line.rstrip("\n"))
+                self.news.notify_all()
+        with self.news:
+            self.lines.append(None)
+            self.news.notify_all()
+
+    def _read_body(self):
+        pattern = bytes(range(251)) * (self.PIECE // 251 + 2)
+        with open(self.fifo, "rb", buffering=0) as body:
+            while piece := body.read(self.PIECE):
+                at = self.received % 251
+                self.intact = self.intact and piece == pattern[at:at + len(piece)]
+                self.received += len(piece)
+                self.hurry.wait(self.PIECE / 20_000_000)
+
+    def saw(self, text, after=-1):
+        """Waits for a line with `text` behind the line `after`; returns its place."""
+        def found():
+            return next((i for i, line in enumerate(self.lines)
+                         if i > after and line is not None and text in line), None)
+        with self.news:
+            self.news.wait_for(lambda: found() is not None or None in self.lines, timeout=PATIENCE)
+            place = found()
+            assert place is not None, f"no line with '{text}':\n{self.story()}"
+            return place
+
+    def story(self):
+        return "\n".join(line for line in self.lines if line is not None)
+
+    def finish(self):
+        self.hurry.set()
+        output = self.process.stdout.read()
+        code = self.process.wait(timeout=PATIENCE)
+        for reader in self.readers:
+            reader.join()
+        assert code == 0, f"exit code {code}\n{output}\n{self.story()}"
+        return json.loads(output)
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+        self.readers[0].join()
+        self.process.stderr.close()
+        os.unlink(self.fifo)
+
+
+class HandoffTest(TernTest):
+    def run_with(self, act, *arguments):
+        """Downloads while `act(phone, download)` disturbs; the connection must be one, the body whole."""
+        with Phone() as phone:
+            server = NamespaceServer(phone.server, self.home)
+            try:
+                url = f"https://localhost:{server.port}/bytes/{Download.SIZE}"
+                download = Download(phone, self.home, self.folder, url, *arguments)
+                try:
+                    act(phone, download)
+                    report = download.finish()
+                finally:
+                    download.stop()
+                self.assertTrue(download.intact)
+                self.assertEqual(download.received, Download.SIZE)
+                self.assertNotIn("repeated", report["transfers"][0])
+                self.assertEqual(len(report["connections"]), 1, report["connections"])
+                self.assertEqual(server.counters()["quic.connections_accepted"], 1)
+                return report["connections"][0], download.story()
+            finally:
+                server.stop()
+
+    def moves_to_cellular(self, act):
+        def disturb(phone, download):
+            download.saw("spare path: wwan0")
+            act(phone)
+            lost = download.saw("path lost: ")
+            moved = download.saw("migrating to wwan0", lost)
+            download.saw("path changed: 10.77.2.2:", moved)
+        for engine in self.engines():
+            with self.subTest(engine=engine):
+                connection, _ = self.run_with(disturb, "--engine", engine)
+                self.assertEqual(connection["local"].split(":")[0], "10.77.2.2", connection)
+                self.assertEqual(connection["migrations"], 1)
+
+    def test_wifi_is_switched_off(self):
+        self.moves_to_cellular(lambda phone: phone.switch_off("wifi0"))
+
+    def test_the_address_is_taken_away(self):
+        self.moves_to_cellular(lambda phone: phone.take_address("wifi0"))
+
+    def test_the_path_falls_silent(self):
+        self.moves_to_cellular(lambda phone: phone.silence("wifi0"))
+
+    def test_wifi_is_back(self):
+        def disturb(phone, download):
+            download.saw("spare path: wwan0")
+            phone.switch_off("wifi0")
+            moved = download.saw("path changed: 10.77.2.2:")
+            phone.connect("wifi0")
+            ready = download.saw("spare path: wifi0", moved)
+            # Three seconds later, when it has proved stable; validated first.
+            back = download.saw("migrating to wifi0", ready)
+            download.saw("path changed: 10.77.1.2:", back)
+        connection, _ = self.run_with(disturb)
+        self.assertEqual(connection["local"].split(":")[0], "10.77.1.2", connection)
+        self.assertEqual(connection["migrations"], 2)
+
+    def test_it_stays_where_it_is_told_to(self):
+        def disturb(phone, download):
+            download.saw("connected: ")
+            phone.switch_off("wifi0")
+            phone.connect("wifi0")
+        connection, story = self.run_with(disturb, "--network-policy", "never")
+        self.assertEqual(connection["migrations"], 0)
+        self.assertNotIn("spare path", story)
+        self.assertNotIn("migrating", story)
+
+
+if __name__ == "__main__":
+    try:
+        with Phone():
+            pass
+    except (OSError, subprocess.CalledProcessError) as problem:
+        detail = getattr(problem, "stderr", None) or problem
+        print(f"NOT RUN: this test makes network namespaces, and may not: {detail}", flush=True)
+        sys.exit(77)
+    unittest.main(verbosity=2)

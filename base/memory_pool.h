@@ -36,14 +36,33 @@ class MemoryPool {
   struct Free {
     Free* next;
   };
-  static constexpr std::size_t kClasses = 32;
+  /// 16, 32, … 256 bytes, then 320, 384, … kMaxPooled: what a connection keeps for its life is in
+  /// blocks of a few kilobytes, which coarser classes would round up by a tenth.
+  static constexpr std::size_t kSmallStep = 16;
+  static constexpr std::size_t kSmallMax = 256;
+  static constexpr std::size_t kStep = 64;
+  static constexpr std::size_t kSmallClasses = kSmallMax / kSmallStep;
+  static constexpr std::size_t kClasses = kSmallClasses + (kMaxPooled - kSmallMax) / kStep;
   static constexpr std::size_t kSlabSize = 64 * 1024;
 
-  static std::size_t class_of(std::size_t size) noexcept;
-  static std::size_t capacity_of(std::size_t size_class) noexcept;
-  bool refill(std::size_t size_class) noexcept;
+  struct Class {
+    Free* free = nullptr;
+    // What was not handed out yet of the newest slab; not touched, so not resident either.
+    std::uint8_t* fresh = nullptr;
+    std::size_t left = 0;
+  };
 
-  std::array<Free*, kClasses> free_{};
+  static std::size_t class_of(std::size_t size) noexcept {
+    if (size <= kSmallMax) return size == 0 ? 0 : (size - 1) / kSmallStep;
+    return kSmallClasses + (size - kSmallMax - 1) / kStep;
+  }
+  static std::size_t capacity_of(std::size_t size_class) noexcept {
+    if (size_class < kSmallClasses) return (size_class + 1) * kSmallStep;
+    return kSmallMax + (size_class - kSmallClasses + 1) * kStep;
+  }
+  void* allocate_fresh(std::size_t size_class) noexcept;
+
+  std::array<Class, kClasses> classes_{};
   std::vector<void*> slabs_;
 };
 

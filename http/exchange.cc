@@ -45,31 +45,8 @@ std::string_view date_text(UnixSeconds now) noexcept {
 
 }  // namespace
 
-// ---- queues
-// --------------------------------------------------------------------------------------
-
-namespace detail {
-
-void PieceQueue::push(Bytes piece) {
-  if (head_ > 16 && head_ * 2 > pieces_.size()) {
-    pieces_.erase(pieces_.begin(), pieces_.begin() + static_cast<std::ptrdiff_t>(head_));
-    head_ = 0;
-  }
-  pieces_.push_back(std::move(piece));
-}
-
-Bytes PieceQueue::pop() noexcept {
-  Bytes piece = std::move(pieces_[head_++]);
-  if (empty()) clear();
-  return piece;
-}
-
-void PieceQueue::clear() noexcept {
-  pieces_.clear();
-  head_ = 0;
-}
-
-}  // namespace detail
+// ---- what comes and goes
+// -------------------------------------------------------------------------
 
 void Incoming::wake(Waiter* waiter) noexcept {
   if (waiter != nullptr) waiter->wake(runtime_.ready());

@@ -13,6 +13,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/fifo.h"
 #include "base/ready_queue.h"
 #include "base/recycled_memory.h"
 #include "base/runtime.h"
@@ -27,26 +28,6 @@
 /// Everything here belongs to one runtime's thread.
 
 namespace tern::http {
-
-namespace detail {
-
-/// First in, first out. Unlike std::deque it allocates nothing until something is pushed.
-class PieceQueue {
- public:
-  bool empty() const noexcept { return head_ == pieces_.size(); }
-  std::size_t size() const noexcept { return pieces_.size() - head_; }
-  void push(Bytes piece);
-  Bytes pop() noexcept;
-  /// The piece pushed last; not when empty.
-  Bytes& back() noexcept { return pieces_.back(); }
-  void clear() noexcept;
-
- private:
-  std::vector<Bytes> pieces_;
-  std::size_t head_ = 0;
-};
-
-}  // namespace detail
 
 /// The body and trailers the peer sends. Filled by the carrier, drained by one reader.
 class Incoming {
@@ -93,8 +74,8 @@ class Incoming {
   void wake(Waiter* waiter) noexcept;
 
   Runtime& runtime_;
-  detail::PieceQueue queue_;
-  detail::PieceQueue datagrams_;
+  Fifo<Bytes> queue_;
+  Fifo<Bytes> datagrams_;
   std::size_t buffered_ = 0;
   Fields trailers_;
   bool finished_ = false;

@@ -614,7 +614,7 @@ void SessionCore::on_datagram(const quic::Event& event) {
     return;
   }
   if (early_datagrams_.size() >= options().max_early_datagrams) {
-    early_datagrams_.pop_front();
+    early_datagrams_.erase(early_datagrams_.begin());
     context_.counts().datagrams_dropped.add();
   }
   early_datagrams_.push_back({id, std::move(payload)});

@@ -3,7 +3,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <span>
@@ -188,8 +187,8 @@ class SessionCore final : public Session,
   std::vector<RequestStream*> flagged_;
   std::vector<RequestStream*> forgotten_;  // by nghttp3, some time after QUIC had closed them
   std::vector<std::pair<quic::StreamId, std::uint64_t>> resets_;  // that nghttp3 wants
-  std::deque<RequestStream*> waiting_;
-  std::deque<EarlyDatagram> early_datagrams_;
+  std::vector<RequestStream*> waiting_;
+  std::vector<EarlyDatagram> early_datagrams_;
   std::vector<Nghttp3Bridge::Line> lines_;
   const Bytes* current_ = nullptr;  // data of the event being handled
   RateLimit resets_limit_;

@@ -254,9 +254,11 @@ void EpollNetwork::reap(Timestamp now) {
 /// nothing of it overtakes what they have.
 void EpollNetwork::receive_all() {
   if (!take_readable()) return;
-  std::stable_sort(
-      readable_.begin(), readable_.end(),
-      [](const EpollSocket* a, const EpollSocket* b) { return a->last_batch > b->last_batch; });
+  if (readable_.size() > 1) {  // it allocates, whatever there is to sort
+    std::stable_sort(
+        readable_.begin(), readable_.end(),
+        [](const EpollSocket* a, const EpollSocket* b) { return a->last_batch > b->last_batch; });
+  }
   // A share is left for those that become readable meanwhile.
   const std::size_t sockets = readable_.size() + (open_sockets_ > readable_.size() ? 1 : 0);
   const std::size_t share = std::max<std::size_t>(slots_->messages.size() / sockets, 1);
@@ -301,8 +303,10 @@ void EpollNetwork::read(EpollSocket& socket, std::size_t most) {
 }
 
 void EpollNetwork::deliver_batches() {
-  std::stable_sort(batches_.begin(), batches_.end(),
-                   [](const Batch& a, const Batch& b) { return a.count < b.count; });
+  if (batches_.size() > 1) {
+    std::stable_sort(batches_.begin(), batches_.end(),
+                     [](const Batch& a, const Batch& b) { return a.count < b.count; });
+  }
   ReceiveSlots& slots = *slots_;
   for (const Batch& batch : batches_) {
     batch.socket->read = false;

@@ -135,7 +135,7 @@ bool Connection::send_datagram(Bytes payload) {
   if (closed() || payload.size() > max_datagram() || datagrams_.size() >= kMaxDatagrams) {
     return false;
   }
-  datagrams_.push_back(std::move(payload));
+  datagrams_.push(std::move(payload));
   wake();
   return true;
 }

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -12,6 +11,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/fifo.h"
 #include "base/time.h"
 #include "base/timer_heap.h"
 #include "transport/quic/cid.h"
@@ -206,7 +206,7 @@ class Connection final : private TimerNode {
   StreamSource* source_;
   std::unique_ptr<Application> application_;
   std::unique_ptr<QlogWriter> qlog_;
-  std::deque<Bytes> datagrams_;
+  Fifo<Bytes> datagrams_;
   std::vector<ConnectionId> local_cids_;
   std::vector<ConnectionId> peer_reset_tokens_;  // of the CIDs we send to; 16 bytes each
   std::vector<std::uint8_t> new_token_;

@@ -144,7 +144,7 @@ std::ptrdiff_t Connection::write_packet(PacketOut& out, std::uint64_t now) {
   while (ready_ && !datagrams_.empty()) {
     const Bytes& payload = datagrams_.front();
     if (payload.size() > max_datagram()) {  // the path has shrunk since
-      datagrams_.pop_front();
+      datagrams_.pop();
       continue;
     }
     int accepted = 0;
@@ -153,7 +153,7 @@ std::ptrdiff_t Connection::write_packet(PacketOut& out, std::uint64_t now) {
         conn_, &out.path.path, &out.info, out.space.data(), out.space.size(), &accepted,
         NGTCP2_WRITE_DATAGRAM_FLAG_MORE, 0, reinterpret_cast<const ngtcp2_vec*>(&piece),
         payload.empty() ? 0 : 1, now);  // no piece may be empty
-    if (accepted != 0) datagrams_.pop_front();
+    if (accepted != 0) datagrams_.pop();
     if (written == NGTCP2_ERR_WRITE_MORE) {
       // ngtcp2 allows no other call now: go straight on to what shares the packet.
       if (!datagrams_.empty()) continue;

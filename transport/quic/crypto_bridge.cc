@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include <openssl/err.h>
+#include <openssl/mem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
@@ -53,16 +55,38 @@ ngtcp2_crypto_ctx crypto_context(CipherSuite suite) noexcept {
   return context;
 }
 
-/// What ngtcp2 holds as the context of an AEAD.
+/// What ngtcp2 holds as the context of an AEAD. The key schedule (a kilobyte of libipsec-mb's) is
+/// made for the first packet: ngtcp2 holds the keys of the next phase all along, and few
+/// connections last until then.
 struct PacketAead {
-  PacketAead(Aead algorithm, ByteView secret) noexcept : key(algorithm, secret) {}
+  PacketAead(Aead algorithm, ByteView bytes) noexcept
+      : algorithm_(algorithm), length_(bytes.size()) {
+    TERN_CHECK(length_ <= bytes_.size());
+    std::copy(bytes.begin(), bytes.end(), bytes_.begin());
+  }
+  ~PacketAead() { OPENSSL_cleanse(bytes_.data(), bytes_.size()); }
+  PacketAead(const PacketAead&) = delete;
+  PacketAead& operator=(const PacketAead&) = delete;
 
-  AeadKey key;
+  const AeadKey& key() noexcept {
+    if (!key_) [[unlikely]] {
+      key_.emplace(algorithm_, ByteView(bytes_).first(length_));
+      OPENSSL_cleanse(bytes_.data(), bytes_.size());
+    }
+    return *key_;
+  }
+
   // Of keys that open 0-RTT and 1-RTT packets: who is told of them, and what gives their number.
   CryptoBridge* watch = nullptr;
   std::uint64_t generation = 0;  // key updates before them
   std::array<std::uint8_t, kIvLength> iv{};
   Random* challenges = nullptr;  // of keys that seal a server's 1-RTT packets: add_return_challenge
+
+ private:
+  std::optional<AeadKey> key_;
+  Aead algorithm_;
+  std::size_t length_;
+  std::array<std::uint8_t, 32> bytes_;
 };
 
 /// The packet number that `nonce` was made with (RFC 9001 §5.3).
@@ -279,12 +303,12 @@ struct BridgeCallbacks {
                      std::size_t plaintext_length, const std::uint8_t* nonce,
                      std::size_t nonce_length, const std::uint8_t* ad,
                      std::size_t ad_length) noexcept {
-    const auto& aead = *static_cast<const PacketAead*>(context->native_handle);
+    auto& aead = *static_cast<PacketAead*>(context->native_handle);
     if (aead.challenges != nullptr && dest == plaintext) {
       add_return_challenge({dest, plaintext_length}, *aead.challenges);
     }
-    const bool sealed =
-        aead.key.seal(dest, {plaintext, plaintext_length}, {nonce, nonce_length}, {ad, ad_length});
+    const bool sealed = aead.key().seal(dest, {plaintext, plaintext_length}, {nonce, nonce_length},
+                                        {ad, ad_length});
     return sealed ? 0 : NGTCP2_ERR_CALLBACK_FAILURE;
   }
 
@@ -293,9 +317,9 @@ struct BridgeCallbacks {
                      std::size_t ciphertext_length, const std::uint8_t* nonce,
                      std::size_t nonce_length, const std::uint8_t* ad,
                      std::size_t ad_length) noexcept {
-    const auto& aead = *static_cast<const PacketAead*>(context->native_handle);
-    const bool opened = aead.key.open(dest, {ciphertext, ciphertext_length}, {nonce, nonce_length},
-                                      {ad, ad_length});
+    auto& aead = *static_cast<PacketAead*>(context->native_handle);
+    const bool opened = aead.key().open(dest, {ciphertext, ciphertext_length},
+                                        {nonce, nonce_length}, {ad, ad_length});
     if (!opened) return NGTCP2_ERR_DECRYPT;
     if (aead.watch != nullptr) {
       CryptoBridge& bridge = *aead.watch;

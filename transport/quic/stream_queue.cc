@@ -10,7 +10,7 @@ void StreamQueue::list(StreamId id, Stream& stream) {
   if (stream.listed || stream.is_blocked) return;
   if (stream.unsent == 0 && (!stream.fin || stream.fin_sent)) return;
   stream.listed = true;
-  ready_.push_back(id);
+  ready_.push(id);
 }
 
 void StreamQueue::write(StreamId id, Bytes bytes, bool fin) {
@@ -56,7 +56,7 @@ bool StreamQueue::next(Write& write) {
     const StreamId id = ready_.front();
     const auto found = streams_.find(id);
     if (found == streams_.end() || !found->second.listed) {
-      ready_.pop_front();
+      ready_.pop();
       continue;
     }
     const Stream& stream = found->second;
@@ -90,7 +90,7 @@ void StreamQueue::sent(StreamId id, std::size_t count, bool fin) {
   }
   if (fin) stream.fin_sent = true;
   // The next stream's turn.
-  if (!ready_.empty() && ready_.front() == id) ready_.pop_front();
+  if (!ready_.empty() && ready_.front() == id) ready_.pop();
   stream.listed = false;
   list(id, stream);
 }
@@ -100,7 +100,7 @@ void StreamQueue::blocked(StreamId id) {
   if (found == streams_.end()) return;
   found->second.is_blocked = true;
   found->second.listed = false;
-  if (!ready_.empty() && ready_.front() == id) ready_.pop_front();
+  if (!ready_.empty() && ready_.front() == id) ready_.pop();
 }
 
 void StreamQueue::gone(StreamId id) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/fifo.h"
 #include "transport/quic/event.h"
 
 namespace tern::quic {
@@ -51,7 +52,7 @@ class StreamQueue final : public StreamSource {
   void list(StreamId id, Stream& stream);
 
   std::unordered_map<StreamId, Stream> streams_;
-  std::deque<StreamId> ready_;
+  Fifo<StreamId> ready_;
   std::vector<Vec> vecs_;
 };
 

@@ -140,7 +140,8 @@ class Play:
 
     def _wait_for_server(self, process):
         """The simulator's readiness probe, from the server's own side of the link."""
-        datagram = version_probe(dcid=b"", scid=b"")
+        cid = self._endpoints["server"].probe_cid
+        datagram = version_probe(dcid=cid, scid=cid)
 
         def ask():
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:

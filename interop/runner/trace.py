@@ -75,6 +75,7 @@ class Connection:
         self.phase = {True: 0, False: 0}
         self.largest = {}
         self.crypto = {}  # (kind, from_client) -> CryptoStream
+        self.retried = False
         self.client_hello = None
         self.suite = None
         self.version = V1
@@ -181,7 +182,9 @@ class Trace:
         connection = self._by_cid.get((not datagram.from_client, dcid))
         if packet.kind is Kind.RETRY:
             packet.token = payload[reader.at:-16]
-            if connection is not None:  # the keys change with it (RFC 9001, section 5.2)
+            # The keys change with it (RFC 9001, section 5.2); a client heeds the first alone.
+            if connection is not None and not connection.retried:
+                connection.retried = True
                 connection.initial = {each: initial_keys(each, scid) for each in (V1, V2)}
                 self._know(scid, connection, False)
             return packet, connection, payload, 0, len(payload)

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 #include <optional>
+#include <stdexcept>
 #include <sys/socket.h>
 
 #include "tests/unit/engine/engine_fixture.h"
@@ -41,6 +42,7 @@ class ScriptedNetwork final : public EngineNetwork {
   /// Only prepares: the test decides about each operation.
   void submit(udp::Slab* slab) override { static_cast<SendSlab*>(slab)->prepare(); }
   Result<void> poll_interfaces(int) override { return {}; }
+  tcp::Network& tcp() override { throw std::logic_error("only datagrams are scripted"); }
   void close(SocketState& socket) override {
     socket.sink = nullptr;
     drop_backlog(socket);

@@ -91,8 +91,6 @@ void TcpCongestion::reduce() noexcept {
   threshold_ = static_cast<std::uint64_t>(std::max(window * beta, 2.0) * mss_);
 }
 
-void TcpCongestion::congestion() noexcept { reduce(); }
-
 void TcpCongestion::timeout(bool first) noexcept {
   if (first) reduce();
   window_ = mss_;

@@ -27,7 +27,7 @@ class TcpCongestion {
   /// `bytes` were acknowledged while the window limited the sender, outside of recovery.
   void acknowledged(std::uint64_t bytes, Duration rtt, Timestamp now) noexcept;
   /// Something was lost: a lower threshold. The window follows as recovery goes on, see `set`.
-  void congestion() noexcept;
+  void congestion() noexcept { reduce(); }
   /// A retransmission timed out. `first`: not after another timeout of the same bytes.
   void timeout(bool first) noexcept;
   /// The congestion was none: the segment was late, not lost.

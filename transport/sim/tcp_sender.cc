@@ -37,7 +37,7 @@ std::size_t TcpSender::queued(std::size_t unsent_low_water) noexcept {
 void TcpSender::open(Timestamp now, Duration rtt, std::uint64_t window_end, bool lost_twice) {
   window_end_ = window_end;
   last_sent_ = now;
-  sample(rtt, now);
+  sample(rtt);
   if (lost_twice) congestion_.start_small();
 }
 
@@ -66,7 +66,7 @@ void TcpSender::acknowledged(const Acknowledgment& ack, Timestamp now) {
       delivered.rtt = std::max<Duration>(now - *ack.echo, kMillisecond);
     }
   }
-  if (delivered.rtt) sample(*delivered.rtt, now);
+  if (delivered.rtt) sample(*delivered.rtt);
   check_probe(ack);
   if (advanced && state_ != State::open && was_spurious(ack)) undo();
 
@@ -148,7 +148,7 @@ void TcpSender::take_duplicate(const Range& duplicate) {
   }
 }
 
-void TcpSender::sample(Duration rtt, Timestamp) {
+void TcpSender::sample(Duration rtt) {
   min_rtt_ = std::min(min_rtt_, rtt);
   if (srtt_ == Duration{0}) {
     srtt_ = rtt;
@@ -427,7 +427,7 @@ TcpSender::Expired TcpSender::expire(Timestamp now) {
   return Expired::send;
 }
 
-bool TcpSender::probe_tail(Timestamp now) {
+void TcpSender::probe_tail(Timestamp now) {
   if (auto fresh = send_new(now, false, true)) {
     probe_resent_ = false;
     forced_ = fresh;
@@ -438,11 +438,10 @@ bool TcpSender::probe_tail(Timestamp now) {
     to_undo_ = counted;
     if (state_ == State::open) first_resent_ = kNever;
   } else {
-    return false;
+    return;
   }
   probe_at_ = kNever;
   probe_end_ = nxt_;
-  return true;
 }
 
 /// Whether a tail loss probe repaired a loss that nobody has seen (RFC 8985 §7.4).

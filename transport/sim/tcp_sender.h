@@ -103,7 +103,6 @@ class TcpSender {
   struct Delivered {
     std::uint64_t bytes = 0;
     std::optional<Duration> rtt;  // of a segment sent once
-    bool first_sent_once = false;
   };
 
   bool has_new() const noexcept { return nxt_ < end_ || (fin_wanted_ && !fin_sent_); }
@@ -111,7 +110,7 @@ class TcpSender {
   void take_acknowledged(const Acknowledgment& ack, Timestamp now, Delivered& delivered);
   void take_arrived(const Acknowledgment& ack, Timestamp now, Delivered& delivered);
   void take_duplicate(const Range& duplicate);
-  void sample(Duration rtt, Timestamp now);
+  void sample(Duration rtt);
   void rack_update(const Sent& sent, const Acknowledgment& ack, Timestamp now);
   Duration reordering_window() const noexcept;
   /// Marks what RACK takes for lost; true if anything.
@@ -127,7 +126,7 @@ class TcpSender {
   void arm_probe(Timestamp now) noexcept;
   Segment resend(Sent& sent, Timestamp now);
   std::optional<Segment> send_new(Timestamp now, bool nagle, bool beyond_window);
-  bool probe_tail(Timestamp now);
+  void probe_tail(Timestamp now);
 
   TcpModel model_;
   std::uint64_t segment_;

@@ -14,7 +14,8 @@
 
 /// The seam for byte streams: TCP as `transport/engine` (the kernel's, through io_uring or epoll)
 /// and `transport/sim` (a model, over simulated links) give it. `udp::Network::tcp()` has it, for
-/// datagrams and streams share one loop.
+/// datagrams and streams share one loop; the first call of it adds "tcp.…" to the network's
+/// counters, so it comes before other threads read them.
 ///
 /// Nothing here calls back from inside a call: sinks hear from `Driver::reap` only. From there they
 /// may do everything, destroying the stream or listener at hand included. All of it belongs to the

@@ -82,7 +82,8 @@ TEST(SimTcpPath, CubicIsNotSlowerThanReno) {
 }
 
 TEST(SimTcpPath, NoByteIsLostOrDoubledWhateverTheLinkDoes) {
-  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+  const std::uint64_t first = sim::seed() * 1000;
+  for (std::uint64_t seed = first; seed < first + 60; ++seed) {
     Random random(seed);
     LinkOptions options;
     options.delay(Duration(random.below(60'000'000)))

@@ -1,10 +1,8 @@
 // The simulator's TCP: connections, their ends, windows, limits.
 
 #include <cerrno>
-#include <sstream>
 
 #include "tests/unit/sim/tcp_pair.h"
-#include "transport/sim/capture.h"
 
 namespace tern::sim {
 namespace {

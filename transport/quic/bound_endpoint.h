@@ -20,7 +20,7 @@ class BoundEndpoint final : private TurnHook, private udp::Sink {
   /// Events after which a drain stops where those of a connection end. The requests of as many fit
   /// into a second-level cache; of fewer, every connection's packets would be a flush by
   /// themselves.
-  static constexpr std::size_t kDrainEvents = 512;
+  static constexpr std::size_t kDrainEvents = 256;
 
   /// Makes the protocol of a connection that has become `ready` (its ALPN is known). nullptr closes
   /// the connection. Called in the drain phase.

@@ -65,8 +65,6 @@ struct PacketAead {
     std::copy(bytes.begin(), bytes.end(), bytes_.begin());
   }
   ~PacketAead() { OPENSSL_cleanse(bytes_.data(), bytes_.size()); }
-  PacketAead(const PacketAead&) = delete;
-  PacketAead& operator=(const PacketAead&) = delete;
 
   const AeadKey& key() noexcept {
     if (!key_) [[unlikely]] {

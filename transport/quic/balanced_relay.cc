@@ -130,7 +130,8 @@ void BalancedRelay::send(udp::Socket& socket, const udp::Path& path, udp::Ecn ec
 void BalancedRelay::flush(Timestamp) {
   if (slab_ != nullptr) network_.submit(std::exchange(slab_, nullptr));
   // Not while the network delivers: a socket may not be closed there.
-  while (flows_.size() > max_clients_) {
+  const std::size_t most = std::exchange(forget_all_, false) ? 0 : max_clients_;
+  while (flows_.size() > most) {
     by_client_.erase(flows_.back().client.remote);
     by_socket_.erase(flows_.back().socket.get());
     flows_.pop_back();

@@ -44,6 +44,9 @@ class BalancedRelay final : private udp::Sink, private TurnHook {
   /// With the real port.
   const udp::Address& listening() const noexcept { return front_->local(); }
   std::size_t clients() const noexcept { return flows_.size(); }
+  /// Closes every client's socket after this turn, as a NAT that was restarted: to the machines all
+  /// of them have new ports.
+  void forget_clients() noexcept { forget_all_ = true; }
 
  private:
   struct Flow {
@@ -59,7 +62,7 @@ class BalancedRelay final : private udp::Sink, private TurnHook {
   void send_failed(udp::Socket&, const udp::Path&, int) override { dropped_.add(); }
   void drain(Timestamp) override {}
   void flush(Timestamp) override;
-  bool pending() const override { return slab_ != nullptr; }
+  bool pending() const override { return slab_ != nullptr || forget_all_; }
 
   void from_client(const udp::Arrival& arrival);
   void from_machine(const Flow& flow, const udp::Arrival& arrival);
@@ -79,6 +82,7 @@ class BalancedRelay final : private udp::Sink, private TurnHook {
   std::unordered_map<const udp::Socket*, Flows::iterator> by_socket_;
   udp::Slab* slab_ = nullptr;
   std::size_t used_ = 0;
+  bool forget_all_ = false;
   Counter &by_connection_id_, &hashed_, &returned_, &dropped_, &forgotten_;
 };
 

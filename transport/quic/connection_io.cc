@@ -10,6 +10,7 @@
 #include "transport/quic/endpoint.h"
 #include "transport/quic/ngtcp2_bridge.h"
 #include "transport/quic/path_watch.h"
+#include "transport/quic/tls_alert.h"
 
 /// A connection's packets: what comes in, what goes out, what the clock does.
 

@@ -13,6 +13,7 @@
 
 #include "base/check.h"
 #include "transport/quic/return_challenge.h"
+#include "transport/quic/tls_alert.h"
 
 namespace tern::quic {
 namespace {
@@ -761,7 +762,6 @@ bool CryptoBridge::take_session(Session& session) {
 // ---- stateless packets --------------------------------------------------------------------------
 
 namespace {
-
 Result<std::size_t> written(ngtcp2_ssize result, const char* what) {
   if (result < 0) {
     return fail(
@@ -769,7 +769,6 @@ Result<std::size_t> written(ngtcp2_ssize result, const char* what) {
   }
   return static_cast<std::size_t>(result);
 }
-
 }  // namespace
 
 Result<std::size_t> write_retry(MutableBytes out, std::uint32_t version, ByteView peer_scid,
@@ -799,39 +798,6 @@ Result<std::size_t> write_initial_close(MutableBytes out, std::uint32_t version,
           reason.size(), BridgeCallbacks::encrypt, &context.aead, keys.tx.aead(), keys.tx.iv(),
           BridgeCallbacks::hp_mask, &context.hp, keys.tx.header()),
       "CONNECTION_CLOSE");
-}
-
-std::string_view alert_name(std::uint8_t alert) noexcept {
-  switch (alert) {
-    case 0: return "close_notify";
-    case 10: return "unexpected_message";
-    case 20: return "bad_record_mac";
-    case 22: return "record_overflow";
-    case 40: return "handshake_failure";
-    case 42: return "bad_certificate";
-    case 43: return "unsupported_certificate";
-    case 44: return "certificate_revoked";
-    case 45: return "certificate_expired";
-    case 46: return "certificate_unknown";
-    case 47: return "illegal_parameter";
-    case 48: return "unknown_ca";
-    case 49: return "access_denied";
-    case 50: return "decode_error";
-    case 51: return "decrypt_error";
-    case 70: return "protocol_version";
-    case 71: return "insufficient_security";
-    case 80: return "internal_error";
-    case 86: return "inappropriate_fallback";
-    case 90: return "user_canceled";
-    case 109: return "missing_extension";
-    case 110: return "unsupported_extension";
-    case 112: return "unrecognized_name";
-    case 113: return "bad_certificate_status_response";
-    case 115: return "unknown_psk_identity";
-    case 116: return "certificate_required";
-    case 120: return "no_application_protocol";
-    default: return "unknown alert";
-  }
 }
 
 }  // namespace tern::quic

@@ -202,7 +202,4 @@ Result<std::size_t> write_initial_close(MutableBytes out, std::uint32_t version,
                                         ByteView client_dcid, std::uint64_t error_code,
                                         std::string_view reason);
 
-/// "handshake_failure" for 40 and so on (RFC 8446 §6); "unknown alert" for others.
-std::string_view alert_name(std::uint8_t alert) noexcept;
-
 }  // namespace tern::quic

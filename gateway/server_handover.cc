@@ -134,6 +134,7 @@ bool ServerHandover::take_over() {
   };
   shared_.on_every_worker(begin);
   took_over_.store(true);
+  shared_.forget_offers();
   shared_.log(LogLevel::info, "took over from the process that served before");
   return true;
 }
@@ -175,7 +176,9 @@ void ServerHandover::read_predecessor() {
 void ServerHandover::offer() {
   auto channel = listener_->accept();
   if (channel == nullptr) return;
-  const auto greeting = channel->receive(kAnswerLimit);
+  // Channels are waited for together with the end of this process.
+  engine::wait_readable({channel->descriptor(), wake_}, kAnswerLimit);
+  const auto greeting = channel->receive(Duration());
   const std::array<std::uint8_t, 1> version{handover::kVersion};
   const bool known =
       greeting && std::ranges::equal(greeting->bytes, handover::message(Kind::hello, version));
@@ -212,7 +215,6 @@ Result<void> ServerHandover::make_offer(engine::UnixChannel& channel) {
 }
 
 Result<void> ServerHandover::give(std::unique_ptr<engine::UnixChannel> channel) {
-  // The channel is waited for together with the end of this process.
   engine::wait_readable({channel->descriptor(), wake_}, kStartLimit);
   const auto ready = channel->receive(Duration());
   if (!ready || handover::kind_of(ready->bytes) != Kind::ready) {
@@ -342,6 +344,7 @@ void ServerHandover::end_if_empty() {
     if (name == "quic.connections_open" && value != 0) return;
   }
   left_ = false;
+  successor_stops_ = true;  // whatever becomes of it, this process does not serve again
   shared_.on_every_worker([](ServerWorker& worker) { worker.close(); });
 }
 

@@ -96,7 +96,7 @@ class ServerHandover {
   std::unordered_map<quic::ConnectionId, std::size_t> handshakes_;  // their worker; looked up only
   bool predecessor_lives_ = false;
   bool left_ = false;             // to a successor
-  bool successor_stops_ = false;  // and is not coming back
+  bool successor_stops_ = false;  // or this process does: it does not serve again
   int wake_ = -1;
   std::atomic<bool> ending_{false};
   std::thread thread_;

@@ -51,6 +51,8 @@ class ServerShared {
   std::optional<udp::Address> find_offered(const udp::Address& wanted) const;
   void note_taken(const udp::Address& address) { taken_.push_back(address); }
   const std::vector<udp::Address>& taken() const noexcept { return taken_; }
+  /// What was not taken is the process before's alone again.
+  void forget_offers() { offered_.clear(); }
   /// A datagram came back from the process after.
   void note_forwarded(bool delivered) noexcept {
     (delivered ? forwarded_received_ : forwarded_lost_).add();

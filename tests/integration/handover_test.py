@@ -155,6 +155,21 @@ class HandoverTest(TernTest):
         self.assertIn("stateless reset", stdout)
         self.assertGreaterEqual(new.counters()["quic.stateless_resets_sent"], 1)
 
+    def test_an_address_that_the_new_process_does_not_have(self):
+        old = self.start("--listen", "127.0.0.2:0")
+        second = old.start["addresses"].split(", ")[1]
+        size = 200_000_000
+        out = self.folder / "out"
+        download = self.client("get", "--json", "-k", "-o", out, f"https://{second}/bytes/{size}")
+        self.wait_for(lambda: old.counters()["quic.handshakes_completed"] >= 1)
+        new = self.start()
+        self.assertNotIn(second, new.start["addresses"])
+        self.assert_whole(download, out, size)
+        self.assertEqual(old.wait(), 0)
+        # Nobody holds it any more.
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as again:
+            again.bind(("127.0.0.2", int(second.rsplit(":", 1)[1])))
+
     def test_stopping_the_new_process_stops_both(self):
         old = self.start("--drain-timeout", "200ms")
         download = self.download(old, BIG, "/dev/null")

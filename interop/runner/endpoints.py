@@ -179,6 +179,7 @@ class Aioquic(Endpoint):
 
 _NO_ADDRESS = "it offers no preferred address"
 _NO_ECN = "it sets no ECN marks"
+_NO_MIGRATION = "haproxy 3.0 answers to the client's first address alone"
 _NO_EARLY_DATA = "Debian builds it with OpenSSL, whose QUIC for others has no early data"
 
 
@@ -201,6 +202,7 @@ class Nginx(Endpoint):
     {retry}
     {suites}
     http3_max_concurrent_streams 128;
+    quic_active_connection_id_limit 8;
     ssl_certificate {play.certs}/cert.pem;
     ssl_certificate_key {play.certs}/priv.key;
     ssl_protocols TLSv1.3;
@@ -215,7 +217,8 @@ class Haproxy(Endpoint):
 
     def server(self, play):
         self.require(play, "server", lacks={
-            "connectionmigration": _NO_ADDRESS, "ecn": _NO_ECN, "zerortt": _NO_EARLY_DATA})
+            "connectionmigration": _NO_ADDRESS, "ecn": _NO_ECN, "zerortt": _NO_EARLY_DATA,
+            "rebind-port": _NO_MIGRATION, "rebind-addr": _NO_MIGRATION})
         peer_path("haproxy")
         combined = play.folder / "haproxy.pem"
         combined.write_bytes((play.certs / "cert.pem").read_bytes()

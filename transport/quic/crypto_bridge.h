@@ -139,6 +139,7 @@ class CryptoBridge {
  private:
   friend struct BridgeCallbacks;  // SSL_QUIC_METHOD and ngtcp2_callbacks, in crypto_bridge.cc
   enum class Role : std::uint8_t { server, client };
+  static constexpr std::size_t kMaxTransportParams = 512;  // bytes, encoded
 
   explicit CryptoBridge(Role role, UnixSeconds now);
 

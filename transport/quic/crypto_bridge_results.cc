@@ -1,0 +1,142 @@
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+
+#include "transport/quic/crypto_bridge.h"
+
+/// What a handshake came to: its facts, the sessions a server gave, and why it failed.
+
+namespace tern::quic {
+
+namespace {
+
+std::string selected_alpn(const SSL* ssl) {
+  const std::uint8_t* alpn = nullptr;
+  unsigned length = 0;
+  SSL_get0_alpn_selected(ssl, &alpn, &length);
+  return std::string(reinterpret_cast<const char*>(alpn), length);
+}
+
+}  // namespace
+
+void CryptoBridge::record_facts() {
+  facts_.alpn = selected_alpn(ssl_);
+  if (const SSL_CIPHER* cipher = SSL_get_current_cipher(ssl_); cipher != nullptr) {
+    facts_.cipher = SSL_CIPHER_standard_name(cipher);
+  }
+  const std::uint16_t group = SSL_get_curve_id(ssl_);
+  if (group == SSL_CURVE_X25519KYBER768) {
+    facts_.group = "X25519Kyber768Draft00";  // as IANA has it; BoringSSL's name is another
+  } else if (const char* name = SSL_get_curve_name(group); name != nullptr) {
+    facts_.group = name;
+  }
+  if (role_ == Role::server) {
+    if (const char* name = SSL_get_servername(ssl_, TLSEXT_NAMETYPE_host_name); name != nullptr) {
+      facts_.server_name = name;
+    }
+  }
+  facts_.resumed = SSL_session_reused(ssl_) != 0;
+  facts_.early_data_accepted = SSL_early_data_accepted(ssl_) != 0;
+  const STACK_OF(CRYPTO_BUFFER)* chain = SSL_get0_peer_certificates(ssl_);
+  if (chain != nullptr && SSL_get_verify_result(ssl_) == X509_V_OK) {
+    X509* const leaf = SSL_get_peer_certificate(ssl_);
+    char text[256];
+    if (leaf != nullptr &&
+        X509_NAME_oneline(X509_get_subject_name(leaf), text, sizeof(text)) != nullptr) {
+      facts_.peer_subject = text;
+    }
+    X509_free(leaf);
+  }
+}
+
+HandshakeFacts CryptoBridge::facts() const {
+  HandshakeFacts facts;
+  // The first thing to be settled: a connection is ready with it before the handshake is complete.
+  facts.alpn = ssl_ != nullptr ? selected_alpn(ssl_) : facts_.alpn;
+  facts.cipher = facts_.cipher;
+  facts.group = facts_.group;
+  facts.server_name = facts_.server_name;
+  facts.peer_certificate_subject = facts_.peer_subject;
+  facts.resumed = facts_.resumed;
+  facts.early_data_accepted = facts_.early_data_accepted;
+  facts.early_data_rejected = facts_.early_data_rejected;
+  return facts;
+}
+
+Error CryptoBridge::failure() const {
+  if (!state_.verify_failure.empty()) return Error(Code::certificate, state_.verify_failure);
+  std::string text = alert_ != 0 ? std::string(alert_name(alert_)) : std::string();
+  if (!failure_.empty()) text += (text.empty() ? "" : ": ") + failure_;
+  return Error(Domain::tls, alert_, std::move(text));
+}
+
+void CryptoBridge::receive_session(SSL_SESSION* ssl_session) {
+  std::array<std::uint8_t, kMaxTransportParams> params;
+  const ngtcp2_ssize params_length =
+      ngtcp2_conn_encode_0rtt_transport_params(conn_, params.data(), params.size());
+  std::uint8_t* ticket = nullptr;
+  std::size_t ticket_length = 0;
+  if (params_length < 0 || SSL_SESSION_to_bytes(ssl_session, &ticket, &ticket_length) != 1) {
+    ERR_clear_error();
+    return;
+  }
+  Session session;
+  session.server_name = facts_.server_name;
+  session.alpn = facts_.alpn;
+  session.quic_version = ngtcp2_conn_get_negotiated_version(conn_);
+  session.expires = static_cast<UnixSeconds>(SSL_SESSION_get_time(ssl_session)) +
+                    static_cast<UnixSeconds>(SSL_SESSION_get_timeout(ssl_session));
+  session.early_data = SSL_SESSION_early_data_capable(ssl_session) != 0;
+  session.ticket.assign(ticket, ticket + ticket_length);
+  session.transport_params.assign(params.data(), params.data() + params_length);
+  OPENSSL_free(ticket);
+  if (sessions_.size() == kMaxSessions) sessions_.erase(sessions_.begin());
+  sessions_.push_back(std::move(session));
+}
+
+bool CryptoBridge::take_session(Session& session) {
+  if (sessions_.empty()) return false;
+  session = std::move(sessions_.front());
+  sessions_.erase(sessions_.begin());
+  return true;
+}
+
+std::string_view alert_name(std::uint8_t alert) noexcept {
+  switch (alert) {
+    case 0: return "close_notify";
+    case 10: return "unexpected_message";
+    case 20: return "bad_record_mac";
+    case 22: return "record_overflow";
+    case 40: return "handshake_failure";
+    case 42: return "bad_certificate";
+    case 43: return "unsupported_certificate";
+    case 44: return "certificate_revoked";
+    case 45: return "certificate_expired";
+    case 46: return "certificate_unknown";
+    case 47: return "illegal_parameter";
+    case 48: return "unknown_ca";
+    case 49: return "access_denied";
+    case 50: return "decode_error";
+    case 51: return "decrypt_error";
+    case 70: return "protocol_version";
+    case 71: return "insufficient_security";
+    case 80: return "internal_error";
+    case 86: return "inappropriate_fallback";
+    case 90: return "user_canceled";
+    case 109: return "missing_extension";
+    case 110: return "unsupported_extension";
+    case 112: return "unrecognized_name";
+    case 113: return "bad_certificate_status_response";
+    case 115: return "unknown_psk_identity";
+    case 116: return "certificate_required";
+    case 120: return "no_application_protocol";
+    default: return "unknown alert";
+  }
+}
+
+}  // namespace tern::quic

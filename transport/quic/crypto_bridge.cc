@@ -13,7 +13,6 @@
 
 #include "base/check.h"
 #include "transport/quic/return_challenge.h"
-#include "transport/quic/tls_alert.h"
 
 namespace tern::quic {
 namespace {

@@ -8,6 +8,7 @@
 #include <openssl/x509.h>
 
 #include "transport/quic/crypto_bridge.h"
+#include "transport/quic/tls_alert.h"
 
 /// What a handshake came to: its facts, the sessions a server gave, and why it failed.
 

@@ -21,9 +21,6 @@ constexpr int kBlackHolePtos = 3;
 /// PMTU_RAISE_TIMER (RFC 8899 §5.1.1): when the full size may be tried again.
 constexpr Duration kSmallPacketsTime = std::chrono::seconds(600);
 
-/// How long a new path waits for its first PATH_CHALLENGE: ngtcp2 gives the validation up by then.
-constexpr Duration kMaxUnchallenged = std::chrono::seconds(3);
-
 /// Packets that are tried to be written until one must have been, or have had, a PING: the instant
 /// may be that of another packet, or the congestion window full (then what fills it is to be
 /// acknowledged); after a migration PATH_CHALLENGE comes first.
@@ -100,13 +97,14 @@ void Connection::peer_moved(const udp::Path& from, const udp::Path& to) {
   }
   if (!fallback_path_.remote.specified()) fallback_path_ = from;
   unchallenged_path_ = to;
-  unchallenged_until_ = endpoint_.now_ + kMaxUnchallenged;
+  unchallenged_until_ = endpoint_.now_ + Duration(ngtcp2_conn_get_pto(conn_));
 }
 
 /// What a server sends first on a new path is a PATH_CHALLENGE: the sooner it is validated, the
 /// sooner more than three times what came may be sent (RFC 9000 §8.2.1). ngtcp2 1.11 lets none out
 /// while the congestion window is full of packets that were lost with the old path, but does send
-/// an acknowledgement; that one is as good as lost, the next one says the same and more.
+/// an acknowledgement; that one is as good as lost, the next one says the same and more. For no
+/// longer than a PTO: a client that hears nothing takes the path for dead and looks for another.
 bool Connection::holds_back(const udp::Path& path) {
   if (unchallenged_until_ == Timestamp() || !(path == unchallenged_path_)) return false;
   if (!challenge_written_ && endpoint_.now_ < unchallenged_until_) return true;

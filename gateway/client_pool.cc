@@ -184,6 +184,7 @@ void ClientPool::close_idle() {
 }
 
 void ClientPool::forget(ClientConnection& connection) {
+  connection.stop_following();  // it may outlive the pool
   if (closed) return;
   const auto found = by_origin_.find(connection.origin());
   if (found != by_origin_.end() && found->second.get() == &connection) by_origin_.erase(found);

@@ -78,6 +78,7 @@ void PathFollower::refresh() {
     }
     if (path_ == Path::good) in_use->facts.reach = Reach::reachable;
   } else {
+    if (path_ != Path::gone && current_ != 0) note_failure(current_);
     current_ = 0;
     if (path_ != Path::gone) lose_path(Path::gone, in_use_.ip_string() + " is gone");
   }
@@ -112,7 +113,10 @@ NetworkChoice PathFollower::ask_policy() {
   for (const Candidate& candidate : candidates_) {
     if (candidate.facts.index == current_) view.in_use = facts.size();
     facts.push_back(candidate.facts);
-    if (candidate.failed_at) facts.back().failed = now - *candidate.failed_at;
+    if (const auto known = history_.find(candidate.facts.index); known != history_.end()) {
+      facts.back().failures = known->second.failures;
+      facts.back().failed = now - known->second.failed_at;
+    }
   }
   view.candidates = facts;
   NetworkChoice choice = pool_.options.network_policy_->choose(view);
@@ -138,7 +142,9 @@ void PathFollower::consider() {
   keep_spare(choice.spare);
   const bool may_move = path_ != Path::good || !pinned_;
   const bool wants = choice.use && candidates_[*choice.use].facts.index != current_;
-  if (wants && may_move && now >= (try_again_ == kNever ? now : try_again_)) {
+  const bool due = try_again_ == kNever || now >= try_again_;
+  if (due) try_again_ = kNever;
+  if (wants && may_move && due) {
     Candidate& target = candidates_[*choice.use];
     const bool at_once = path_ != Path::good;
     // One that is being validated is waited for, unless what is in use has died meanwhile.
@@ -179,9 +185,10 @@ void PathFollower::arm() {
   if (connection_.closed()) return timer_.disarm();
   Timestamp next = try_again_;
   const Timestamp hopeless = silent_since_ + kMaxSilence;
-  if (path_ == Path::gone && candidates_.empty() && hopeless > pool_.runtime.now()) next = hopeless;
+  const bool hopeless_later = hopeless > pool_.runtime.now();
+  if (path_ == Path::gone && candidates_.empty() && hopeless_later) next = hopeless;
   for (const Candidate& candidate : candidates_) next = std::min(next, candidate.next_probe);
-  if (forbidden_ && path_ == Path::silent) next = std::min(next, silent_since_ + kMaxSilence);
+  if (forbidden_ && path_ == Path::silent && hopeless_later) next = std::min(next, hopeless);
   timer_.arm(next);
 }
 
@@ -272,6 +279,7 @@ void PathFollower::move(Candidate& target) {
   const Result<void> begun = connection_.migrate(target.socket, at_once);
   if (!begun) return cannot_move(target, begun.error());
   try_again_ = kNever;
+  blocked_told_ = false;
   pinned_ = false;
   moved_ = true;
   target_ = target.facts.index;
@@ -305,10 +313,10 @@ void PathFollower::cannot_move(Candidate& target, const Error& why) {
     if (path_ == Path::gone) hooks_.lost("its network is gone before the handshake was confirmed");
     return;
   }
-  if (try_again_ == kNever) {
+  if (!std::exchange(blocked_told_, true)) {
     hooks_.tell(ClientEvent::Type::migration_failed, describe(target) + ": " + why.detail);
   }
-  try_again_ = now + kMigrateAgain;
+  try_again_ = now + (path_ == Path::good ? kReturnAgain : kMigrateAgain);
 }
 
 void PathFollower::lose_path(Path how, std::string text) {
@@ -321,8 +329,7 @@ void PathFollower::lose_path(Path how, std::string text) {
 /// What is known of it is void.
 void PathFollower::fail(Candidate& candidate) {
   forget_probe(candidate);
-  ++candidate.facts.failures;
-  candidate.failed_at = pool_.runtime.now();
+  note_failure(candidate.facts.index);
   candidate.first_answer = std::nullopt;
   candidate.facts.stable_for = Duration::zero();
   candidate.facts.rtt = std::nullopt;
@@ -330,6 +337,12 @@ void PathFollower::fail(Candidate& candidate) {
   candidate.unanswered = 0;
   candidate.next_probe = kNever;
   candidate.socket = udp::Address();  // the next try has a port of its own
+}
+
+void PathFollower::note_failure(std::uint32_t index) {
+  History& history = history_[index];
+  ++history.failures;
+  history.failed_at = pool_.runtime.now();
 }
 
 void PathFollower::handle(const quic::Event& event) {

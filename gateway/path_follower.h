@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -32,8 +33,10 @@ class PathFollower {
   /// A path is given up that stays silent this long while the server forbids migration, or gone
   /// while there are networks for the other address family alone.
   static constexpr Duration kMaxSilence = std::chrono::seconds(3);
-  /// When a migration cannot begin now (no connection ID to spare): the next try.
+  /// When a migration cannot begin now (no connection ID to spare): the next try, with a path in
+  /// use that is dead, or good.
   static constexpr Duration kMigrateAgain = std::chrono::milliseconds(100);
+  static constexpr Duration kReturnAgain = std::chrono::seconds(10);
 
   /// What it has of its connection's owner.
   struct Hooks {
@@ -69,7 +72,11 @@ class PathFollower {
     int unanswered = 0;  // in a row
     std::optional<Timestamp> first_answer;
     Duration interval{};  // to the next probe
-    std::optional<Timestamp> failed_at;
+  };
+  /// Of an interface, whatever its addresses.
+  struct History {
+    std::uint32_t failures = 0;
+    Timestamp failed_at{};
   };
 
   void refresh();
@@ -84,6 +91,7 @@ class PathFollower {
   void probe_unanswered(Candidate& candidate);
   void forget_probe(Candidate& candidate);
   void fail(Candidate& candidate);
+  void note_failure(std::uint32_t index);
   void path_validated();
   void path_failed();
   void lose_path(NetworkView::Path how, std::string text);
@@ -98,13 +106,15 @@ class PathFollower {
   Hooks hooks_;
   Timer timer_;
   std::vector<Candidate> candidates_;
-  std::uint32_t current_ = 0;  // the interface in use; 0: none of the candidates
-  udp::Address in_use_;        // the address in use
-  std::uint32_t target_ = 0;   // being migrated to
+  std::map<std::uint32_t, History> history_;  // of those that failed, by index
+  std::uint32_t current_ = 0;                 // the interface in use; 0: none of the candidates
+  udp::Address in_use_;                       // the address in use
+  std::uint32_t target_ = 0;                  // being migrated to
   bool target_unprobed_ = false;
   NetworkView::Path path_ = NetworkView::Path::good;
   Timestamp silent_since_{};
   Timestamp try_again_ = kNever;
+  bool blocked_told_ = false;
   bool watching_ = false;
   bool pinned_ = false;
   bool moved_ = false;

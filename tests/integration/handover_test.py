@@ -113,7 +113,8 @@ class HandoverTest(TernTest):
         bench = self.client("bench", "--json", "--cacert", self.ca, "--connect", "-c", "8", "-D",
                             "4s", server.url.replace("localhost", "127.0.0.1") + "/hello")
         for _ in range(3):
-            self.wait_for(lambda: server.counters()["quic.handshakes_completed"] >= 20)
+            self.wait_for(lambda: bench.poll() is not None
+                          or server.counters()["quic.handshakes_completed"] >= 20)
             server = self.start("--workers", "2")
         stdout, stderr = bench.communicate(timeout=PATIENCE)
         self.assertEqual(bench.returncode, 0, stderr)

@@ -207,6 +207,31 @@ TEST(ServerPaths, TheOldPathIsAskedTooBeforeItIsGivenUp) {
   EXPECT_GE(challenges, 1u);
 }
 
+TEST(ServerPaths, AProbedPathIsChallengedBeforeItCarriesData) {
+  // A client that probes has its PATH_RESPONSE first (ngtcp2 1.11 does not put a challenge of its
+  // own beside it); when its traffic comes, the server's challenge goes before the data.
+  WatchedScene scene;
+  Link& cellular = scene.Scene::link(LinkOptions().delay(30ms).mbps(10).queue_bytes(4'000'000));
+  const Fetch& fetch = scene.download(3'000'000);
+  scene.world.at(500ms,
+                 [&] { EXPECT_TRUE(scene.client().migrate(cellular.v6(scene.client_host))); });
+  ASSERT_TRUE(scene.wait(fetch));
+  EXPECT_TRUE(fetch.ok());
+  const std::vector<SentDatagram> sent = scene.sent();
+  const std::vector<SentDatagram> paths = first_on_each_path(sent);
+  ASSERT_EQ(paths.size(), 2u);
+  EXPECT_TRUE(paths[1].has("path_response")) << paths[1].frames;
+  bool challenged = false;
+  for (const SentDatagram& datagram : sent) {
+    if (!(datagram.path == paths[1].path)) continue;
+    challenged = challenged || datagram.has("path_challenge");
+    if (!challenged) {
+      EXPECT_FALSE(datagram.has("stream")) << datagram.frames;
+    }
+  }
+  EXPECT_TRUE(challenged);
+}
+
 TEST(ServerPaths, AForgedCopyCostsLittleAndTheConnectionGoesBack) {
   // RFC 9000 §9.3.2, from the attacker's side: what the victim of reflection gets.
   WatchedScene scene;

@@ -123,8 +123,9 @@ void TcpStack::receive(Packet* packet, Interface* interface) {
   const bool opens = header.has(TcpHeader::kSyn) && !header.has(TcpHeader::kAck);
   const auto listening = find_listener(*packet, interface);
   if (opens && listening != nullptr) {
-    // Linux drops SYNs while nobody accepts.
-    if (listening->backlog.size() >= listening->options.backlog) {
+    // Linux drops SYNs while nobody accepts, and while too many are half open.
+    const std::size_t most = listening->options.backlog;
+    if (listening->backlog.size() >= most || listening->half_open.size() >= most) {
       return host_.drop(packet, Verdict::buffer_full);
     }
     open_from(*packet, listening);
@@ -218,9 +219,15 @@ void TcpStack::remove(TcpConnection& connection, const TcpHeader* wait) {
   connections_.erase(key);
   if (wait == nullptr) return;
   const Timestamp now = host_.world_.now();
-  for (; !waits_.empty() && waits_.front().first <= now; waits_.pop_front()) {
-    const auto over = waiting_.find(waits_.front().second);
-    if (over != waiting_.end() && over->second.until <= now) waiting_.erase(over);
+  const auto over = [&] {
+    return !waits_.empty() && (waits_.front().first <= now || waits_.size() >= kMaxTimeWaits);
+  };
+  for (; over(); waits_.pop_front()) {
+    const auto oldest = waiting_.find(waits_.front().second);
+    // A port that is used again has a later wait of its own.
+    if (oldest != waiting_.end() && oldest->second.until <= waits_.front().first) {
+      waiting_.erase(oldest);
+    }
   }
   waiting_.insert_or_assign(key, Waiting{now + kTimeWait, *wait});
   waits_.emplace_back(now + kTimeWait, key);

@@ -36,6 +36,7 @@ struct TcpListening {
 class TcpStack {
  public:
   static constexpr Duration kTimeWait = std::chrono::seconds(60);
+  static constexpr std::size_t kMaxTimeWaits = 65536;  // tcp_max_tw_buckets: the oldest go first
 
   explicit TcpStack(Host& host);
   TcpStack(const TcpStack&) = delete;

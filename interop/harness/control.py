@@ -38,6 +38,9 @@ class Control:
         wait_for_quic(process, port)
         return Serving(port, process)
 
+    def probe(self, case, url, *flags):
+        raise NotRun("nothing stands in for the prober")
+
     def get(self, case, fetch, port):
         if fetch.engine:
             raise NotRun("the stand-in has no engines")

@@ -171,7 +171,19 @@ def bun(work, port, root, certs, origin=None, log=None):
     return Launch([peer_path("bun"), INTEROP / "drivers/bun_server.mjs", json.dumps(options)])
 
 
-SERVERS = {"caddy": caddy, "gtlsserver": gtlsserver, "nginx": nginx, "haproxy": haproxy, "bun": bun}
+def aioquic(work, port, root, certs, origin=None, log=None, flags=()):
+    """aioquic's example server, in the chroot. Serves the files of `root`."""
+    peer_path("aioquic")
+    examples = "/usr/share/doc/python-aioquic-doc/examples"
+    command = ["env", "WWW=/srv/root", "PYTHONPATH=/srv/drivers", "PYTHONDONTWRITEBYTECODE=1",
+               "python3", f"{examples}/http3_server.py", "--host", "::", "--port", port,
+               "--certificate", certs.cert, "--private-key", certs.key, *flags,
+               "aioquic_files:app"]
+    return Launch(in_chroot([(root, "/srv/root"), (INTEROP / "drivers", "/srv/drivers")], command))
+
+
+SERVERS = {"caddy": caddy, "gtlsserver": gtlsserver, "nginx": nginx, "haproxy": haproxy, "bun": bun,
+           "aioquic": aioquic}
 
 
 def server(name):

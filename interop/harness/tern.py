@@ -5,6 +5,7 @@ stand-in with the same two methods is in control.py.
 """
 
 import dataclasses
+import json
 import pathlib
 import re
 import signal
@@ -145,6 +146,18 @@ class Tern:
             heads = re.findall(r"^HTTP/3 .*?^$", text, re.MULTILINE | re.DOTALL)
             return Fetched(status, text, [head.encode() for head in heads])
         return Fetched(status, text, [read(output) for output in outputs])
+
+
+    def probe(self, case, url, *flags, timeout=120.0):
+        """The report of `tern interop` about one endpoint, and the exit status."""
+        output = case.folder / "probe.json"
+        command = ["sh", "-c", 'out=$1; shift; exec "$@" > "$out"', "sh", output, self.path,
+                   "interop", "--json", "--cacert", self.certs.ca, *flags, url]
+        status, text = case.run("tern-interop", command, timeout=timeout)
+        report = read(output)
+        check(report, f"`tern interop` exited with {status} and no report: {last_lines(text)}")
+        [endpoint] = json.loads(report)["endpoints"]
+        return endpoint, status
 
 
 def read(path):

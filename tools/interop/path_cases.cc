@@ -163,8 +163,7 @@ Task<Verdict> nat_rebinding(Probe& probe) {
 }
 
 Task<Verdict> address_mobility(Probe& probe) {
-  const std::vector<udp::Address> others =
-      other_local_addresses(probe.network(), probe.remote());
+  const std::vector<udp::Address> others = other_local_addresses(probe.network(), probe.remote());
   if (others.empty()) {
     co_return Verdict::not_applicable("not possible here: this host has one address towards it");
   }

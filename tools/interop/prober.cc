@@ -143,10 +143,18 @@ Task<CaseReport> Prober::run_case(const Case& what, const TargetReport& report,
   if (begins) begins(report, what);
   const Contexts& contexts = target.insecure ? trusting_ : verifying_;
   const Duration limit = options_.limit_ * what.time_limits;
-  Probe probe(Probe::Setting{runtime_, network_, target, remote, contexts.usual, contexts.chacha20,
-                             options_.user_agent_, options_.qlog_, limit});
+  Probe::Setting setting{runtime_,
+                         network_,
+                         target,
+                         remote,
+                         contexts.usual,
+                         contexts.chacha20,
+                         options_.user_agent_,
+                         options_.qlog_,
+                         limit};
+  probe_ = std::make_unique<Probe>(std::move(setting));
   const Timestamp begun = runtime_.now();
-  Task<Verdict> running = what.run(probe);
+  Task<Verdict> running = what.run(*probe_);
   Task<Result<Verdict>> bounded = as_result(std::move(running));
   std::string late =
       fmt::format("not done within {:.3g} s", std::chrono::duration<double>(limit).count());
@@ -158,10 +166,15 @@ Task<CaseReport> Prober::run_case(const Case& what, const TargetReport& report,
     done.verdict = Verdict::of(Outcome::timed_out, verdict.error().detail);
     done.verdict.error = verdict.error();
   }
-  co_await probe.finish();
-  done.facts = probe.facts();
-  done.connections = probe.connections();
+  done.facts = probe_->facts();
+  done.connections = probe_->connections();
+  co_await finish();
   co_return done;
+}
+
+Task<void> Prober::finish() {
+  if (probe_ != nullptr) co_await probe_->finish();
+  probe_.reset();
 }
 
 /// The handshake case, at one address after the other until one answers.

@@ -110,8 +110,10 @@ class Prober {
   static Result<std::unique_ptr<Prober>> create(Runtime& runtime, udp::Network& network,
                                                 ProberOptions options);
 
-  /// Probes `report.target` and fills `report`. What it holds when the task is given up is true.
+  /// Probes `report.target` and fills `report`. What it holds when the task is given up is true;
+  /// then `finish` closes what is still open.
   Task<void> probe(TargetReport& report);
+  Task<void> finish();
 
   /// Called when a case begins, and when it has ended; either may be empty.
   std::function<void(const TargetReport&, const Case&)> begins;
@@ -130,6 +132,7 @@ class Prober {
   Runtime& runtime_;
   udp::Network& network_;
   ProberOptions options_;
+  std::unique_ptr<Probe> probe_;  // of the case under way
   struct Contexts {
     std::shared_ptr<const tls::ClientContext> usual;
     std::shared_ptr<const tls::ClientContext> chacha20;

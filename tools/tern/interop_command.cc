@@ -53,6 +53,9 @@ void add_interop(CLI::App& app, ExitCode& result) {
   const std::string kOutput = "Output";
   verb->add_flag("--json", o.json, "Print one JSON object about everything (docs/cli.md)")
       ->group(kOutput);
+  verb->add_option("--html", o.html, "Write a page with the matrix and every case's facts")
+      ->type_name("FILE")
+      ->group(kOutput);
   verb->add_option("--qlog", o.qlog, "Write a qlog file a connection (default: QLOGDIR)")
       ->type_name("DIR")
       ->group(kOutput);
@@ -63,7 +66,7 @@ void add_interop(CLI::App& app, ExitCode& result) {
       "Examples:\n"
       "  tern interop https://cloudflare-quic.com\n"
       "  tern interop -k --tests HDRZU localhost:4433\n"
-      "  tern interop                              every public endpoint of the built-in list\n"
+      "  tern interop --html matrix.html           every public endpoint of the built-in list\n"
       "  ROLE=client TESTCASE=handshake tern interop endpoint");
   verb->callback([options, verb, &result] {
     if (!verb->get_subcommands().empty()) return;

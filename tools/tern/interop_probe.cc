@@ -117,7 +117,7 @@ class Run {
  public:
   explicit Run(const InteropProbeOptions& options) : options_(options) {
     for (Target& target : targets_of(options)) reports_.emplace_back(std::move(target));
-    if (!options.tests.empty()) chosen_ = chosen_cases(options.tests);
+    if (options.tests) chosen_ = chosen_cases(*options.tests);
     if (options.timeout && *options.timeout <= Duration::zero()) {
       fail_with(ExitCode::usage, "--timeout: more than nothing");
     }
@@ -142,7 +142,7 @@ class Run {
     }
     progress_.clear();
     reports_.resize(finished_, reports_.front());
-    return tell();
+    return tell(runtime.unix_seconds());
   }
 
  private:
@@ -171,6 +171,7 @@ class Run {
     while (!all_done_ && !interrupted_) co_await done.wait();
     scope.cancel();
     done_ = nullptr;
+    co_await prober.finish();
   }
 
   Task<void> probe_in_turn(interop::Prober& prober) {
@@ -188,8 +189,9 @@ class Run {
     progress_.show(fmt::format("{}{}  {} {}", count, report.target.name, what.letter, what.title));
   }
 
-  ExitCode tell() {
+  ExitCode tell(UnixSeconds when) {
     const ExitCode code = exit_code();
+    if (!options_.html.empty()) write_page(when);
     if (options_.json) {
       fmt::print("{}\n", interop_json(reports_, static_cast<int>(code)));
     } else {
@@ -209,6 +211,15 @@ class Run {
       return !report.unreachable && report.mandatory_passed();
     });
     return passed ? ExitCode::done : ExitCode::failed;
+  }
+
+  void write_page(UnixSeconds when) const {
+    std::ofstream file(options_.html, std::ios::binary | std::ios::trunc);
+    file << interop_page(reports_, when);
+    file.close();
+    if (!file) {
+      fail_with(ExitCode::cannot_write, fmt::format("--html: cannot write {}", options_.html));
+    }
   }
 
   // ---- Ctrl-C, from its own thread

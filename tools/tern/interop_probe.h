@@ -13,7 +13,7 @@ namespace tern::cli {
 
 struct InteropProbeOptions {
   std::vector<std::string> urls;
-  std::string tests;
+  std::optional<std::string> tests;
   bool list = false;
   std::optional<Duration> timeout;
   std::string endpoints;
@@ -24,6 +24,7 @@ struct InteropProbeOptions {
   bool insecure = false;
   std::string ca_file;
   bool json = false;
+  std::string html;
   std::string qlog;
 };
 

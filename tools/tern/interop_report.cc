@@ -72,8 +72,9 @@ void print_one(const TargetReport& report, const Paint& paint) {
                fmt::format("{}{}", done.what->title, done.what->mandatory ? " *" : ""),
                outcome_word(done, paint), time, printable(done.verdict.text));
   }
-  if (report.cases.empty() && report.unreachable) {
-    fmt::print("  {}\n", printable(report.unreachable->detail));
+  const CaseReport* handshake = report.find('H');
+  if (report.unreachable && (handshake == nullptr || handshake->connections == 0)) {
+    fmt::print("\n  {}\n", paint.red("no connection: " + printable(report.unreachable->detail)));
   }
   fmt::print("\n  {}   {}\n  {}\n", letters(report), tally(report),
              paint.dim("* mandatory: RFC 9000, 9001 and 9114 ask it of every server"));
@@ -109,9 +110,12 @@ void print_matrix(std::span<const TargetReport> reports, const Paint& paint) {
   }
   fmt::print("\n{}\n", paint.dim("a letter passed   ✗ failed   … timed out   - the server does not "
                                  "have it   · not applicable, or not run"));
-  for (const Case* what : shown)
-    fmt::print("{} {}  ", paint.bold(std::string(1, what->letter)), what->name);
-  fmt::print("\n");
+  constexpr std::size_t kInALine = 4;
+  for (std::size_t i = 0; i < shown.size(); ++i) {
+    const bool last = (i + 1) % kInALine == 0 || i + 1 == shown.size();
+    fmt::print("{} {:<{}}{}", paint.bold(std::string(1, shown[i]->letter)), shown[i]->name,
+               last ? 0 : 22, last ? "\n" : "");
+  }
   bool first = true;
   for (const TargetReport& report : reports) {
     if (report.unreachable) continue;

@@ -19,5 +19,7 @@ void print_interop(std::span<const interop::TargetReport> reports);
 void print_interop_cases();
 /// One object (docs/interop-prober.md).
 std::string interop_json(std::span<const interop::TargetReport> reports, int exit_code);
+/// A page that needs nothing else: matrix, legend, and each case's facts.
+std::string interop_page(std::span<const interop::TargetReport> reports, UnixSeconds when);
 
 }  // namespace tern::cli

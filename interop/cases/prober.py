@@ -1,0 +1,115 @@
+"""`tern interop` against the servers here, standing in for public ones: the exact matrix of each.
+
+What is expected is what the servers are known to do, from their documentation and from other
+clients (gtlsclient and the interop runner's cases), not what the prober happened to say.
+"""
+
+import dataclasses
+import sys
+
+from harness import servers
+from harness.matrix import SMALL, case, pattern
+from harness.process import INTEROP, check, free_port, wait_for_quic, wait_for_tcp
+
+ORDER = "VHCSQ2cGD3dTRZUMBAFEgXW"
+DOWNLOAD = 5_000_000  # what the throughput case asks for
+
+
+@dataclasses.dataclass(frozen=True)
+class Expected:
+    """Letters of cases by their outcome; what is not named is unsupported."""
+    passes: str
+    fails: str = ""
+    not_applicable: str = ""
+
+    def outcome(self, letter):
+        if letter in self.passes:
+            return "pass"
+        if letter in self.not_applicable:
+            return "not applicable"
+        return "fail" if letter in self.fails else "unsupported"
+
+
+EXPECTED = {
+    # quic-go of 2022: no v2 but its draft, no ECN, no QPACK dynamic table; it forbids migration
+    # and drops what comes from a new port.
+    "caddy": Expected("VHCQcGD3TRZU"),
+    "gtlsserver": Expected("VHCQ2cGD3dTRZUMBAE"),
+    # With OpenSSL's compatibility layer: no 0-RTT. No v2, no ECN.
+    "nginx": Expected("VHCQcGD3dTRUMBA"),
+    # It forbids migration, and answers a new port with a stateless reset, which RFC 9000 §9
+    # forbids. With limited-quic: no 0-RTT. No QPACK dynamic table.
+    "haproxy": Expected("VHCQ2cGD3TRU", fails="B"),
+    # lsquic: everything but what Bun turns off.
+    "bun": Expected("VHCQ2cGD3dTRUMBA"),
+    # It queues the answer to a PATH_CHALLENGE for the path it came on, and writes those of the path
+    # in use alone (aioquic 1.2, quic/connection.py): who probes a new path first hears nothing, and
+    # from here that looks like an address without a way back. No ECN.
+    "aioquic": Expected("VHCQ2cGD3dTRZUBgXW", fails="M", not_applicable="A"),
+}
+
+
+def site(run):
+    root = run.folder / "www"
+    root.mkdir()
+    (root / SMALL).write_bytes(b"a small file\n")
+    (root / str(DOWNLOAD)).write_bytes(pattern(DOWNLOAD))
+    return root
+
+
+def start(run, name, **options):
+    """One of servers.SERVERS with a small site; returns its port."""
+    port, root, origin = free_port(), site(run), None
+    if name == "haproxy":
+        origin_port = free_port()
+        backend = run.start("origin", [sys.executable, INTEROP / "drivers/origin.py",
+                                       str(origin_port), root])
+        wait_for_tcp(backend, origin_port)
+        origin = f"127.0.0.1:{origin_port}"
+    launch = servers.server(name)(run.folder, port, root, run.certs, origin=origin, **options)
+    process = run.start(name, launch.command, env=launch.env)
+    wait_for_quic(process, port)
+    return port
+
+
+def expect(endpoint, expected, letters):
+    found = {one["letter"]: one for one in endpoint["cases"]}
+    check(list(found) == list(letters), f"the cases are {''.join(found)}")
+    for letter, one in found.items():
+        wanted = expected.outcome(letter)
+        check(one["outcome"] == wanted,
+              f"{letter} {one['name']}: {one['outcome']} ({one['detail']}) instead of {wanted}")
+
+
+@case("prober/caddy", "caddy", name="caddy")
+@case("prober/gtlsserver", "gtls", name="gtlsserver")
+@case("prober/nginx", "nginx", name="nginx")
+@case("prober/haproxy", "haproxy", name="haproxy")
+@case("prober/bun", "bun", name="bun")
+@case("prober/aioquic", "aioquic", name="aioquic")
+def whole_matrix(run, name):
+    port = start(run, name)
+    endpoint, status = run.subject.probe(
+        run, f"https://127.0.0.1:{port}/{SMALL}", "--throughput-path", "/{size}")
+    expect(endpoint, EXPECTED[name], ORDER)
+    check(endpoint["mandatory_passed"] and status == 0, f"exit status {status}")
+
+
+@case("prober/gtlsserver-retry", "gtls", name="gtlsserver", flags=["--validate-addr"])
+@case("prober/aioquic-retry", "aioquic", name="aioquic", flags=["--retry"])
+def retry(run, name, flags):
+    port = start(run, name, flags=flags)
+    endpoint, status = run.subject.probe(run, f"https://127.0.0.1:{port}/{SMALL}",
+                                         "--tests", "HSD3RB")
+    expect(endpoint, Expected("HSD3RB"), "HSD3RB")
+    check(status == 0, f"exit status {status}")
+
+
+@case("prober/preferred-address", "gtls")
+def preferred_address(run):
+    other = free_port()
+    port = start(run, "gtlsserver", flags=[f"--preferred-ipv4-addr=127.0.0.1:{other}"])
+    endpoint, _ = run.subject.probe(run, f"https://127.0.0.1:{port}/{SMALL}", "--tests", "F")
+    expect(endpoint, Expected("F"), "F")
+    detail = endpoint["cases"][0]["detail"]
+    check(detail == f"moved to 127.0.0.1:{other}", detail)

@@ -46,13 +46,16 @@ std::optional<std::size_t> best(const NetworkView& view, Rank rank, Wanted wante
 }
 
 /// Where to go when there is no staying: what answers, else what has not been asked. A path that is
-/// silent may speak again, so it is not left for one that is known to be worse.
+/// silent may speak again, so it is not left for one that is known to be worse, nor for one that
+/// has failed and not answered since.
 template <typename Rank>
 std::optional<std::size_t> refuge(const NetworkView& view, Rank rank) {
   for (const Reach reach : {Reach::reachable, Reach::unknown, Reach::unreachable}) {
     if (reach == Reach::unreachable && view.path == Path::silent) break;
-    const auto found = best(
-        view, rank, [&](const NetworkCandidate& candidate) { return candidate.reach == reach; });
+    const auto found = best(view, rank, [&](const NetworkCandidate& candidate) {
+      const bool dubious = candidate.reach == Reach::unknown && candidate.failures > 0;
+      return candidate.reach == reach && !(dubious && view.path == Path::silent);
+    });
     if (found) return found;
   }
   return std::nullopt;

@@ -278,7 +278,8 @@ class Scenario:
 
 
 class Path:
-    """Both namespaces and the link between them. A context manager; `start` begins the scenario."""
+    """Both namespaces and the link between them. A context manager; `begin` starts the scenario's
+    clock: what it does at a time, it does that long after."""
 
     def __init__(self, scenario, left, right):
         self._scenario = scenario
@@ -307,9 +308,12 @@ class Path:
         return socket.create_server((SIM_V4, SIM_PORT), backlog=16)
 
     def __enter__(self):
-        self._begun = time.monotonic()
+        self._begun = None
         self._thread.start()
         return self
+
+    def begin(self):
+        self._begun = time.monotonic()
 
     def __exit__(self, *_):
         os.write(self._stop_write, b"x")
@@ -358,7 +362,7 @@ class Path:
                 heapq.heappop(arriving)
 
     def _deliver(self, to_server, packet):
-        elapsed = time.monotonic() - self._begun
+        elapsed = 0.0 if self._begun is None else time.monotonic() - self._begun
         packet = self._scenario.model.pass_on(packet, to_server, elapsed)
         if packet is None:
             return

@@ -174,6 +174,7 @@ class Play:
             server = self._start("server", *self._endpoints["server"].server(self))
             try:
                 self._wait_for_server(server)
+                self._path.begin()  # now, so that a slow start is not what an outage falls into
                 with Competitor(self._path) if self.case.competitor else _nobody():
                     self._deadline = time.monotonic() + self.case.timeout
                     self._endpoints["client"].client(self)

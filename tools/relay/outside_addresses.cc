@@ -1,9 +1,7 @@
 #include "tools/relay/outside_addresses.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <sys/socket.h>
-#include <unistd.h>
+#include <iterator>
 
 namespace tern::relay {
 
@@ -17,21 +15,6 @@ std::uint32_t number(const udp::Address& v4) noexcept {
 
 }  // namespace
 
-Result<udp::Address> source_towards(const udp::Address& remote) {
-  const int fd = ::socket(remote.is_v6() ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return fail(Error::os(errno, "socket for " + remote.to_string()));
-  sockaddr_in6 name{};
-  socklen_t length = sizeof name;
-  const bool found = ::connect(fd, remote.data(), remote.size()) == 0 &&
-                     ::getsockname(fd, reinterpret_cast<sockaddr*>(&name), &length) == 0;
-  const int error = errno;
-  ::close(fd);
-  if (!found) return fail(Error::os(error, "no way to " + remote.to_string()));
-  auto address = udp::Address::from(reinterpret_cast<const sockaddr*>(&name), length);
-  address.set_port(0);
-  return address;
-}
-
 Result<void> OutsideAddresses::serve(const udp::Address& server) {
   servers_.push_back(server);
   const auto same_family = [&](const udp::Address& other) {
@@ -39,7 +22,7 @@ Result<void> OutsideAddresses::serve(const udp::Address& server) {
   };
   if (std::any_of(given_.begin(), given_.end(), same_family)) return {};
   if (std::any_of(natural_.begin(), natural_.end(), same_family)) return {};
-  auto source = source_towards(server);
+  auto source = network_.source_for(server);
   if (!source) return fail(std::move(source).error());
   natural_.push_back(*source);
   return {};

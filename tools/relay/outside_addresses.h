@@ -7,18 +7,16 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "transport/udp/address.h"
+#include "transport/udp/network.h"
 
 namespace tern::relay {
-
-/// The IP address from which this machine's kernel would send to `remote`; port 0. An Error of the
-/// OS when there is no way.
-Result<udp::Address> source_towards(const udp::Address& remote);
 
 /// Which address of this machine stands for each outside address that the simulated NAT has had.
 /// Internal to tools/relay.
 class OutsideAddresses {
  public:
-  explicit OutsideAddresses(std::uint64_t seed) : random_(seed) {}
+  /// The network outlives this object.
+  OutsideAddresses(udp::Network& network, std::uint64_t seed) : network_(network), random_(seed) {}
 
   /// Addresses to take, in turn. Without any for a family: the one that the kernel would take; and
   /// towards a server on 127.0.0.0/8, after that a random one of its /24 each time.
@@ -42,6 +40,7 @@ class OutsideAddresses {
   std::vector<udp::Address> candidates(bool v6) const;
   udp::Address another_loopback(const udp::Address& last);
 
+  udp::Network& network_;
   Random random_;
   std::vector<udp::Address> given_;
   std::vector<udp::Address> natural_;  // of the kernel, one a family

@@ -14,8 +14,8 @@ constexpr std::size_t kInterfaceMtu = 65'600;
 /// As many as the engine can fill in a turn, several times over.
 constexpr std::size_t kSlabs = 256;
 
-sim::LinkOptions link_options(const char* name) {
-  return sim::LinkOptions().name(name).mtu(kInterfaceMtu).interface_mtu(kInterfaceMtu);
+sim::LinkOptions link_options(const char* name, std::size_t interface_mtu = kInterfaceMtu) {
+  return sim::LinkOptions().name(name).mtu(kInterfaceMtu).interface_mtu(interface_mtu);
 }
 
 /// Black holes count from when the clock starts.
@@ -35,6 +35,10 @@ void set_holes(sim::Channel& channel, const sim::ChannelModel& from) {
 
 }  // namespace
 
+std::size_t PacedWorld::server_mtu(const RelayOptions& options) {
+  return options.tcp_ ? std::min(options.up_.mtu, options.down_.mtu) : kInterfaceMtu;
+}
+
 PacedWorld::PacedWorld(Runtime& runtime, const RelayOptions& options)
     : runtime_(runtime),
       began_(runtime.driver().now()),
@@ -47,7 +51,7 @@ PacedWorld::PacedWorld(Runtime& runtime, const RelayOptions& options)
       router_(world_.router("router")),
       far_(world_.host("servers")),
       link_(world_.link(near_, router_, link_options("relay"))),
-      uplink_(world_.link(router_, far_, link_options("uplink"))),
+      uplink_(world_.link(router_, far_, link_options("uplink", server_mtu(options)))),
       nat_host_(options.nat_place_ == NatPlace::home ? near_ : router_),
       nat_(world_.nat(nat_host_, &nat_host_ == &near_ ? link_ : uplink_, options.nat_)),
       wake_(runtime.timers(), [](Timestamp) {}) {

@@ -44,6 +44,9 @@ class PacedWorld final : private TurnHook {
   sim::Host& far() noexcept { return far_; }
   sim::Link& link() noexcept { return link_; }
   sim::Nat& nat() noexcept { return nat_; }
+  /// What is bigger does not leave the server's side. With TCP that is the MTU of the link as it
+  /// began: its segments fit, as if path MTU discovery had been there before.
+  std::size_t server_mtu() const noexcept { return uplink_.interface_mtu(); }
   /// Datagrams that came to an outside address and port that are no more.
   std::uint64_t nat_dropped() const noexcept { return nat_host_.dropped_for(sim::Verdict::nat); }
 
@@ -63,6 +66,7 @@ class PacedWorld final : private TurnHook {
   void flush(Timestamp now) override;
   bool pending() const override { return false; }
 
+  static std::size_t server_mtu(const RelayOptions& options);
   void begin_clock();
   /// To the real time `now`, with every action that is due on the way.
   void advance(Timestamp now);

@@ -19,7 +19,9 @@
 
 namespace tern::relay {
 
+class OutsideAddresses;
 class PacedWorld;
+class TcpRelay;
 class UdpRelay;
 
 /// Where the NAT is, which decides what a rebinding costs.
@@ -35,6 +37,8 @@ enum class NatPlace : std::uint8_t {
 class RelayOptions {
  public:
   static constexpr std::size_t kMaxRoutes = 64;
+  /// Longer than any relay runs.
+  static constexpr Duration kForever = std::chrono::hours(24 * 365);
 
   struct Route {
     udp::Address listen;
@@ -47,6 +51,9 @@ class RelayOptions {
   RelayOptions& route(const udp::Address& listen, const udp::Address& to) {
     return routes_.push_back({listen, to}), *this;
   }
+  /// What is relayed, on the same addresses. Default: both.
+  RelayOptions& udp(bool on) { return udp_ = on, *this; }
+  RelayOptions& tcp(bool on) { return tcp_ = on, *this; }
   /// Decides, with the order in which datagrams come, which are lost, delayed, changed. Default 1.
   RelayOptions& seed(std::uint64_t value) { return seed_ = value, *this; }
   /// What happens to datagrams on their way. Default: nothing; IP packets above 1500 bytes vanish.
@@ -65,15 +72,16 @@ class RelayOptions {
   /// the same /24 each time.
   RelayOptions& outside(const udp::Address& ip) { return outside_.push_back(ip), *this; }
 
-  /// Clients (addresses with ports) at a time; datagrams of more are dropped. Default 1024, at
-  /// most 16000.
+  /// Clients (addresses with ports) at a time; datagrams of more are dropped. And so many TCP
+  /// connections of each route; more wait to be accepted. Default 1024, at most 16000.
   RelayOptions& max_clients(std::size_t count) { return max_clients_ = count, *this; }
   /// Sockets towards servers: one for each address and port that the NAT has given out. Above that
   /// the one idle for longest is closed. Default 4096.
   RelayOptions& max_bindings(std::size_t count) { return max_bindings_ = count, *this; }
   /// Datagrams on the link and in its queues, both directions; more are dropped. Default 131072.
   RelayOptions& max_in_flight(std::size_t count) { return max_in_flight_ = count, *this; }
-  /// Clients and sockets that nothing came through for so long are forgotten. Default 5 min.
+  /// Clients and sockets that nothing came through for so long are forgotten, and TCP connections
+  /// that have ended are given so long to deliver what is left. Default 5 min.
   RelayOptions& idle_timeout(Duration time) { return idle_timeout_ = time, *this; }
 
   /// Writes every datagram to and from clients, or servers, as pcapng with the real addresses. The
@@ -84,11 +92,14 @@ class RelayOptions {
  private:
   friend class PacedWorld;
   friend class Relay;
+  friend class TcpRelay;
   friend class UdpRelay;
   std::vector<Route> routes_;
+  bool udp_ = true;
+  bool tcp_ = true;
   std::uint64_t seed_ = 1;
   sim::ChannelModel up_, down_;
-  sim::NatOptions nat_ = sim::NatOptions().timeout(std::chrono::hours(24 * 365));
+  sim::NatOptions nat_ = sim::NatOptions().timeout(kForever).tcp_timeout(kForever);
   NatPlace nat_place_ = NatPlace::carrier;
   std::vector<Timeline> timelines_;
   std::vector<udp::Address> outside_;
@@ -108,19 +119,29 @@ struct RelayStats {
   std::uint64_t bindings_seen = 0;  ///< addresses and ports that servers saw clients at
   std::uint64_t bindings_open = 0;
   std::uint64_t rebindings = 0;
-  std::uint64_t nat_dropped = 0;  ///< came to a binding that is no more
+  std::uint64_t nat_dropped = 0;       ///< came to a binding that is no more
+  std::uint64_t connections_seen = 0;  ///< of TCP
+  std::uint64_t connections_open = 0;
+  std::uint64_t segments_retransmitted = 0;  ///< on the link
   // Lost beside the model; all 0 unless a limit was reached or a server is not there.
   std::uint64_t refused_clients = 0;  ///< datagrams of clients above max_clients
   std::uint64_t overload = 0;         ///< datagrams above max_in_flight, or without a send buffer
   std::uint64_t send_failed = 0;      ///< sends that the kernel refused
   std::uint64_t unreachable = 0;      ///< times that ICMP said nobody is there
-  std::uint64_t strangers = 0;        ///< datagrams to a binding from somebody who is no server
+  std::uint64_t connections_refused = 0;  ///< the server could not be connected to
+  std::uint64_t strangers = 0;            ///< datagrams to a binding from somebody who is no server
 };
 
 /// A network of bad quality between real clients and real servers, in user space: datagrams that
 /// come to a listening address pass the simulator's link and NAT (transport/sim) and leave to the
 /// server from a socket of their own, one for each address and port of the NAT's outside; answers
 /// go the same way back. ECN is carried both ways, batches are taken apart.
+///
+/// A TCP connection ends here and goes on as one of the simulator's over the same link, and from
+/// there as another one to the server. So what is lost is repeated, what comes late holds up what
+/// follows, and a cut or a rebinding does to it what it does to TCP. A client is connected before
+/// the server is; one that cannot be is a reset. Segments fit the MTU that the link begins with,
+/// and with TCP on, datagrams towards clients never exceed it.
 ///
 ///   relay::RelayOptions options;
 ///   options.route(listen, server).to_server(model).to_client(model);
@@ -159,9 +180,14 @@ class Relay {
 
  private:
   Relay();
+  Result<void> choose_outside();
+  Result<void> open_sockets(udp::Network& network);
+
   std::unique_ptr<RelayOptions> options_;  // the others refer to it
   std::unique_ptr<PacedWorld> world_;
+  std::unique_ptr<OutsideAddresses> outside_;
   std::unique_ptr<UdpRelay> udp_;
+  std::unique_ptr<TcpRelay> tcp_;
 };
 
 }  // namespace tern::relay

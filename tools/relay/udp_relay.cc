@@ -183,11 +183,12 @@ class UdpRelay::Route {
 
 // ---- UdpRelay -----------------------------------------------------------------------------------
 
-UdpRelay::UdpRelay(PacedWorld& world, udp::Network& network, const RelayOptions& options)
+UdpRelay::UdpRelay(PacedWorld& world, udp::Network& network, OutsideAddresses& outside,
+                   const RelayOptions& options)
     : world_(world),
       network_(network),
       options_(options),
-      outside_(options.seed_),
+      outside_(outside),
       into_near_(world.near().network()),
       into_far_(world.far().network()),
       out_(network),
@@ -201,25 +202,13 @@ UdpRelay::UdpRelay(PacedWorld& world, udp::Network& network, const RelayOptions&
   if (options.capture_servers_ != nullptr) {
     server_capture_ = std::make_unique<Capture>(world, *options.capture_servers_, "servers");
   }
-  for (const udp::Address& address : options.outside_) outside_.give(address);
   world_.add(*this);
 }
 
 UdpRelay::~UdpRelay() { world_.remove(*this); }
 
 Result<void> UdpRelay::open() {
-  bool rebinds_address = false;
-  for (const Timeline& timeline : options_.timelines_) {
-    rebinds_address |= timeline.has(Action::Kind::rebind_address);
-  }
   for (const RelayOptions::Route& addresses : options_.routes_) {
-    if (auto served = outside_.serve(addresses.to); !served) return served;
-    if (rebinds_address && !outside_.can_change(addresses.to.is_v6())) {
-      return fail(Error::invalid(fmt::format(
-          "the address that {} sees cannot change: this machine has one towards it; give "
-          "two or more (--outside IP,IP)",
-          addresses.to.to_string())));
-    }
     routes_.push_back(std::make_unique<Route>(*this, addresses, routes_.size()));
     if (auto opened = routes_.back()->open(); !opened) return opened;
   }
@@ -234,6 +223,10 @@ std::vector<udp::Address> UdpRelay::addresses() const {
 }
 
 void UdpRelay::add_to(RelayStats& stats) const {
+  constexpr auto kTooBig = static_cast<std::size_t>(sim::Verdict::too_big);
+  stats.to_client.packets_in += counted_.to_client.packets_in;
+  stats.to_client.bytes_in += counted_.to_client.bytes_in;
+  stats.to_client.dropped[kTooBig] += counted_.to_client.dropped[kTooBig];
   stats.clients_seen += counted_.clients_seen;
   stats.clients_open += clients_.size();
   stats.bindings_seen += counted_.bindings_seen;
@@ -292,8 +285,13 @@ void UdpRelay::from_server(Binding& binding, const udp::Arrival& arrival) {
     if (server_capture_) {
       server_capture_->write(arrival.path.remote, arrival.path.local, arrival.ecn, datagram);
     }
+    const std::size_t size = datagram.size() + (arrival.path.remote.is_v6() ? 48 : 28);
     if (route == nullptr) {
       ++counted_.strangers;
+    } else if (size > world_.server_mtu()) {
+      ++counted_.to_client.packets_in;
+      counted_.to_client.bytes_in += size;
+      ++counted_.to_client.dropped[static_cast<std::size_t>(sim::Verdict::too_big)];
     } else if (overloaded() || !into_far_.add(route->far(), path, arrival.ecn, datagram)) {
       ++counted_.overload;
     }

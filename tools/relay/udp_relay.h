@@ -23,7 +23,8 @@ namespace tern::relay {
 /// address and port of the NAT's outside has a real socket, its binding, towards the servers.
 class UdpRelay final : private Participant {
  public:
-  UdpRelay(PacedWorld& world, udp::Network& network, const RelayOptions& options);
+  UdpRelay(PacedWorld& world, udp::Network& network, OutsideAddresses& outside,
+           const RelayOptions& options);
   UdpRelay(const UdpRelay&) = delete;
   UdpRelay& operator=(const UdpRelay&) = delete;
   ~UdpRelay();
@@ -57,7 +58,7 @@ class UdpRelay final : private Participant {
   PacedWorld& world_;
   udp::Network& network_;
   const RelayOptions& options_;
-  OutsideAddresses outside_;
+  OutsideAddresses& outside_;
   std::unique_ptr<Capture> client_capture_;
   std::unique_ptr<Capture> server_capture_;
   RelayStats counted_;

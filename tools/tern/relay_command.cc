@@ -49,6 +49,8 @@ struct RelayFlags {
   std::optional<std::size_t> max_clients;
   std::optional<Duration> idle_timeout;
   engine::EngineKind engine = engine::EngineKind::automatic;
+  bool udp = false;
+  bool tcp = false;
   bool json = false;
   bool verbose = false;
 };
@@ -137,11 +139,14 @@ class RelayRun {
     add_rebinding(plan);
 
     relay::RelayOptions options;
+    // Neither flag: both.
+    options.udp(flags_.udp || !flags_.tcp).tcp(flags_.tcp || !flags_.udp);
     options.seed(flags_.seed).to_server(plan.to_server).to_client(plan.to_client);
     for (relay::Timeline& timeline : plan.timelines) options.timeline(std::move(timeline));
     for (const std::string& address : flags_.outside) options.outside(outside_address(address));
     sim::NatOptions nat;
-    nat.timeout(flags_.nat_timeout.value_or(std::chrono::hours(24 * 365)));
+    const Duration nat_timeout = flags_.nat_timeout.value_or(relay::RelayOptions::kForever);
+    nat.timeout(nat_timeout).tcp_timeout(nat_timeout);
     nat.symmetric(flags_.nat_symmetric);
     options.nat(nat);
     options.nat_place(flags_.nat == "home" ? relay::NatPlace::home : relay::NatPlace::carrier);
@@ -322,7 +327,7 @@ void add_link_flags(CLI::App& verb, RelayFlags& flags) {
 void add_relay(CLI::App& app, ExitCode& result) {
   auto flags = std::make_shared<RelayFlags>();
   CLI::App* verb =
-      app.add_subcommand("relay", "A bad network between any UDP client and server, without root");
+      app.add_subcommand("relay", "A bad network between any client and server, without root");
   verb->add_option("-l,--listen", flags->listen,
                    "Where clients send to: PORT on 127.0.0.1, or IP:PORT; port 0: any free one")
       ->type_name("ADDR")
@@ -332,6 +337,8 @@ void add_relay(CLI::App& app, ExitCode& result) {
       ->type_name("HOST:PORT")
       ->required()
       ->allow_extra_args(false);
+  verb->add_flag("--udp", flags->udp, "UDP only; without this and the next: both");
+  verb->add_flag("--tcp", flags->tcp, "TCP only");
   verb->add_option("--seed", flags->seed, "Decides which packets are hit (default: 1)")
       ->type_name("N");
   add_link_flags(*verb, *flags);

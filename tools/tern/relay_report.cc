@@ -61,6 +61,10 @@ std::string relay_stats_json(const relay::RelayStats& stats, double seconds, con
   json.member("clients", stats.clients_seen).member("clients_open", stats.clients_open);
   json.member("bindings", stats.bindings_seen).member("bindings_open", stats.bindings_open);
   json.member("rebindings", stats.rebindings).member("nat_dropped", stats.nat_dropped);
+  json.member("connections", stats.connections_seen);
+  json.member("connections_open", stats.connections_open);
+  json.member("connections_refused", stats.connections_refused);
+  json.member("segments_retransmitted", stats.segments_retransmitted);
   json.member("refused_clients", stats.refused_clients).member("overload", stats.overload);
   json.member("send_failed", stats.send_failed).member("unreachable", stats.unreachable);
   json.member("strangers", stats.strangers).end();
@@ -75,6 +79,14 @@ std::string relay_stats_text(const relay::RelayStats& stats) {
   if (stats.rebindings != 0) {
     text += fmt::format("; {} rebindings, {} packets to old ports dropped",
                         human_count(stats.rebindings), human_count(stats.nat_dropped));
+  }
+  if (stats.connections_seen != 0) {
+    text +=
+        fmt::format("\n  {:<12} {} connections, {} segments retransmitted", "TCP",
+                    human_count(stats.connections_seen), human_count(stats.segments_retransmitted));
+    if (stats.connections_refused != 0) {
+      text += fmt::format("; {} not taken by the server", human_count(stats.connections_refused));
+    }
   }
   const std::uint64_t beside =
       stats.refused_clients + stats.overload + stats.send_failed + stats.strangers;

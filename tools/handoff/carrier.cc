@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "tools/handoff/quic_carrier.h"
+#include "tools/handoff/tcp_carrier.h"
 
 namespace tern::handoff {
 namespace {
@@ -12,6 +13,9 @@ constexpr CarrierType kCarriers[] = {
     {CarrierKind::quic_reconnect, "quic-reconnect", "QUIC, reconnecting",
      "the same without migration: when the network changes, a new connection, resumed with a "
      "ticket, goes on where the transfer stood"},
+    {CarrierKind::tcp_reconnect, "tcp-reconnect", "TCP + TLS",
+     "HTTP/2 over TLS 1.3 over TCP, modelled on the same links: one byte stream for all requests, "
+     "and a new connection when the network changes"},
 };
 
 }  // namespace
@@ -37,6 +41,7 @@ std::unique_ptr<CarrierServer> make_server(CarrierKind kind, Stage& stage) {
   switch (kind) {
     case CarrierKind::quic:
     case CarrierKind::quic_reconnect: return make_quic_server(stage);
+    case CarrierKind::tcp_reconnect: return make_tcp_server(stage);
   }
   return nullptr;
 }

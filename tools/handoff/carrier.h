@@ -19,6 +19,7 @@ class Transfer;
 enum class CarrierKind : std::uint8_t {
   quic,            ///< tern's client as it is: the connection follows the network
   quic_reconnect,  ///< the same, but it never migrates: a new connection when the network changes
+  tcp_reconnect,   ///< HTTP/2 over TLS over TCP, modelled, likewise
 };
 
 struct CarrierType {

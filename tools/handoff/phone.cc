@@ -9,6 +9,10 @@
 
 namespace tern::handoff {
 
+namespace {
+constexpr std::uint32_t kFirstMetric = 600;
+}
+
 // ---- Access -------------------------------------------------------------------------------------
 
 Access::Access(Phone& phone, std::string name, const sim::LinkOptions& options,
@@ -68,10 +72,6 @@ void Access::renumber() {
   phone_.network_changed();
 }
 
-void Access::block_udp() {
-  link_.filter([](ByteView) { return false; });
-}
-
 // ---- Phone --------------------------------------------------------------------------------------
 
 Phone::Phone(Stage& stage, std::string_view name)
@@ -85,12 +85,15 @@ Access& Phone::access(std::string name, const sim::LinkOptions& options,
   named.name(host_.name() == "phone" ? name : host_.name() + " " + name);
   accesses_.push_back(std::make_unique<Access>(*this, std::move(name), named, radio));
   order_.push_back(accesses_.back().get());
+  // Best first, whatever kind they are of.
+  accesses_.back()->link().metric(kFirstMetric + static_cast<std::uint32_t>(order_.size()));
   return *accesses_.back();
 }
 
 sim::LinkOptions Phone::good_wifi() {
   sim::LinkOptions options;
-  return options.delay(stage_.about(10ms))
+  return options.kind(udp::InterfaceKind::wifi)
+      .delay(stage_.about(10ms))
       .mbps(stage_.between(25, 35))
       .jitter(1ms)
       .queue_bytes(100'000);
@@ -98,7 +101,8 @@ sim::LinkOptions Phone::good_wifi() {
 
 sim::LinkOptions Phone::good_lte() {
   sim::LinkOptions options;
-  return options.delay(stage_.about(30ms))
+  return options.kind(udp::InterfaceKind::cellular)
+      .delay(stage_.about(30ms))
       .mbps(stage_.between(10, 14))
       .jitter(3ms)
       .queue_bytes(200'000);
@@ -115,6 +119,8 @@ Access& Phone::cellular(const sim::LinkOptions& options) {
 void Phone::prefer(Access& access) {
   std::stable_partition(order_.begin(), order_.end(),
                         [&](const Access* other) { return other == &access; });
+  std::uint32_t metric = kFirstMetric;
+  for (Access* each : order_) each->link().metric(++metric);
   network_changed();
 }
 

@@ -57,7 +57,7 @@ class Access {
   /// Signal gets weaker for `over`, in steps: less rate, more delay and loss, in bursts.
   void fade(Duration over);
   /// No UDP gets through, as behind many a captive portal.
-  void block_udp();
+  void block_udp() { link_.block_udp(); }
 
  private:
   Phone& phone_;

@@ -10,6 +10,7 @@
 
 #include "base/scope.h"
 #include "gateway/client.h"
+#include "gateway/network_policy.h"
 #include "gateway/server.h"
 #include "gateway/session_cache.h"
 #include "tools/handoff/body.h"
@@ -82,7 +83,7 @@ class QuicCarrier final : public Carrier {
   std::shared_ptr<SessionCache> sessions_;
   // The last one is in use. The others are closed, and stay until nobody can be waiting for them.
   std::deque<std::unique_ptr<Client>> clients_;
-  udp::Address in_use_;
+  udp::Address in_use_;                 // of a carrier that does not migrate
   std::vector<const Access*> avoided_;  // until the networks change
   Scope scope_;
 };
@@ -99,9 +100,10 @@ void QuicCarrier::renew() {
   ClientOptions options;
   options.ca_pem(identities().authority.certificate).sessions(sessions_);
   options.qlog(phone_.stage().qlog(false)).connect_timeout(kConnectTimeout);
-  if (const Access* best = phone_.best(avoided_); best != nullptr) {
+  const Access* best = phone_.best(avoided_);
+  if (!migrates() && best != nullptr) {
     in_use_ = address_of(*best);
-    options.local_address(in_use_);
+    options.local_address(in_use_).network_policy(NetworkPolicy::never());
   }
   clients_.push_back(std::make_unique<Client>(phone_.host().runtime(), phone_.host().network(),
                                               std::move(options)));
@@ -113,23 +115,16 @@ Task<void> QuicCarrier::connect() {
 }
 
 void QuicCarrier::unreachable(const Client& tried) {
-  if (&tried != &client()) return;  // another request has seen to it
+  if (migrates() || &tried != &client()) return;  // or another request has seen to it
   if (const Access* access = phone_.find(in_use_); access != nullptr) avoided_.push_back(access);
   renew();
 }
 
 void QuicCarrier::network_changed() {
+  if (migrates()) return;  // the client watches the networks itself
   avoided_.clear();
   const Access* best = phone_.best();
-  if (best == nullptr || address_of(*best) == in_use_) return;
-  if (!migrates()) return renew();
-  const bool still_there = phone_.find(in_use_) != nullptr && phone_.find(in_use_)->up();
-  const auto moved = client().migrate(address_of(*best), !still_there);
-  if (moved) {
-    in_use_ = address_of(*best);
-  } else {
-    renew();
-  }
+  if (best != nullptr && address_of(*best) != in_use_) renew();
 }
 
 Task<void> QuicCarrier::close() {

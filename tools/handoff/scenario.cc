@@ -22,7 +22,7 @@ constexpr Scenario kScenarios[] = {
      "The connection has to wait and to be awake when the doors open.",
      lift},
     {"make-before-break", "Another network is taken before the first one goes",
-     "The system sees that Wi-Fi gets weak and makes cellular the preferred network, a second "
+     "The system sees that Wi-Fi gets weak and makes cellular the preferred network, four seconds "
      "before Wi-Fi is gone. A connection that may move is on the new path before the old one "
      "breaks; the others notice when it is too late.",
      make_before_break},

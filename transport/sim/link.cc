@@ -170,6 +170,7 @@ bool Channel::lost(Packet* packet) {
   ++left_;
   if (model_.drops.contains(left_)) return lose(Verdict::listed);
   if (in_hole()) return lose(Verdict::blackhole);
+  if (model_.udp_blocked && !packet->is_tcp) return lose(Verdict::filtered);
   if (model_.filter && !model_.filter(packet->payload)) return lose(Verdict::filtered);
   if (model_.loss > 0 && strikes(model_.loss, model_.loss_run, losses_in_a_row_)) {
     return lose(Verdict::loss);
@@ -335,6 +336,12 @@ void Link::bring_up(const Host& host) {
   end.up = true;
   world_.topology_.changed();
   end.host->interfaces_changed();
+}
+
+void Link::metric(std::uint32_t value) {
+  metric_ = value;
+  world_.topology_.changed();
+  for (Interface& end : ends_) end.host->interfaces_changed();
 }
 
 void Link::renumber(const Host& host) {

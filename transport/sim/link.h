@@ -147,6 +147,9 @@ class Link final : public ChannelSetters<Link> {
   const std::string& name() const noexcept { return name_; }
   udp::InterfaceKind kind() const noexcept { return kind_; }
   std::uint32_t metric() const noexcept { return metric_; }
+  /// Another metric for both hosts' default routes from now on, as when a system prefers another
+  /// network. Who watches their interfaces is told.
+  void metric(std::uint32_t value);
   /// From the first host given to World::link to the second.
   Channel& up() noexcept { return *up_; }
   /// From the second to the first.

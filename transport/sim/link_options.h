@@ -77,6 +77,8 @@ struct ChannelModel {
 
   /// The n-th datagrams to leave the queue that are lost, counted from 1 since the link was made.
   std::set<std::uint64_t> drops;
+  /// No UDP gets through, as behind many a captive portal.
+  bool udp_blocked = false;
   /// Tests' own loss: false drops the datagram. Sees the UDP payload, or a TCP segment's bytes;
   /// must be deterministic.
   std::function<bool(ByteView payload)> filter;
@@ -169,6 +171,9 @@ class ChannelSetters {
   Derived& drop(Numbers... numbers) {
     return each(
         [&](ChannelModel& m) { (m.drops.insert(static_cast<std::uint64_t>(numbers)), ...); });
+  }
+  Derived& block_udp(bool on = true) {
+    return each([&](ChannelModel& m) { m.udp_blocked = on; });
   }
   Derived& filter(std::function<bool(ByteView payload)> passes) {
     return each([&](ChannelModel& m) { m.filter = passes; });

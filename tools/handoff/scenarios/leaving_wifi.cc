@@ -32,13 +32,13 @@ void lift(Stage& stage) {
 
 void make_before_break(Stage& stage) {
   Phone& phone = stage.phone();
-  Access& wifi = phone.wifi();
+  Access& wifi = phone.wifi(phone.good_wifi().mbps(6));
   Access& cellular = phone.cellular();
-  phone.download(4'000'000);
-  phone.ask(12, 200ms, 300ms);
+  phone.download(6'000'000);
+  phone.ask(20, 250ms, 300ms);
   const Duration weak = stage.about(700ms);
   stage.at(weak, "the phone prefers cellular", [&] { phone.prefer(cellular); });
-  stage.at(weak + 1s, "Wi-Fi is gone", [&] { wifi.vanish(); });
+  stage.at(weak + 4s, "Wi-Fi is gone", [&] { wifi.vanish(); });
 }
 
 }  // namespace tern::handoff

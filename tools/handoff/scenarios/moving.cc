@@ -9,7 +9,8 @@ sim::LinkOptions cell_beside_the_track(Stage& stage) {
   sim::CellularTrace trace;
   trace.length(20s).mean_mbps(4).spread(0.5).memory(500ms).outages(4s, 150ms);
   sim::LinkOptions options;
-  return options.delay(stage.about(35ms))
+  return options.kind(udp::InterfaceKind::cellular)
+      .delay(stage.about(35ms))
       .jitter(4ms)
       .queue_bytes(150'000)
       .rate_trace(std::make_shared<const sim::RateTrace>(trace.make(stage.world().random())));

@@ -5,7 +5,7 @@ namespace tern::handoff {
 void mtu_drop(Stage& stage) {
   Phone& phone = stage.phone();
   Access& wifi = phone.wifi();
-  phone.cellular(phone.good_lte().mtu(1280));
+  phone.cellular(phone.good_lte().mtu(1280).interface_mtu(1280));
   phone.download(3'000'000);
   phone.upload(500'000, 200ms);
   stage.at(stage.about(700ms), "to a network with an MTU of 1280", [&] { wifi.switch_off(); });
@@ -37,10 +37,14 @@ void asymmetric_loss(Stage& stage) {
 void ipv4_to_ipv6(Stage& stage) {
   Phone& phone = stage.phone();
   Access& wifi = phone.wifi(phone.good_wifi().v4_only());
-  phone.cellular(phone.good_lte().v6_only());
+  Access& cellular = phone.cellular(phone.good_lte().v6_only());
+  cellular.switch_off();
   phone.download(3'000'000);
   phone.ask(8, 300ms, 300ms);
-  stage.at(stage.about(700ms), "from IPv4 alone to IPv6 alone", [&] { wifi.switch_off(); });
+  stage.at(stage.about(700ms), "from IPv4 alone to IPv6 alone", [&] {
+    cellular.come_back();
+    wifi.switch_off();
+  });
 }
 
 void captive_portal(Stage& stage) {

@@ -75,8 +75,11 @@ class HandoffTest(TernTest):
             finished = self.tern("handoff", "lift", "--carrier", "quic", "--qlog", folder)
             self.assertEqual(finished.returncode, 0, finished.stderr)
             files = sorted(path.name for path in pathlib.Path(folder).iterdir())
-            self.assertEqual(len(files), 2, files)
-            self.assertTrue(files[0].endswith(("_client.sqlog", "_server.sqlog")), files)
+            # The connection, and perhaps an attempt that lost the race for the first answer.
+            names = {name.rsplit("_", 1)[0] for name in files}
+            both = [f"{name}_{side}.sqlog" for name in names for side in ("client", "server")]
+            self.assertEqual(files, sorted(both))
+            self.assertIn(len(names), (1, 2), files)
 
     def test_usage(self):
         for words in (["nonsense"], ["sudden-cut", "--carrier", "pigeon"], ["--html", "x.html"],

@@ -208,8 +208,8 @@ TEST(ServerPaths, TheOldPathIsAskedTooBeforeItIsGivenUp) {
 }
 
 TEST(ServerPaths, AProbedPathIsChallengedBeforeItCarriesData) {
-  // A client that probes has its PATH_RESPONSE first (ngtcp2 1.11 does not put a challenge of its
-  // own beside it); when its traffic comes, the server's challenge goes before the data.
+  // A client that probes has its PATH_RESPONSE first (what transport/quic/return_challenge.h puts
+  // beside it is not in the qlog); when its traffic comes, a challenge goes before the data.
   WatchedScene scene;
   Link& cellular = scene.Scene::link(LinkOptions().delay(30ms).mbps(10).queue_bytes(4'000'000));
   const Fetch& fetch = scene.download(3'000'000);

@@ -42,6 +42,13 @@ void for_each_record(std::string_view log, std::string_view name, Visit&& visit)
   }
 }
 
+/// A long header of version 0 (RFC 9000 §17.2.1): the answer to a client that looks for a spare
+/// path, which belongs to no connection and is in no qlog.
+bool is_version_negotiation(ByteView datagram) {
+  return datagram.size() >= 5 && (datagram[0] & 0x80) != 0 && datagram[1] == 0 &&
+         datagram[2] == 0 && datagram[3] == 0 && datagram[4] == 0;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<udp::Socket>> WatchedNetwork::open(const udp::SocketOptions& options,
@@ -55,11 +62,13 @@ void WatchedNetwork::submit(udp::Slab* slab) {
     const udp::Transmit& transmit = entry.transmit;
     std::size_t count = 0;
     for (std::uint32_t at = 0; at < transmit.length; at += transmit.segment_size, ++count) {
+      const ByteView bytes = slab->space().subspan(transmit.offset + at);
+      if (is_version_negotiation(bytes)) continue;
       SentDatagram& datagram = sent_.emplace_back();
       datagram.when = now();
       datagram.path = transmit.path;
       datagram.size = std::min(transmit.segment_size, transmit.length - at);
-      datagram.handshake = (slab->space()[transmit.offset + at] & 0x80) != 0;
+      datagram.handshake = (bytes[0] & 0x80) != 0;
     }
     largest_batch_ = std::max(largest_batch_, count);
   }

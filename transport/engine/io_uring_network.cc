@@ -129,7 +129,7 @@ void IoUringNetwork::free_if_unused(IoUringSocket& socket) {
 void IoUringNetwork::arm_interfaces() {
   io_uring_sqe* entry = ring_->entry();
   io_uring_prep_poll_add(entry, interfaces_fd_, POLLIN);
-  io_uring_sqe_set_data64(entry, tagged(&interfaces_fd_, Tag::wake));
+  io_uring_sqe_set_data64(entry, tagged(this, Tag::wake));
 }
 
 Result<void> IoUringNetwork::poll_interfaces(int fd) {
@@ -307,7 +307,7 @@ void IoUringNetwork::dispatch(const io_uring_cqe& completion) {
       return free_if_unused(socket);
     }
     case Tag::wake:
-      if (completion.user_data == tagged(&interfaces_fd_, Tag::wake)) {
+      if (completion.user_data == tagged(this, Tag::wake)) {
         interfaces_readable();
         return arm_interfaces();
       }

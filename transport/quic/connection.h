@@ -182,7 +182,9 @@ class Connection final : private TimerNode {
   void end(Error reason);
   void check_path();
   void peer_moved(const udp::Path& from, const udp::Path& to);
-  bool holds_back(const udp::Path& path);
+  bool awaits_challenge() const noexcept { return unchallenged_until_ != Timestamp(); }
+  bool holds_back(const udp::Path& path, bool acknowledges_only);
+  std::uint64_t bytes_in_flight() const;
   void note_progress();
   std::size_t packet_size() const noexcept;
   void choose_mtu_probes() noexcept;

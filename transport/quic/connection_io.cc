@@ -214,6 +214,7 @@ Connection::Written Connection::fill(MutableBytes space, std::size_t& used,
     packet.space = space.subspan(used, largest);
     packet.info = {};
     challenge_written_ = false;
+    const std::uint64_t in_flight = awaits_challenge() ? bytes_in_flight() : 0;
     if (pings_wanted_ > 0) prepare_ping();
     const std::ptrdiff_t size = write_packet(packet, library_now);
     if (pings_wanted_ > 0) settle_ping(size > 0);
@@ -227,7 +228,7 @@ Connection::Written Connection::fill(MutableBytes space, std::size_t& used,
     }
     const auto length = static_cast<std::uint32_t>(size);
     const udp::Path path = from_library(packet.path.path);
-    if (holds_back(path)) continue;
+    if (awaits_challenge() && holds_back(path, bytes_in_flight() == in_flight)) continue;
     const auto ecn =
         static_cast<udp::Ecn>(endpoint_.options_.transport.ecn ? packet.info.ecn & 3 : 0);
     if (batch != nullptr && batch->ecn == ecn && length <= batch->segment_size &&

@@ -103,21 +103,26 @@ void Connection::peer_moved(const udp::Path& from, const udp::Path& to) {
 /// What a server sends first on a new path is a PATH_CHALLENGE: the sooner it is validated, the
 /// sooner more than three times what came may be sent (RFC 9000 §8.2.1). ngtcp2 1.11 lets none out
 /// while the congestion window is full of packets that were lost with the old path, but does send
-/// an acknowledgement; that one is as good as lost, the next one says the same and more. For no
-/// longer than a PTO: a client that hears nothing takes the path for dead and looks for another.
-bool Connection::holds_back(const udp::Path& path) {
-  if (unchallenged_until_ == Timestamp() || !(path == unchallenged_path_)) return false;
-  if (!challenge_written_ && endpoint_.now_ < unchallenged_until_) return true;
+/// an acknowledgement; that one is as good as lost, the next one says the same and more. Nothing
+/// else is kept back: a probe of loss recovery gets things going again. And for no longer than a
+/// PTO: a client that hears nothing takes the path for dead and looks for another.
+bool Connection::holds_back(const udp::Path& path, bool acknowledges_only) {
+  if (!(path == unchallenged_path_)) return false;
+  if (!challenge_written_ && acknowledges_only && endpoint_.now_ < unchallenged_until_) return true;
   unchallenged_until_ = {};
   return false;
+}
+
+std::uint64_t Connection::bytes_in_flight() const {
+  ngtcp2_conn_info info;
+  ngtcp2_conn_get_conn_info(conn_, &info);
+  return info.bytes_in_flight;
 }
 
 /// The path may have shrunk below what PMTUD found, without telling us: then every full packet is
 /// lost, retransmissions included. ngtcp2 1.11 does not look for that.
 void Connection::look_for_black_hole(Timestamp now) {
-  ngtcp2_conn_info info;
-  ngtcp2_conn_get_conn_info(conn_, &info);
-  if (info.bytes_in_flight == 0) {
+  if (bytes_in_flight() == 0) {
     last_progress_ = now;
     return;
   }

@@ -127,12 +127,12 @@ bool ServerHandover::take_over() {
     handover::read_handshakes(answer->bytes, handshakes);
   }
   const auto forwarder = std::make_shared<const Forwarder>(predecessor_, handshakes);
-  // The forwarder first: the first datagram may be the other process's.
-  const auto begin = [forwarder](ServerWorker& worker) {
-    worker.forward_to(forwarder);
-    worker.resume();
-  };
-  shared_.on_every_worker(begin);
+  // The forwarder first, and everywhere: the first datagram may be the other process's, and its
+  // connection ID may name another worker here, who is handed it.
+  const auto nothing = [](ServerWorker&) {};
+  const auto forward = [forwarder](ServerWorker& worker) { worker.forward_to(forwarder); };
+  if (!on_all(forward, nothing)) return false;
+  shared_.on_every_worker([](ServerWorker& worker) { worker.resume(); });
   took_over_.store(true);
   shared_.forget_offers();
   shared_.log(LogLevel::info, "took over from the process that served before");

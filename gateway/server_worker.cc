@@ -142,9 +142,11 @@ Result<udp::Address> ServerWorker::bind(udp::Address address) {
   socket.bind = address;
   socket.reuse_port.index = static_cast<std::uint32_t>(index_);
   socket.reuse_port.count = static_cast<std::uint32_t>(shared_->worker_count);
-  socket.reuse_port.worker_offset = shared_->worker_offset;
+  if (!offered) socket.reuse_port.worker_offset = shared_->worker_offset;  // else `resume` steers
   auto bound = endpoint_->bind(socket);
   if (bound) note_socket(*bound, index_);
+  // It has joined the other process's group: what it gets waits, as in the sockets that were given.
+  if (bound && offered) engine::pause(*endpoint_->sockets().back());
   if (bound || bound.error().domain != Domain::os) return bound;
   Error error =
       Error::os(static_cast<int>(bound.error().code), "cannot listen on " + address.to_string());

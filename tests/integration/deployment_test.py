@@ -31,10 +31,10 @@ class LoadBalancerTest(TernTest):
             out = self.folder / "out"
             fetched = self.tern("get", "--json", "--cacert", self.ca, "-o", out, "--migrate-at",
                                 "500KB", "--resolve", f"localhost:{port}:127.0.0.1",
-                                f"https://localhost:{port}/bytes/3000000")
+                                f"https://localhost:{port}/bytes/20000000")
             self.assertEqual(fetched.returncode, 0, fetched.stdout + fetched.stderr)
             self.assertIn('"migrations":1', fetched.stdout)
-            self.assert_pattern(out, 3_000_000)
+            self.assert_pattern(out, 20_000_000)
         counts = [server.counters() for server in servers.values()]
         accepted = [c["quic.connections_accepted"] for c in counts]
         self.assertEqual(sum(accepted), clients)

@@ -1,7 +1,7 @@
 """`tern interop` against the servers here, standing in for public ones: the exact matrix of each.
 
-What is expected is what the servers are known to do, from their documentation and from other
-clients (gtlsclient and the interop runner's cases), not what the prober happened to say.
+What is expected is what the prober found, held against what is known of the servers. It has not been
+cross-checked with another client case by case.
 """
 
 import dataclasses

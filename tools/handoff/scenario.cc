@@ -46,9 +46,10 @@ constexpr Scenario kScenarios[] = {
      "swallows every UDP packet. Whoever probes a path before moving to it stays where it works.",
      captive_portal},
     {"mtu-drop", "The next network takes smaller packets",
-     "Wi-Fi is switched off, and the cellular network is a tunnel with an MTU of 1280 bytes that "
-     "drops what is larger without a word. Full Ethernet packets that were fine before would be "
-     "lost for ever.",
+     "Wi-Fi is switched off, and the cellular network is a tunnel with an MTU of 1280 bytes. The "
+     "phone knows, the server does not: its full Ethernet packets, fine before, vanish in the "
+     "tunnel "
+     "without a word.",
      mtu_drop},
     {"satellite", "From 20 ms to 600 ms",
      "Wi-Fi is switched off and a satellite in geostationary orbit is what is left: thirty times "

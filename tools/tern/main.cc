@@ -40,7 +40,8 @@ int complain(std::string_view verb, std::string_view message, ExitCode code) {
 }
 
 int run(int argument_count, char** arguments) {
-  CLI::App app("HTTP/3 over QUIC: a server, a client and a load generator", "tern");
+  CLI::App app("HTTP/3 over QUIC: a server, a client, and tools that change the network under them",
+               "tern");
   app.require_subcommand(1);
   app.set_help_flag("-h,--help", "Show this; a verb's flags: tern VERB --help");
   app.set_version_flag("-V,--version", "tern " TERN_VERSION);
@@ -49,16 +50,17 @@ int run(int argument_count, char** arguments) {
   app.footer(
       "Examples:\n"
       "  tern serve\n"
-      "  tern get -k https://localhost:4433/hello\n\n"
+      "  tern get -k https://localhost:4433/hello\n"
+      "  tern handoff sudden-cut\n\n"
       "QLOGDIR=DIR writes qlog, SSLKEYLOGFILE=FILE the TLS secrets. The exit codes are curl's.");
 
   ExitCode result = ExitCode::failed;
   add_serve(app, result);
   add_get(app, result);
   add_bench(app, result);
-  add_interop(app, result);
   add_handoff(app, result);
   add_relay(app, result);
+  add_interop(app, result);
   add_cert(app, result);
   add_version(app, result);
   for (CLI::App* known : app.get_subcommands(nullptr)) {

@@ -16,11 +16,12 @@ namespace tern::quic {
 
 namespace {
 
-std::string selected_alpn(const SSL* ssl) {
+/// Lives as long as `ssl`.
+std::string_view selected_alpn(const SSL* ssl) {
   const std::uint8_t* alpn = nullptr;
   unsigned length = 0;
   SSL_get0_alpn_selected(ssl, &alpn, &length);
-  return std::string(reinterpret_cast<const char*>(alpn), length);
+  return {reinterpret_cast<const char*>(alpn), length};
 }
 
 }  // namespace
@@ -57,8 +58,9 @@ void CryptoBridge::record_facts() {
 
 HandshakeFacts CryptoBridge::facts() const {
   HandshakeFacts facts;
+  facts.alpn = facts_.alpn;
   // The first thing to be settled: a connection is ready with it before the handshake is complete.
-  facts.alpn = ssl_ != nullptr ? selected_alpn(ssl_) : facts_.alpn;
+  if (facts.alpn.empty() && ssl_ != nullptr) facts.alpn = selected_alpn(ssl_);
   facts.cipher = facts_.cipher;
   facts.group = facts_.group;
   facts.server_name = facts_.server_name;

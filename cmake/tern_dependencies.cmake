@@ -22,6 +22,9 @@ _tern_dependency(liburing 2.3)   # transport/engine
 _tern_dependency(ZLIB)           # http
 _tern_dependency(Brotli)         # http
 _tern_dependency(Zstd)           # http
+_tern_dependency(Nghttp2 1.52)   # http/fallback
+_tern_dependency(Wslay)          # http
+_tern_dependency(Boost 1.74)     # http/fallback; Beast, header-only
 _tern_dependency(nghttp3 1.8)    # http3
 
 # transport/quic, optional: what the libraries were built with is what their user needs.

@@ -47,7 +47,7 @@ ServerWorker::ServerWorker(std::shared_ptr<ServerShared> shared, Runtime& runtim
       index_(index),
       runtime_(runtime),
       context_(runtime, session_options(shared_->options.http3_, shared_->options.transport_),
-               http3::ServerHooks{shared_->handler, shared_->options.access_log_}),
+               http::ServerHooks{shared_->handler, shared_->options.access_log_}),
       tend_keys_(runtime.timers(),
                  [this](Timestamp now) {
                    shared_->tend_keys(runtime_.random(), runtime_.unix_seconds());

@@ -31,7 +31,7 @@ Context::Counts::Counts(Counters& counters)
       early_data_replayed(counters.at("http3.early_data_replayed")),
       streams_refused(counters.at("http3.streams_refused")) {}
 
-Context::Context(Runtime& runtime, SessionOptions options, ServerHooks hooks)
+Context::Context(Runtime& runtime, SessionOptions options, http::ServerHooks hooks)
     : runtime_(runtime),
       options_(std::move(options)),
       hooks_(std::move(hooks)),

@@ -9,6 +9,7 @@
 #include "base/memory_pool.h"
 #include "base/runtime.h"
 #include "base/scope.h"
+#include "http/server_hooks.h"
 #include "http3/options.h"
 #include "http3/session.h"
 #include "transport/quic/connection.h"
@@ -28,7 +29,7 @@ class RequestStream;
 class Context {
  public:
   /// For clients, and for servers when `hooks` has a handler.
-  explicit Context(Runtime& runtime, SessionOptions options = {}, ServerHooks hooks = {});
+  explicit Context(Runtime& runtime, SessionOptions options = {}, http::ServerHooks hooks = {});
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
   ~Context();
@@ -44,7 +45,7 @@ class Context {
 
   Runtime& runtime() noexcept { return runtime_; }
   const SessionOptions& options() const noexcept { return options_; }
-  const ServerHooks& hooks() const noexcept { return hooks_; }
+  const http::ServerHooks& hooks() const noexcept { return hooks_; }
 
   // ---- for the sessions
   Scope& tasks() noexcept { return tasks_; }
@@ -70,7 +71,7 @@ class Context {
 
   Runtime& runtime_;
   SessionOptions options_;
-  ServerHooks hooks_;
+  http::ServerHooks hooks_;
   MemoryPool memory_;
   ChunkArena arena_;
   std::vector<RequestStream*> spare_;

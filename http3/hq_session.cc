@@ -252,7 +252,7 @@ void HqSession::on_request_line(Stream& stream, bool fin) {
   auto exchange = std::make_unique<http::Exchange>(runtime_, stream, std::move(head));
   stream.ends = exchange.get();
   exchange->incoming().finish();
-  const ServerHooks& hooks = server_->hooks();
+  const http::ServerHooks& hooks = server_->hooks();
   server_->tasks().spawn(http::serve(&hooks.handler, std::move(exchange), &hooks.done));
 }
 

@@ -12,11 +12,11 @@
 
 #include "base/bytes.h"
 #include "base/timer_heap.h"
+#include "http/rate_limit.h"
 #include "http3/context.h"
 #include "http3/control_reader.h"
 #include "http3/nghttp3_bridge.h"
 #include "http3/qlog_events.h"
-#include "http3/rate_limit.h"
 #include "http3/request_stream.h"
 #include "http3/session.h"
 #include "http3/settings_splice.h"
@@ -191,8 +191,8 @@ class SessionCore final : public Session,
   std::vector<EarlyDatagram> early_datagrams_;
   std::vector<Nghttp3Bridge::Line> lines_;
   const Bytes* current_ = nullptr;  // data of the event being handled
-  RateLimit resets_limit_;
-  RateLimit glitches_limit_;
+  http::RateLimit resets_limit_;
+  http::RateLimit glitches_limit_;
 
   quic::StreamId control_id_ = -1;  // ours
   quic::StreamId encoder_id_ = -1;  // ours

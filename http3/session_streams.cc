@@ -183,7 +183,7 @@ void SessionCore::dispatch(RequestStream& stream) {
   stream.attach(*exchange);
   if (!early_datagrams_.empty()) give_early_datagrams(stream);
   // The Context, whose hooks these are, outlives the task.
-  const ServerHooks& hooks = context_.hooks();
+  const http::ServerHooks& hooks = context_.hooks();
   context_.tasks().spawn(http::serve(&hooks.handler, std::move(exchange), &hooks.done));
 }
 

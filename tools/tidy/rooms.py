@@ -6,20 +6,21 @@ import re
 _TRANSPORT = [
     "transport/udp", "transport/tcp", "transport/tls", "transport/quic", "transport/engine", "transport/sim",
 ]
-_ASSEMBLED = ["base", *_TRANSPORT, "http", "http3", "webtransport", "rpc", "gateway"]
+_ASSEMBLED = ["base", *_TRANSPORT, "http", "http/fallback", "http3", "webtransport", "rpc", "gateway"]
 SEES = {
     "base": [],
     "transport/udp": ["base"],
     "transport/tcp": ["base", "transport/udp"],
-    "transport/tls": ["base", "transport/udp"],
+    "transport/tls": ["base", "transport/udp", "transport/tcp"],
     "transport/quic": ["base", "transport/udp", "transport/tls"],
     "transport/engine": ["base", "transport/udp", "transport/tcp", "transport/tls", "transport/quic"],
     "transport/sim": ["base", "transport/udp", "transport/tcp", "transport/tls", "transport/quic"],
     "http": ["base", *_TRANSPORT],
+    "http/fallback": ["base", *_TRANSPORT, "http"],
     "http3": ["base", *_TRANSPORT, "http"],
-    "webtransport": ["base", *_TRANSPORT, "http", "http3"],
+    "webtransport": ["base", *_TRANSPORT, "http", "http/fallback", "http3"],
     "rpc": ["base", *_TRANSPORT, "http"],
-    "gateway": ["base", *_TRANSPORT, "http", "http3", "webtransport", "rpc"],
+    "gateway": ["base", *_TRANSPORT, "http", "http/fallback", "http3", "webtransport", "rpc"],
     "tools": _ASSEMBLED,
     "interop": _ASSEMBLED,
     "examples": _ASSEMBLED,
@@ -35,9 +36,9 @@ THIRD_PARTY = {
     "intel-ipsec-mb.h": (["transport/quic"], False),
     "liburing": (["transport/engine"], False),
     "nghttp3/": (["http3"], False),
-    "nghttp2/": (["http"], False),
+    "nghttp2/": (["http/fallback"], False),
     "wslay/": (["http"], False),
-    "boost/": (["http"], False),
+    "boost/": (["http/fallback"], False),
     "zlib.h": (["http"], False),
     "brotli/": (["http"], False),
     "zstd.h": (["http"], False),
@@ -53,7 +54,7 @@ THIRD_PARTY = {
 NAMESPACE = {
     "base": "tern",
     "gateway": "tern",
-    **{room: "tern::" + room.split("/")[-1] for room in [*_TRANSPORT, "http", "http3"]},
+    **{room: "tern::" + room.split("/")[-1] for room in [*_TRANSPORT, "http", "http/fallback", "http3"]},
     "webtransport": "tern::webtransport",
     "rpc": "tern::rpc",
 }

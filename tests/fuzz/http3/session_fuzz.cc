@@ -107,7 +107,7 @@ void play(ByteView script) {
   sim::Host& server = world.host("server");
   sim::Host& client = world.host("client");
   world.link(client, server);
-  ServerHooks hooks;
+  http::ServerHooks hooks;
   hooks.handler = echo;
   SessionOptions options;
   options.max_body = 50'000;

@@ -5,11 +5,11 @@
 #include <gtest/gtest.h>
 
 #include "base/varint.h"
+#include "http/rate_limit.h"
 #include "http3/body_queue.h"
 #include "http3/control_reader.h"
 #include "http3/frame_walker.h"
 #include "http3/nghttp3_bridge.h"
-#include "http3/rate_limit.h"
 #include "http3/settings.h"
 #include "http3/settings_splice.h"
 #include "http3/stream_table.h"
@@ -251,7 +251,7 @@ TEST(BodyQueue, Rewinds) {
 // ------------------------------------------------------------------------------------
 
 TEST(RateLimitTest, AllowsABurstAndThenTheRate) {
-  RateLimit limit(10, 10s);
+  http::RateLimit limit(10, 10s);
   Timestamp now{100s};
   for (int i = 0; i < 10; ++i) EXPECT_TRUE(limit.allow(now));
   EXPECT_FALSE(limit.allow(now));

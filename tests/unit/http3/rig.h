@@ -201,7 +201,7 @@ class Rig {
     world.link(client_host(), server_host(), options_.link_);
     server_host().runtime().log_to(server_log);
     client_host().runtime().log_to(client_log);
-    ServerHooks hooks;
+    http::ServerHooks hooks;
     hooks.handler = std::move(handler);
     hooks.done = [this](const http::Exchange& exchange) {
       served.emplace_back(exchange.request().method + " " + exchange.request().path + " " +

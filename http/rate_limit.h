@@ -4,7 +4,7 @@
 
 #include "base/time.h"
 
-namespace tern::http3 {
+namespace tern::http {
 
 /// A token bucket: `burst` events at once, refilled over `window`. Counts what peers may do a few
 /// times but not all the time.
@@ -28,4 +28,4 @@ class RateLimit {
   Timestamp used_until_{};
 };
 
-}  // namespace tern::http3
+}  // namespace tern::http

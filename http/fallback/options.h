@@ -1,0 +1,53 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+
+#include "base/error.h"
+#include "base/time.h"
+#include "http/limits.h"
+
+namespace tern::fallback {
+
+/// What all sessions of a `Context` allow their peers, beside what holds on every protocol.
+struct SessionOptions : http::Limits {
+  /// A connection without a request is closed after that long (HTTP/2: GOAWAY with NO_ERROR).
+  Duration idle_timeout = std::chrono::seconds(60);
+
+  // ---- HTTP/2
+  /// Window we give each stream and the connection, in bytes. What the handler has not taken stays
+  /// out of it, so a stream's window bounds what we hold for it.
+  std::uint32_t stream_window = 1024 * 1024;
+  std::uint32_t connection_window = 4 * 1024 * 1024;
+  /// Largest frame we accept, in bytes: 16384 to 16777215.
+  std::uint32_t max_frame = 16 * 1024;
+  /// HPACK's dynamic table, for each direction at most this many bytes.
+  std::size_t hpack_capacity = 4096;
+  /// CONTINUATION frames of one field section (CVE-2024-27316).
+  std::size_t max_continuations = 8;
+  /// PING and SETTINGS frames that wait to be acknowledged because the peer does not read
+  /// (CVE-2019-9512, -9515).
+  std::size_t max_unsent_acks = 100;
+  /// Extended CONNECT (RFC 8441) is announced by a server.
+  bool extended_connect = true;
+
+  // ---- HTTP/1.1
+  /// Requests of one connection that wait for the one before them to be answered (pipelining); what
+  /// comes beyond stays in TCP.
+  std::size_t max_pipelined = 16;
+  /// Requests on one connection, then `connection: close`. 0: no limit.
+  std::uint64_t max_requests_per_connection = 0;
+};
+
+/// What a client session tells its owner, in the drain phase; each may be empty.
+struct ClientHooks {
+  /// The server wants no more requests on this connection (GOAWAY, `connection: close`). Those it
+  /// did not process fail with Code::rejected.
+  std::function<void()> goaway;
+  /// The connection is over; the Session is destroyed when this returns.
+  std::function<void(const Error&)> closed;
+};
+
+}  // namespace tern::fallback

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "gateway/client_pool.h"
+#include "gateway/network_sources.h"
 #include "gateway/within.h"
 #include "http3/error_code.h"
 
@@ -64,8 +65,14 @@ class ClientConnection::Application final : public quic::Application {
   std::unique_ptr<http3::Session> session_;
 };
 
-ClientConnection::ClientConnection(ClientPool& pool, http::Url url, std::uint64_t id)
-    : pool_(pool), url_(std::move(url)), origin_(url_.origin()), id_(id), changed_(pool.runtime) {}
+ClientConnection::ClientConnection(ClientPool& pool, http::Url url, std::uint64_t id,
+                                   std::optional<std::uint32_t> avoided)
+    : pool_(pool),
+      url_(std::move(url)),
+      origin_(url_.origin()),
+      id_(id),
+      avoided_(avoided),
+      changed_(pool.runtime) {}
 
 ClientConnection::~ClientConnection() = default;
 
@@ -103,7 +110,11 @@ Task<Result<void>> ClientConnection::try_to_establish() {
   std::vector<udp::Address> order = interleave(*addresses);
   const auto known = std::find(order.begin(), order.end(), pool_.sessions->remote(origin_));
   if (known != order.end()) std::rotate(order.begin(), known, known + 1);
-  Result<void> raced = co_await race(std::move(order));
+  std::vector<Target> targets = targets_for(order);
+  if (targets.empty()) {
+    co_return fail(Error(Code::not_found, "no other network leads to " + join(order)));
+  }
+  Result<void> raced = co_await race(std::move(targets));
   co_return raced;
 }
 
@@ -198,18 +209,35 @@ void ClientConnection::attempt(const Target& target, bool more) {
   tell(ClientEvent::Type::connecting);
 }
 
-Task<Result<void>> ClientConnection::race(std::vector<udp::Address> addresses) {
+/// The addresses; and if nobody answers there, perhaps it is for the network's sake, where there is
+/// another. A successor begins with the other networks: it is there for them.
+std::vector<ClientConnection::Target> ClientConnection::targets_for(
+    const std::vector<udp::Address>& addresses) {
+  std::vector<Target> targets;
+  const Duration delay = pool_.options.address_delay_;
+  if (avoided_) {
+    for (const udp::Address& address : addresses) {
+      const auto sources = sources_for(pool_.interfaces, pool_.network, address);
+      for (std::size_t i = 0; i < std::min(kMaxNetworks, sources.size()); ++i) {
+        const udp::NetworkInterface* way = pool_.interfaces.owner(sources[i].address);
+        if (way != nullptr && way->index != *avoided_) targets.push_back({address, i, delay});
+      }
+    }
+    return targets;
+  }
+  for (const udp::Address& address : addresses) targets.push_back({address, 0, delay});
+  const std::size_t networks = std::min(kMaxNetworks, pool_.networks_to(addresses.front()));
+  for (std::size_t i = 1; i < networks; ++i) {
+    targets.push_back({addresses.front(), i, kNetworkDelay});
+  }
+  return targets;
+}
+
+Task<Result<void>> ClientConnection::race(std::vector<Target> targets) {
   Runtime& runtime = pool_.runtime;
   Timer timer(runtime.timers(), [this](Timestamp) { changed_.notify_all(); });
   Timestamp next_start = runtime.now();
   std::size_t begun = 0;
-  std::vector<Target> targets;
-  for (const udp::Address& address : addresses) targets.push_back({address, 0});
-  // Nobody answers: perhaps for the network's sake, where there is another.
-  const std::size_t networks = std::min(kMaxNetworks, pool_.networks_to(addresses.front()));
-  for (std::size_t i = 1; i < networks; ++i) {
-    targets.push_back({addresses.front(), i});
-  }
   while (session_ == nullptr) {
     if (given_up_) co_return fail(Error::closed("the client was closed"));
     const auto is_running = [](const Attempt& entry) { return !entry.failure; };
@@ -218,10 +246,11 @@ Task<Result<void>> ClientConnection::race(std::vector<udp::Address> addresses) {
     // RFC 8305 §5: the next one starts when its time has come, or the one before it has failed.
     const bool last_failed = attempts_.empty() || attempts_.back().failure.has_value();
     if (more && (last_failed || runtime.now() >= next_start)) {
-      attempt(targets[begun], begun + 1 < addresses.size());
+      const bool other_address =
+          begun + 1 < targets.size() && targets[begun + 1].remote != targets[begun].remote;
+      attempt(targets[begun], other_address);
       ++begun;
-      const bool other_network = begun < targets.size() && targets[begun].network > 0;
-      next_start = runtime.now() + (other_network ? kNetworkDelay : pool_.options.address_delay_);
+      if (begun < targets.size()) next_start = runtime.now() + targets[begun].after;
       continue;
     }
     if (!running) {
@@ -297,7 +326,9 @@ void ClientConnection::seen(const quic::Event& event) {
       break;
     default: break;
   }
-  if (follower_ != nullptr && event.type != Type::closed) follower_->handle(event);
+  if (follower_ == nullptr || event.type == Type::closed) return;
+  follower_->handle(event);
+  if (event.type == Type::path_heard) changed_.notify_all();
 }
 
 void ClientConnection::follow_network() {
@@ -310,7 +341,27 @@ void ClientConnection::follow_network() {
     lost_ = true;
     connection_->abandon(Error(Code::closed, std::move(why)));
   };
+  hooks.replace = [this](std::uint32_t avoided, std::string why) {
+    tell(ClientEvent::Type::reconnecting, std::move(why));
+    pool_.replace(*this, avoided);
+  };
   follower_ = std::make_unique<PathFollower>(pool_, *connection_, std::move(hooks));
+}
+
+Task<void> ClientConnection::replaced() {
+  while (stranded()) co_await changed_.wait();
+}
+
+void ClientConnection::succeeded_by(const ClientConnection* successor) {
+  if (follower_ != nullptr && stranded() && successor != nullptr) {
+    lost_ = true;
+    connection_->abandon(Error(Code::closed, "its network is gone; connection " +
+                                                 std::to_string(successor->id()) +
+                                                 " has taken its place"));
+  } else if (follower_ != nullptr) {
+    follower_->not_replaced();
+  }
+  changed_.notify_all();
 }
 
 void ClientConnection::networks_changed() {

@@ -36,7 +36,10 @@ class ClientConnection final : public std::enable_shared_from_this<ClientConnect
   static constexpr std::size_t kMaxNetworks = 3;
   static constexpr Duration kNetworkDelay = std::chrono::seconds(1);
 
-  ClientConnection(ClientPool& pool, http::Url url, std::uint64_t id);
+  /// `avoided`: the index of an interface that it does not go through, being the successor of a
+  /// connection that this one has failed; 0: of none.
+  ClientConnection(ClientPool& pool, http::Url url, std::uint64_t id,
+                   std::optional<std::uint32_t> avoided = std::nullopt);
   ~ClientConnection();
 
   /// Resolves, connects, and returns when requests may be opened. Called once, by the pool.
@@ -69,6 +72,13 @@ class ClientConnection final : public std::enable_shared_from_this<ClientConnect
   /// It ended because its networks failed it, not by anybody's decision.
   bool lost() const noexcept { return lost_; }
   void stop_following() noexcept { follower_.reset(); }
+  /// Another connection is being made because no migration can save this one; new requests wait
+  /// for what becomes of it.
+  bool stranded() const noexcept { return follower_ != nullptr && follower_->stranded(); }
+  Task<void> replaced();
+  /// That one is there, or has failed.
+  void succeeded_by(const ClientConnection* successor);
+  const http::Url& url() const noexcept { return url_; }
   void retried(const std::string& why) const { tell(ClientEvent::Type::retried, why); }
 
   /// Ends it with H3_NO_ERROR, or gives up establishing it.
@@ -80,6 +90,7 @@ class ClientConnection final : public std::enable_shared_from_this<ClientConnect
   struct Target {
     udp::Address remote;
     std::size_t network = 0;
+    Duration after{};  // the one before it has begun
   };
   struct Attempt {
     udp::Address remote;
@@ -92,7 +103,8 @@ class ClientConnection final : public std::enable_shared_from_this<ClientConnect
   Task<Result<std::vector<udp::Address>>> look_up();
   /// Begins a handshake with one address; `more`: there are others.
   void attempt(const Target& target, bool more);
-  Task<Result<void>> race(std::vector<udp::Address> addresses);
+  std::vector<Target> targets_for(const std::vector<udp::Address>& addresses);
+  Task<Result<void>> race(std::vector<Target> targets);
   void follow_network();
   Error why_none_connected() const;
   void give_up_attempts() noexcept;
@@ -106,6 +118,7 @@ class ClientConnection final : public std::enable_shared_from_this<ClientConnect
   const http::Url url_;
   const std::string origin_;
   const std::uint64_t id_;
+  const std::optional<std::uint32_t> avoided_;
   Broadcast changed_;
   std::optional<Result<void>> outcome_;
   std::vector<Attempt> attempts_;

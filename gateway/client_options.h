@@ -36,6 +36,7 @@ struct ClientEvent {
     path_lost,            ///< the path in use is silent or gone; `text` says which
     migrating,            ///< to `text`, for the reason it gives; path_changed tells of success
     migration_failed,     ///< `text` says why
+    reconnecting,         ///< beside the one that no migration can save; `text` says why
     retried,              ///< a request goes again, on a new connection; `text` says why
     keys_updated,
     goaway,  ///< the server takes no new requests on this connection

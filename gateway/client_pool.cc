@@ -142,7 +142,12 @@ Task<Result<std::shared_ptr<ClientConnection>>> ClientPool::acquire(http::Url ur
     const Result<void> prepared = prepare();
     if (!prepared) co_return fail(prepared.error());
     std::shared_ptr<ClientConnection> connection;
-    const auto found = by_origin_.find(origin);
+    auto found = by_origin_.find(origin);
+    if (found != by_origin_.end() && found->second->stranded()) {
+      const std::shared_ptr<ClientConnection> stranded = found->second;
+      co_await stranded->replaced();
+      found = by_origin_.find(origin);
+    }
     if (found != by_origin_.end() && found->second->usable()) {
       connection = found->second;
     } else {
@@ -171,6 +176,28 @@ Task<void> ClientPool::establish(std::shared_ptr<ClientConnection> connection) {
   // It may have ended in the turn in which it was established.
   if (failed || !connection->open()) forget(*connection);
   close_unused_sockets_soon();
+}
+
+void ClientPool::replace(ClientConnection& connection, std::uint32_t avoided) {
+  auto successor = std::make_shared<ClientConnection>(*this, connection.url(), next_id_++, avoided);
+  all_.push_back(successor);
+  scope_.spawn(succeed(connection.shared_from_this(), std::move(successor)));
+}
+
+Task<void> ClientPool::succeed(std::shared_ptr<ClientConnection> old,
+                               std::shared_ptr<ClientConnection> successor) {
+  Task<void> establishing = establish(successor);
+  co_await establishing;
+  const bool there = successor->usable();
+  if (there && old->stranded()) by_origin_[old->origin()] = successor;
+  old->succeeded_by(there ? successor.get() : nullptr);
+  const auto found = by_origin_.find(successor->origin());
+  if (found == by_origin_.end() && there) {
+    // The old one has ended by itself meanwhile.
+    by_origin_[successor->origin()] = successor;
+  } else if (found != by_origin_.end() && found->second != successor) {
+    successor->close();  // not needed after all: the old one's path works again
+  }
 }
 
 void ClientPool::close_idle() {

@@ -59,6 +59,9 @@ class ClientPool {
   bool lost_its_networks() const noexcept { return was_online_ && !online(); }
 
   void forget(ClientConnection& connection);
+  /// Makes a connection to the same origin that goes through another interface than `avoided`. When
+  /// it is there, it takes the place of the old one, should that still be stranded.
+  void replace(ClientConnection& connection, std::uint32_t avoided);
   /// Those that are open or being established.
   const std::vector<std::shared_ptr<ClientConnection>>& connections() const noexcept {
     return all_;
@@ -84,6 +87,8 @@ class ClientPool {
   void networks_changed();
   void close_unused_sockets();
   Task<void> establish(std::shared_ptr<ClientConnection> connection);
+  Task<void> succeed(std::shared_ptr<ClientConnection> old,
+                     std::shared_ptr<ClientConnection> successor);
   /// Makes room by closing one that has no request.
   void close_idle();
 

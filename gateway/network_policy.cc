@@ -24,6 +24,10 @@ bool is_cellular(const NetworkCandidate& candidate) noexcept {
   return candidate.kind == udp::InterfaceKind::cellular;
 }
 
+bool answers(const NetworkCandidate& candidate) noexcept {
+  return candidate.reach != Reach::unreachable;
+}
+
 /// Less is better.
 auto preference(const NetworkCandidate& candidate) noexcept {
   return std::tuple(!candidate.system_choice, candidate.metric, kind_rank(candidate.kind),
@@ -41,6 +45,17 @@ std::optional<std::size_t> best(const NetworkView& view, Rank rank, Wanted wante
   for (std::size_t i = 0; i < view.candidates.size(); ++i) {
     if (i == view.in_use || !wanted(view.candidates[i])) continue;
     if (!found || rank(view.candidates[i]) < rank(view.candidates[*found])) found = i;
+  }
+  return found;
+}
+
+/// Those that `wanted` accepts, other than the one in use and the spare.
+template <typename Wanted>
+std::vector<std::size_t> others(const NetworkView& view, std::optional<std::size_t> spare,
+                                Wanted wanted) {
+  std::vector<std::size_t> found;
+  for (std::size_t i = 0; i < view.candidates.size(); ++i) {
+    if (i != view.in_use && i != spare && wanted(view.candidates[i])) found.push_back(i);
   }
   return found;
 }
@@ -75,17 +90,19 @@ class Standard final : public NetworkPolicy {
     if (view.path != Path::good || !view.in_use) {
       choice.use = refuge(view, preference);
       choice.spare = best(view, preference, anything);
+      choice.ask = others(view, choice.spare, anything);
       return choice;
     }
     const auto& current = view.candidates[*view.in_use];
     choice.use = best(view, preference, [&](const NetworkCandidate& candidate) {
       return settled(candidate) && preference(candidate) < preference(current);
     });
-    // One that does not answer is asked now and then all the same: it may be the way back.
-    choice.spare = best(view, preference, [](const NetworkCandidate& candidate) {
-      return candidate.reach != Reach::unreachable;
-    });
+    choice.spare = best(view, preference, answers);
     if (!choice.spare) choice.spare = best(view, preference, anything);
+    // One that does not answer is asked now and then all the same: it may be the way back.
+    choice.ask = others(view, choice.spare, [&](const NetworkCandidate& candidate) {
+      return preference(candidate) < preference(current);
+    });
     return choice;
   }
 };
@@ -94,7 +111,15 @@ class Cheapest final : public NetworkPolicy {
   NetworkChoice choose(const NetworkView& view) const override {
     NetworkChoice choice;
     const auto cheap = [](const NetworkCandidate& candidate) { return !is_cellular(candidate); };
-    choice.spare = best(view, price, cheap);
+    choice.spare = best(view, price, [&](const NetworkCandidate& candidate) {
+      return cheap(candidate) && answers(candidate);
+    });
+    if (!choice.spare) choice.spare = best(view, price, cheap);
+    choice.ask = others(view, choice.spare, [&](const NetworkCandidate& candidate) {
+      const bool stays = view.in_use && view.path == Path::good;
+      return cheap(candidate) &&
+             (!stays || price(candidate) < price(view.candidates[*view.in_use]));
+    });
     if (view.path != Path::good || !view.in_use) {
       choice.use = refuge(view, price);
     } else if (is_cellular(view.candidates[*view.in_use])) {

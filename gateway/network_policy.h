@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "base/time.h"
 #include "transport/udp/interfaces.h"
@@ -49,6 +50,9 @@ struct NetworkChoice {
   std::optional<std::size_t> use;
   /// What to keep ready for when the path in use dies: it is probed now and then. Unset: nothing.
   std::optional<std::size_t> spare;
+  /// Others to ask now and then whether they answer (again): those that would be better than the
+  /// one in use, if only they worked.
+  std::vector<std::size_t> ask;
 };
 
 /// Decides which of its networks a connection uses. Asked when networks come, go or fail, and when

@@ -28,6 +28,7 @@ PathFollower::~PathFollower() {
 
 void PathFollower::networks_changed() {
   if (connection_.closed()) return;
+  replace_again_ = kNever;
   refresh();
   consider();
 }
@@ -122,6 +123,7 @@ NetworkChoice PathFollower::ask_policy() {
   NetworkChoice choice = pool_.options.network_policy_->choose(view);
   if (choice.use && *choice.use >= facts.size()) choice.use = std::nullopt;
   if (choice.spare && *choice.spare >= facts.size()) choice.spare = std::nullopt;
+  std::erase_if(choice.ask, [&](std::size_t asked) { return asked >= facts.size(); });
   return choice;
 }
 
@@ -131,15 +133,16 @@ void PathFollower::consider() {
   for (Candidate& candidate : candidates_) {
     if (candidate.probe != 0 && candidate.next_probe <= now) probe_unanswered(candidate);
   }
-  const bool alone = candidates_.size() - (current() != nullptr ? 1 : 0) == 0;
-  if (watching_ == alone) {
-    watching_ = !alone;
-    connection_.watch_path(alone ? nullptr : hooks_.expecting);
+  const bool watched = can_move() || leads_elsewhere();
+  if (watching_ != watched) {
+    watching_ = watched;
+    connection_.watch_path(watched ? hooks_.expecting : nullptr);
   }
+  ask_for_replacement();
   give_up_if_hopeless();
   if (connection_.closed()) return;
   const NetworkChoice choice = ask_policy();
-  keep_spare(choice.spare);
+  keep_asking(choice);
   const bool may_move = path_ != Path::good || !pinned_;
   const bool wants = choice.use && candidates_[*choice.use].facts.index != current_;
   const bool due = try_again_ == kNever || now >= try_again_;
@@ -155,10 +158,12 @@ void PathFollower::consider() {
   arm();
 }
 
-void PathFollower::keep_spare(std::optional<std::size_t> spare) {
+void PathFollower::keep_asking(const NetworkChoice& choice) {
   for (std::size_t i = 0; i < candidates_.size(); ++i) {
     Candidate& candidate = candidates_[i];
-    if (i != spare) {
+    const bool asked =
+        i == choice.spare || std::find(choice.ask.begin(), choice.ask.end(), i) != choice.ask.end();
+    if (!asked) {
       forget_probe(candidate);
       candidate.next_probe = kNever;
       continue;
@@ -170,25 +175,60 @@ void PathFollower::keep_spare(std::optional<std::size_t> spare) {
   }
 }
 
-void PathFollower::give_up_if_hopeless() {
-  const bool waited = pool_.runtime.now() - silent_since_ >= kMaxSilence;
-  if (path_ != Path::gone || !candidates_.empty() || !waited) return;
+/// There is a network for the address family of the connection besides the one in use.
+bool PathFollower::can_move() const noexcept {
+  return std::any_of(candidates_.begin(), candidates_.end(), [this](const Candidate& candidate) {
+    return candidate.facts.index != current_;
+  });
+}
+
+/// There is another interface with a way out for the other address family, which no migration leads
+/// to: the server keeps its address (RFC 9000 §9).
+bool PathFollower::leads_elsewhere() const noexcept {
   const bool v6 = connection_.path().remote.is_v6();
   const auto& all = pool_.interfaces.all;
-  const bool others = std::any_of(all.begin(), all.end(), [&](const auto& interface) {
-    return interface.up && (v6 ? interface.default_v4 : interface.default_v6).has_value();
+  return std::any_of(all.begin(), all.end(), [&](const udp::NetworkInterface& interface) {
+    return interface.up && interface.kind != udp::InterfaceKind::loopback &&
+           interface.index != current_ &&
+           (v6 ? interface.default_v4 : interface.default_v6).has_value();
   });
-  if (others) hooks_.lost(fmt::format("no network for IPv{} is left", v6 ? 6 : 4));
+}
+
+void PathFollower::ask_for_replacement() {
+  const Timestamp now = pool_.runtime.now();
+  if (path_ == Path::good) replace_again_ = kNever;
+  const bool migration_helps = path_ == Path::good || (can_move() && !forbidden_);
+  if (migration_helps || replacing_ || !(can_move() || leads_elsewhere())) return;
+  if (replace_again_ != kNever && now < replace_again_) return;
+  replacing_ = true;
+  hooks_.replace(current_, why_replaced());
+}
+
+std::string PathFollower::why_replaced() const {
+  if (forbidden_) return "its network is lost, and the server disabled active migration";
+  return fmt::format("no other network for IPv{} is left",
+                     connection_.path().remote.is_v6() ? 6 : 4);
+}
+
+void PathFollower::not_replaced() {
+  replacing_ = false;
+  replace_again_ = pool_.runtime.now() + kProbeAgain;
+  consider();
+}
+
+void PathFollower::give_up_if_hopeless() {
+  const bool waited = pool_.runtime.now() - silent_since_ >= kMaxSilence;
+  if (path_ == Path::gone && replace_again_ != kNever && waited) hooks_.lost(why_replaced());
 }
 
 void PathFollower::arm() {
   if (connection_.closed()) return timer_.disarm();
   Timestamp next = try_again_;
-  const Timestamp hopeless = silent_since_ + kMaxSilence;
-  const bool hopeless_later = hopeless > pool_.runtime.now();
-  if (path_ == Path::gone && candidates_.empty() && hopeless_later) next = hopeless;
+  if (path_ != Path::good && !replacing_) next = std::min(next, replace_again_);
+  if (path_ == Path::gone && replace_again_ != kNever) {
+    next = std::min(next, silent_since_ + kMaxSilence);
+  }
   for (const Candidate& candidate : candidates_) next = std::min(next, candidate.next_probe);
-  if (forbidden_ && path_ == Path::silent && hopeless_later) next = std::min(next, hopeless);
   timer_.arm(next);
 }
 
@@ -304,9 +344,7 @@ void PathFollower::cannot_move(Candidate& target, const Error& why) {
     if (!std::exchange(forbidden_, true)) {
       hooks_.tell(ClientEvent::Type::migration_failed, why.detail);
     }
-    if (path_ == Path::gone || (path_ == Path::silent && now - silent_since_ >= kMaxSilence)) {
-      hooks_.lost("its network is gone, and " + why.detail);
-    }
+    ask_for_replacement();
     return;
   }
   if (!connection_.handshake_confirmed()) {

@@ -30,8 +30,8 @@ class PathFollower {
   static constexpr Duration kMaxProbeAgain = std::chrono::minutes(2);
   /// One that answered is asked again after NetworkPolicy::kSettle, twice that … at most:
   static constexpr Duration kMaxProbeInterval = std::chrono::minutes(10);
-  /// A path is given up that stays silent this long while the server forbids migration, or gone
-  /// while there are networks for the other address family alone.
+  /// A connection is given up whose path is gone this long, though there are networks, to which it
+  /// may not move, and a new connection over them did not come about either.
   static constexpr Duration kMaxSilence = std::chrono::seconds(3);
   /// When a migration cannot begin now (no connection ID to spare): the next try, with a path in
   /// use that is dead, or good.
@@ -45,6 +45,9 @@ class PathFollower {
     std::function<bool()> expecting;
     /// There is no way on for the connection.
     std::function<void(std::string why)> lost;
+    /// The path has failed, and migration leads nowhere, but a new connection may: through any
+    /// interface but `avoided`. What becomes of it is told by `not_replaced`, or by the end.
+    std::function<void(std::uint32_t avoided, std::string why)> replace;
   };
 
   PathFollower(ClientPool& pool, quic::Connection& connection, Hooks hooks);
@@ -55,6 +58,10 @@ class PathFollower {
   void handle(const quic::Event& event);
   /// The caller has moved the connection himself: it stays there while that works.
   void pin(const udp::Address& local);
+  /// It waits for a new connection to take its place, or for its path to work again.
+  bool stranded() const noexcept { return replacing_ && path_ != NetworkView::Path::good; }
+  /// The new connection did not come about.
+  void not_replaced();
   /// Its network failed it: it is silent or gone, or it has moved before.
   bool troubled() const noexcept { return path_ != NetworkView::Path::good || moved_; }
   /// A socket of its own is bound there.
@@ -82,7 +89,7 @@ class PathFollower {
   void refresh();
   void consider();
   NetworkChoice ask_policy();
-  void keep_spare(std::optional<std::size_t> spare);
+  void keep_asking(const NetworkChoice& choice);
   void move(Candidate& target);
   void cannot_move(Candidate& target, const Error& why);
   bool bind(Candidate& candidate);
@@ -98,6 +105,10 @@ class PathFollower {
   Candidate* find(std::uint32_t index) noexcept;
   Candidate* current() noexcept;
   std::string describe(const Candidate& candidate) const;
+  bool can_move() const noexcept;
+  bool leads_elsewhere() const noexcept;
+  void ask_for_replacement();
+  std::string why_replaced() const;
   void give_up_if_hopeless();
   void arm();
 
@@ -118,7 +129,9 @@ class PathFollower {
   bool watching_ = false;
   bool pinned_ = false;
   bool moved_ = false;
-  bool forbidden_ = false;  // the server disabled active migration
+  bool forbidden_ = false;            // the server disabled active migration
+  bool replacing_ = false;            // a new connection is being made
+  Timestamp replace_again_ = kNever;  // when it has failed
 };
 
 }  // namespace tern

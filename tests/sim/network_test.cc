@@ -453,6 +453,27 @@ TEST(Network, APolicyMayBeAnybodys) {
   EXPECT_TRUE(phone.on(phone.cellular)) << phone.story();
 }
 
+TEST(Network, APreferredNetworkIsTakenAgainThoughASpareAnswers) {
+  Phone phone;
+  Link& cable = phone.link(
+      LinkOptions().name("cable").kind(InterfaceKind::wired).delay(5ms).mbps(50).metric(1));
+  phone.serve();
+  ASSERT_TRUE(phone.fetch("/hello").ok());
+  ASSERT_TRUE(phone.on(cable)) << phone.story();
+  const Fetch& fetch = phone.download(40'000'000);
+  phone.world.at(500ms, [&] { cable.cut(); });
+  // Long enough for it to be given up as unreachable, and cellular to be the spare.
+  phone.world.run_for(8s);
+  EXPECT_TRUE(phone.on(phone.wifi)) << phone.story();
+  cable.restore();
+  ASSERT_TRUE(phone.wait(fetch)) << phone.story();
+  EXPECT_TRUE(fetch.ok());
+  const Fetch& more = phone.download(40'000'000);
+  ASSERT_TRUE(phone.wait(more)) << phone.story();
+  EXPECT_TRUE(phone.on(cable)) << phone.story();
+  EXPECT_EQ(phone.server_counter("quic.connections_accepted"), 1u);
+}
+
 TEST(Network, AForcedMigrationIsRespected) {
   Phone phone;
   phone.serve();

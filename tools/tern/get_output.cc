@@ -128,6 +128,7 @@ std::string event_text(const ClientEvent& event) {
     case Type::path_lost: return "path lost: " + event.text;
     case Type::migrating: return "migrating to " + event.text;
     case Type::migration_failed: return "migration failed: " + event.text;
+    case Type::reconnecting: return "connecting anew: " + event.text;
     case Type::retried: return "sending the request again: " + printable(event.text);
     case Type::keys_updated: return "keys updated";
     case Type::goaway: return "the server takes no more requests on this connection (GOAWAY)";

@@ -39,6 +39,7 @@ struct Case {
   std::vector<NetworkCandidate> candidates;
   Where use;
   Where spare;
+  std::vector<std::size_t> ask = {};
 };
 
 void check(const NetworkPolicy& policy, const std::vector<Case>& table) {
@@ -50,6 +51,7 @@ void check(const NetworkPolicy& policy, const std::vector<Case>& table) {
     const NetworkChoice choice = policy.choose(view);
     EXPECT_EQ(choice.use, entry.use) << entry.what;
     EXPECT_EQ(choice.spare, entry.spare) << entry.what;
+    EXPECT_EQ(choice.ask, entry.ask) << entry.what;
   }
 }
 
@@ -87,7 +89,8 @@ TEST(NetworkPolicy, Standard) {
              none,
              {network(1, Kind::wired, 100), network(3, Kind::cellular, 700, Reach::reachable)},
              1,
-             0},
+             0,
+             {1}},
             {"the preferred one is back, and has to prove itself",
              Path::good,
              1,
@@ -152,6 +155,31 @@ TEST(NetworkPolicy, Standard) {
               network(2, Kind::wifi, 600, Reach::unreachable), kCellular},
              none,
              2},
+            {"a preferred one that does not answer is asked, though there is a spare that does",
+             Path::good,
+             1,
+             {network(1, Kind::wired, 100, Reach::unreachable), kWifi,
+              network(3, Kind::cellular, 700, Reach::reachable)},
+             none,
+             2,
+             {0}},
+            {"so is every one of them",
+             Path::good,
+             2,
+             {network(1, Kind::wired, 100, Reach::unreachable),
+              network(2, Kind::wifi, 600, Reach::unreachable), kCellular,
+              network(4, Kind::cellular, 800, Reach::reachable)},
+             none,
+             3,
+             {0, 1}},
+            {"silent, and no other answers: all are asked",
+             Path::silent,
+             1,
+             {network(1, Kind::wired, 100, Reach::unreachable), kWifi,
+              network(3, Kind::cellular, 700, Reach::unreachable)},
+             none,
+             0,
+             {2}},
         });
 }
 
@@ -171,6 +199,13 @@ TEST(NetworkPolicy, Cheapest) {
              {network(1, Kind::wired, 100, Reach::reachable), kCellular},
              0,
              0},
+            {"a cable that leads nowhere does not hide Wi-Fi that works",
+             Path::good,
+             2,
+             {network(1, Kind::wired, 100, Reach::unreachable), answering, kCellular},
+             1,
+             1,
+             {0}},
         });
 }
 

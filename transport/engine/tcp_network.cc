@@ -23,6 +23,7 @@ class StreamHandle final : public tcp::Stream {
   void attach(tcp::StreamSink& sink) override { network_.attach(state_, sink); }
   Result<void> write(Bytes bytes) override { return network_.write(state_, std::move(bytes)); }
   std::size_t queued() const noexcept override { return state_.queue.size(); }
+  std::size_t low_water() const noexcept override { return state_.options.low_water(); }
   void finish() override { network_.finish(state_); }
   void reset() override { network_.reset(state_); }
   void pause() override { network_.pause(state_); }

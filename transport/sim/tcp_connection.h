@@ -58,6 +58,7 @@ class TcpConnection final : public std::enable_shared_from_this<TcpConnection> {
   void attach(tcp::StreamSink& sink);
   Result<void> write(Bytes bytes);
   std::size_t queued() const noexcept { return queued_; }
+  std::size_t low_water() const noexcept { return options_.low_water(); }
   void finish();
   void reset();
   /// What was written in this turn goes out.

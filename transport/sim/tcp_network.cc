@@ -28,6 +28,7 @@ class SimStream final : public tcp::Stream {
   void attach(tcp::StreamSink& sink) override { connection_->attach(sink); }
   Result<void> write(Bytes bytes) override { return connection_->write(std::move(bytes)); }
   std::size_t queued() const noexcept override { return connection_->queued(); }
+  std::size_t low_water() const noexcept override { return connection_->low_water(); }
   void finish() override { connection_->finish(); }
   void reset() override { connection_->reset(); }
   void pause() override { connection_->pause(); }

@@ -99,6 +99,8 @@ class Stream {
   /// the path is behind. Who writes more than a little waits for `StreamSink::writable` when this
   /// is above `StreamOptions::low_water`.
   virtual std::size_t queued() const noexcept = 0;
+  /// What `StreamOptions::low_water` is for this stream.
+  virtual std::size_t low_water() const noexcept = 0;
   /// Nothing will be written any more: FIN after the last byte queued. Receiving goes on.
   virtual void finish() = 0;
   /// Breaks off at once (RST): what is queued, and what TCP has not sent yet, is dropped. No sink

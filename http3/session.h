@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "http/exchange.h"
+#include "http/session.h"
 #include "http3/error_code.h"
 #include "http3/settings.h"
 #include "transport/quic/connection.h"
@@ -40,28 +41,15 @@ class StreamRouter {
 ///
 /// A peer that breaks the protocol closes the connection with the code that RFC 9114, 9204 or 9297
 /// names, one line in the log and a counter; a malformed message ends its stream alone.
-class Session : public quic::Application {
+class Session : public quic::Application, public http::Session {
  public:
-  /// Client: a new request. Nothing is sent before `ClientExchange::send`; then it goes out as soon
-  /// as the peer's limits allow. In 0-RTT only safe methods do (RFC 8470), others wait for the
-  /// handshake; if the server refuses 0-RTT, what was sent is sent again. Error rejected: this
-  /// connection takes no more requests (closed, or GOAWAY); limit: too many wait already.
-  virtual Result<std::unique_ptr<http::ClientExchange>> open() = 0;
-  /// Client: `open` makes sense.
-  virtual bool accepts_requests() const noexcept = 0;
-
-  /// Requests that are not over; on a server also those whose handlers still run.
-  virtual std::size_t requests() const noexcept = 0;
-  /// Requests seen or sent since the beginning.
-  virtual std::uint64_t total_requests() const noexcept = 0;
-
-  /// Graceful end (RFC 9114 §5.2). Server: GOAWAY with the highest identifier, a round trip later
-  /// with the real one; what the client opens after that is refused (H3_REQUEST_REJECTED). Client:
-  /// no more requests. When the last request is over the connection is closed with H3_NO_ERROR.
-  virtual void drain() = 0;
-  virtual bool draining() const noexcept = 0;
+  std::string_view protocol() const noexcept override { return "h3"; }
+  /// As http::Session says. In 0-RTT only safe methods go out (RFC 8470), others wait for the
+  /// handshake; if the server refuses 0-RTT, what was sent is sent again.
+  Result<std::unique_ptr<http::ClientExchange>> open() override = 0;
+  void close() override { close(ErrorCode::no_error); }
   /// Ends the connection at once, with a CONNECTION_CLOSE.
-  virtual void close(ErrorCode why = ErrorCode::no_error, std::string_view reason = {}) = 0;
+  virtual void close(ErrorCode why, std::string_view reason = {}) = 0;
 
   /// The peer's SETTINGS, once they have come.
   virtual const std::optional<Settings>& peer_settings() const noexcept = 0;

@@ -43,6 +43,7 @@ class SessionCore final : public Session,
   std::uint64_t total_requests() const noexcept override { return total_requests_; }
   void drain() override;
   bool draining() const noexcept override { return drain_ != Drain::no; }
+  using Session::close;
   void close(ErrorCode why, std::string_view reason) override;
   const std::optional<Settings>& peer_settings() const noexcept override { return peer_settings_; }
   const Settings& local_settings() const noexcept override { return local_settings_; }

@@ -1,12 +1,6 @@
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-#include <memory>
-#include <string_view>
-
-#include "base/error.h"
-#include "http/exchange.h"
+#include "http/session.h"
 #include "transport/tcp/network.h"
 
 namespace tern::fallback {
@@ -24,33 +18,8 @@ namespace tern::fallback {
 /// `upgrade: websocket`, RFC 6455 §4) is an extended CONNECT (RFC 8441, RFC 9220) to the exchange:
 /// method "CONNECT", protocol "websocket". The 2xx answer that `Exchange::start` sends becomes 101
 /// with `sec-websocket-accept` there, and a client sees the 101 as 200.
-class Session {
+class Session : public http::Session {
  public:
-  virtual ~Session() = default;
-
-  /// "h2" or "http/1.1".
-  virtual std::string_view protocol() const noexcept = 0;
-
-  /// Client: a new request. Nothing is sent before `ClientExchange::send`; then it goes as soon as
-  /// the peer's limits allow (HTTP/1.1: when the one before it has its response). Error rejected:
-  /// this connection takes no more requests (closed, draining or GOAWAY); limit: too many wait.
-  virtual Result<std::unique_ptr<http::ClientExchange>> open() = 0;
-  /// Client: `open` makes sense.
-  virtual bool accepts_requests() const noexcept = 0;
-
-  /// Requests that are not over; on a server also those whose handlers still run.
-  virtual std::size_t requests() const noexcept = 0;
-  /// Requests seen or sent since the beginning.
-  virtual std::uint64_t total_requests() const noexcept = 0;
-
-  /// Graceful end. HTTP/2 server: GOAWAY with the highest identifier, a round trip later with the
-  /// real one (RFC 9113 §6.8); HTTP/1.1 server: `connection: close` with the next response. Client:
-  /// no more requests. When the last request is over the connection is closed.
-  virtual void drain() = 0;
-  virtual bool draining() const noexcept = 0;
-  /// Ends the connection at once: GOAWAY with NO_ERROR on HTTP/2, then FIN. Open exchanges fail.
-  virtual void close(std::string_view reason = {}) = 0;
-
   /// What it runs on, for addresses and figures.
   virtual const tcp::Stream& stream() const noexcept = 0;
 };

@@ -44,11 +44,11 @@ bool SniffedSession::draining() const noexcept {
   return inner_ != nullptr ? inner_->draining() : ending();
 }
 
-void SniffedSession::close(std::string_view reason) {
+void SniffedSession::close() {
   if (inner_ != nullptr) {
-    inner_->close(reason);
+    inner_->close();
   } else {
-    end_when_sent(Error::closed(std::string(reason.empty() ? "closed" : reason)));
+    end_when_sent(Error::closed("closed"));
   }
 }
 

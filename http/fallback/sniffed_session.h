@@ -20,7 +20,7 @@ class SniffedSession final : public SessionBase {
   std::uint64_t total_requests() const noexcept override;
   void drain() override;
   bool draining() const noexcept override;
-  void close(std::string_view reason) override;
+  void close() override;
   const tcp::Stream& stream() const noexcept override;
   bool hidden() const noexcept override { return inner_ != nullptr; }
 

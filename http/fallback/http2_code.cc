@@ -1,0 +1,25 @@
+#include "http/fallback/http2_code.h"
+
+namespace tern::fallback {
+
+std::string_view name(Http2Code code) noexcept {
+  switch (code) {
+    case Http2Code::no_error: return "NO_ERROR";
+    case Http2Code::protocol_error: return "PROTOCOL_ERROR";
+    case Http2Code::internal_error: return "INTERNAL_ERROR";
+    case Http2Code::flow_control_error: return "FLOW_CONTROL_ERROR";
+    case Http2Code::settings_timeout: return "SETTINGS_TIMEOUT";
+    case Http2Code::stream_closed: return "STREAM_CLOSED";
+    case Http2Code::frame_size_error: return "FRAME_SIZE_ERROR";
+    case Http2Code::refused_stream: return "REFUSED_STREAM";
+    case Http2Code::cancel: return "CANCEL";
+    case Http2Code::compression_error: return "COMPRESSION_ERROR";
+    case Http2Code::connect_error: return "CONNECT_ERROR";
+    case Http2Code::enhance_your_calm: return "ENHANCE_YOUR_CALM";
+    case Http2Code::inadequate_security: return "INADEQUATE_SECURITY";
+    case Http2Code::http_1_1_required: return "HTTP_1_1_REQUIRED";
+  }
+  return {};
+}
+
+}  // namespace tern::fallback

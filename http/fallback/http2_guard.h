@@ -1,0 +1,100 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/bytes.h"
+#include "http/fallback/http2_code.h"
+
+namespace tern::fallback {
+
+/// Reads the headers of the frames that come, before nghttp2 has the bytes, however they are cut.
+/// It refuses what RFC 9113 and RFC 9218 forbid and nghttp2 lets pass, bounds the frames of a field
+/// section, and counts what is legal but costs us more than the peer. Keeps nothing of the payloads.
+class Http2Guard {
+ public:
+  class Host {
+   public:
+    /// One more oddity of the peer's; false: one too many.
+    virtual bool glitch() noexcept = 0;
+    /// Server: the request of an identifier that is too old for `Http2Guard` to remember is open.
+    virtual bool is_open(std::int32_t stream) const noexcept = 0;
+
+   protected:
+    ~Host() = default;
+  };
+
+  /// The bytes up to `size` are fine; then the connection ends with `code`, if it is an error.
+  struct Finding {
+    std::size_t size = 0;
+    Http2Code code = Http2Code::no_error;
+    const char* reason = "";
+    bool continuations = false;  ///< it was their number
+  };
+
+  Http2Guard(Host& host, bool server, std::size_t max_continuations) noexcept
+      : host_(host), max_continuations_(max_continuations), server_(server),
+        preface_left_(server ? kHttp2Preface.size() : 0) {}
+
+  Finding inspect(ByteView bytes) noexcept;
+
+  /// Server: what became of a request. Frames for one that is over are the peer's fault, unless we
+  /// have reset it: then they were on the way (RFC 9113 §5.1).
+  void ended(std::int32_t stream) noexcept { mark(stream, Mark::ended); }
+  void reset(std::int32_t stream) noexcept { mark(stream, Mark::reset); }
+  /// We have given the peer reason for so many WINDOW_UPDATE frames.
+  void expect_window_updates(std::uint32_t count) noexcept {
+    window_updates_ = std::min(window_updates_ + count, kMaxWindowUpdates);
+  }
+
+  /// In mid-section: HEADERS or CONTINUATION have begun and the section has not ended.
+  bool in_section() const noexcept { return section_; }
+  /// In the middle of a frame, or of a client's preface.
+  bool in_frame() const noexcept { return have_ > 0 || payload_left_ > 0 || preface_left_ > 0; }
+
+ private:
+  enum class Mark : std::uint8_t { unused, open, ended, reset };
+
+  static constexpr std::size_t kHeaderSize = 9;
+  /// Requests whose fate is remembered, counted back from the newest.
+  static constexpr std::int32_t kRemembered = 256;
+  static constexpr std::uint32_t kMaxWindowUpdates = 10'000;
+
+  bool judge(Finding& finding) noexcept;
+  bool judge_stream(Finding& finding) noexcept;
+  bool judge_prefix(Finding& finding) noexcept;
+  bool odd(Finding& finding) noexcept;
+  void opened(std::int32_t stream) noexcept;
+  bool remembered(std::int32_t stream) const noexcept {
+    return stream <= highest_ && stream > highest_ - 2 * kRemembered;
+  }
+  Mark& at(std::int32_t stream) noexcept {
+    return marks_[static_cast<std::size_t>(stream / 2 % kRemembered)];
+  }
+  void mark(std::int32_t stream, Mark mark) noexcept {
+    if (server_ && (stream & 1) != 0 && remembered(stream)) at(stream) = mark;
+  }
+
+  Host& host_;
+  std::size_t max_continuations_;
+  bool server_;
+  std::size_t preface_left_;
+  std::array<std::uint8_t, kHeaderSize> header_{};
+  std::size_t have_ = 0;  // bytes of the header
+  std::uint32_t length_ = 0;
+  std::uint32_t payload_left_ = 0;
+  std::int32_t stream_ = 0;
+  std::uint8_t type_ = 0;
+  std::uint8_t flags_ = 0;
+  std::uint32_t prefix_ = 0;  // the first four bytes of the payload
+  bool section_ = false;
+  bool section_ends_ = false;  // with the frame at hand
+  std::size_t continuations_ = 0;
+  std::uint32_t window_updates_ = 100;
+  std::int32_t highest_ = -1;  // of the client's requests
+  std::array<Mark, kRemembered> marks_{};
+};
+
+}  // namespace tern::fallback

@@ -1,0 +1,188 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/time.h"
+#include "http/carrier.h"
+#include "http/exchange.h"
+#include "http/fallback/http2_body.h"
+#include "http/fallback/http2_bridge.h"
+#include "http/fallback/http2_code.h"
+
+namespace tern::fallback {
+
+class Http2Session;
+
+/// Field lines that streams look at themselves.
+enum class Http2Name : std::uint8_t {
+  other,
+  method,
+  scheme,
+  authority,
+  path,
+  protocol,
+  status,
+  host,
+  content_length,
+  cookie,
+};
+
+/// One request and its response: what `http::Exchange` or `http::ClientExchange` stands on. Lives
+/// until nghttp2 has closed the stream and the exchange has let go, or the connection is over.
+/// Pooled by the Http2Pool.
+class Http2Stream final : public http::Carrier {
+ public:
+  /// A blank object becomes a stream of `session`; `id` is 0 while a client's is not sent.
+  void begin(Http2Session& session, Http2StreamId id, Timestamp now) noexcept;
+  /// Blank again.
+  void clear() noexcept;
+
+  Http2StreamId id() const noexcept { return id_; }
+  void attach(http::detail::Ends& ends) noexcept { ends_ = &ends; }
+  bool attached() const noexcept { return ends_ != nullptr; }
+
+  // ---- Carrier
+  std::string_view protocol() const noexcept override { return "h2"; }
+  udp::Path path() const noexcept override;
+  bool early_data() const noexcept override { return false; }
+  void send_request(const http::RequestHead& head, bool end) override;
+  void send_response(http::Status status, http::Fields fields, bool end) override;
+  void send_body(Bytes bytes, bool end) override;
+  void send_trailers(const http::Fields& trailers) override;
+  std::size_t unsent() const noexcept override { return body_.unsent(); }
+  void consumed(std::size_t count) override;
+  void abort(http::Abort why) override;
+  void stop_reading(http::Abort why) override;
+  void set_priority(http::Priority priority) override;
+  bool send_datagram(ByteView) override { return false; }
+  std::size_t max_datagram() const noexcept override { return 0; }
+  void detach() noexcept override;
+
+  // ---- what comes in, from inside Http2Bridge::receive
+
+  /// Something wrong with the message that nghttp2 does not look at; the session acts on it when
+  /// nghttp2 has returned.
+  enum class Fault : std::uint8_t { none, malformed, too_large, body_too_large };
+  Fault fault() const noexcept { return fault_; }
+  const char* fault_reason() const noexcept { return fault_reason_; }
+  void clear_fault() noexcept { fault_ = Fault::none; }
+
+  void section_begins() noexcept;
+  void field(Http2Name name, std::string_view name_text, std::string_view value) noexcept;
+  void section_ends() noexcept;
+  void body(ByteView bytes) noexcept;
+  void message_ends() noexcept;
+  void peer_reset(Http2Code code) noexcept;
+  /// nghttp2 has closed the stream. True: nobody holds on to this object any more.
+  bool closed(Http2Code code) noexcept;
+  void connection_gone(const Error& error) noexcept;
+
+  /// Ends the stream both ways with `code`; the exchange, if any, fails with `error`.
+  void fail(Http2Code code, const Error& error) noexcept;
+  /// The request has not been sent and may be sent elsewhere.
+  void refuse(const Error& error) noexcept;
+
+  // ---- what goes out, from inside Http2Bridge::send
+  Http2Bridge::Body read_body(std::size_t room) noexcept;
+  void submit_trailers() noexcept;
+  template <typename Sink>
+  void take_body(std::size_t size, Sink&& sink) {
+    body_.take(size, sink);
+  }
+  /// `take_body` is through.
+  void sent() noexcept;
+  void end_sent() noexcept;
+
+  // ---- client: a request on its way
+  bool waiting() const noexcept { return waiting_; }
+  const http::RequestHead& kept_head() const noexcept { return head_; }
+  void submit_kept();
+  /// Its turn is over for now; `resume_turn` when the others had theirs.
+  bool turn_over() const noexcept { return turn_over_; }
+  void resume_turn();
+
+  // ---- state
+  bool head_complete() const noexcept { return head_complete_; }
+  bool receiving_done() const noexcept { return receiving_done_; }
+  bool sending_done() const noexcept { return end_sent_ || write_shut_; }
+  bool is_closed() const noexcept { return closed_; }
+  /// The reset that goes out is ours, not what nghttp2 answers the peer's faults with.
+  bool reset_by_us() const noexcept { return reset_; }
+  http::RequestHead& head() noexcept { return head_; }
+  bool wants_to_send() const noexcept { return submitted_ && !sending_done() && unsent() > 0; }
+
+  /// Which of the session's time limits this stream has passed at `now`, if any. `window`: what the
+  /// peer allows to send on it.
+  enum class Late : std::uint8_t { no, body, stalled };
+  Late late(Timestamp now, std::int32_t window) noexcept;
+  /// Something may become late.
+  bool watched() const noexcept { return !closed_ && (!receiving_done_ || wants_to_send()); }
+
+  // The session's list and table.
+  Http2Stream* previous = nullptr;
+  Http2Stream* next = nullptr;
+  Http2Stream* next_in_bucket = nullptr;
+  bool indexed = false;
+  bool flagged = false;
+  bool counted = false;  // as cancelled by the peer, or because of it
+
+ private:
+  bool is_server() const noexcept;
+  void set_fault(Fault fault, const char* reason) noexcept;
+  bool too_many(std::string_view name, std::string_view value) noexcept;
+  void finish_head() noexcept;
+  void finish_response() noexcept;
+  void reset(Http2Code code) noexcept;
+  void resume_body();
+
+  Http2Session* session_ = nullptr;
+  http::detail::Ends* ends_ = nullptr;
+  Http2StreamId id_ = 0;
+  Http2Body body_;
+
+  // What comes in.
+  http::RequestHead head_;  // server: the request; client: the request until it is sent
+  http::Fields fields_;     // client: the response's; both: trailers
+  std::string cookie_;
+  std::size_t section_size_ = 0;
+  std::size_t section_lines_ = 0;
+  std::int64_t content_length_ = -1;
+  std::uint64_t received_ = 0;
+  int status_ = 0;
+  Timestamp last_received_{};
+  Timestamp blocked_since_ = kNever;  // by the peer's window
+  const char* fault_reason_ = "";
+  Fault fault_ = Fault::none;
+  bool head_complete_ = false;
+  bool receiving_done_ = false;
+  bool discarding_ = false;  // what comes is not wanted, and the stream's window stays closed
+  bool tunnel_ = false;
+  bool peer_reset_ = false;
+
+  // What goes out.
+  http::Fields kept_fields_;  // server: the response's
+  http::Fields trailers_;
+  std::array<char, 3> status_text_{};
+  http::Priority wanted_priority_;
+  std::size_t turn_ = 0;  // bytes sent in a row
+  bool priority_set_ = false;
+  bool submitted_ = false;  // the head is with nghttp2
+  bool body_ended_ = false;  // the exchange has given all of the body
+  bool has_trailers_ = false;
+  bool body_waits_ = false;  // nghttp2 was told that there is no more body now
+  bool turn_over_ = false;
+  bool end_sent_ = false;
+  bool write_shut_ = false;  // reset, by us or the peer
+  bool reset_ = false;
+  bool waiting_ = false;  // client: for the server to allow more streams
+  bool responding_ = false;
+  bool closed_ = false;
+};
+
+}  // namespace tern::fallback

@@ -37,7 +37,8 @@ ContextCore::ContextCore(Runtime& runtime, SessionOptions options, http::ServerH
       options_(std::move(options)),
       hooks_(std::move(hooks)),
       http1_(runtime.counters(), "http1"),
-      http2_(runtime.counters(), "http2") {
+      http2_(runtime.counters(), "http2"),
+      http2_pool_(runtime.counters()) {
   runtime_.add(*this);
 }
 

@@ -10,6 +10,7 @@
 #include "base/counters.h"
 #include "base/runtime.h"
 #include "base/scope.h"
+#include "http/fallback/http2_pool.h"
 #include "http/fallback/options.h"
 #include "http/server_hooks.h"
 
@@ -44,6 +45,7 @@ class ContextCore : private TurnHook {
   };
   Counts& http1() noexcept { return http1_; }
   Counts& http2() noexcept { return http2_; }
+  Http2Pool& http2_pool() noexcept { return http2_pool_; }
 
   /// Takes a session over and starts it.
   SessionBase& add(std::unique_ptr<SessionBase> session);
@@ -74,6 +76,7 @@ class ContextCore : private TurnHook {
   ChunkArena output_arena_;
   Counts http1_;
   Counts http2_;
+  Http2Pool http2_pool_;
   std::vector<std::unique_ptr<SessionBase>> sessions_;
   std::vector<SessionBase*> dirty_, flushing_;
   std::vector<SessionBase*> retired_;

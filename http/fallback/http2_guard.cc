@@ -22,7 +22,7 @@ Http2Guard::Finding Http2Guard::inspect(ByteView bytes) noexcept {
       const std::size_t size = std::min(left, preface_left_);
       preface_left_ -= size;
       at += size;
-      finding.size = at;
+      finding.end = at;
       continue;
     }
     if (payload_left_ > 0) {
@@ -41,8 +41,13 @@ Http2Guard::Finding Http2Guard::inspect(ByteView bytes) noexcept {
       std::copy_n(bytes.begin() + static_cast<std::ptrdiff_t>(at), size, header_.begin() + have_);
       have_ += size;
       at += size;
-      if (have_ < kHeaderSize) break;
+      if (have_ < kHeaderSize) return finding;
       have_ = 0;
+      if (size < kHeaderSize) {
+        finding.has_header = true;
+        finding.header = header_;
+        finding.begin = finding.end = at;
+      }
       const auto byte = [&](std::size_t i) { return std::uint32_t{header_[i]}; };
       length_ = payload_left_ = byte(0) << 16 | byte(1) << 8 | byte(2);
       type_ = header_[3];
@@ -50,12 +55,14 @@ Http2Guard::Finding Http2Guard::inspect(ByteView bytes) noexcept {
       stream_ = static_cast<std::int32_t>((byte(5) << 24 | byte(6) << 16 | byte(7) << 8 | byte(8)) &
                                           0x7fff'ffff);
       prefix_ = 0;
-      if (!judge(finding)) return finding;
+      if (!judge(finding)) {
+        finding.has_header = finding.has_header && size == kHeaderSize;
+        return finding;
+      }
     }
     if (payload_left_ == 0 && section_ends_) section_ = section_ends_ = false;
-    finding.size = at;
+    finding.end = at;
   }
-  finding.size = bytes.size();
   return finding;
 }
 

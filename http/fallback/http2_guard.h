@@ -26,9 +26,17 @@ class Http2Guard {
     ~Host() = default;
   };
 
-  /// The bytes up to `size` are fine; then the connection ends with `code`, if it is an error.
+  static constexpr std::size_t kHeaderSize = 9;
+
+  /// `header`, then the bytes from `begin` to `end` are fine; then the connection ends with `code`,
+  /// if it is an error.
   struct Finding {
-    std::size_t size = 0;
+    /// A frame's header that came in pieces, which are kept back until it is complete: nghttp2
+    /// 1.52 with Debian's patches counts the calls in which a CONTINUATION comes as frames.
+    std::array<std::uint8_t, kHeaderSize> header{};
+    bool has_header = false;
+    std::size_t begin = 0;
+    std::size_t end = 0;
     Http2Code code = Http2Code::no_error;
     const char* reason = "";
     bool continuations = false;  ///< it was their number
@@ -57,7 +65,6 @@ class Http2Guard {
  private:
   enum class Mark : std::uint8_t { unused, open, ended, reset };
 
-  static constexpr std::size_t kHeaderSize = 9;
   /// Requests whose fate is remembered, counted back from the newest.
   static constexpr std::int32_t kRemembered = 256;
   static constexpr std::uint32_t kMaxWindowUpdates = 10'000;
@@ -82,7 +89,7 @@ class Http2Guard {
   bool server_;
   std::size_t preface_left_;
   std::array<std::uint8_t, kHeaderSize> header_{};
-  std::size_t have_ = 0;  // bytes of the header
+  std::size_t have_ = 0;  // bytes of the header, kept back
   std::uint32_t length_ = 0;
   std::uint32_t payload_left_ = 0;
   std::int32_t stream_ = 0;

@@ -215,7 +215,7 @@ void Http2Stream::submit_kept() {
   const std::ptrdiff_t id = session_->bridge().submit_request(*this, lines, !bare);
   if (id < 0) {
     // All identifiers are spent.
-    refuse(Error(Code::rejected, "the connection takes no more requests"));
+    drop_waiting(Error(Code::rejected, "the connection takes no more requests"));
     return;
   }
   id_ = static_cast<Http2StreamId>(id);
@@ -527,9 +527,9 @@ void Http2Stream::body(ByteView bytes) noexcept {
 }
 
 void Http2Stream::message_ends() noexcept {
-  if (receiving_done_ || fault_ != Fault::none) return;
+  if (receiving_done_) return;
   receiving_done_ = true;
-  if (ends_ != nullptr) ends_->incoming().finish();
+  if (ends_ != nullptr && fault_ == Fault::none) ends_->incoming().finish();
 }
 
 /// A reset ends both directions; nghttp2 closes the stream right after.

@@ -87,6 +87,11 @@ class Http2Stream final : public http::Carrier {
   void fail(Http2Code code, const Error& error) noexcept;
   /// The request has not been sent and may be sent elsewhere.
   void refuse(const Error& error) noexcept;
+  /// The same for one that its session has taken from those that wait.
+  void drop_waiting(const Error& error) noexcept {
+    waiting_ = false;
+    fail(Http2Code::cancel, error);
+  }
 
   // ---- what goes out, from inside Http2Bridge::send
   Http2Bridge::Body read_body(std::size_t room) noexcept;
@@ -114,6 +119,7 @@ class Http2Stream final : public http::Carrier {
   bool is_closed() const noexcept { return closed_; }
   /// The reset that goes out is ours, not what nghttp2 answers the peer's faults with.
   bool reset_by_us() const noexcept { return reset_; }
+  bool peer_has_reset() const noexcept { return peer_reset_; }
   http::RequestHead& head() noexcept { return head_; }
   bool wants_to_send() const noexcept { return submitted_ && !sending_done() && unsent() > 0; }
 

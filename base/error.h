@@ -17,7 +17,8 @@ enum class Domain : std::uint8_t {
   os,           ///< `code` is an errno value
   tls,          ///< `code` is a TLS alert number (RFC 8446 §6), 0 if none was sent
   quic,         ///< `code` is a QUIC transport error code (RFC 9000 §20.1)
-  application,  ///< `code` is a QUIC application error code; for HTTP/3 that of RFC 9114 §8.1
+  application,  ///< `code` is a QUIC application error code, for HTTP/3 that of RFC 9114 §8.1; or
+                ///< HTTP/2's (RFC 9113 §7)
   http,         ///< `code` is an HTTP status
 };
 

@@ -8,8 +8,8 @@
 
 namespace tern::fallback {
 
-/// The body of a message that is being sent, as slices. What bounds it is the writer's back-pressure
-/// (http::Outgoing).
+/// The body of a message that is being sent, as slices. What bounds it is the writer's
+/// back-pressure (http::Outgoing).
 class Http2Body {
  public:
   /// `bytes` not empty.
@@ -19,7 +19,8 @@ class Http2Body {
   }
   std::size_t unsent() const noexcept { return unsent_; }
 
-  /// Takes `count` bytes off the front (there are as many) and gives them to `sink`, slice by slice.
+  /// Takes `count` bytes off the front (there are as many) and gives them to `sink`, slice by
+  /// slice.
   template <typename Sink>
   void take(std::size_t count, Sink&& sink) {
     unsent_ -= count;

@@ -133,8 +133,8 @@ struct Http2Callbacks {
     }
     return kOk;
   }
-  static int data(nghttp2_session* session, std::uint8_t, std::int32_t id, const std::uint8_t* bytes,
-                  std::size_t size, void*) noexcept {
+  static int data(nghttp2_session* session, std::uint8_t, std::int32_t id,
+                  const std::uint8_t* bytes, std::size_t size, void*) noexcept {
     if (Http2Stream* owner = owner_of(session, id)) {
       owner->body({bytes, size});
     } else {
@@ -248,9 +248,9 @@ Http2Bridge::Http2Bridge(Listener& listener, MemoryPool& pool, const Config& con
   static nghttp2_session_callbacks* const callbacks = Http2Callbacks::make();
   nghttp2_option* option = make_options(config);
   auto* mem = reinterpret_cast<nghttp2_mem*>(&allocator_);
-  const int made =
-      config.server ? nghttp2_session_server_new3(&session_, callbacks, this, option, mem)
-                    : nghttp2_session_client_new3(&session_, callbacks, this, option, mem);
+  const int made = config.server
+                       ? nghttp2_session_server_new3(&session_, callbacks, this, option, mem)
+                       : nghttp2_session_client_new3(&session_, callbacks, this, option, mem);
   nghttp2_option_del(option);
   TERN_CHECK(made == 0);
 
@@ -328,7 +328,8 @@ std::ptrdiff_t Http2Bridge::submit_response(Http2StreamId id, std::span<const Li
                                  body ? &provider : nullptr);
 }
 
-std::ptrdiff_t Http2Bridge::submit_trailers(Http2StreamId id, std::span<const Line> lines) noexcept {
+std::ptrdiff_t Http2Bridge::submit_trailers(Http2StreamId id,
+                                            std::span<const Line> lines) noexcept {
   return nghttp2_submit_trailer(session_, id, to_library(lines), lines.size());
 }
 

@@ -112,7 +112,8 @@ class Http2Bridge {
   bool wants_to_send() const noexcept;
 
   /// Client: returns the stream's identifier, or an error.
-  std::ptrdiff_t submit_request(Http2Stream& owner, std::span<const Line> lines, bool body) noexcept;
+  std::ptrdiff_t submit_request(Http2Stream& owner, std::span<const Line> lines,
+                                bool body) noexcept;
   std::ptrdiff_t submit_interim(Http2StreamId id, std::span<const Line> lines) noexcept;
   std::ptrdiff_t submit_response(Http2StreamId id, std::span<const Line> lines, bool body) noexcept;
   std::ptrdiff_t submit_trailers(Http2StreamId id, std::span<const Line> lines) noexcept;

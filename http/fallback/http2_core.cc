@@ -131,10 +131,10 @@ void Http2Session::bomb() noexcept {
   fail(Http2Code::enhance_your_calm, "a header section far above our limit");
 }
 
-void Http2Session::close(std::string_view reason) {
+void Http2Session::close() {
   if (over() || failure_ || ending()) return;
   closing_ = true;
-  failure_ = Error::closed(reason.empty() ? std::string("closed") : std::string(reason));
+  failure_ = Error::closed();
   wake();
 }
 

@@ -36,7 +36,7 @@ class Http2Session final : public SessionBase,
   std::uint64_t total_requests() const noexcept override { return total_requests_; }
   void drain() override;
   bool draining() const noexcept override { return drain_ != Drain::no; }
-  void close(std::string_view reason) override;
+  void close() override;
 
   // ---- for Http2Stream
   using SessionBase::is_server;
@@ -66,8 +66,8 @@ class Http2Session final : public SessionBase,
   void remove(Http2Stream& stream) noexcept;
   /// Looks after the streams' time limits.
   void watch_streams();
-  /// Resets a stream with NO_ERROR once nghttp2 has returned: its message has ended, and the rest of
-  /// the peer's is not wanted.
+  /// Resets a stream with NO_ERROR once nghttp2 has returned: its message has ended, and the rest
+  /// of the peer's is not wanted.
   void reset_later(Http2StreamId id) { resets_.push_back(id); }
   /// Client: a stream lets the others send.
   void turn_over() noexcept { turns_over_ = true; }

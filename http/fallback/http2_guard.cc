@@ -107,8 +107,7 @@ bool Http2Guard::judge(Finding& finding) noexcept {
       if (window_updates_ == 0) return odd(finding);
       --window_updates_;
       return true;
-    case kFrameSettings:
-      return (flags_ & kFlagAck) != 0 || odd(finding);
+    case kFrameSettings: return (flags_ & kFlagAck) != 0 || odd(finding);
     case kFramePushPromise: return true;  // nghttp2 refuses each
     default: return odd(finding);         // PING, GOAWAY, PRIORITY_UPDATE, and what nobody knows
   }

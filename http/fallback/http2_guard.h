@@ -12,7 +12,8 @@ namespace tern::fallback {
 
 /// Reads the headers of the frames that come, before nghttp2 has the bytes, however they are cut.
 /// It refuses what RFC 9113 and RFC 9218 forbid and nghttp2 lets pass, bounds the frames of a field
-/// section, and counts what is legal but costs us more than the peer. Keeps nothing of the payloads.
+/// section, and counts what is legal but costs us more than the peer. Keeps nothing of the
+/// payloads.
 class Http2Guard {
  public:
   class Host {
@@ -43,7 +44,9 @@ class Http2Guard {
   };
 
   Http2Guard(Host& host, bool server, std::size_t max_continuations) noexcept
-      : host_(host), max_continuations_(max_continuations), server_(server),
+      : host_(host),
+        max_continuations_(max_continuations),
+        server_(server),
         preface_left_(server ? kHttp2Preface.size() : 0) {}
 
   Finding inspect(ByteView bytes) noexcept;

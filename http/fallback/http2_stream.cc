@@ -120,12 +120,11 @@ bool Http2Stream::closed(Http2Code code) noexcept {
   closed_ = true;
   if (ends_ == nullptr) return true;
   if (!receiving_done_ || !sending_done()) {
-    const Error error =
-        peer_reset_ || code == Http2Code::refused_stream ? peer_error(code)
-        : code == Http2Code::no_error
-            ? Error(Code::closed, "the stream was closed", Origin::remote)
-            : Error(Domain::application, static_cast<std::uint64_t>(code),
-                    std::string(name(code)) + ": the peer broke the rules");
+    const Error error = peer_reset_ || code == Http2Code::refused_stream ? peer_error(code)
+                        : code == Http2Code::no_error
+                            ? Error(Code::closed, "the stream was closed", Origin::remote)
+                            : Error(Domain::application, static_cast<std::uint64_t>(code),
+                                    std::string(name(code)) + ": the peer broke the rules");
     if (!receiving_done_) ends_->incoming().fail(error);
     if (!sending_done()) ends_->outgoing().fail(error);
   }

@@ -178,7 +178,7 @@ class Http2Stream final : public http::Carrier {
   http::Priority wanted_priority_;
   std::size_t turn_ = 0;  // bytes sent in a row
   bool priority_set_ = false;
-  bool submitted_ = false;  // the head is with nghttp2
+  bool submitted_ = false;   // the head is with nghttp2
   bool body_ended_ = false;  // the exchange has given all of the body
   bool has_trailers_ = false;
   bool body_waits_ = false;  // nghttp2 was told that there is no more body now

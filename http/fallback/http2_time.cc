@@ -32,8 +32,7 @@ void Http2Session::drain() {
   drain_ = Drain::noticed;
   bridge_.submit_shutdown_notice();
   wake();
-  const Duration notice =
-      std::clamp<Duration>(stream().info().rtt * 3 / 2, kMinNotice, kMaxNotice);
+  const Duration notice = std::clamp<Duration>(stream().info().rtt * 3 / 2, kMinNotice, kMaxNotice);
   shutdown_at_ = now() + notice;
   watch(shutdown_at_);
 }

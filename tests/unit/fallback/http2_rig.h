@@ -17,8 +17,8 @@
 #include "http/fallback/http2_code.h"
 #include "transport/sim/world.h"
 
-/// HTTP/2 by hand: a session of ours on a stream that the test holds the other end of, and the frames
-/// that go over it.
+/// HTTP/2 by hand: a session of ours on a stream that the test holds the other end of, and the
+/// frames that go over it.
 
 namespace tern::fallback::testing {
 
@@ -145,7 +145,9 @@ struct Frame {
 inline std::vector<Frame> parse(std::string_view bytes) {
   std::vector<Frame> all;
   while (bytes.size() >= 9) {
-    const auto byte = [&](std::size_t i) { return std::uint32_t{static_cast<std::uint8_t>(bytes[i])}; };
+    const auto byte = [&](std::size_t i) {
+      return std::uint32_t{static_cast<std::uint8_t>(bytes[i])};
+    };
     const std::size_t size = byte(0) << 16 | byte(1) << 8 | byte(2);
     if (bytes.size() < 9 + size) break;
     Frame one;
@@ -165,7 +167,7 @@ inline std::vector<Frame> parse(std::string_view bytes) {
 
 /// What a session's stream and the test share: it outlives either.
 struct Wire {
-  std::string sent;  ///< by the session
+  std::string sent;      ///< by the session
   std::size_t held = 0;  ///< of it, what TCP does not take
   bool hold = false;     ///< TCP takes nothing more
   bool finished = false;
@@ -239,8 +241,7 @@ class Http2Rig {
       closed = error;
       session = nullptr;
     };
-    session =
-        &context->connect(std::make_unique<HandStream>(wires.back()), Protocol::http2, hooks);
+    session = &context->connect(std::make_unique<HandStream>(wires.back()), Protocol::http2, hooks);
     world.run_for(1ms);
   }
   ~Http2Rig() { context.reset(); }
@@ -255,9 +256,12 @@ class Http2Rig {
   }
 
   /// The session gets these bytes, in pieces of `piece`, and answers.
-  void feed(std::string bytes, std::size_t piece = SIZE_MAX) { feed(wire(), std::move(bytes), piece); }
+  void feed(std::string bytes, std::size_t piece = SIZE_MAX) {
+    feed(wire(), std::move(bytes), piece);
+  }
   void feed(Wire& to, std::string bytes, std::size_t piece = SIZE_MAX) {
-    for (std::size_t at = 0; at < bytes.size() && to.sink != nullptr; at += std::min(piece, bytes.size())) {
+    for (std::size_t at = 0; at < bytes.size() && to.sink != nullptr;
+         at += std::min(piece, bytes.size())) {
       std::string part = bytes.substr(at, piece);
       to.sink->receive(*to.stream,
                        MutableBytes(reinterpret_cast<std::uint8_t*>(part.data()), part.size()));

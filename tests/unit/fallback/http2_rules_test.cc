@@ -48,7 +48,8 @@ std::vector<Case> cases() {
   const std::string long_frame(16385, 'x');
   std::vector<Case> all{
       // ---- frames (§4)
-      {"data_too_long", "4.2", post(1, "/wait") + data(1, long_frame), kConnection, frame_size_error},
+      {"data_too_long", "4.2", post(1, "/wait") + data(1, long_frame), kConnection,
+       frame_size_error},
       {"headers_too_long", "4.2", frame(kFrameHeaders, 0x5, 1, long_frame), kConnection,
        frame_size_error},
       {"unknown_too_long", "4.2", frame(0x42, 0, 0, long_frame), kConnection, frame_size_error},
@@ -66,10 +67,10 @@ std::vector<Case> cases() {
        kConnection, compression_error},
       {"index_out_of_table", "4.3", frame(kFrameHeaders, 0x5, 1, "\xfe"), kConnection,
        compression_error},
-      {"section_cut", "4.3", frame(kFrameHeaders, 0x5, 1, block(request()) + "\x40\x05"), kConnection,
-       compression_error},
-      {"table_size_above_ours", "4.3", frame(kFrameHeaders, 0x5, 1, "\x3f\xff\xff\x7f"), kConnection,
-       compression_error},
+      {"section_cut", "4.3", frame(kFrameHeaders, 0x5, 1, block(request()) + "\x40\x05"),
+       kConnection, compression_error},
+      {"table_size_above_ours", "4.3", frame(kFrameHeaders, 0x5, 1, "\x3f\xff\xff\x7f"),
+       kConnection, compression_error},
 
       // ---- states (§5.1)
       {"data_on_idle", "5.1", data(1, "x"), kConnection},
@@ -84,9 +85,10 @@ std::vector<Case> cases() {
       {"priority_on_half_closed", "5.1",
        get(1, "/wait") + frame(kFramePriority, 0, 1, four + "\x10"), kNothing},
       {"window_update_on_half_closed", "5.1", get(1, "/wait") + window_update(1, 1), kNothing},
-      {"data_after_rst", "5.1", post(1, "/wait") + rst(1) + data(1, "x"), kConnection, stream_closed},
-      {"headers_after_rst", "5.1", post(1, "/wait") + rst(1) + headers(1, {{"a", "b"}}), kConnection,
+      {"data_after_rst", "5.1", post(1, "/wait") + rst(1) + data(1, "x"), kConnection,
        stream_closed},
+      {"headers_after_rst", "5.1", post(1, "/wait") + rst(1) + headers(1, {{"a", "b"}}),
+       kConnection, stream_closed},
       {"window_update_after_rst", "5.1", post(1, "/wait") + rst(1) + window_update(1, 1), kNothing},
       {"rst_after_rst", "5.1", post(1, "/wait") + rst(1) + rst(1), kNothing},
       {"priority_on_closed", "5.1",
@@ -101,8 +103,10 @@ std::vector<Case> cases() {
       {"data_on_zero", "6.1", data(0, "x"), kConnection},
       {"data_padding_longer", "6.1", post(1, "/wait") + frame(kFrameData, kFlagPadded, 1, "\x05xx"),
        kConnection},
-      {"data_padding_missing", "6.1", post(1, "/wait") + frame(kFrameData, kFlagPadded, 1, ""), kConnection},
-      {"data_padded", "6.1", post(1, "/wait") + frame(kFrameData, kFlagPadded, 1, "\x02xyy"), kNothing},
+      {"data_padding_missing", "6.1", post(1, "/wait") + frame(kFrameData, kFlagPadded, 1, ""),
+       kConnection},
+      {"data_padded", "6.1", post(1, "/wait") + frame(kFrameData, kFlagPadded, 1, "\x02xyy"),
+       kNothing},
 
       // ---- HEADERS (§6.2)
       {"headers_on_zero", "6.2", frame(kFrameHeaders, 0x5, 0, block(request())), kConnection},
@@ -149,7 +153,8 @@ std::vector<Case> cases() {
 
       // ---- PUSH_PROMISE (§6.6)
       {"push_promise_from_client", "8.4",
-       post(1, "/wait") + frame(kFramePushPromise, kFlagEndHeaders, 1, number(2, 4) + block(request())),
+       post(1, "/wait") +
+           frame(kFramePushPromise, kFlagEndHeaders, 1, number(2, 4) + block(request())),
        kConnection},
       {"push_promise_on_zero", "6.6",
        frame(kFramePushPromise, kFlagEndHeaders, 0, number(2, 4) + block(request())), kConnection},
@@ -200,8 +205,8 @@ std::vector<Case> cases() {
        get(1, "/wait") + frame(kFramePriorityUpdate, 0, 1, number(1, 4) + "u=1"), kConnection},
       {"priority_update_of_zero", "RFC 9218 7.1", frame(kFramePriorityUpdate, 0, 0, four + "u=1"),
        kConnection},
-      {"priority_update_size", "RFC 9218 7.1", frame(kFramePriorityUpdate, 0, 0, "abc"), kConnection,
-       frame_size_error},
+      {"priority_update_size", "RFC 9218 7.1", frame(kFramePriorityUpdate, 0, 0, "abc"),
+       kConnection, frame_size_error},
       {"priority_update_of_push", "RFC 9218 7.1",
        frame(kFramePriorityUpdate, 0, 0, number(2, 4) + "u=1"), kConnection},
       {"priority_update", "RFC 9218 7.1",

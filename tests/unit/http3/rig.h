@@ -15,6 +15,7 @@
 #include "base/varint.h"
 #include "http3/context.h"
 #include "http3/frame_walker.h"
+#include "tests/unit/http/fetch.h"
 #include "transport/quic/bound_endpoint.h"
 #include "transport/sim/world.h"
 #include "transport/tls/development.h"
@@ -40,75 +41,10 @@ inline tls::Certificate server_certificate() {
   return *tls::Certificate::parse(leaf.certificate, leaf.key);
 }
 
-/// What a fetch brought.
-struct Reply {
-  bool done = false;
-  std::optional<Error> error;
-  int status = 0;
-  http::Fields fields;
-  std::string body;
-  http::Fields trailers;
-  std::vector<int> interim;
-
-  std::string_view field(std::string_view name) const {
-    return fields.find(name).value_or(std::string_view());
-  }
-};
-
-inline http::RequestHead get(std::string path) {
-  http::RequestHead head;
-  head.authority = "server";
-  head.path = std::move(path);
-  return head;
-}
-
-inline http::RequestHead post(std::string path) {
-  http::RequestHead head = get(std::move(path));
-  head.method = "POST";
-  return head;
-}
-
-inline Task<void> send_body(std::shared_ptr<http::ClientExchange> exchange, std::string body,
-                            http::Fields trailers) {
-  for (std::size_t at = 0; at < body.size(); at += 16 * 1024) {
-    Bytes piece = Bytes::copy(std::string_view(body).substr(at, 16 * 1024));
-    auto sent = co_await exchange->write(std::move(piece));
-    if (!sent) co_return;
-  }
-  co_await exchange->finish(trailers);
-}
-
-/// Sends the request, and reads everything there is while its body is on the way.
-inline Task<void> fetch(std::shared_ptr<http::ClientExchange> exchange, http::RequestHead head,
-                        std::string body, http::Fields trailers, std::shared_ptr<Reply> reply) {
-  const bool bare = body.empty() && trailers.empty();
-  auto sent = co_await exchange->send(head, bare);
-  if (sent && !bare) {
-    exchange->runtime().spawn(send_body(exchange, std::move(body), std::move(trailers)));
-  }
-  auto response = co_await exchange->response();
-  for (const http::Response& interim : exchange->interim()) {
-    reply->interim.push_back(http::code(interim.status()));
-  }
-  if (!response) {
-    reply->error = response.error();
-    reply->done = true;
-    co_return;
-  }
-  reply->status = http::code(response->status());
-  reply->fields = response->fields();
-  for (;;) {
-    auto piece = co_await exchange->read();
-    if (!piece) {
-      reply->error = piece.error();
-      break;
-    }
-    if (piece->empty()) break;
-    reply->body += piece->text();
-  }
-  reply->trailers = exchange->trailers();
-  reply->done = true;
-}
+using http::testing::fetch;
+using http::testing::get;
+using http::testing::post;
+using http::testing::Reply;
 
 /// A client or server without HTTP/3: says what it is told, keeps what it hears.
 class RawPeer final : public quic::Application {

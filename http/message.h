@@ -42,6 +42,7 @@ enum class Status : std::uint16_t {
   range_not_satisfiable = 416,
   misdirected_request = 421,
   too_early = 425,
+  upgrade_required = 426,
   too_many_requests = 429,
   header_fields_too_large = 431,
   internal_server_error = 500,

@@ -379,6 +379,11 @@ Router& Router::connect(std::string_view protocol, std::string_view pattern, Han
   return *this;
 }
 
+Router& Router::websocket(std::string_view pattern, WebSocketHandler handler,
+                          WebSocketOptions options) {
+  return connect("websocket", pattern, http::websocket(std::move(handler), std::move(options)));
+}
+
 Router& Router::mount(std::string_view prefix, Handler handler, RouteOptions options) {
   TERN_CHECK(handler);
   while (prefix.ends_with('/')) prefix.remove_suffix(1);

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "http/exchange.h"
+#include "http/websocket.h"
 
 namespace tern::http {
 
@@ -67,6 +68,9 @@ class Router {
                  RouteOptions options = RouteOptions());
   /// Extended CONNECT (RFC 9220) for that `:protocol`.
   Router& connect(std::string_view protocol, std::string_view pattern, Handler handler);
+  /// WebSockets, over HTTP/1.1, HTTP/2 and HTTP/3 alike: `connect` with `http::websocket`.
+  Router& websocket(std::string_view pattern, WebSocketHandler handler,
+                    WebSocketOptions options = WebSocketOptions());
   /// Everything at `prefix` and below it that no route of this router matches, whatever the method.
   /// The handler sees what is below in `Exchange::mounted_path`. "/" mounts at the root; of several
   /// mounts the longest prefix wins.

@@ -1,0 +1,201 @@
+#include "http/websocket_handshake.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+#include <vector>
+
+#include "http/escape.h"
+#include "http/fields.h"
+#include "http/uri.h"
+
+namespace tern::http {
+
+namespace {
+
+constexpr std::string_view kVersion = "13";
+constexpr std::string_view kBearerProtocol = "bearer.";
+/// Subprotocols a client may offer.
+constexpr std::size_t kMaxProtocols = 64;
+
+std::string_view trimmed(std::string_view text) noexcept {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  return text;
+}
+
+std::string lower_case(std::string_view text) {
+  std::string lower(text);
+  std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  return lower;
+}
+
+bool is_token(std::string_view text) { return Fields::valid_name(lower_case(text)); }
+
+/// The elements of `sec-websocket-protocol`; nothing when it is malformed (RFC 6455 §4.1, 10:
+/// tokens, each once).
+std::optional<std::vector<std::string_view>> offered_protocols(std::string_view list) {
+  std::vector<std::string_view> names;
+  for (bool more = true; more;) {
+    const std::size_t comma = list.find(',');
+    const std::string_view name = trimmed(list.substr(0, comma));
+    more = comma != std::string_view::npos;
+    if (more) list.remove_prefix(comma + 1);
+    if (name.empty()) continue;
+    if (names.size() == kMaxProtocols || !is_token(name)) return std::nullopt;
+    if (std::find(names.begin(), names.end(), name) != names.end()) return std::nullopt;
+    names.push_back(name);
+  }
+  if (names.empty()) return std::nullopt;
+  return names;
+}
+
+WebSocketAnswer refuse(Status status, std::string why) {
+  WebSocketAnswer answer;
+  answer.response.set_status(status);
+  answer.response.text(why + "\n");
+  answer.refusal = std::move(why);
+  return answer;
+}
+
+/// Scheme, host and port of an origin; nothing for "null" and whatever else is none.
+std::optional<Url> parse_origin(std::string_view text) {
+  if (text.find("://") == std::string_view::npos) return std::nullopt;
+  Result<Url> url = Url::parse(text);
+  if (!url || url->target() != "/" || text.back() == '/') return std::nullopt;
+  return std::move(*url);
+}
+
+}  // namespace
+
+bool origin_allowed(std::string_view origin, const RequestHead& request,
+                    const WebSocketOptions& options) {
+  if (options.any_origin()) return true;
+  const std::optional<Url> from = parse_origin(origin);
+  if (!from) return false;
+  const auto same = [&](std::string_view other) {
+    const std::optional<Url> url = parse_origin(other);
+    return url && url->origin() == from->origin();
+  };
+  return same(request.scheme + "://" + request.authority) ||
+         std::any_of(options.origins().begin(), options.origins().end(), same);
+}
+
+WebSocketAnswer answer_websocket(const RequestHead& request, const WebSocketOptions& options) {
+  if (request.method != "CONNECT" || request.protocol != "websocket") {
+    return refuse(Status::method_not_allowed, "a WebSocket is wanted here");
+  }
+  const auto version = request.fields.find("sec-websocket-version");
+  if (version != kVersion) {
+    WebSocketAnswer answer =
+        version ? refuse(Status::upgrade_required, "WebSocket version 13 is wanted here")
+                : refuse(Status::bad_request, "sec-websocket-version is missing");
+    answer.response.field("sec-websocket-version", kVersion);
+    return answer;
+  }
+  // A second origin would let a proxy and us look at different ones.
+  if (const auto origin = request.fields.joined("origin")) {
+    if (!origin_allowed(*origin, request, options)) {
+      return refuse(Status::forbidden,
+                    "WebSockets from origin \"" + escaped(*origin, 128) + "\" are not allowed");
+    }
+  } else if (options.origin_required()) {
+    return refuse(Status::forbidden, "an origin is wanted here");
+  }
+
+  WebSocketAnswer answer;
+  if (const auto list = request.fields.joined("sec-websocket-protocol")) {
+    const auto offered = offered_protocols(*list);
+    // Not quoted: there may be a token in it.
+    if (!offered) return refuse(Status::bad_request, "sec-websocket-protocol is malformed");
+    for (const std::string& ours : options.protocols()) {
+      if (std::find(offered->begin(), offered->end(), ours) == offered->end()) continue;
+      answer.terms.protocol = ours;
+      answer.response.field("sec-websocket-protocol", ours);
+      break;
+    }
+  }
+  if (const auto offers = request.fields.joined("sec-websocket-extensions")) {
+    Result<std::optional<WebSocketDeflateAnswer>> deflate =
+        accept_deflate(*offers, options.deflate());
+    if (!deflate) return refuse(Status::bad_request, deflate.error().detail);
+    if (*deflate) {
+      answer.terms.deflate = (**deflate).agreement;
+      answer.response.field("sec-websocket-extensions", (**deflate).field);
+    }
+  }
+  return answer;
+}
+
+Result<void> complete_websocket_request(RequestHead& request, const WebSocketOptions& options) {
+  request.method = "CONNECT";
+  request.protocol = "websocket";
+  request.fields.set("sec-websocket-version", kVersion);
+  std::string list;
+  for (const std::string& name : options.protocols()) {
+    if (!is_token(name)) {
+      return fail(Error::invalid("subprotocol \"" + escaped(name, 64) + "\" is no token"));
+    }
+    if (std::count(options.protocols().begin(), options.protocols().end(), name) > 1) {
+      return fail(Error::invalid("subprotocol \"" + name + "\" is there twice"));
+    }
+    if (!list.empty()) list += ", ";
+    list += name;
+  }
+  if (!list.empty()) request.fields.set("sec-websocket-protocol", list);
+  if (options.deflate().enabled()) {
+    request.fields.set("sec-websocket-extensions", offer_deflate(options.deflate()));
+  }
+  return {};
+}
+
+Result<WebSocketTerms> confirm_websocket(const Response& response,
+                                         const WebSocketOptions& options) {
+  const int status = code(response.status());
+  if (status < 200 || status > 299) {
+    return fail(Error(Domain::http, static_cast<std::uint64_t>(status),
+                      "the server refuses the WebSocket: " + std::to_string(status) + " " +
+                          std::string(reason(response.status())),
+                      Origin::remote));
+  }
+  WebSocketTerms terms;
+  if (const auto protocol = response.fields().joined("sec-websocket-protocol")) {
+    const auto& offered = options.protocols();
+    if (std::find(offered.begin(), offered.end(), *protocol) == offered.end()) {
+      return fail(Error(Code::invalid,
+                        "the server has chosen subprotocol \"" + escaped(*protocol, 64) +
+                            "\", which was not offered",
+                        Origin::remote));
+    }
+    terms.protocol = *protocol;
+  }
+  if (const auto extensions = response.fields().joined("sec-websocket-extensions")) {
+    TERN_TRY(terms.deflate, confirm_deflate(*extensions, options.deflate()));
+  }
+  return terms;
+}
+
+std::string_view bearer_token(const RequestHead& request) noexcept {
+  constexpr std::string_view kScheme = "bearer ";
+  for (const Field& field : request.fields) {
+    if (field.name != "authorization" || field.value.size() <= kScheme.size()) continue;
+    const bool bearer = std::equal(kScheme.begin(), kScheme.end(), field.value.begin(),
+                                   [](char a, char b) { return a == b || a == (b | 0x20); });
+    if (bearer) return trimmed(field.value.substr(kScheme.size()));
+  }
+  for (const Field& field : request.fields) {
+    if (field.name != "sec-websocket-protocol") continue;
+    std::string_view list = field.value;
+    while (!list.empty()) {
+      const std::size_t comma = std::min(list.find(','), list.size());
+      const std::string_view name = trimmed(list.substr(0, comma));
+      if (name.starts_with(kBearerProtocol)) return name.substr(kBearerProtocol.size());
+      list.remove_prefix(std::min(comma + 1, list.size()));
+    }
+  }
+  return {};
+}
+
+}  // namespace tern::http

@@ -6,11 +6,12 @@
 # mounts. The exit status is 127 for a test case that tern does not know.
 set -u
 
-export PATH=/opt/tern/bin:$PATH
-export LD_LIBRARY_PATH=/opt/tern/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+# tern alone gets the libraries that came with it: the programs below belong to another system.
+tern=(env "LD_LIBRARY_PATH=/opt/tern/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+  /opt/tern/bin/tern interop endpoint)
 
 # Before anything else: the runner asks for cases that nobody knows to see that they are refused.
-tern interop endpoint --check || exit
+"${tern[@]}" --check || exit
 
 # Routes through the simulator, checksums, /logs/qlog.
 /setup.sh
@@ -21,4 +22,4 @@ if [[ $ROLE == client ]]; then
 else
   read -ra parameters <<<"${SERVER_PARAMS:-}"
 fi
-exec tern interop endpoint "${parameters[@]}"
+exec "${tern[@]}" "${parameters[@]}"

@@ -4,6 +4,8 @@ It raises Failure when the outcome is wrong and NotRun when the peer is not ther
 imports is the order of the cases.
 """
 
-from cases import browsers, http_clients, gtls_client, gtls_server, http_servers, prober
+from cases import (browsers, http_clients, gtls_client, gtls_server, http_servers, prober,
+                   prober_control)
 
-__all__ = ["browsers", "http_clients", "gtls_client", "gtls_server", "http_servers", "prober"]
+__all__ = ["browsers", "http_clients", "gtls_client", "gtls_server", "http_servers", "prober",
+           "prober_control"]

@@ -1,7 +1,7 @@
 """`tern interop` against the servers here, standing in for public ones: the exact matrix of each.
 
-What is expected is what the prober found, held against what is known of the servers. It has not been
-cross-checked with another client case by case.
+What is expected is what the prober found, held against what is known of the servers;
+prober_control.py has gtlsclient judge most of it as well.
 """
 
 import dataclasses

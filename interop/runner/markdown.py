@@ -1,12 +1,17 @@
 """interop/matrix.md, from outcomes."""
 
+from runner.cases import COMPLIANCE
+from runner.endpoints import control_of
+
 _HEAD = """# The QUIC interop matrix
 
 Made by `interop/matrix --results FILE --markdown interop/matrix.md` on {date}; not written by hand.
 The test cases, the network (10 Mbit/s, 30 ms, a queue of 25 packets) and the checks are those of
 [quic-interop-runner](https://github.com/quic-interop/quic-interop-runner), made from packet captures
-of both sides and the TLS key log. A column is a pair, client → server. ✓ passed · ✗ failed · — not
-supported by the peer · blank: not run.
+of both sides and the TLS key log. A column is a pair, client → server.
+
+✓ passed · ✗ failed · **✗ peer** failed, and fails as well when gtls plays tern's part (the control) ·
+— not supported by the peer · blank: not run. The lists below say why.
 
 HTTP/0.9 (`hq-interop`) is spoken where both sides know it, else HTTP/3: gtls, nginx, haproxy, caddy,
 bun, curl and Chromium know HTTP/3 alone. The runner does not look at that.
@@ -16,46 +21,90 @@ _SIGNS = {"passed": "✓", "failed": "✗", "unsupported": "—", "not run": ""}
 
 
 def render(outcomes, cases, pairs, date):
+    """`outcomes`: {(client, server, case name): matrix's Outcome}."""
     lines = [_HEAD.format(date=date)]
     titles = [f"{client} → {server}" for client, server in pairs]
     lines.append("| case | | " + " | ".join(titles) + " |")
     lines.append("|---|---|" + ":-:|" * len(pairs))
     for case in cases:
-        cells = []
-        for client, server in pairs:
-            outcome = outcomes.get((client, server, case.name))
-            if outcome is None:
-                cells.append("")
-            elif outcome.kbps:
-                cells.append(outcome.message.removesuffix(" kbit/s"))
-            else:
-                cells.append(_SIGNS[outcome.status])
+        cells = [_cell(outcomes.get((*pair, case.name))) for pair in pairs]
         lines.append(f"| {case.name} | {case.what} | " + " | ".join(cells) + " |")
     counts = []
-    for client, server in pairs:
-        of_pair = [outcomes.get((client, server, case.name)) for case in cases]
-        passed = sum(each is not None and each.status == "passed" for each in of_pair)
-        counts.append(f"{passed}")
+    for pair in pairs:
+        of_pair = [outcomes.get((*pair, case.name)) for case in cases]
+        counts.append(str(sum(each is not None and each.status == "passed" for each in of_pair)))
     lines.append(f"| passed of {len(cases)} | | " + " | ".join(counts) + " |")
-    for status, title in (("failed", "Failed"), ("unsupported", "Not supported by the peer"),
-                          ("not run", "Not run")):
-        lines += _reasons(outcomes, cases, pairs, status, title)
+    lines += _compliance(outcomes)
+    lines += _failures(outcomes, cases, pairs)
+    lines += _reasons(outcomes, cases, pairs, "unsupported", "Not supported by the peer")
+    lines += _reasons(outcomes, cases, pairs, "not run", "Not run")
+    lines += _retries(outcomes, cases, pairs)
     return "\n".join(lines) + "\n"
+
+
+def _cell(outcome):
+    if outcome is None:
+        return ""
+    if outcome.kbps:
+        return outcome.message.removesuffix(" kbit/s")
+    if outcome.status == "failed" and outcome.control == "failed":
+        return "✗ peer"
+    return _SIGNS[outcome.status]
+
+
+def _escape(text):
+    return text.replace("|", "\\|").replace("\n", " ")[:400]
+
+
+def _table(title, head, rows):
+    if not rows:
+        return []
+    return ["", f"## {title}", "", "| " + " | ".join(head) + " |", "|---" * len(head) + "|",
+            *("| " + " | ".join(map(_escape, row)) + " |" for row in rows)]
+
+
+def _compliance(outcomes):
+    found = [outcomes.get(("tern", "tern", each.name)) for each in COMPLIANCE]
+    if any(each is None for each in found):
+        return []
+    good = all(each.status == "passed" for each in found)
+    return ["", "An unknown test case ends with exit code 127, as client and as server: "
+            + ("✓." if good else "✗.")]
+
+
+def _failures(outcomes, cases, pairs):
+    rows = []
+    for pair in pairs:
+        for case in cases:
+            outcome = outcomes.get((*pair, case.name))
+            if outcome is None or outcome.status != "failed":
+                continue
+            control = control_of(pair)
+            other = outcomes.get((*control, case.name)) if control and outcome.control else None
+            shown = "none" if other is None else f"{' → '.join(control)}: {other.status}"
+            if other is not None and other.message:
+                shown += f": {other.message}"
+            rows.append((" → ".join(pair), case.name, outcome.message, shown))
+    return _table("Failed", ("pair", "case", "why", "control"), rows)
 
 
 def _reasons(outcomes, cases, pairs, status, title):
     rows = []
-    for client, server in pairs:
+    for pair in pairs:
         by_reason = {}
         for case in cases:
-            outcome = outcomes.get((client, server, case.name))
+            outcome = outcomes.get((*pair, case.name))
             if outcome is None and status == "not run":
                 by_reason.setdefault("not asked for", []).append(case.name)
             elif outcome is not None and outcome.status == status:
                 by_reason.setdefault(outcome.message, []).append(case.name)
-        for reason, names in by_reason.items():
-            reason = reason.replace("|", "\\|").replace("\n", " ")[:300]
-            rows.append(f"| {client} → {server} | {', '.join(names)} | {reason} |")
-    if not rows:
-        return []
-    return ["", f"## {title}", "", "| pair | cases | why |", "|---|---|---|", *rows]
+        rows += [(" → ".join(pair), ", ".join(names), reason)
+                 for reason, names in by_reason.items()]
+    return _table(title, ("pair", "cases", "why"), rows)
+
+
+def _retries(outcomes, cases, pairs):
+    rows = [(" → ".join(pair), case.name, str(outcome.tries)) for pair in pairs for case in cases
+            if (outcome := outcomes.get((*pair, case.name))) is not None
+            and outcome.status == "passed" and outcome.tries > 1]
+    return _table("Passed, but not at once", ("pair", "case", "tries"), rows)

@@ -4,6 +4,7 @@ import base64
 import filecmp
 import hashlib
 import os
+import resource
 import shlex
 import signal
 import socket
@@ -15,13 +16,22 @@ from cryptography.hazmat.primitives import serialization
 
 from harness.process import INTEROP, Failure, Process, check, version_probe
 from runner import certificates, path
-from runner.cases import ADDRESSES_OF_CLIENT, ADDRESSES_OF_SERVER, Evidence
+from runner.cases import Evidence
 from runner.endpoints import H3, HQ
-from runner.protection import read_key_logs
+from runner.protection import is_key_log, read_key_logs
 from runner.trace import Trace
 
 _SERVER_PATIENCE = 10.0  # s, until the readiness probe is answered, as in the runner
 _UNSUPPORTED = 127
+
+# What Docker leaves a container with, and the NET_ADMIN and the limit of the runner's compose file;
+# where this process may lock less memory itself, it stays at that.
+_CAPABILITIES = ("chown,dac_override,fowner,fsetid,kill,setgid,setuid,setpcap,net_bind_service,"
+                 "net_raw,sys_chroot,mknod,audit_write,setfcap,net_admin").split(",")
+_MEMLOCK = min(limit for limit in (64 << 20, *resource.getrlimit(resource.RLIMIT_MEMLOCK))
+               if limit != resource.RLIM_INFINITY)
+_CONTAINER = ["prlimit", f"--memlock={_MEMLOCK}", "setpriv", "--inh-caps=-all", "--bounding-set",
+              ",".join(["-all", *("+" + name for name in _CAPABILITIES)])]
 
 # What the endpoint image has below tern: the network is there already, so that only the folder for
 # qlogs is left to set up, and bash waits for the simulator's port.
@@ -37,6 +47,10 @@ exit 1
 
 class UnsupportedCase(Exception):
     """An endpoint ended with 127."""
+
+    def __init__(self, role):
+        super().__init__(f"the {role} exits with 127")
+        self.role = role
 
 
 class Play:
@@ -54,12 +68,15 @@ class Play:
         self.logs = {role: self._make(f"logs-{role}") for role in ("client", "server")}
         self.hosts = folder / "hosts"
         self.hosts.write_text(path.HOSTS)
+        self.resolver = folder / "resolv.conf"
+        self.resolver.write_text("nameserver 127.0.0.1\n")
         certificates.write_chain(self.certs, case.chain)
         (self.certs / "priv.key").chmod(0o644)
         self._names = case.file_names()
         for name, size in zip(self._names, case.files):
             (self.www / name).write_bytes(os.urandom(size))
         self.urls = [f"https://{case.host}:443/{name}" for name in self._names]
+        self._captures = folder / "left.pcap", folder / "right.pcap"
         self._scenario = path.Scenario(case.scenario, seed)
         self._deadline = 0.0
         self._number = 0
@@ -87,7 +104,7 @@ class Play:
         if status is None:
             raise Failure(f"not done within {self.case.timeout} s: {process.tail(2)}")
         if status == _UNSUPPORTED:
-            raise UnsupportedCase(f"the {role} exits with 127")
+            raise UnsupportedCase(role)
         if status != 0:
             raise Failure(f"the {role} exits with {status}: {process.tail(2)}")
         return status
@@ -121,10 +138,10 @@ class Play:
             cp {INTEROP}/run_endpoint.sh {root}/""")
         variables = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "ROLE": role,
                      "TESTCASE": getattr(self.case, role), "SSLKEYLOGFILE": "/logs/keys.log",
-                     "QLOGDIR": "/logs/qlog/",
+                     "QLOGDIR": "/logs/qlog/", "PROTOCOLS": "", "CRON": "",
                      "REQUESTS": " ".join(self.urls) if role == "client" else "", **more}
         words = [f"{name}={value}" for name, value in variables.items()]
-        return ["chroot", root, "/usr/bin/env", "-i", *words, "/run_endpoint.sh"], {}
+        return [*_CONTAINER, "chroot", root, "/usr/bin/env", "-i", *words, "/run_endpoint.sh"], {}
 
     # ---- the case itself
 
@@ -157,7 +174,7 @@ class Play:
         deadline = time.monotonic() + _SERVER_PATIENCE
         while not self._space("server").call(ask):
             if process.status == _UNSUPPORTED:
-                raise UnsupportedCase("the server exits with 127")
+                raise UnsupportedCase("server")
             check(process.status is None,
                   f"the server ended with {process.status}: {process.tail(2)}")
             check(time.monotonic() < deadline,
@@ -165,11 +182,22 @@ class Play:
             time.sleep(0.05)
 
     def run_case(self):
-        """The evidence, after both programs have ended; raises what went wrong."""
-        left, right = self.folder / "left.pcap", self.folder / "right.pcap"
-        self._path = path.Path(self._scenario, left, right)
+        """The evidence, after both programs have ended; raises what went wrong, and what the
+        captures know of the reason."""
+        try:
+            self._perform()
+        except Failure as failure:
+            reason = self.case.explain(self._evidence()) if self.case.explain else None
+            raise Failure(f"{reason}: {failure}" if reason else str(failure)) from failure
+        return self._evidence()
+
+    def _perform(self):
+        self._path = path.Path(self._scenario, *self._captures)
         for space in (self._path.client, self._path.server):
-            space.run(f"mount --bind {self.hosts} /etc/hosts")
+            # Names are those of the runner's alone: questions to a DNS server would be packets that
+            # a scenario counts.
+            space.run(f"""mount --bind {self.hosts} /etc/hosts
+                mount --bind {self.resolver} /etc/resolv.conf""")
         with self._path:
             server = self._start("server", *self._endpoints["server"].server(self))
             try:
@@ -183,13 +211,23 @@ class Play:
                 server.stop(timeout=10.0)
             check(ended is None, f"the server ended with {ended}: {server.tail(2)}")
         self._compare_files()
-        secrets = read_key_logs([folder / "keys.log" for folder in self.logs.values()])
-        addresses = [{socket.inet_pton(socket.AF_INET6 if ":" in each else socket.AF_INET, each)
-                      for each in side} for side in (ADDRESSES_OF_CLIENT, ADDRESSES_OF_SERVER)]
-        is_client, is_server = (side.__contains__ for side in addresses)
-        return Evidence(Trace(left, secrets, is_client, is_server),
-                        Trace(right, secrets, is_client, is_server), bool(secrets),
-                        self.case.connections)
+        for role, endpoint in self._endpoints.items():
+            endpoint.look_at_logs(role, self.logs[role])
+
+    def _evidence(self):
+        secrets = self._secrets()
+        addresses = {socket.inet_pton(socket.AF_INET6 if ":" in each else socket.AF_INET, each)
+                     for each in (path.SERVER_V4, path.SERVER_V6)}
+        traces = [Trace(side, secrets, addresses.__contains__) for side in self._captures]
+        return Evidence(*traces, bool(secrets), self.case.connections)
+
+    def _secrets(self):
+        """Of the client's key log if that is one, else of the server's, as the runner chooses."""
+        for role in ("client", "server"):
+            path = self.logs[role] / "keys.log"
+            if is_key_log(path):
+                return read_key_logs([path])
+        return {}
 
     def _compare_files(self):
         there = {each.name for each in self.downloads.iterdir()}

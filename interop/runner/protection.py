@@ -101,6 +101,13 @@ def full_number(low, length, largest):
     return candidate
 
 
+def is_key_log(path):
+    """What the runner takes for one."""
+    return path.is_file() and any(
+        line.startswith("SERVER_HANDSHAKE_TRAFFIC_SECRET")
+        for line in path.read_text(errors="replace").splitlines())
+
+
 def read_key_logs(paths):
     """{client random: {label: secret}} of NSS key logs."""
     secrets = {}

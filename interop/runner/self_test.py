@@ -10,6 +10,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import unittest
 
 sys.dont_write_bytecode = True
@@ -135,6 +136,30 @@ class Network(unittest.TestCase):
         self.assertEqual(back, self.packet(path.SERVER_V4, path.CLIENT_V4, (443, 1000)))
         old = self.packet(path.SERVER_V4, path.CLIENT_V4, (443, 1000))
         self.assertIsNone(model.pass_on(old, 0, 2))
+
+
+    def test_a_trace_holds_what_the_server_sees_and_says(self):
+        with tempfile.TemporaryDirectory() as folder:
+            file = pathlib.Path(folder) / "left.pcap"
+            capture = path.Capture(file)
+            for source, target in ((path.CLIENT_V4, path.SERVER_V4), ("193.167.0.7", path.SERVER_V4),
+                                   (path.SERVER_V4, path.CLIENT_V4), (path.CLIENT_V4, "9.9.9.9")):
+                capture.add(1.0, self.packet(source, target))
+            capture.close()
+            server = socket.inet_aton(path.SERVER_V4)
+            read = trace.Trace(file, {}, server.__eq__)
+            self.assertEqual([each.from_client for each in read.datagrams], [True, True, False])
+
+    def test_key_log(self):
+        with tempfile.TemporaryDirectory() as folder:
+            file = pathlib.Path(folder) / "keys.log"
+            self.assertFalse(protection.is_key_log(file))
+            file.write_text("CLIENT_RANDOM aa bb\n")
+            self.assertFalse(protection.is_key_log(file))
+            file.write_text("# a comment\nSERVER_HANDSHAKE_TRAFFIC_SECRET aa bb\n")
+            self.assertTrue(protection.is_key_log(file))
+            self.assertEqual(protection.read_key_logs([file]),
+                             {b"\xaa": {"SERVER_HANDSHAKE_TRAFFIC_SECRET": b"\xbb"}})
 
 
 class Made(trace.Trace):
@@ -282,6 +307,13 @@ class Checks(unittest.TestCase):
                      [before, sent(False, Kind.ONE_RTT, destination=ELSEWHERE), moved])
         self.refuses("without a PATH_RESPONSE", cases.several_paths,
                      [sent(True, Kind.ONE_RTT, frames=[response(b"another!")])], [before, moved])
+
+    def test_deaf_server(self):
+        moved = [sent(True, Kind.ONE_RTT), sent(True, Kind.ONE_RTT, source=ELSEWHERE)]
+        first, second = (sent(False, Kind.ONE_RTT, destination=to) for to in (CLIENT, ELSEWHERE))
+        self.assertIn("first address", cases.deaf_server(evidence(right=[*moved, first])))
+        self.assertIsNone(cases.deaf_server(evidence(right=[*moved, first, second])))
+        self.assertIsNone(cases.deaf_server(evidence(right=[moved[0], first])))
 
     def test_several_addresses(self):
         before = sent(False, Kind.ONE_RTT)

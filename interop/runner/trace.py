@@ -113,16 +113,19 @@ class Connection:
 
 
 class Trace:
-    """`secrets` as read_key_logs gives them; `is_client` and `is_server` take an IP address."""
+    """What goes to and comes from the server: other datagrams are none of the runner's.
 
-    def __init__(self, path, secrets, is_client, is_server):
+    `secrets` as read_key_logs gives them; `is_server` takes an IP address.
+    """
+
+    def __init__(self, path, secrets, is_server):
         self._secrets = secrets
         self._by_cid = {}  # (it is the client's, connection ID) -> Connection
         self._lengths = {True: set(), False: set()}  # of those connection IDs
         self.connections = []
         self.datagrams = []
         for time, packet in _read_pcap(path):
-            datagram, payload = _read_ip(time, packet, is_client, is_server)
+            datagram, payload = _read_ip(time, packet, is_server)
             if datagram is None:
                 continue
             self._read(datagram, payload)
@@ -269,8 +272,8 @@ def _read_pcap(path):
         at += size
 
 
-def _read_ip(time, packet, is_client, is_server):
-    """(Datagram, UDP payload), or (None, b"") for what is not UDP between client and server."""
+def _read_ip(time, packet, is_server):
+    """(Datagram, UDP payload), or (None, b"") for what is not UDP to or from the server."""
     nothing = None, b""
     if packet[0] >> 4 == 4:
         start = 4 * (packet[0] & 15)
@@ -283,11 +286,8 @@ def _read_ip(time, packet, is_client, is_server):
         return nothing
     source_port, destination_port, length = struct.unpack_from("!HHH", packet, start)
     payload = packet[start + 8:start + length]
-    if is_server(source) or is_client(destination):
-        from_client = False
-    elif is_client(source) or is_server(destination):
-        from_client = True
-    else:
+    from_client = is_server(destination)
+    if not from_client and not is_server(source):
         return nothing
     return Datagram(time, from_client, packet[0] >> 4, (source, source_port),
                     (destination, destination_port), ecn, len(payload)), payload

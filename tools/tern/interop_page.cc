@@ -70,6 +70,17 @@ summary { cursor: pointer; } summary::marker { color: var(--quiet); }
 .where { color: var(--quiet); font-size: .9rem; margin: 0 0 .6rem; overflow-wrap: anywhere; }
 .error { color: var(--fail); }
 footer { margin-top: 3rem; color: var(--quiet); font-size: .85rem; }
+@media (max-width: 44rem) {
+  body { padding: 1.25rem 1rem 3rem; }
+  .cases, .cases > tbody { display: block; }
+  .cases > tbody > tr { display: grid; grid-template-columns: 2.4rem minmax(0, 1fr) auto auto;
+    gap: .1rem .6rem; border-top: 1px solid var(--line); padding: .5rem 0; }
+  .cases > tbody > tr:last-child { border-bottom: 1px solid var(--line); }
+  .cases > tbody > tr > td { border: 0 !important; padding: 0; width: auto !important; grid-row: 1; }
+  .cases .time { grid-column: 3; } .cases .outcome { grid-column: 4; }
+  .cases > tbody > tr > .letter { grid-row: 1 / span 2; }
+  .cases > tbody > tr > .detail { grid-area: 2 / 2 / auto / -1; }
+}
 )css";
 
 std::string html(std::string_view text) {
@@ -209,7 +220,7 @@ class Page {
     const std::string_view style = style_of(done.verdict.outcome);
     add("<tr><td class=\"letter\"><span class=\"cell {}\">{}</span></td><td "
         "class=\"name\">{}{}</td>"
-        "<td class=\"outcome\"><span class=\"badge {}\">{}</span></td><td>",
+        "<td class=\"outcome\"><span class=\"badge {}\">{}</span></td><td class=\"detail\">",
         style, done.what->letter, done.what->title, done.what->mandatory ? " *" : "", style,
         interop::name(done.verdict.outcome));
     if (done.facts.empty()) {

@@ -98,14 +98,14 @@ class Gtls(Endpoint):
             return self._fetch(play, [*flags, *keep], play.urls[1:])
         if case == "multiconnect":
             flags += ["--handshake-timeout=180s", "--timeout=180s"]
-            return max(self._fetch(play, flags, [url]) for url in play.urls)
+            return self._fetch(play, flags, *([url] for url in play.urls))
         return self._fetch(play, flags, play.urls)
 
     @staticmethod
-    def _fetch(play, flags, urls):
+    def _fetch(play, flags, *groups):
         environment = {"SSLKEYLOGFILE": str(play.logs["client"] / "keys.log")}
-        return play.run("client", [peer_path("gtlsclient"), *flags, play.case.host, "443", *urls],
-                        environment)
+        return play.run_each("client", [[peer_path("gtlsclient"), *flags, play.case.host, "443",
+                                         *urls] for urls in groups], environment)
 
     def server(self, play):
         flags = ["--quiet", "--no-quic-dump", "--no-http-dump", f"--htdocs={play.www}",
@@ -158,14 +158,14 @@ class Aioquic(Endpoint):
             early = ["--zero-rtt"] if case == "zerortt" else []
             return self._fetch(play, [*flags, *ticket, *early], play.urls[1:])
         if case == "multiconnect":
-            return max(self._fetch(play, flags, [url]) for url in play.urls)
+            return self._fetch(play, flags, *([url] for url in play.urls))
         return self._fetch(play, flags, play.urls)
 
-    def _fetch(self, play, flags, urls):
+    def _fetch(self, play, flags, *groups):
         peer_path(self.name)
-        command = in_chroot([(play.hosts, "/etc/hosts")],
-                            ["python3", f"{self.examples}/http3_client.py", *flags, *urls])
-        return play.run("client", command, {})
+        program = ["python3", f"{self.examples}/http3_client.py", *flags]
+        return play.run_each("client", [in_chroot([(play.hosts, "/etc/hosts")], [*program, *urls])
+                                        for urls in groups], {})
 
     def server(self, play):
         self.require(play, "server", lacks={
@@ -299,8 +299,7 @@ class Bun(Endpoint):
         self.require(play, "server", lacks={
             "connectionmigration": _NO_ADDRESS, "retry": "it cannot be told to send Retry",
             "chacha20": "it cannot be told its TLS 1.3 cipher suites",
-            "v2": "it cannot be told to prefer version 2", "ecn": _NO_ECN,
-            "zerortt": "its tickets allow no early data"})
+            "ecn": _NO_ECN, "zerortt": "its tickets allow no early data"})
         options = {"port": 443, "cert": str(play.certs / "cert.pem"),
                    "key": str(play.certs / "priv.key"), "root": str(play.www), "host": "::"}
         return [peer_path("bun"), INTEROP / "drivers/bun_server.mjs", json.dumps(options)], {}
@@ -316,8 +315,8 @@ class Bun(Endpoint):
             "connectionmigration": "it cannot be told to move to a preferred address"})
         groups = [[url] for url in play.urls] if case == "multiconnect" else [play.urls]
         environment = {"NODE_EXTRA_CA_CERTS": str(play.certs / "ca.pem")}
-        return max(play.run("client", [peer_path("bun"), INTEROP / "drivers/bun_files.mjs",
-                                       play.downloads, *group], environment) for group in groups)
+        return play.run_each("client", [[peer_path("bun"), INTEROP / "drivers/bun_files.mjs",
+                                         play.downloads, *group] for group in groups], environment)
 
 
 class Chromium(Endpoint):
@@ -331,8 +330,7 @@ class Chromium(Endpoint):
             "chacha20": "it cannot be told the cipher suites of QUIC",
             "keyupdate": "it cannot be told to update keys",
             "ecn": _NO_ECN,
-            "v2": "it does not move to version 2 when it began with version 1",
-            "connectionmigration": "it takes no preferred address"})
+            "v2": "it does not move to version 2 when it began with version 1"})
         groups, between = [play.urls], "reconnect"
         if play.case.client in ("resumption", "zerortt"):
             groups = [play.urls[:1], play.urls[1:]]
@@ -367,15 +365,14 @@ class Curl(Endpoint):
             groups = [[url] for url in play.urls]
         else:
             groups = [play.urls]
-        status = 0
+        commands = []
         for number, group in enumerate(groups):
             config = play.folder / f"curl-{number}"
             config.write_text("".join(
                 f'url = "{url}"\noutput = "{play.downloads}/{pathlib.PurePath(url).name}"\n'
                 for url in group))
-            command = in_chroot([(play.hosts, "/etc/hosts")], [*flags, "--config", config])
-            status = max(status, play.run("client", command, environment))
-        return status
+            commands.append(in_chroot([(play.hosts, "/etc/hosts")], [*flags, "--config", config]))
+        return play.run_each("client", commands, environment)
 
 
 ENDPOINTS = {each.name: each for each in (Tern(), Gtls(), Aioquic(), Nginx(), Haproxy(), Caddy(),

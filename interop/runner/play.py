@@ -1,8 +1,10 @@
 """One test case between two programs: the world it runs in, and the verdict."""
 
 import base64
+import concurrent.futures
 import filecmp
 import hashlib
+import itertools
 import os
 import resource
 import shlex
@@ -23,6 +25,7 @@ from runner.trace import Trace
 
 _SERVER_PATIENCE = 10.0  # s, until the readiness probe is answered, as in the runner
 _UNSUPPORTED = 127
+_AT_ONCE = 4  # clients with a connection each, where a case wants fifty
 
 # What Docker leaves a container with, and the NET_ADMIN and the limit of the runner's compose file;
 # where this process may lock less memory itself, it stays at that.
@@ -79,7 +82,7 @@ class Play:
         self._captures = folder / "left.pcap", folder / "right.pcap"
         self._scenario = path.Scenario(case.scenario, seed)
         self._deadline = 0.0
-        self._number = 0
+        self._numbers = itertools.count(1)
 
     def _make(self, name):
         folder = self.folder / name
@@ -108,6 +111,17 @@ class Play:
         if status != 0:
             raise Failure(f"the {role} exits with {status}: {process.tail(2)}")
         return status
+
+    def run_each(self, role, commands, environment):
+        """The same for several programs, of which few run at a time; the first one's failure."""
+        with concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as pool:
+            running = [pool.submit(self.run, role, command, environment) for command in commands]
+            try:
+                for each in running:
+                    each.result()
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+        return 0
 
     def contained(self, role, **more):
         """(command, environment) of interop/run_endpoint.sh in a root of its own."""
@@ -149,8 +163,7 @@ class Play:
         return self._path.client if role == "client" else self._path.server
 
     def _start(self, role, command, environment):
-        self._number += 1
-        log = self.folder / f"{self._number}-{role}.log"
+        log = self.folder / f"{next(self._numbers)}-{role}.log"
         # No limit of this process on argument lists or memory is the runner's; the environment is.
         return Process(f"{self._endpoints[role].name} as {role}",
                        [*self._space(role).prefix(), *command], log, env=environment)

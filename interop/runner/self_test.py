@@ -4,6 +4,7 @@ each check with evidence that it must refuse.
   python3 interop/runner/self_test.py
 """
 
+import io
 import pathlib
 import shutil
 import socket
@@ -18,7 +19,7 @@ INTEROP = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(INTEROP))
 
 from harness.process import Failure  # noqa: E402
-from runner import cases, frames, path, protection, trace  # noqa: E402
+from runner import cases, frames, path, protection, trace, wireshark  # noqa: E402
 from runner.protection import V1, V2  # noqa: E402
 from runner.trace import Datagram, Kind, Packet  # noqa: E402
 
@@ -160,6 +161,27 @@ class Network(unittest.TestCase):
             self.assertTrue(protection.is_key_log(file))
             self.assertEqual(protection.read_key_logs([file]),
                              {b"\xaa": {"SERVER_HANDSHAKE_TRAFFIC_SECRET": b"\xbb"}})
+
+
+class Wireshark(unittest.TestCase):
+    PDML = b"""<pdml><packet><proto name="geninfo"><field name="timestamp" value="2.5"/></proto>
+        <proto name="ip"><field name="ip.src" show="193.167.0.100"/></proto>
+        <proto name="quic"><field name="quic.header_form" show="0" value="45"/>
+          <field name="quic.key_phase" show="1" value="45"/>
+          <proto name="tls"><field name="tls.handshake.type" show="1" value="01"/>
+            <field name="tls.handshake.type" show="2" value="02"/></proto></proto></packet>
+        <packet><proto name="geninfo"><field name="timestamp" value="3"/></proto></packet></pdml>"""
+
+    def test_packets(self):
+        first, second = wireshark.read_pdml(io.BytesIO(self.PDML))
+        self.assertEqual(first.sniff_time.timestamp(), 2.5)
+        self.assertEqual(first.ip.src, "193.167.0.100")
+        self.assertTrue(hasattr(first, "quic") and "quic" in first)
+        self.assertEqual(first["quic"].header_form, "0")
+        self.assertEqual(first.quic.key_phase.raw_value, "1")
+        self.assertEqual(getattr(first.quic, "tls.handshake.type"), "1")
+        self.assertFalse(hasattr(first.quic, "long_packet_type"))
+        self.assertFalse("quic" in second or hasattr(second, "ip"))
 
 
 class Made(trace.Trace):

@@ -21,6 +21,7 @@ class StreamHandle final : public tcp::Stream {
   const udp::Address& local() const noexcept override { return state_.local; }
   const udp::Address& remote() const noexcept override { return state_.remote; }
   void attach(tcp::StreamSink& sink) override { network_.attach(state_, sink); }
+  using tcp::Stream::write;
   Result<void> write(Bytes bytes) override { return network_.write(state_, std::move(bytes)); }
   std::size_t queued() const noexcept override { return state_.queue.size(); }
   std::size_t low_water() const noexcept override { return state_.options.low_water(); }

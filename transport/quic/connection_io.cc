@@ -10,7 +10,7 @@
 #include "transport/quic/endpoint.h"
 #include "transport/quic/ngtcp2_bridge.h"
 #include "transport/quic/path_watch.h"
-#include "transport/quic/tls_alert.h"
+#include "transport/tls/alert.h"
 
 /// A connection's packets: what comes in, what goes out, what the clock does.
 
@@ -45,8 +45,8 @@ Error describe_close(const ngtcp2_ccerr& error) {
   if (error.error_code >= kCryptoError && error.error_code < kCryptoError + 0x100) {
     const auto alert = static_cast<std::uint8_t>(error.error_code - kCryptoError);
     return Error(Domain::tls, alert,
-                 reason.empty() ? std::string(alert_name(alert))
-                                : fmt::format("{}: {}", alert_name(alert), reason),
+                 reason.empty() ? std::string(tls::alert_name(alert))
+                                : fmt::format("{}: {}", tls::alert_name(alert), reason),
                  Origin::remote);
   }
   return Error(Domain::quic, error.error_code, reason, Origin::remote);

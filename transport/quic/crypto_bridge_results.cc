@@ -5,10 +5,9 @@
 #include <utility>
 
 #include <openssl/ssl.h>
-#include <openssl/x509.h>
 
 #include "transport/quic/crypto_bridge.h"
-#include "transport/quic/tls_alert.h"
+#include "transport/tls/alert.h"
 
 /// What a handshake came to: its facts, the sessions a server gave, and why it failed.
 
@@ -31,12 +30,7 @@ void CryptoBridge::record_facts() {
   if (const SSL_CIPHER* cipher = SSL_get_current_cipher(ssl_); cipher != nullptr) {
     facts_.cipher = SSL_CIPHER_standard_name(cipher);
   }
-  const std::uint16_t group = SSL_get_curve_id(ssl_);
-  if (group == SSL_CURVE_X25519KYBER768) {
-    facts_.group = "X25519Kyber768Draft00";  // as IANA has it; BoringSSL's name is another
-  } else if (const char* name = SSL_get_curve_name(group); name != nullptr) {
-    facts_.group = name;
-  }
+  facts_.group = tls::group_name(ssl_);
   if (role_ == Role::server) {
     if (const char* name = SSL_get_servername(ssl_, TLSEXT_NAMETYPE_host_name); name != nullptr) {
       facts_.server_name = name;
@@ -44,16 +38,7 @@ void CryptoBridge::record_facts() {
   }
   facts_.resumed = SSL_session_reused(ssl_) != 0;
   facts_.early_data_accepted = SSL_early_data_accepted(ssl_) != 0;
-  const STACK_OF(CRYPTO_BUFFER)* chain = SSL_get0_peer_certificates(ssl_);
-  if (chain != nullptr && SSL_get_verify_result(ssl_) == X509_V_OK) {
-    X509* const leaf = SSL_get_peer_certificate(ssl_);
-    char text[256];
-    if (leaf != nullptr &&
-        X509_NAME_oneline(X509_get_subject_name(leaf), text, sizeof(text)) != nullptr) {
-      facts_.peer_subject = text;
-    }
-    X509_free(leaf);
-  }
+  facts_.peer_subject = tls::verified_peer(ssl_);
 }
 
 HandshakeFacts CryptoBridge::facts() const {
@@ -73,7 +58,7 @@ HandshakeFacts CryptoBridge::facts() const {
 
 Error CryptoBridge::failure() const {
   if (!state_.verify_failure.empty()) return Error(Code::certificate, state_.verify_failure);
-  std::string text = alert_ != 0 ? std::string(alert_name(alert_)) : std::string();
+  std::string text = alert_ != 0 ? std::string(tls::alert_name(alert_)) : std::string();
   if (!failure_.empty()) text += (text.empty() ? "" : ": ") + failure_;
   return Error(Domain::tls, alert_, std::move(text));
 }
@@ -107,39 +92,6 @@ bool CryptoBridge::take_session(Session& session) {
   session = std::move(sessions_.front());
   sessions_.erase(sessions_.begin());
   return true;
-}
-
-std::string_view alert_name(std::uint8_t alert) noexcept {
-  switch (alert) {
-    case 0: return "close_notify";
-    case 10: return "unexpected_message";
-    case 20: return "bad_record_mac";
-    case 22: return "record_overflow";
-    case 40: return "handshake_failure";
-    case 42: return "bad_certificate";
-    case 43: return "unsupported_certificate";
-    case 44: return "certificate_revoked";
-    case 45: return "certificate_expired";
-    case 46: return "certificate_unknown";
-    case 47: return "illegal_parameter";
-    case 48: return "unknown_ca";
-    case 49: return "access_denied";
-    case 50: return "decode_error";
-    case 51: return "decrypt_error";
-    case 70: return "protocol_version";
-    case 71: return "insufficient_security";
-    case 80: return "internal_error";
-    case 86: return "inappropriate_fallback";
-    case 90: return "user_canceled";
-    case 109: return "missing_extension";
-    case 110: return "unsupported_extension";
-    case 112: return "unrecognized_name";
-    case 113: return "bad_certificate_status_response";
-    case 115: return "unknown_psk_identity";
-    case 116: return "certificate_required";
-    case 120: return "no_application_protocol";
-    default: return "unknown alert";
-  }
 }
 
 }  // namespace tern::quic

@@ -26,6 +26,7 @@ class SimStream final : public tcp::Stream {
   const udp::Address& local() const noexcept override { return connection_->ends().local; }
   const udp::Address& remote() const noexcept override { return connection_->ends().remote; }
   void attach(tcp::StreamSink& sink) override { connection_->attach(sink); }
+  using tcp::Stream::write;
   Result<void> write(Bytes bytes) override { return connection_->write(std::move(bytes)); }
   std::size_t queued() const noexcept override { return connection_->queued(); }
   std::size_t low_water() const noexcept override { return connection_->low_water(); }

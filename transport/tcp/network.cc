@@ -1,6 +1,7 @@
 #include "transport/tcp/network.h"
 
 #include <cerrno>
+#include <utility>
 
 namespace tern::tcp {
 
@@ -10,6 +11,14 @@ Error stream_error(int number, const udp::Address& remote) {
     error.origin = Origin::remote;
   }
   return error;
+}
+
+Result<void> Stream::write(std::span<Bytes> pieces) {
+  for (Bytes& piece : pieces) {
+    Result<void> written = write(std::move(piece));
+    if (!written) return written;
+  }
+  return {};
 }
 
 }  // namespace tern::tcp

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -95,6 +96,9 @@ class Stream {
   /// whole, with nothing queued: Code::closed after `finish`, `reset` or failure; Code::limit when
   /// `queued()` would exceed `StreamOptions::max_queued`. Empty bytes do nothing.
   virtual Result<void> write(Bytes bytes) = 0;
+  /// The same for several pieces, in order; a TLS stream puts them into as few records as it can.
+  /// What was refused, and what comes after it, stays in `pieces`.
+  virtual Result<void> write(std::span<Bytes> pieces);
   /// Bytes written that TCP has not taken yet, because its own buffer is full: how far the peer or
   /// the path is behind. Who writes more than a little waits for `StreamSink::writable` when this
   /// is above `StreamOptions::low_water`.
@@ -113,6 +117,10 @@ class Stream {
   virtual void pause() = 0;
   virtual void resume() = 0;
   virtual bool paused() const noexcept = 0;
+
+  /// After `end_of_stream`: the peer meant it to end there. False for a TLS stream whose peer said
+  /// no close_notify before it finished: anybody on the way can do that.
+  virtual bool ended_cleanly() const noexcept { return true; }
 
   /// As of now; for a connection that has failed, as of its end.
   virtual StreamInfo info() const = 0;

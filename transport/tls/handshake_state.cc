@@ -75,6 +75,25 @@ Result<void> set_server_name(SSL* ssl, const ClientContext& context, const std::
   return {};
 }
 
+std::string group_name(const SSL* ssl) {
+  const std::uint16_t group = SSL_get_curve_id(ssl);
+  // As IANA has it; BoringSSL's name is another.
+  if (group == SSL_CURVE_X25519KYBER768) return "X25519Kyber768Draft00";
+  const char* const name = SSL_get_curve_name(group);
+  return name == nullptr ? std::string() : std::string(name);
+}
+
+std::string verified_peer(const SSL* ssl) {
+  if (SSL_get0_peer_certificates(ssl) == nullptr || SSL_get_verify_result(ssl) != X509_V_OK) {
+    return {};
+  }
+  const bssl::UniquePtr<X509> leaf(SSL_get_peer_certificate(ssl));
+  char text[256];
+  const bool named = leaf != nullptr && X509_NAME_oneline(X509_get_subject_name(leaf.get()), text,
+                                                          sizeof(text)) != nullptr;
+  return named ? std::string(text) : std::string();
+}
+
 int explain_verification(int ok, X509_STORE_CTX* store) {
   if (ok == 1) return 1;
   auto* ssl =

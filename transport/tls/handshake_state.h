@@ -50,6 +50,11 @@ Result<void> set_server_name(ssl_st* ssl, const ClientContext& context,
 /// The time to verify a client's certificate at.
 void set_verify_time(ssl_st* ssl, UnixSeconds now) noexcept;
 
+/// What a complete handshake settled: the group by its IANA name (empty for a resumption without
+/// one), and the subject of the peer's certificate in one line if it was verified.
+std::string group_name(const ssl_st* ssl);
+std::string verified_peer(const ssl_st* ssl);
+
 /// Reduces the cipher suites of a ClientHello message (with its 4-byte handshake header) to
 /// TLS_CHACHA20_POLY1305_SHA256, in place and without changing its length (an empty padding
 /// extension takes the place of the two suites). True also if it offers nothing else already; false

@@ -225,6 +225,7 @@ const std::vector<Certificate>& ServerContext::certificates() const noexcept {
   return impl_->certificates;
 }
 bool ServerContext::early_data() const noexcept { return impl_->early_data; }
+bool ServerContext::chacha20_only() const noexcept { return impl_->chacha20_only; }
 SSL_CTX* ServerContext::native() const noexcept { return impl_->context.get(); }
 
 }  // namespace tern::tls

@@ -74,6 +74,7 @@ class ServerContext {
   const Certificate& certificate_for(std::string_view server_name) const noexcept;
   const std::vector<Certificate>& certificates() const noexcept;
   bool early_data() const noexcept;
+  bool chacha20_only() const noexcept;
 
   ssl_ctx_st* native() const noexcept;  ///< for transport/ only
 

@@ -1,6 +1,6 @@
-#include "transport/quic/tls_alert.h"
+#include "transport/tls/alert.h"
 
-namespace tern::quic {
+namespace tern::tls {
 
 std::string_view alert_name(std::uint8_t alert) noexcept {
   switch (alert) {
@@ -35,4 +35,4 @@ std::string_view alert_name(std::uint8_t alert) noexcept {
   }
 }
 
-}  // namespace tern::quic
+}  // namespace tern::tls

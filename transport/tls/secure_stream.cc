@@ -1,0 +1,543 @@
+#include "transport/tls/secure_stream.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <string_view>
+#include <utility>
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/x509.h>
+
+#include "base/check.h"
+#include "transport/tls/alert.h"
+#include "transport/tls/boringssl.h"
+#include "transport/tls/handshake_state.h"
+
+namespace tern::tls {
+namespace {
+
+/// Plaintext of a full record (RFC 8446 §5.1).
+constexpr std::size_t kRecord = 16 * 1024;
+/// What a record adds at most: header, content type, tag, and TLS 1.2's explicit nonce.
+constexpr std::size_t kRecordOverhead = 5 + 1 + 16 + 8;
+/// A piece at least this large is encrypted from where it lies; smaller ones are put together.
+constexpr std::size_t kLargePiece = kRecord;
+
+/// What RFC 9113 §9.2.2 leaves of TLS 1.2.
+constexpr const char* kTls12Ciphers =
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305:"
+    "ECDHE-RSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384";
+
+/// A record's plaintext, on its way out or in. One a thread: nobody is called back while it is used
+/// for writing, and reading and writing have one each.
+using RecordBuffer = std::array<std::uint8_t, kRecord>;
+thread_local RecordBuffer outgoing_plain;
+thread_local RecordBuffer incoming_plain;
+
+}  // namespace
+
+struct SecureStream::Session : HandshakeState {
+  bssl::UniquePtr<SSL> ssl;
+  std::shared_ptr<const ClientContext> client_context;  // one of the two
+  std::shared_ptr<const ServerContext> server_context;
+  std::function<void(StreamSession)> take_session;
+  std::vector<std::uint8_t> output;  // records not yet given to the stream
+  ByteView* input = nullptr;
+  std::uint8_t alert = 0;
+  bool alert_is_remote = false;
+
+  static Session& of(BIO* bio) noexcept { return *static_cast<Session*>(BIO_get_data(bio)); }
+
+  static int read(BIO* bio, char* out, int size) {
+    BIO_clear_retry_flags(bio);
+    ByteView& input = *of(bio).input;
+    if (input.empty()) {
+      BIO_set_retry_read(bio);
+      return -1;
+    }
+    const std::size_t taken = std::min(input.size(), static_cast<std::size_t>(size));
+    std::memcpy(out, input.data(), taken);
+    input = input.subspan(taken);
+    return static_cast<int>(taken);
+  }
+
+  static int write(BIO* bio, const char* data, int size) {
+    BIO_clear_retry_flags(bio);
+    const auto* bytes = reinterpret_cast<const std::uint8_t*>(data);
+    std::vector<std::uint8_t>& output = of(bio).output;
+    output.insert(output.end(), bytes, bytes + size);
+    return size;
+  }
+
+  static long control(BIO*, int command, long, void*) { return command == BIO_CTRL_FLUSH ? 1 : 0; }
+
+  static const BIO_METHOD* bio_method() {
+    static BIO_METHOD* const method = [] {
+      BIO_METHOD* made = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "tern stream");
+      TERN_CHECK(made != nullptr && BIO_meth_set_read(made, read) == 1 &&
+                 BIO_meth_set_write(made, write) == 1 && BIO_meth_set_ctrl(made, control) == 1);
+      return made;
+    }();
+    return method;
+  }
+
+  static void on_info(const SSL* ssl, int where, int value) {
+    if ((where & SSL_CB_ALERT) == 0) return;
+    auto& session = static_cast<Session&>(*static_cast<HandshakeState*>(SSL_get_app_data(ssl)));
+    session.alert = static_cast<std::uint8_t>(value & 0xff);
+    session.alert_is_remote = (where & SSL_CB_READ) != 0;
+  }
+
+  static void on_session(HandshakeState& state, SSL_SESSION* given) {
+    auto& session = static_cast<Session&>(state);
+    if (!session.take_session) return;
+    std::uint8_t* ticket = nullptr;
+    std::size_t size = 0;
+    if (SSL_SESSION_to_bytes(given, &ticket, &size) != 1) {
+      ERR_clear_error();
+      return;
+    }
+    StreamSession taken;
+    taken.ticket.assign(ticket, ticket + size);
+    OPENSSL_free(ticket);
+    taken.expires = static_cast<UnixSeconds>(SSL_SESSION_get_time(given)) +
+                    static_cast<UnixSeconds>(SSL_SESSION_get_timeout(given));
+    const std::uint8_t* alpn = nullptr;
+    unsigned alpn_size = 0;
+    SSL_get0_alpn_selected(session.ssl.get(), &alpn, &alpn_size);
+    taken.alpn.assign(reinterpret_cast<const char*>(alpn), alpn_size);
+    session.take_session(std::move(taken));
+  }
+
+  /// Makes `ssl`; then the side's own settings follow.
+  Result<void> make(SSL_CTX* context, ByteView& input_view, UnixSeconds unix_now, bool tls12) {
+    ssl.reset(SSL_new(context));
+    BIO* const bio = ssl == nullptr ? nullptr : BIO_new(bio_method());
+    if (bio == nullptr) {
+      return fail(Error(Domain::tls, 0, "cannot begin a TLS session: " + take_error()));
+    }
+    input = &input_view;
+    BIO_set_data(bio, this);
+    BIO_set_init(bio, 1);
+    SSL_set_bio(ssl.get(), bio, bio);
+    now = unix_now;
+    tls::attach(ssl.get(), *this);
+    SSL_set_info_callback(ssl.get(), on_info);
+    SSL_set_shed_handshake_config(ssl.get(), 1);
+    SSL_set_mode(ssl.get(), SSL_MODE_ENABLE_PARTIAL_WRITE);
+    if (tls12) {
+      TERN_CHECK(SSL_set_min_proto_version(ssl.get(), TLS1_2_VERSION) == 1);
+      TERN_CHECK(SSL_set_strict_cipher_list(ssl.get(), kTls12Ciphers) == 1);
+    }
+    return {};
+  }
+};
+
+// ---- options
+// -------------------------------------------------------------------------------------
+
+SecureClientOptions& SecureClientOptions::server_name(std::string name) {
+  server_name_ = std::move(name);
+  return *this;
+}
+SecureClientOptions& SecureClientOptions::alpn(std::vector<std::string> protocols) {
+  alpn_ = std::move(protocols);
+  return *this;
+}
+SecureClientOptions& SecureClientOptions::handshake_timeout(Duration limit) {
+  handshake_timeout_ = limit;
+  return *this;
+}
+SecureClientOptions& SecureClientOptions::session(std::vector<std::uint8_t> ticket) {
+  ticket_ = std::move(ticket);
+  return *this;
+}
+SecureClientOptions& SecureClientOptions::session_received(
+    std::function<void(StreamSession)> take) {
+  session_received_ = std::move(take);
+  return *this;
+}
+
+/// Calls a sink, which may destroy the stream. False: it has.
+template <typename Call>
+bool SecureStream::tell(Call&& call) {
+  bool destroyed = false;
+  bool* const outer = std::exchange(destroyed_, &destroyed);
+  call();
+  if (destroyed) {
+    if (outer != nullptr) *outer = true;
+    return false;
+  }
+  destroyed_ = outer;
+  return true;
+}
+
+// ---- making one
+// ----------------------------------------------------------------------------------
+
+SecureStream::SecureStream(Runtime& runtime, tcp::StreamSink& sink)
+    : runtime_(runtime), sink_(&sink), session_(std::make_unique<Session>()) {
+  session_->owner = this;
+}
+
+SecureStream::~SecureStream() {
+  if (destroyed_ != nullptr) *destroyed_ = true;
+}
+
+Result<void> SecureStream::set_up_client(std::shared_ptr<const ClientContext> context,
+                                         const SecureClientOptions& options) {
+  if (context->chacha20_only()) {
+    return fail(Error(Code::unsupported,
+                      "offering ChaCha20-Poly1305 alone is possible over QUIC, not over TCP"));
+  }
+  const UnixSeconds now = runtime_.unix_seconds();
+  const Result<void> made = session_->make(context->native(), input_, now, true);
+  if (!made) return made;
+  SSL* const ssl = session_->ssl.get();
+  SSL_set_connect_state(ssl);
+  session_->session_received = Session::on_session;
+  session_->take_session = options.session_received_;
+  const Result<void> named = set_server_name(ssl, *context, options.server_name_, now);
+  if (!named) return named;
+  std::vector<std::uint8_t> protocols;  // each with its length before it
+  for (const std::string& protocol : options.alpn_) {
+    if (protocol.empty() || protocol.size() > 255) {
+      return fail(Error::invalid("ALPN protocol names have 1 to 255 bytes"));
+    }
+    protocols.push_back(static_cast<std::uint8_t>(protocol.size()));
+    protocols.insert(protocols.end(), protocol.begin(), protocol.end());
+  }
+  TERN_CHECK(SSL_set_alpn_protos(ssl, protocols.data(), protocols.size()) == 0);
+  if (!options.ticket_.empty()) {
+    SSL_SESSION* ticket =
+        SSL_SESSION_from_bytes(options.ticket_.data(), options.ticket_.size(), context->native());
+    if (ticket != nullptr) {
+      SSL_set_session(ssl, ticket);
+      SSL_SESSION_free(ticket);
+      // Got without verifying the server: it is no proof of who that is.
+      if (!context->insecure() && SSL_get_verify_result(ssl) != X509_V_OK) {
+        SSL_set_session(ssl, nullptr);
+      }
+    } else {
+      ERR_clear_error();
+    }
+  }
+  handshake_limit_ = options.handshake_timeout_;
+  handshake_.server_name = options.server_name_;
+  session_->client_context = std::move(context);
+  return {};
+}
+
+Result<std::unique_ptr<SecureStream>> SecureStream::connect(
+    Runtime& runtime, tcp::Network& network, const tcp::ConnectOptions& connect,
+    std::shared_ptr<const ClientContext> context, const SecureClientOptions& options,
+    tcp::StreamSink& sink) {
+  std::unique_ptr<SecureStream> stream(new SecureStream(runtime, sink));
+  const Result<void> set_up = stream->set_up_client(std::move(context), options);
+  if (!set_up) return fail(set_up.error());
+  TERN_TRY(stream->stream_, network.connect(connect, *stream));
+  return stream;
+}
+
+Result<std::unique_ptr<SecureStream>> SecureStream::client(
+    Runtime& runtime, std::unique_ptr<tcp::Stream> lower,
+    std::shared_ptr<const ClientContext> context, const SecureClientOptions& options,
+    tcp::StreamSink& sink) {
+  std::unique_ptr<SecureStream> stream(new SecureStream(runtime, sink));
+  const Result<void> set_up = stream->set_up_client(std::move(context), options);
+  if (!set_up) return fail(set_up.error());
+  stream->begin(std::move(lower));
+  return stream;
+}
+
+Result<std::unique_ptr<SecureStream>> SecureStream::server(
+    Runtime& runtime, std::unique_ptr<tcp::Stream> lower,
+    std::shared_ptr<const ServerContext> context, Duration limit, tcp::StreamSink& sink) {
+  std::unique_ptr<SecureStream> stream(new SecureStream(runtime, sink));
+  Session& session = *stream->session_;
+  const UnixSeconds now = runtime.unix_seconds();
+  const Result<void> made =
+      session.make(context->native(), stream->input_, now, !context->chacha20_only());
+  if (!made) return fail(made.error());
+  SSL_set_accept_state(session.ssl.get());
+  set_verify_time(session.ssl.get(), now);
+  session.server_context = std::move(context);
+  stream->handshake_limit_ = limit;
+  stream->begin(std::move(lower));
+  return stream;
+}
+
+void SecureStream::begin(std::unique_ptr<tcp::Stream> stream) {
+  stream_ = std::move(stream);
+  stream_->attach(*this);
+  stream_->resume();
+  // Not from here: a sink hears nothing from inside a call.
+  runtime_.timers().arm(*this, runtime_.now());
+}
+
+// ---- the handshake
+// -------------------------------------------------------------------------------
+
+void SecureStream::connected(tcp::Stream&) {
+  begun_ = true;
+  if (handshake_limit_ > Duration::zero()) {
+    runtime_.timers().arm(*this, runtime_.now() + handshake_limit_);
+  }
+  shake_hands();
+}
+
+bool SecureStream::shake_hands() {
+  SSL* const ssl = session_->ssl.get();
+  session_->now = runtime_.unix_seconds();
+  const ScopedTime time(session_->now);
+  ERR_clear_error();
+  const int result = SSL_do_handshake(ssl);
+  if (result != 1) {
+    const int error = SSL_get_error(ssl, result);
+    if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE) return fail_tls();
+    return send_records() || end(Error::closed("TCP takes no more"));
+  }
+  complete_ = true;
+  if (armed()) runtime_.timers().disarm(*this);
+  handshake_.version = SSL_get_version(ssl);
+  const std::uint8_t* alpn = nullptr;
+  unsigned alpn_size = 0;
+  SSL_get0_alpn_selected(ssl, &alpn, &alpn_size);
+  handshake_.alpn.assign(reinterpret_cast<const char*>(alpn), alpn_size);
+  if (const SSL_CIPHER* cipher = SSL_get_current_cipher(ssl); cipher != nullptr) {
+    handshake_.cipher = SSL_CIPHER_standard_name(cipher);
+  }
+  handshake_.group = group_name(ssl);
+  if (session_->server_context != nullptr) {
+    const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    if (name != nullptr) handshake_.server_name = name;
+  }
+  handshake_.resumed = SSL_session_reused(ssl) != 0;
+  handshake_.peer_certificate_subject = verified_peer(ssl);
+  if (!send_records()) return end(Error::closed("TCP takes no more"));
+  if (!tell([this] { sink_->connected(*this); })) return false;
+  if (over_) return true;
+  if (paused_) stream_->pause();
+  if (!waiting_.empty()) {
+    std::vector<Bytes> waiting = std::exchange(waiting_, {});
+    waiting_size_ = 0;
+    if (!encrypt(waiting)) return end(Error::closed("TCP takes no more"));
+  }
+  if (finished_) say_goodbye();
+  return true;
+}
+
+// ---- in
+// ------------------------------------------------------------------------------------------
+
+void SecureStream::receive(tcp::Stream&, MutableBytes bytes) {
+  if (over_) return;
+  if (!held_.empty()) {  // what came before it goes first
+    held_.insert(held_.end(), bytes.begin(), bytes.end());
+    return;
+  }
+  input_ = bytes;
+  if (process()) keep_rest();
+}
+
+/// Records, as far as they are wanted now. False: the stream is not there any more.
+bool SecureStream::process() {
+  if (!complete_ && !shake_hands()) return false;
+  SSL* const ssl = session_->ssl.get();
+  while (complete_ && !over_ && !paused_ && !peer_closed_) {
+    const ScopedTime time(session_->now);
+    ERR_clear_error();
+    const int count = SSL_read(ssl, incoming_plain.data(), static_cast<int>(kRecord));
+    if (count > 0) {
+      const MutableBytes plain(incoming_plain.data(), static_cast<std::size_t>(count));
+      if (!tell([&] { sink_->receive(*this, plain); })) return false;
+      continue;
+    }
+    const int error = SSL_get_error(ssl, count);
+    if (error == SSL_ERROR_WANT_READ) break;
+    if (error != SSL_ERROR_ZERO_RETURN) return fail_tls();
+    peer_closed_ = true;
+    told_end_ = true;
+    if (!tell([this] { sink_->end_of_stream(*this); })) return false;
+  }
+  // An answer to a KeyUpdate.
+  return over_ || send_records() || end(Error::closed("TCP takes no more"));
+}
+
+/// What a paused reader does not want yet is in a buffer of the network's now.
+void SecureStream::keep_rest() {
+  if (over_ || peer_closed_) input_ = {};
+  held_.assign(input_.begin(), input_.end());
+  input_ = {};
+}
+
+void SecureStream::end_of_stream(tcp::Stream&) {
+  if (over_ || told_end_) return;
+  if (!complete_) {
+    end(Error(Code::closed, "the peer ended the connection during the TLS handshake",
+              Origin::remote));
+    return;
+  }
+  truncated_ = true;
+  told_end_ = true;
+  sink_->end_of_stream(*this);
+}
+
+void SecureStream::pause() {
+  paused_ = true;
+  if (complete_) stream_->pause();
+}
+
+void SecureStream::resume() {
+  if (!std::exchange(paused_, false) || over_) return;
+  // BoringSSL may hold a part of a record as well, so it is asked in any case.
+  if (complete_) runtime_.timers().arm(*this, runtime_.now());
+}
+
+void SecureStream::expire(Timestamp) {
+  if (over_) return;
+  if (!begun_) return connected(*stream_);
+  if (!complete_) {
+    end(Error(Code::timed_out, "no TLS handshake in time"));
+    return;
+  }
+  std::vector<std::uint8_t> held = std::exchange(held_, {});
+  input_ = held;
+  if (!process()) return;
+  keep_rest();
+  if (!over_ && !paused_) stream_->resume();
+}
+
+// ---- out
+// -----------------------------------------------------------------------------------------
+
+Result<void> SecureStream::write(std::span<Bytes> pieces) {
+  if (over_ || finished_) return fail(Error::closed("the stream was finished"));
+  if (complete_) {
+    if (encrypt(pieces)) return {};
+    return fail(Error::limit("more is queued than the stream may hold"));
+  }
+  std::size_t total = 0;
+  for (const Bytes& piece : pieces) total += piece.size();
+  if (waiting_size_ + total > kMaxWaiting) {
+    return fail(Error::limit("more is queued than may wait for the handshake"));
+  }
+  for (Bytes& piece : pieces) {
+    if (piece.empty()) continue;
+    waiting_size_ += piece.size();
+    waiting_.push_back(std::move(piece));
+  }
+  return {};
+}
+
+/// All pieces into records. False: the stream underneath refused them.
+bool SecureStream::encrypt(std::span<Bytes> pieces) {
+  SSL* const ssl = session_->ssl.get();
+  const ScopedTime time(session_->now);
+  std::size_t total = 0;
+  for (const Bytes& piece : pieces) total += piece.size();
+  session_->output.reserve(session_->output.size() + total +
+                           (total / kRecord + 2 + pieces.size() / 8) * kRecordOverhead);
+  const auto seal = [&](const std::uint8_t* data, std::size_t size) {
+    while (size > 0) {
+      ERR_clear_error();
+      const int written = SSL_write(ssl, data, static_cast<int>(std::min(size, kRecord)));
+      TERN_CHECK(written > 0);  // the BIO takes everything, and the handshake is complete
+      data += written;
+      size -= static_cast<std::size_t>(written);
+    }
+  };
+  std::size_t gathered = 0;
+  for (Bytes& piece : pieces) {
+    const std::uint8_t* data = piece.data();
+    std::size_t size = piece.size();
+    while (size > 0) {
+      if (gathered == 0 && size >= kLargePiece) {
+        const std::size_t whole = size - size % kRecord;
+        seal(data, whole);
+        data += whole;
+        size -= whole;
+        continue;
+      }
+      const std::size_t part = std::min(size, kRecord - gathered);
+      std::memcpy(outgoing_plain.data() + gathered, data, part);
+      gathered += part;
+      data += part;
+      size -= part;
+      if (gathered == kRecord) seal(outgoing_plain.data(), std::exchange(gathered, 0));
+    }
+    piece = Bytes();
+  }
+  if (gathered > 0) seal(outgoing_plain.data(), gathered);
+  return send_records();
+}
+
+bool SecureStream::send_records() {
+  if (session_->output.empty()) return true;
+  std::vector<std::uint8_t> records = std::exchange(session_->output, {});
+  return stream_->write(Bytes::take(std::move(records))).has_value();
+}
+
+std::size_t SecureStream::queued() const noexcept {
+  return waiting_size_ + (stream_ == nullptr ? 0 : stream_->queued());
+}
+
+std::size_t SecureStream::low_water() const noexcept { return stream_->low_water(); }
+
+void SecureStream::writable(tcp::Stream&) {
+  if (complete_ && !over_) sink_->writable(*this);
+}
+
+void SecureStream::finish() {
+  if (std::exchange(finished_, true) || over_) return;
+  if (complete_) say_goodbye();
+}
+
+void SecureStream::say_goodbye() {
+  ERR_clear_error();
+  SSL_shutdown(session_->ssl.get());
+  send_records();
+  stream_->finish();
+}
+
+void SecureStream::reset() {
+  over_ = true;
+  if (armed()) runtime_.timers().disarm(*this);
+  stream_->reset();
+}
+
+// ---- the end
+// -------------------------------------------------------------------------------------
+
+void SecureStream::failed(tcp::Stream&, const Error& error) { end(error); }
+
+bool SecureStream::fail_tls() {
+  const std::string reason = take_error();
+  if (send_records()) stream_->finish();  // the alert leaves before the connection ends
+  if (!session_->verify_failure.empty()) {
+    const Error error(Code::certificate, session_->verify_failure);
+    return end(error);
+  }
+  const std::uint8_t alert = session_->alert;
+  std::string text = alert == 0 ? reason : std::string(alert_name(alert));
+  if (alert != 0 && !session_->alert_is_remote && !reason.empty()) text += ": " + reason;
+  return end(Error(Domain::tls, alert, std::move(text),
+                   session_->alert_is_remote ? Origin::remote : Origin::local));
+}
+
+bool SecureStream::end(const Error& error) {
+  if (std::exchange(over_, true)) return true;
+  if (armed()) runtime_.timers().disarm(*this);
+  return tell([&] { sink_->failed(*this, error); });
+}
+
+// ---- facts
+// ---------------------------------------------------------------------------------------
+
+const udp::Address& SecureStream::local() const noexcept { return stream_->local(); }
+const udp::Address& SecureStream::remote() const noexcept { return stream_->remote(); }
+tcp::StreamInfo SecureStream::info() const { return stream_->info(); }
+
+}  // namespace tern::tls

@@ -72,7 +72,9 @@ void ContextCore::retire(SessionBase& session) {
 
 void ContextCore::drain(Timestamp) {
   // By index: an owner that is told may end other sessions.
-  for (std::size_t i = 0; i < retired_.size(); ++i) retired_[i]->report_closed();
+  for (std::size_t i = 0; i < telling_.size(); ++i) telling_[i]->report();
+  telling_.clear();
+  for (std::size_t i = 0; i < retired_.size(); ++i) retired_[i]->report();
   std::vector<SessionBase*> gone;
   gone.swap(retired_);
   for (SessionBase* session : gone) destroy(*session);

@@ -52,6 +52,8 @@ class ContextCore : private TurnHook {
   /// `flush` of the session is called at the end of this turn, or of the next if this one's end has
   /// come.
   void wake(SessionBase& session);
+  /// `report` of the session is called in the next drain phase.
+  void tell(SessionBase& session) { telling_.push_back(&session); }
   /// The session is over: it is destroyed in the next drain phase.
   void retire(SessionBase& session);
 
@@ -66,7 +68,7 @@ class ContextCore : private TurnHook {
  private:
   void drain(Timestamp now) override;
   void flush(Timestamp now) override;
-  bool pending() const override { return !dirty_.empty() || !retired_.empty(); }
+  bool pending() const override { return !dirty_.empty() || !retired_.empty() || !telling_.empty(); }
   void destroy(SessionBase& session);
 
   Runtime& runtime_;
@@ -80,6 +82,7 @@ class ContextCore : private TurnHook {
   std::vector<std::unique_ptr<SessionBase>> sessions_;
   std::vector<SessionBase*> dirty_, flushing_;
   std::vector<SessionBase*> retired_;
+  std::vector<SessionBase*> telling_;
   std::size_t live_ = 0;
   Scope tasks_{runtime_.ready()};  // last: the tasks use everything above
 };

@@ -34,9 +34,15 @@ struct SessionOptions : http::Limits {
   bool extended_connect = true;
 
   // ---- HTTP/1.1
-  /// Requests of one connection that wait for the one before them to be answered (pipelining); what
+  /// Bytes of a request's target; 414 (RFC 9110 §4.1 asks for 8000 at least).
+  std::size_t max_target = 16 * 1024;
+  /// Requests of one connection that wait for the one before them to be answered (pipelining). Safe
+  /// ones are worked on at the same time and answered in order, others wait for their turn; what
   /// comes beyond stays in TCP.
   std::size_t max_pipelined = 16;
+  /// Bytes of a message's body that are kept for a reader who does not keep up; then the rest stays
+  /// in TCP. What one read brings, at most 64 KiB, may come on top.
+  std::size_t max_buffered_body = 256 * 1024;
   /// Requests on one connection, then `connection: close`. 0: no limit.
   std::uint64_t max_requests_per_connection = 0;
 };

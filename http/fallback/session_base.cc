@@ -115,8 +115,8 @@ void SessionBase::flush() {
   }
   if (nothing_left) {
     blocked_ = false;
+    if ((finishing_ || ending_) && !std::exchange(finished_, true)) stream_->finish();
     if (ending_) {
-      finish_sending();
       const Error error = *std::exchange(ending_, std::nullopt);
       end(error);
     }
@@ -128,11 +128,6 @@ void SessionBase::flush() {
     last_moved_ = now();
   }
   watch(now() + kWatchInterval);
-}
-
-void SessionBase::finish_sending() {
-  finished_ = true;
-  stream_->finish();
 }
 
 // ---- the end
@@ -160,9 +155,16 @@ void SessionBase::end(const Error& error) noexcept {
   core_.retire(*this);
 }
 
-void SessionBase::report_closed() {
-  if (std::exchange(reported_, true) || !hooks_.closed) return;
-  hooks_.closed(reason_);
+void SessionBase::tell_goaway() {
+  if (goaway_told_ || std::exchange(goaway_due_, true)) return;
+  core_.tell(*this);
+}
+
+void SessionBase::report() {
+  if (std::exchange(goaway_due_, false) && !std::exchange(goaway_told_, true) && hooks_.goaway) {
+    hooks_.goaway();
+  }
+  if (over_ && !std::exchange(closed_told_, true) && hooks_.closed) hooks_.closed(reason_);
 }
 
 // ---- time

@@ -46,12 +46,12 @@ class SessionBase : public Session, private tcp::StreamSink, private TimerNode {
   }
   void flush();
   bool over() const noexcept { return over_; }
-  /// Tells the client's owner. Once, in the drain phase, when it is over.
-  void report_closed();
+  /// Tells the client's owner what there is to tell, in the drain phase.
+  void report();
   /// Another session has its stream.
   virtual bool hidden() const noexcept { return false; }
   /// Ends at once: nothing more is sent, open exchanges fail with `error`. The stream is reset
-  /// unless `finish` was called.
+  /// unless our direction was finished.
   void end(const Error& error) noexcept;
 
   /// The session that stands in front of this one, whose stream it has taken; it ends with it.
@@ -108,8 +108,10 @@ class SessionBase : public Session, private tcp::StreamSink, private TimerNode {
   /// The same at the end of this turn without saying anything more: for calls that exchanges make,
   /// which must not be called back. The stream is reset.
   void end_soon(Error error);
-  /// Ends our direction; goes on receiving. Only when all is sent (`produce` returned true).
-  void finish_sending();
+  /// Ends our direction once `produce` has nothing left; goes on receiving.
+  void finish_sending() noexcept { finishing_ = true; }
+  /// Client: `ClientHooks::goaway` is called in the next drain phase, once.
+  void tell_goaway();
 
   void pause() { stream_->pause(); }
   void resume() { stream_->resume(); }
@@ -154,9 +156,12 @@ class SessionBase : public Session, private tcp::StreamSink, private TimerNode {
   Error reason_;
   bool server_;
   bool blocked_ = false;
+  bool finishing_ = false;
   bool finished_ = false;
   bool over_ = false;
-  bool reported_ = false;
+  bool goaway_due_ = false;
+  bool goaway_told_ = false;
+  bool closed_told_ = false;
 };
 
 }  // namespace tern::fallback

@@ -86,6 +86,8 @@ class Stream {
 
   virtual const udp::Address& local() const noexcept = 0;  ///< unspecified until connected
   virtual const udp::Address& remote() const noexcept = 0;
+  /// Nobody on the way can read or change what goes over it: TLS.
+  virtual bool secure() const noexcept { return false; }
 
   /// Gives the stream another sink, from now on. An accepted stream has none and is paused until it
   /// is given its first one.

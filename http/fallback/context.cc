@@ -54,7 +54,7 @@ ContextCore::~ContextCore() {
 SessionBase& ContextCore::add(std::unique_ptr<SessionBase> session) {
   SessionBase& added = *session;
   added.index = sessions_.size();
-  if (added.front == nullptr) ++live_;  // else it stands in for one that is counted
+  if (added.in_front == nullptr) ++live_;  // else it stands in for one that is counted
   sessions_.push_back(std::move(session));
   added.start();
   return added;
@@ -81,7 +81,7 @@ void ContextCore::drain(Timestamp) {
 }
 
 void ContextCore::destroy(SessionBase& session) {
-  if (session.front != nullptr) destroy(*session.front);
+  if (session.in_front != nullptr) destroy(*session.in_front);
   if (session.queued_to_flush) std::erase(dirty_, &session);
   const std::size_t index = session.index;
   TERN_CHECK(sessions_[index].get() == &session);

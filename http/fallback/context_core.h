@@ -68,7 +68,9 @@ class ContextCore : private TurnHook {
  private:
   void drain(Timestamp now) override;
   void flush(Timestamp now) override;
-  bool pending() const override { return !dirty_.empty() || !retired_.empty() || !telling_.empty(); }
+  bool pending() const override {
+    return !dirty_.empty() || !retired_.empty() || !telling_.empty();
+  }
   void destroy(SessionBase& session);
 
   Runtime& runtime_;

@@ -56,9 +56,9 @@ class Http1Parser::Beast {
   unsigned lengths = 0;
   unsigned codings = 0;
   bool bad_length = false;
-  bool only_chunked = false;  // the one coding is chunked
-  bool ends_chunked = false;  // the last one is
-  std::size_t lines = 0;
+  bool only_chunked = false;    // the one coding is chunked
+  bool ends_chunked = false;    // the last one is
+  bool chunked_before = false;  // one before that is
 
  protected:
   void field(beast::string_view name, beast::string_view raw_value) {
@@ -74,14 +74,19 @@ class Http1Parser::Beast {
     } else if (same(text_of(name), "transfer-encoding")) {
       ++codings;
       only_chunked = codings == 1 && same(value, "chunked");
-      const std::size_t comma = value.rfind(',');
-      ends_chunked =
-          same(trimmed(comma == value.npos ? value : value.substr(comma + 1)), "chunked");
+      for (std::string_view rest = value;;) {
+        const std::size_t comma = rest.find(',');
+        // RFC 9112 §6.1: chunked comes last, and once.
+        chunked_before = chunked_before || ends_chunked;
+        ends_chunked = same(trimmed(rest.substr(0, comma)), "chunked");
+        if (comma == std::string_view::npos) break;
+        rest.remove_prefix(comma + 1);
+      }
     }
   }
   void clear() noexcept {
     lengths = codings = 0;
-    bad_length = only_chunked = ends_chunked = in_trailers_ = false;
+    bad_length = only_chunked = ends_chunked = chunked_before = in_trailers_ = false;
   }
 
   Http1Parser& out_;
@@ -99,7 +104,7 @@ class Http1Parser::BeastOf final : public Http1Parser::Beast {
     parser_.emplace(*this);
     // The scanner has our limits.
     parser_->header_limit(UINT32_MAX);
-    parser_->body_limit(boost::none);
+    parser_->body_limit(UINT64_MAX);  // not "none", which Beast 1.74 takes for less than anything
     parser_->skip(no_body);
   }
 
@@ -260,7 +265,9 @@ Http1Parser::Event Http1Parser::read_head(ByteView whole) {
     return fail({400, "a content-length that is no number"});
   if (found.codings > 0) {
     if (head_.http10) return fail({400, "a transfer coding in HTTP/1.0"});
-    if (!found.ends_chunked) return fail({400, "a transfer coding after chunked, or without it"});
+    if (!found.ends_chunked || found.chunked_before) {
+      return fail({400, "a transfer coding after chunked, or without it"});
+    }
     // RFC 9112 §6.1.
     if (!found.only_chunked) return fail({501, "a transfer coding that is not known here"});
   }

@@ -71,6 +71,8 @@ class Http1Parser {
   bool idle() const noexcept { return mode_ == Mode::head && !scanner_.begun(); }
   /// A head has begun and is not complete.
   bool in_head() const noexcept { return mode_ == Mode::head && scanner_.begun(); }
+  /// Bytes that are missing of a body of known length, or of the chunk at hand.
+  std::uint64_t left() const noexcept { return left_; }
   /// Bytes held because they are split.
   std::size_t held() const noexcept { return carry_.size(); }
 

@@ -141,7 +141,8 @@ std::optional<Http1Failure> read_request(Http1Head& in, std::string_view scheme,
   }
 
   for (const http::Field field : in.fields) {
-    if (field.name == "host" || http::Fields::connection_specific(field.name, field.value)) continue;
+    if (field.name == "host" || http::Fields::connection_specific(field.name, field.value))
+      continue;
     if (websocket && field.name == "sec-websocket-key") continue;
     if (field.name == "expect" && !in.http10 && same(field.value, "100-continue")) {
       out.expects_continue = true;
@@ -164,7 +165,8 @@ void write_request(const http::RequestHead& head, std::string_view key, bool bod
   bool has_length = false;
   bool has_version = false;
   for (const http::Field field : head.fields) {
-    if (field.name == "host" || http::Fields::connection_specific(field.name, field.value)) continue;
+    if (field.name == "host" || http::Fields::connection_specific(field.name, field.value))
+      continue;
     has_length = has_length || field.name == "content-length";
     has_version = has_version || field.name == "sec-websocket-version";
     line(field.name, field.value);

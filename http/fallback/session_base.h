@@ -55,7 +55,7 @@ class SessionBase : public Session, private tcp::StreamSink, private TimerNode {
   void end(const Error& error) noexcept;
 
   /// The session that stands in front of this one, whose stream it has taken; it ends with it.
-  SessionBase* front = nullptr;
+  SessionBase* in_front = nullptr;
   // The Context's.
   std::size_t index = 0;
   bool queued_to_flush = false;

@@ -78,7 +78,7 @@ void SniffedSession::on_bytes(MutableBytes bytes) {
   const auto make = is_preface ? make_http2_session : make_http1_session;
   auto made = make(core(), release_stream(), true, ClientHooks());
   inner_ = made.get();
-  inner_->front = this;
+  inner_->in_front = this;
   core().add(std::move(made));
   if (!first_.empty()) {
     inner_->feed(MutableBytes(reinterpret_cast<std::uint8_t*>(first_.data()), first_.size()));

@@ -283,6 +283,12 @@ void Http1Session::on_end_of_stream() {
     return wake();
   }
   if (parser_.finish() == Http1Parser::Event::end && reading_ != nullptr) {
+    if (!stream().ended_cleanly()) {
+      // RFC 9112 §9.8: anybody could have cut the body short there.
+      counts().peer_errors.add();
+      return end(Error(Code::closed, "the response was cut off: TLS ended without close_notify",
+                       Origin::remote));
+    }
     last_ = true;
     return on_message_end();
   }

@@ -1,6 +1,7 @@
 #include "http/fallback/session_base.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include <fmt/format.h>
@@ -82,20 +83,13 @@ void SessionBase::put(Bytes bytes) {
 }
 
 bool SessionBase::write_out() {
-  for (Bytes& bytes : output_) {
-    const std::size_t size = bytes.size();
-    if (auto written = stream_->write(std::move(bytes)); !written) {
-      // The stream has failed, which it will tell; or a limit of the stream's that we cannot meet.
-      output_.clear();
-      output_size_ = 0;
-      end(written.error());
-      return false;
-    }
-    written_ += size;
-  }
+  const auto written = stream_->write(std::span<Bytes>(output_));
+  written_ += std::exchange(output_size_, 0);
   output_.clear();
-  output_size_ = 0;
-  return true;
+  if (written) return true;
+  // The stream has failed, which it will tell; or a limit of the stream's that we cannot meet.
+  end(written.error());
+  return false;
 }
 
 void SessionBase::flush() {

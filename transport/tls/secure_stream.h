@@ -111,6 +111,7 @@ class SecureStream final : public tcp::Stream, private tcp::StreamSink, private 
   // ---- tcp::Stream
   const udp::Address& local() const noexcept override;
   const udp::Address& remote() const noexcept override;
+  bool secure() const noexcept override { return true; }
   void attach(tcp::StreamSink& sink) override { sink_ = &sink; }
   using tcp::Stream::write;
   Result<void> write(Bytes bytes) override { return write(std::span<Bytes>(&bytes, 1)); }

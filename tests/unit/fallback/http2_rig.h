@@ -189,6 +189,7 @@ class HandStream final : public tcp::Stream {
   const udp::Address& local() const noexcept override { return local_; }
   const udp::Address& remote() const noexcept override { return remote_; }
   void attach(tcp::StreamSink& sink) override { wire_->sink = &sink; }
+  using tcp::Stream::write;
   Result<void> write(Bytes bytes) override {
     wire_->sent += bytes.text();
     if (wire_->hold) wire_->held += bytes.size();

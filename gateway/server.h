@@ -61,8 +61,11 @@ class Server {
   Result<void> start(Runtime& runtime, udp::Network& network, http::Handler handler,
                      std::size_t worker = 0);
 
-  /// Takes no new connections, tells the clients (GOAWAY), lets the requests that are under way
-  /// finish, then stops; at the latest after ServerOptions::drain_timeout. Returns at once.
+  /// Takes no new connections, refuses those whose handshake is not complete (CONNECTION_REFUSED),
+  /// tells the clients (GOAWAY, RFC 9114 §5.2), lets the requests that are under way finish, then
+  /// stops; at the latest after ServerOptions::drain_timeout. A client that acknowledges nothing
+  /// for 2.5 s, or three PTOs, after its answers have left whole is not waited for. Returns at
+  /// once.
   void drain();
   /// Closes every connection and stops. Returns at once.
   void stop();

@@ -241,8 +241,18 @@ void ServerWorker::drain() {
   phase_ = Phase::draining;
   quic::Endpoint& endpoint = endpoint_->endpoint();
   endpoint.set_accepting(false);
-  endpoint.for_each([](quic::Connection& connection) {
-    if (auto* session = dynamic_cast<http3::Session*>(connection.application())) session->drain();
+  endpoint.for_each([&endpoint](quic::Connection& connection) {
+    auto* const session = dynamic_cast<http3::Session*>(connection.application());
+    // A client that is still in its handshake may have left it for another address of ours, and
+    // otherwise hears at once that it has to. With requests in 0-RTT it has begun.
+    const bool begun = session != nullptr && session->total_requests() > 0;
+    if (!connection.handshake_complete() && !begun) {
+      endpoint.refuse(connection);
+    } else if (session != nullptr) {
+      session->drain();
+    } else if (auto* hq = dynamic_cast<http3::HqSession*>(connection.application())) {
+      hq->drain();
+    }
   });
   deadline_.arm(runtime_.now() + shared_->options.drain_timeout_);
 }

@@ -141,6 +141,15 @@ HqSession::~HqSession() {
 
 void HqSession::close() { connection_.close(0, {}); }
 
+void HqSession::drain() {
+  draining_ = true;
+  close_if_drained();
+}
+
+void HqSession::close_if_drained() {
+  if (draining_ && streams_.empty()) close();
+}
+
 void HqSession::handle(const quic::Event& event) {
   using Type = quic::Event::Type;
   const auto found = streams_.find(event.stream);
@@ -308,6 +317,7 @@ void HqSession::forget(Stream& stream) {
     const quic::StreamId id = stream.id;
     streams_.erase(id);
     if (server_ != nullptr) connection_.allow_stream(id);
+    close_if_drained();
     return;
   }
   std::erase_if(unopened_, [&](const auto& made) { return made.get() == &stream; });

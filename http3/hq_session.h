@@ -45,6 +45,8 @@ class HqSession final : public quic::Application {
   /// Requests that are not over; on a server also those whose handlers still run.
   std::size_t requests() const noexcept { return streams_.size() + unopened_.size(); }
   void close();
+  /// Server: closes the connection once no request is open. HTTP/0.9 cannot tell the client.
+  void drain();
 
   void handle(const quic::Event& event) override;
 
@@ -57,11 +59,13 @@ class HqSession final : public quic::Application {
   void flush_waiting();
   void begin_again();
   void forget(Stream& stream);
+  void close_if_drained();
 
   Runtime& runtime_;
   quic::Connection& connection_;
   Context* server_;  // null on a client
   ClientHooks client_;
+  bool draining_ = false;
   std::unordered_map<quic::StreamId, std::unique_ptr<Stream>> streams_;
   std::vector<std::unique_ptr<Stream>> unopened_;  // client: made, but without a stream
   std::deque<Stream*> waiting_;                    // those of them that are to be sent

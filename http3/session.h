@@ -41,6 +41,9 @@ class StreamRouter {
 ///
 /// A peer that breaks the protocol closes the connection with the code that RFC 9114, 9204 or 9297
 /// names, one line in the log and a counter; a malformed message ends its stream alone.
+///
+/// A server's that drains is also closed when its answers have left whole and nothing was heard
+/// since for 2.5 s, or three PTOs: the client is gone.
 class Session : public quic::Application, public http::Session {
  public:
   std::string_view protocol() const noexcept override { return "h3"; }

@@ -683,7 +683,7 @@ void SessionCore::drain() {
   const Duration notice =
       std::clamp<Duration>(connection_.stats().smoothed_rtt * 3 / 2, kMinNotice, kMaxNotice);
   shutdown_at_ = now() + notice;
-  runtime().timers().arm(*this, std::min(shutdown_at_, watch_at_));
+  rearm();
   wake();
 }
 
@@ -709,6 +709,7 @@ void SessionCore::commence_shutdown() {
   if (qlog_.on())
     qlog_.goaway_frame(true, control_id_, static_cast<std::uint64_t>(highest_request_ + 4));
   wake();
+  listen_for_client();
   close_if_drained();
 }
 
@@ -718,7 +719,7 @@ void SessionCore::close_if_drained() {
   if (server_ && drained_at_ == kNever) {
     // Give the final GOAWAY a turn to leave: a CONNECTION_CLOSE ends everything at once.
     drained_at_ = now() + kMinNotice;
-    runtime().timers().arm(*this, std::min(drained_at_, watch_at_));
+    rearm();
     return;
   }
   if (server_ && now() < drained_at_) return;

@@ -142,6 +142,8 @@ class SessionCore final : public Session,
   void expire(Timestamp now) override;
   void check_streams(Timestamp now);
   void check_sniffed(Timestamp now);
+  void rearm();
+  void listen_for_client();
 
   // ---- session_streams.cc
   RequestStream* accept_stream(quic::StreamId id);
@@ -209,6 +211,9 @@ class SessionCore final : public Session,
   Timestamp shutdown_at_ = kNever;
   Timestamp watch_at_ = kNever;
   Timestamp drained_at_ = kNever;  // when the final GOAWAY has had time to leave
+  Timestamp listen_at_ = kNever;   // draining: whether the client is still there
+  Timestamp heard_at_{};
+  std::uint64_t heard_packets_ = 0;
   Timestamp last_sent_{};
 
   // What is being sent: the rest of what nghttp3 offered last.

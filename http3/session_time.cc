@@ -12,12 +12,21 @@ namespace tern::http3 {
 namespace {
 /// How often time limits are looked at while something could pass one.
 constexpr Duration kWatchInterval = std::chrono::milliseconds(500);
+/// How long the client of a draining connection may be silent, or three PTOs, while nothing but its
+/// acknowledgements is waited for. Longer than phones usually take to change their network.
+constexpr Duration kMinSilence = std::chrono::milliseconds(2500);
 }  // namespace
 
 void SessionCore::watch() {
   if (watch_at_ != kNever) return;
   watch_at_ = now() + kWatchInterval;
-  runtime().timers().arm(*this, std::min({watch_at_, shutdown_at_, drained_at_}));
+  rearm();
+}
+
+void SessionCore::rearm() {
+  const Timestamp drained = now() < drained_at_ ? drained_at_ : kNever;
+  const Timestamp next = std::min({watch_at_, shutdown_at_, drained, listen_at_});
+  if (next != kNever) runtime().timers().arm(*this, next);
 }
 
 void SessionCore::expire(Timestamp now) {
@@ -32,10 +41,30 @@ void SessionCore::expire(Timestamp now) {
   }
   if (!over_ && now >= shutdown_at_) commence_shutdown();
   if (!over_ && now >= drained_at_) close_if_drained();
-  if (over_) return;
-  const Timestamp next =
-      std::min({watch_at_, shutdown_at_, now < drained_at_ ? drained_at_ : kNever});
-  if (next != kNever) runtime().timers().arm(*this, next);
+  if (!over_ && now >= listen_at_) listen_for_client();
+  if (!over_) rearm();
+}
+
+/// Draining, with answers that have left whole: does anybody acknowledge them? A client that went
+/// without a CONNECTION_CLOSE does not, and need not be waited for.
+void SessionCore::listen_for_client() {
+  const quic::ConnectionStats stats = connection_.stats();
+  bool answered = true;
+  for (const RequestStream* stream = table_.first(); stream != nullptr; stream = stream->next) {
+    answered = answered && stream->sending_done();
+  }
+  if (!answered || stats.packets_received != heard_packets_) {
+    heard_packets_ = stats.packets_received;
+    heard_at_ = now();
+  }
+  // RFC 9002 §6.2.1, with the delay of acknowledgements that is usual.
+  constexpr Duration kAckDelay = std::chrono::milliseconds(25);
+  const Duration pto = stats.smoothed_rtt + 4 * stats.rtt_variation + kAckDelay;
+  if (now() - heard_at_ >= std::max(kMinSilence, 3 * pto)) {
+    close(ErrorCode::no_error, "drained");
+    return;
+  }
+  listen_at_ = now() + kWatchInterval;
 }
 
 /// Streams that began and do not say what they are.

@@ -91,6 +91,9 @@ class Endpoint {
   }
   /// Refuses new connections (CONNECTION_REFUSED), for draining.
   void set_accepting(bool on) noexcept { accepting_ = on; }
+  /// Closes `connection`, a server's whose handshake is not complete, in the same way: the client
+  /// may go elsewhere at once.
+  void refuse(Connection& connection);
 
   /// Closes every connection with an application error code.
   void close_all(std::uint64_t code, std::string_view reason);

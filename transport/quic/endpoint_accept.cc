@@ -18,6 +18,7 @@ namespace tern::quic {
 namespace {
 
 constexpr std::uint64_t kConnectionRefused = 0x02;  // RFC 9000 §20.1
+constexpr std::string_view kShuttingDown = "shutting down";
 constexpr std::uint64_t kInvalidToken = 0x0b;
 /// ngtcp2 wants at least 8 bytes in a client's first DCID (RFC 9000 §7.2).
 constexpr std::size_t kFirstDcidLength = 12;
@@ -58,7 +59,7 @@ void Endpoint::accept(const udp::Path& path, udp::Ecn ecn, MutableBytes datagram
       open_handshakes_ >= options_.max_handshakes) {
     counts_.refused.add();
     send_refusal(path, header, kConnectionRefused,
-                 accepting_ ? "too many connections" : "shutting down");
+                 accepting_ ? "too many connections" : kShuttingDown);
     return;
   }
   std::optional<ValidatedToken> token;
@@ -87,6 +88,13 @@ void Endpoint::accept(const udp::Path& path, udp::Ecn ecn, MutableBytes datagram
   if (connection == nullptr) return;
   counts_.packets_received.add();
   connection->receive(path, ecn, datagram, now_);
+}
+
+void Endpoint::refuse(Connection& connection) {
+  TERN_CHECK(connection.is_server() && !connection.handshake_complete());
+  if (connection.closed()) return;
+  counts_.refused.add();
+  connection.close_transport(kConnectionRefused, kShuttingDown);
 }
 
 Connection* Endpoint::make_server_connection(const ngtcp2_pkt_hd& header, const udp::Path& path,

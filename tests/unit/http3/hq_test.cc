@@ -95,6 +95,31 @@ TEST(Hq, ThousandsOfRequests) {
   for (int i = 0; i < 1999; ++i) ASSERT_EQ(replies[i]->body, "/" + std::to_string(i));
 }
 
+TEST(Hq, ADrainingServerFinishesWhatItHas) {
+  Hq hq([](http::Exchange& exchange) -> Task<void> {
+    co_await exchange.runtime().sleep(2s);
+    co_await exchange.respond(http::Status::ok, "done");
+  });
+  hq.connect();
+  const auto running = hq.start("/");
+  hq.rig.world.run_for(100ms);
+  hq.server->drain();
+  hq.rig.world.run_for(1s);
+  EXPECT_FALSE(hq.rig.closed.has_value());
+  ASSERT_TRUE(hq.rig.world.run_until([&] { return running->done; }));
+  EXPECT_EQ(running->body, "done");
+  EXPECT_EQ(hq.rig.wait_closed().code, 0u);
+}
+
+TEST(Hq, ADrainingServerWithoutRequestsCloses) {
+  Hq hq(files);
+  hq.connect();
+  EXPECT_FALSE(hq.ask("/empty").error);
+  hq.rig.world.run_for(100ms);
+  hq.server->drain();
+  EXPECT_EQ(hq.rig.wait_closed(1s).code, 0u);
+}
+
 TEST(Hq, StreamsLargeBodiesWithBackPressure) {
   Hq hq([](http::Exchange& exchange) -> Task<void> {
     http::Response head;

@@ -8,8 +8,11 @@ from harness.process import check, free_port, peer_path, probe, version_probe
 from harness.tern import last_lines
 
 
-def gtlsclient(case, server, *flags, paths, succeed=True):
-    """Runs gtlsclient; returns its log, after checking the bodies against the test site's files."""
+def gtlsclient(case, server, *flags, paths, succeed=True, meanwhile=None):
+    """Runs gtlsclient; returns its log, after checking the bodies against the test site's files.
+
+    meanwhile: called while it runs.
+    """
     downloads = case.folder / f"downloads-{len(case.processes)}"
     downloads.mkdir()
     qlog = [f"--qlog-file={downloads}.sqlog"] if case.qlog else []
@@ -17,7 +20,7 @@ def gtlsclient(case, server, *flags, paths, succeed=True):
                "--handshake-timeout=10s", "--exit-on-all-streams-close", f"--download={downloads}",
                "--sni=localhost", *qlog, *flags, "127.0.0.1", str(server.port),
                *(server.url(path) for path in paths)]
-    status, text = case.run("gtlsclient", command, timeout=45)
+    status, text = case.run("gtlsclient", command, timeout=45, meanwhile=meanwhile)
     log = GtlsLog(text)
     if succeed:
         errors = re.findall(r"ERR_\w+|HTTP stream .* closed with error code (?!256\b).*", text)
@@ -193,8 +196,8 @@ def gtls_preferred_address(run):
 
 
 @case("gtlsclient/post", "gtls")
-def gtls_post(run, *flags, **serving):
-    server = run.subject.serve(run, **serving)
+def gtls_post(run, *flags, server=None, **serving):
+    server = server or run.subject.serve(run, **serving)
     log = gtlsclient(run, server, f"--data={run.site / LARGE}", "--http-method=POST", *flags,
                      paths=["/echo"])
     [echoed] = run.folder.glob("downloads-*/echo")

@@ -9,15 +9,19 @@ from harness.servers import in_chroot
 from harness.tern import last_lines
 
 
-def curl(case, server, *arguments, paths, expect=0):
-    """curl over HTTP/3 only; returns [(status, body)] in the order of `paths`."""
+def curl(case, server, *arguments, paths, expect=0, meanwhile=None):
+    """curl over HTTP/3 only; returns [(status, body)] in the order of `paths`.
+
+    meanwhile: called while it runs.
+    """
     peer_path("curl")
     outputs = case.outputs(len(paths))
     command = ["curl", "-sS", "--http3-only", "--cacert", case.certs.ca, *arguments,
                "-w", "%{urlnum} %{http_version} %{http_code}\\n"]
     for path, output in zip(paths, outputs):
         command += ["-o", output, server.url(path)]
-    status, text = case.run("curl", in_chroot([], command), timeout=60)
+    status, text = case.run("curl", in_chroot([], command), timeout=60,
+                            meanwhile=meanwhile)
     check(status == expect, f"curl exited with {status}: {last_lines(text)}")
     answers = sorted((int(number), version, int(code)) for number, version, code in
                      re.findall(r"^(\d+) (\S+) (\d{3})$", text, re.MULTILINE))

@@ -95,14 +95,14 @@ class Tern:
             command.append("--chacha20")
         if preferred_port:
             command += ["--preferred-address", f"127.0.0.1:{preferred_port}"]
-        process = case.start("tern-serve", command, on_stop=self._drained)
+        process = case.start("tern-serve", command, on_stop=self.drained)
         wait_for_quic(process, port)
         if engine:  # it answers a moment before it says so
             wait_for_text(process, rf"\b{engine}\b")
         return Serving(port, process)
 
     @staticmethod
-    def _drained(process):
+    def drained(process):
         """The server must outlive its clients, and drain on Ctrl-C."""
         status = process.status
         if status is not None:

@@ -155,6 +155,9 @@ void SessionCore::settle(RequestStream& stream) {
       break;
   }
   log(LogLevel::info, fmt::format("stream {}: {}: {}", stream.id(), name(code), reason));
+  // A reset that the client has brought about costs what one of its own does (CVE-2025-8671).
+  if (stream.attached()) count_cancellation(stream);
+  if (over_) return;
   stream.fail(code, error);
   if (!glitch()) fail(ErrorCode::excessive_load, "too many messages that break the rules");
 }

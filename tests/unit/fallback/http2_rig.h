@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "http/fallback/context.h"
 #include "http/fallback/http2_code.h"
+#include "tests/unit/fallback/hand_stream.h"
 #include "transport/sim/world.h"
 
 /// HTTP/2 by hand: a session of ours on a stream that the test holds the other end of, and the
@@ -161,58 +162,6 @@ inline std::vector<Frame> parse(std::string_view bytes) {
   EXPECT_TRUE(bytes.empty()) << bytes.size() << " bytes that are no frame";
   return all;
 }
-
-// ---- the stream
-// ----------------------------------------------------------------------------------
-
-/// What a session's stream and the test share: it outlives either.
-struct Wire {
-  std::string sent;      ///< by the session
-  std::size_t held = 0;  ///< of it, what TCP does not take
-  bool hold = false;     ///< TCP takes nothing more
-  bool finished = false;
-  bool reset = false;
-  bool gone = false;
-  bool paused = false;
-  tcp::StreamSink* sink = nullptr;
-  tcp::Stream* stream = nullptr;
-};
-
-class HandStream final : public tcp::Stream {
- public:
-  explicit HandStream(std::shared_ptr<Wire> wire) : wire_(std::move(wire)) { wire_->stream = this; }
-  ~HandStream() override {
-    wire_->gone = true;
-    wire_->stream = nullptr;
-    wire_->sink = nullptr;
-  }
-  const udp::Address& local() const noexcept override { return local_; }
-  const udp::Address& remote() const noexcept override { return remote_; }
-  void attach(tcp::StreamSink& sink) override { wire_->sink = &sink; }
-  using tcp::Stream::write;
-  Result<void> write(Bytes bytes) override {
-    wire_->sent += bytes.text();
-    if (wire_->hold) wire_->held += bytes.size();
-    return {};
-  }
-  std::size_t queued() const noexcept override { return wire_->held; }
-  std::size_t low_water() const noexcept override { return 64 * 1024; }
-  void finish() override { wire_->finished = true; }
-  void reset() override { wire_->reset = true; }
-  void pause() override { wire_->paused = true; }
-  void resume() override { wire_->paused = false; }
-  bool paused() const noexcept override { return wire_->paused; }
-  tcp::StreamInfo info() const override {
-    tcp::StreamInfo info;
-    info.rtt = 10ms;
-    return info;
-  }
-
- private:
-  std::shared_ptr<Wire> wire_;
-  udp::Address local_ = udp::Address::v4(0x0a000001, 443);
-  udp::Address remote_ = udp::Address::v4(0x0a000002, 4711);
-};
 
 /// Collects a runtime's log.
 class Lines final : public LogSink {

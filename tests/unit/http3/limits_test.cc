@@ -188,6 +188,36 @@ TEST(Limits, FloodsOfUnidirectionalStreams) {
   }
 }
 
+/// CVE-2025-8671: the client breaks the rules once a handler runs, and has us reset the request.
+TEST(Limits, MadeYouReset) {
+  const auto body = [](int length) {
+    return headers({{":method", "POST"},
+                    {":scheme", "https"},
+                    {":authority", "server"},
+                    {":path", "/"},
+                    {"content-length", std::to_string(length)}});
+  };
+  const std::string ways[] = {
+      body(1) + frame(kFrameData, "xx"),
+      body(10) + frame(kFrameData, "x") + headers({{":path", "/"}}),
+  };
+  for (const std::string& way : ways) {
+    Rig rig(slow);
+    RawPeer* peer = rig.connect_raw();
+    peer->uni(control(settings()));
+    for (int i = 0; i < 10'000 && !rig.closed; ++i) {
+      if (const auto id = rig.raw->connection().open_bidi()) {
+        rig.raw->connection().write(*id, Bytes::copy(way), false);
+      }
+      rig.world.run_for(2ms);
+    }
+    const Error error = rig.wait_closed(1s);
+    EXPECT_EQ(static_cast<ErrorCode>(error.code), ErrorCode::excessive_load) << error.to_string();
+    EXPECT_EQ(rig.server_count("http3.limit.resets"), 1u);
+    EXPECT_LE(rig.server_count("http3.requests"), 400u);
+  }
+}
+
 TEST(Limits, AFewCancelledRequestsAreFine) {
   Rig rig(slow);
   RawPeer* peer = rig.connect_raw();

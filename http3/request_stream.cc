@@ -87,6 +87,7 @@ void RequestStream::clear() noexcept {
   content_length_ = expected_ = -1;
   announced_ = 0;
   headers_frames_ = 0;
+  had_empty_data_ = false;
   status_ = 0;
   fault_ = Fault::none;
   fault_reason_ = "";
@@ -446,7 +447,8 @@ RequestStream::Inspection RequestStream::inspect(ByteView bytes, bool fin) noexc
         if (limit != 0 && announced_ > limit && !tunnel_) {
           return wrong(Fault::body_too_large, "a body above our limit");
         }
-        if (walker_.length() == 0 && !session_->glitch()) {
+        // One may end the message: that is how it ends where its end was not known in time.
+        if (walker_.length() == 0 && std::exchange(had_empty_data_, true) && !session_->glitch()) {
           return fatal(ErrorCode::excessive_load, "too many empty frames");
         }
       } else if (type == kFrameHeaders) {

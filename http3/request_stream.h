@@ -198,6 +198,7 @@ class RequestStream final : public http::Carrier {
   bool receiving_done_ = false;
   bool early_ = false;
   bool tunnel_ = false;
+  bool had_empty_data_ = false;   // a DATA frame without bytes
   bool head_request_ = false;     // client: the method was HEAD
   bool connect_request_ = false;  // client: the method was CONNECT
 

@@ -76,7 +76,7 @@ class Client:
         return log.zero_rtt_request("tx") and not rejected and log.statuses == [200]
 
     def key_update(self):  # U
-        log = self.ask("--key-update=100ms", "--delay-stream=400ms")
+        log = self.ask("--key-update=50ms", "--delay-stream=300ms")
         return log.key_phase("rx") > 0 and log.statuses == [200]
 
     def cid_change(self):  # M

@@ -14,6 +14,8 @@ async def app(scope, receive, send):
     status = 200 if file.is_file() and file.parent == ROOT else 404
     await send({"type": "http.response.start", "status": status, "headers": []})
     body = file.read_bytes() if status == 200 else b""
-    for at in range(0, len(body), PIECE):
-        await send({"type": "http.response.body", "body": body[at:at + PIECE], "more_body": True})
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
+    # The end goes with the last piece: aioquic 1.2 loses an end by itself when the packet that it
+    # would go into is full (get_frame() has taken note of it, then start_frame() finds no room).
+    for at in range(0, max(len(body), 1), PIECE):
+        await send({"type": "http.response.body", "body": body[at:at + PIECE],
+                    "more_body": at + PIECE < len(body)})

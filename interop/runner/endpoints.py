@@ -15,6 +15,9 @@ from runner.path import SERVER_V4, SERVER_V6
 from runner.protection import is_key_log
 
 HQ, H3 = "hq-interop", "h3"
+_NO_ADDRESS = "it offers no preferred address"
+_NO_ECN = "it sets no ECN marks"
+_NO_EARLY_DATA = "Debian builds it with OpenSSL, whose QUIC for others has no early data"
 
 
 class Unsupported(Exception):
@@ -140,16 +143,12 @@ class Aioquic(Endpoint):
 
     def client(self, play):
         self.require(play, "client", lacks={
-            "keyupdate": "its example client updates no keys",
-            "ecn": "it sets no ECN marks",
-            "connectionmigration": "it takes no preferred address"})
+            "ecn": _NO_ECN, "connectionmigration": "it takes no preferred address"})
         flags = ["--ca-certs", play.certs / "ca.pem", "--output-dir", play.downloads,
                  "--secrets-log", play.logs["client"] / "keys.log"]
         if play.alpn == HQ:
             flags.append("--legacy-http")
         case = play.case.client
-        if case == "chacha20":
-            flags += ["--cipher-suites", "CHACHA20_POLY1305_SHA256"]
         if case == "v2":
             flags.append("--negotiate-v2")
         ticket = ["--session-ticket", play.folder / "ticket"]
@@ -162,32 +161,31 @@ class Aioquic(Endpoint):
         return self._fetch(play, flags, play.urls)
 
     def _fetch(self, play, flags, *groups):
-        peer_path(self.name)
-        program = ["python3", f"{self.examples}/http3_client.py", *flags]
-        return play.run_each("client", [in_chroot([(play.hosts, "/etc/hosts")], [*program, *urls])
+        binds, program = self._program(play.case.client, "http3_client.py")
+        binds.append((play.hosts, "/etc/hosts"))
+        return play.run_each("client", [in_chroot(binds, [*program, *flags, *urls])
                                         for urls in groups], {})
 
     def server(self, play):
-        self.require(play, "server", lacks={
-            "ecn": "it sets no ECN marks",
-            "connectionmigration": "it offers no preferred address",
-            "chacha20": "its example server cannot be told its cipher suites"})
+        self.require(play, "server", lacks={"ecn": _NO_ECN, "connectionmigration": _NO_ADDRESS})
         flags = ["--retry"] if play.case.server == "retry" else []
+        binds, program = self._program(play.case.server, "http3_server.py")
+        return in_chroot(binds, [
+            "env", f"WWW={play.www}", "PYTHONPATH=/srv/drivers", *program, "--host", "::",
+            "--port", "443", "--certificate", play.certs / "cert.pem",
+            "--private-key", play.certs / "priv.key",
+            "--secrets-log", play.logs["server"] / "keys.log", *flags, "aioquic_files:app"]), {}
+
+    def _program(self, case, example):
+        """(what is mounted, the beginning of its command line)"""
         peer_path(self.name)
-        drivers = INTEROP / "drivers"
-        command = ["env", f"WWW={play.www}", "PYTHONPATH=/srv/drivers", "PYTHONDONTWRITEBYTECODE=1",
-                   "python3", f"{self.examples}/http3_server.py", "--host", "::", "--port", "443",
-                   "--certificate", play.certs / "cert.pem",
-                   "--private-key", play.certs / "priv.key",
-                   "--secrets-log", play.logs["server"] / "keys.log", *flags, "aioquic_files:app"]
-        return in_chroot([(drivers, "/srv/drivers")], command), {}
+        wishes = {"chacha20": ["CHACHA20_ONLY=1"], "keyupdate": ["KEY_UPDATE=1"]}.get(case, [])
+        return [(INTEROP / "drivers", "/srv/drivers")], [
+            "env", "PYTHONDONTWRITEBYTECODE=1", *wishes, "python3",
+            "/srv/drivers/aioquic_program.py", f"{self.examples}/{example}"]
 
 
 # ---- servers and clients of HTTP/3 alone ------------------------------------------------------
-
-_NO_ADDRESS = "it offers no preferred address"
-_NO_ECN = "it sets no ECN marks"
-_NO_EARLY_DATA = "Debian builds it with OpenSSL, whose QUIC for others has no early data"
 
 
 class Nginx(Endpoint):
@@ -270,8 +268,7 @@ class Caddy(Endpoint):
         self.require(play, "server", lacks={
             "connectionmigration": _NO_ADDRESS, "ecn": _NO_ECN,
             "retry": "it cannot be told to send Retry",
-            "chacha20": "it cannot be told its TLS 1.3 cipher suites",
-            "v2": "its quic-go prefers version 1"})
+            "v2": "its quic-go knows a draft of version 2 alone"})
         config = play.folder / "Caddyfile"
         config.write_text(f"""{{
 	admin off
@@ -298,7 +295,6 @@ class Bun(Endpoint):
     def server(self, play):
         self.require(play, "server", lacks={
             "connectionmigration": _NO_ADDRESS, "retry": "it cannot be told to send Retry",
-            "chacha20": "it cannot be told its TLS 1.3 cipher suites",
             "ecn": _NO_ECN, "zerortt": "its tickets allow no early data"})
         options = {"port": 443, "cert": str(play.certs / "cert.pem"),
                    "key": str(play.certs / "priv.key"), "root": str(play.www), "host": "::"}

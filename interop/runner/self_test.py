@@ -388,5 +388,23 @@ class Scripts(unittest.TestCase):
                 self.assertEqual(found.stdout, "")
 
 
+    def test_collected_files_are_complete(self):
+        program = shutil.which("openssl")
+        with tempfile.TemporaryDirectory() as folder:
+            subprocess.run([INTEROP / "collect_files.sh", program, folder], check=True)
+            there = {each.name for each in pathlib.Path(folder, "lib").iterdir()}
+            self.assertTrue(any(name.startswith("libssl.") for name in there), there)
+            self.assertFalse(any(name.startswith("libc.") for name in there), there)
+            # A library that still comes from elsewhere.
+            ldd = pathlib.Path(folder, "ldd")
+            ldd.write_text("#!/bin/sh\necho 'libnone.so.1 => /bin/sh (0x0)'\n")
+            ldd.chmod(0o755)
+            done = subprocess.run([INTEROP / "collect_files.sh", program, folder], check=False,
+                                  env={"PATH": f"{folder}:/usr/bin:/bin"}, capture_output=True,
+                                  text=True)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("left out: libnone.so.1", done.stderr)
+
+
 if __name__ == "__main__":
     unittest.main()

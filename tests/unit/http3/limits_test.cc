@@ -283,6 +283,26 @@ TEST(Limits, FloodsOfFramesThatMeanNothing) {
   }
 }
 
+TEST(Limits, AnEmptyDataFrameMayEndEveryMessage) {
+  // What servers send that learn of the end after the last byte, aioquic's among them.
+  Rig rig(hello);
+  RawPeer* peer = rig.connect_raw();
+  peer->uni(control(settings()));
+  const Bytes request = Bytes::copy(get_headers() + frame(kFrameData, ""));
+  for (int sent = 0; sent < 1500 && !rig.closed;) {
+    if (const auto id = peer->connection().open_bidi()) {
+      peer->connection().write(*id, Bytes(request), true);
+      ++sent;
+    } else {
+      rig.world.run_for(5ms);
+    }
+  }
+  rig.world.run_for(1s);
+  ASSERT_FALSE(rig.closed) << rig.closed->to_string();
+  EXPECT_EQ(rig.served.size(), 1500u);
+  EXPECT_EQ(rig.server_count("http3.limit.glitches"), 0u);
+}
+
 TEST(Limits, AHeaderSectionThatNeverEnds) {
   Rig rig(hello);
   RawPeer* peer = rig.connect_raw();

@@ -87,8 +87,9 @@ struct Nghttp3Callbacks {
                         nghttp3_rcbuf* value, std::uint8_t, void*,
                         void* stream_user_data) noexcept {
     if (stream_user_data == nullptr) return kOk;
-    owner_of(stream_user_data)->field(name_of(token), text_of(name), text_of(value), kTrailers);
-    return kOk;
+    const bool go_on =
+        owner_of(stream_user_data)->field(name_of(token), text_of(name), text_of(value), kTrailers);
+    return go_on ? kOk : static_cast<int>(NGHTTP3_ERR_CALLBACK_FAILURE);
   }
   template <bool kTrailers>
   static int end_fields(nghttp3_conn*, std::int64_t, int, void*, void* stream_user_data) noexcept {

@@ -30,6 +30,10 @@ Error peer_error(std::uint64_t number) {
   return Error(Domain::application, number, std::string(name(error)), Origin::remote);
 }
 
+/// A section this many times above our limits is no mistake but an attack on time: QPACK makes much
+/// of little, and nghttp3 looks at all of it.
+constexpr std::size_t kBombFactor = 16;
+
 /// What a line adds to a section's size (RFC 9114 §4.2.2).
 constexpr std::size_t kLineOverhead = 32;
 
@@ -513,15 +517,29 @@ bool RequestStream::too_many(std::string_view name, std::string_view value) noex
   return true;
 }
 
-void RequestStream::field(Nghttp3Bridge::Name name, std::string_view name_text,
+bool RequestStream::field(Nghttp3Bridge::Name name, std::string_view name_text,
                           std::string_view value, bool trailers) noexcept {
-  using Name = Nghttp3Bridge::Name;
-  if (fault_ != Fault::none || too_many(name_text, value)) return;
+  const bool fine = !too_many(name_text, value) && fault_ == Fault::none;
+  if (!fine) {
+    const SessionOptions& options = session_->options();
+    const bool bomb = section_size_ > kBombFactor * options.max_field_section ||
+                      section_lines_ > kBombFactor * options.max_fields;
+    if (bomb) session_->fail(ErrorCode::excessive_load, "a header section far above our limit");
+    return !bomb;
+  }
   if (session_->qlog().on()) session_->qlog().header_parsed(name_text, value);
   if (trailers) {
     fields_.add(name_text, value);
-    return;
+  } else {
+    keep(name, name_text, value);
   }
+  return true;
+}
+
+/// A line of a head.
+void RequestStream::keep(Nghttp3Bridge::Name name, std::string_view name_text,
+                         std::string_view value) noexcept {
+  using Name = Nghttp3Bridge::Name;
   http::Fields& fields = is_server() ? head_.fields : fields_;
   switch (name) {
     case Name::method: head_.method.assign(value); return;

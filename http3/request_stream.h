@@ -100,7 +100,8 @@ class RequestStream final : public http::Carrier {
   Inspection inspect(ByteView bytes, bool fin) noexcept;
 
   void section_begins(bool trailers) noexcept;
-  void field(Nghttp3Bridge::Name name, std::string_view name_text, std::string_view value,
+  /// False: the section is a bomb, and the connection over.
+  bool field(Nghttp3Bridge::Name name, std::string_view name_text, std::string_view value,
              bool trailers) noexcept;
   void section_ends(bool trailers) noexcept;
   void body(ByteView bytes) noexcept;
@@ -167,6 +168,7 @@ class RequestStream final : public http::Carrier {
   void finish_head() noexcept;
   void finish_response() noexcept;
   bool too_many(std::string_view name, std::string_view value) noexcept;
+  void keep(Nghttp3Bridge::Name name, std::string_view name_text, std::string_view value) noexcept;
   void expect_length() noexcept;
   void stop_receiving(ErrorCode code) noexcept;
   void stop_sending(ErrorCode code) noexcept;

@@ -91,8 +91,8 @@ struct Http2Callbacks {
     Http2Stream* owner = bridge(user_data).section_owner_;
     if (owner == nullptr) return kOk;
     const std::string_view text = text_of(name);
-    owner->field(name_of(text), text, text_of(value));
-    return kOk;
+    const bool go_on = owner->field(name_of(text), text, text_of(value));
+    return go_on ? kOk : static_cast<int>(NGHTTP2_ERR_CALLBACK_FAILURE);
   }
   /// RFC 9113 §8.2.1 has such a message be malformed; nghttp2 alone would leave the line out.
   static int invalid_header(nghttp2_session*, const nghttp2_frame*, nghttp2_rcbuf*, nghttp2_rcbuf*,

@@ -116,6 +116,7 @@ void Http2Session::fail(Http2Code code, std::string_view reason) noexcept {
 
 bool Http2Session::check(std::ptrdiff_t result) noexcept {
   if (result >= 0) return true;
+  broken_ = true;
   fail(Http2Bridge::code_of(result), Http2Bridge::describe(result));
   return false;
 }
@@ -124,11 +125,6 @@ bool Http2Session::glitch() noexcept {
   if (glitches_limit_.allow(now())) return true;
   counts().limit_glitches.add();
   return false;
-}
-
-void Http2Session::bomb() noexcept {
-  if (failure_) return;
-  fail(Http2Code::enhance_your_calm, "a header section far above our limit");
 }
 
 void Http2Session::close() {
@@ -147,6 +143,7 @@ void Http2Session::on_bytes(MutableBytes bytes) {
   const ByteView fine = ByteView(bytes).subspan(found.begin, found.end - found.begin);
   const bool go_on = !found.has_header || check(bridge_.receive(found.header));
   if (go_on && !fine.empty()) check(bridge_.receive(fine));
+  if (broken_) return;
   settle();
   if (found.code != Http2Code::no_error) {
     if (found.continuations) pool_.limit_continuations.add();
@@ -237,7 +234,7 @@ void Http2Session::on_goaway() {
 // -------------------------------------------------------------------------------
 
 bool Http2Session::produce() {
-  if (!closing_) {
+  if (!closing_ && !broken_) {
     const bool nothing_left = pump();
     if (!failure_) {
       if (!nothing_left) return false;

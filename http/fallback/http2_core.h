@@ -53,8 +53,6 @@ class Http2Session final : public SessionBase,
   void wake_up() { wake(); }
   /// Acts on the stream's fault once nghttp2 has returned.
   void flag(Http2Stream& stream);
-  /// A field section that is meant to use up memory or time.
-  void bomb() noexcept;
   /// A reset by the peer, or one that it made us send: rapid reset, and what MadeYouReset does.
   void count_reset(Http2Stream& stream) noexcept;
   /// Server: the request's head is complete.
@@ -139,6 +137,7 @@ class Http2Session final : public SessionBase,
   bool goaway_came_ = false;
   bool goaway_to_tell_ = false;
   bool goaway_said_ = false;  // nghttp2 has sent one with an error
+  bool broken_ = false;       // nghttp2 must not be asked any more
   bool closing_ = false;      // at once, without sending what waits
   bool drained_ = false;
   bool turns_over_ = false;

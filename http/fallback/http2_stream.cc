@@ -413,21 +413,31 @@ bool Http2Stream::too_many(std::string_view name, std::string_view value) noexce
     return false;
   }
   set_fault(Fault::too_large, "a header section above our limit");
-  if (section_size_ > kBombFactor * options.max_field_section ||
-      section_lines_ > kBombFactor * options.max_fields) {
-    session_->bomb();
+  return true;
+}
+
+bool Http2Stream::field(Http2Name name, std::string_view name_text,
+                        std::string_view value) noexcept {
+  const bool fine = !too_many(name_text, value) && fault_ == Fault::none;
+  if (!fine) {
+    const SessionOptions& options = session_->session_options();
+    const bool bomb = section_size_ > kBombFactor * options.max_field_section ||
+                      section_lines_ > kBombFactor * options.max_fields;
+    if (bomb) session_->fail(Http2Code::enhance_your_calm, "a header section far above our limit");
+    return !bomb;
+  }
+  if (head_complete_) {
+    fields_.add(name_text, value);
+  } else {
+    keep(name, name_text, value);
   }
   return true;
 }
 
-void Http2Stream::field(Http2Name name, std::string_view name_text,
-                        std::string_view value) noexcept {
+/// A line of a head.
+void Http2Stream::keep(Http2Name name, std::string_view name_text,
+                       std::string_view value) noexcept {
   using Name = Http2Name;
-  if (too_many(name_text, value) || fault_ != Fault::none) return;
-  if (head_complete_) {
-    fields_.add(name_text, value);
-    return;
-  }
   http::Fields& fields = is_server() ? head_.fields : fields_;
   switch (name) {
     case Name::method: head_.method.assign(value); return;

@@ -74,7 +74,8 @@ class Http2Stream final : public http::Carrier {
   void clear_fault() noexcept { fault_ = Fault::none; }
 
   void section_begins() noexcept;
-  void field(Http2Name name, std::string_view name_text, std::string_view value) noexcept;
+  /// False: the section is a bomb, and the connection over.
+  bool field(Http2Name name, std::string_view name_text, std::string_view value) noexcept;
   void section_ends() noexcept;
   void body(ByteView bytes) noexcept;
   void message_ends() noexcept;
@@ -142,6 +143,7 @@ class Http2Stream final : public http::Carrier {
   bool is_server() const noexcept;
   void set_fault(Fault fault, const char* reason) noexcept;
   bool too_many(std::string_view name, std::string_view value) noexcept;
+  void keep(Http2Name name, std::string_view name_text, std::string_view value) noexcept;
   void finish_head() noexcept;
   void finish_response() noexcept;
   void reset(Http2Code code) noexcept;

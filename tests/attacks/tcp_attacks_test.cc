@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "tests/attacks/scene.h"
+#include "tests/attacks/tcp_scene.h"
 #include "tests/unit/fallback/http2_rig.h"
 
 /// Each attack on HTTP/2 and HTTP/1.1 that http::Limits is there for, beside good clients: they

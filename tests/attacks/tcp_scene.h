@@ -12,32 +12,12 @@
 #include <vector>
 
 #include "http/fallback/context.h"
-#include "tests/unit/http/fetch.h"
+#include "tests/attacks/measure.h"
 #include "transport/sim/world.h"
 
-/// A server under attack, in virtual time, and good clients whose goodput is measured.
-///
-/// Computing takes no virtual time, so what a request costs is put into its handler: all handlers
-/// share one backend that does one thing at a time. An attacker that can have handlers started
-/// without end takes it away from the others. Work below the handlers shows as bytes that the
-/// server sends, connections it keeps and memory.
+/// HTTP/2 and HTTP/1.1 under attack, on the simulator's TCP.
 
 namespace tern::attacks {
-
-using namespace std::chrono_literals;
-
-/// One core that the handlers share.
-class Backend {
- public:
-  static constexpr Duration kCost = 200us;
-  Task<void> work(Runtime& runtime) {
-    busy_until_ = std::max(busy_until_, runtime.now()) + kCost;
-    co_await runtime.sleep(busy_until_ - runtime.now());
-  }
-
- private:
-  Timestamp busy_until_{};
-};
 
 /// What an attacker with connections over TCP does.
 struct TcpAttack {
@@ -56,14 +36,6 @@ struct TcpAttack {
 
 inline void PrintTo(const TcpAttack& attack, std::ostream* out) { *out << attack.name; }
 
-struct Outcome {
-  std::uint64_t good = 0;      ///< requests of good clients that were answered
-  std::uint64_t failed = 0;    ///< … that were not
-  std::size_t memory = 0;      ///< bytes above the beginning, at most: of the whole world
-  std::size_t left = 0;        ///< attacker's connections that still stand
-  std::uint64_t answered = 0;  ///< bytes that the attacker got
-};
-
 class TcpScene final : private tcp::ListenSink {
  public:
   static constexpr Duration kTime = 12s;
@@ -74,7 +46,7 @@ class TcpScene final : private tcp::ListenSink {
     world.link(good(), server(), sim::LinkOptions().delay(10ms).mbps(100));
     world.link(attacker(), server(), sim::LinkOptions().delay(5ms).mbps(1000));
     http::ServerHooks hooks;
-    hooks.handler = [this](http::Exchange& exchange) { return handle(exchange); };
+    hooks.handler = [this](http::Exchange& exchange) { return handle(backend_, exchange); };
     server_context_.emplace(server().runtime(), std::move(options), std::move(hooks));
     client_context_.emplace(good().runtime());
     for (const std::uint16_t port : {kHttp1Port, kHttp2Port}) {
@@ -128,37 +100,6 @@ class TcpScene final : private tcp::ListenSink {
   sim::Host& good() { return world.host("good"); }
   sim::Host& attacker() { return world.host("attacker"); }
 
-  static std::size_t allocated() {
-    const struct mallinfo2 info = mallinfo2();
-    return info.uordblks + info.hblkhd;
-  }
-
-  Task<void> handle(http::Exchange& exchange) {
-    const std::string path = exchange.request().path;
-    if (path == "/large") {
-      // Without end, as fast as the client takes it.
-      static const std::string piece(16 * 1024, 'x');
-      co_await exchange.start(http::Response(http::Status::ok));
-      while (true) {
-        Bytes bytes = Bytes::literal(piece);
-        auto sent = co_await exchange.write(std::move(bytes));
-        if (!sent) co_return;
-      }
-    }
-    if (exchange.method() == "POST") {
-      auto body = co_await exchange.read_all(1'000'000);
-      if (!body) {
-        co_await backend_.work(exchange.runtime());  // it had begun
-        co_return;
-      }
-    }
-    co_await backend_.work(exchange.runtime());
-    static const std::string page(10'000, 'y');
-    http::Response response;
-    response.body(Bytes::literal(page));
-    co_await exchange.respond(std::move(response));
-  }
-
   void accepted(tcp::Listener& listener, std::unique_ptr<tcp::Stream> stream) override {
     server_context_->accept(std::move(stream), listener.local().port() == kHttp2Port
                                                    ? fallback::Protocol::http2
@@ -181,7 +122,7 @@ class TcpScene final : private tcp::ListenSink {
       fallback::Session& session = scene_.client_context_->connect(std::move(stream_), protocol_);
       const int at_once = protocol_ == fallback::Protocol::http2 ? 4 : 1;
       for (int i = 0; i < at_once; ++i) {
-        scene_.good().runtime().spawn(scene_.ask_on(session));
+        scene_.good().runtime().spawn(ask_on(session, scene_.outcome_));
       }
     }
     void receive(tcp::Stream&, MutableBytes) override {}
@@ -195,31 +136,6 @@ class TcpScene final : private tcp::ListenSink {
   void connect_good(fallback::Protocol protocol) {
     connecting_.push_back(std::make_unique<Connecting>(*this, protocol));
   }
-  Task<void> ask_on(fallback::Session& session) {
-    while (true) {
-      auto opened = session.open();
-      if (!opened) {
-        ++outcome_.failed;
-        co_return;
-      }
-      http::ClientExchange& exchange = **opened;
-      http::RequestHead head = http::testing::get("/page");
-      head.scheme = "http";
-      auto sent = co_await exchange.send(head, true);
-      auto response = co_await exchange.response();
-      if (!response) {
-        ++outcome_.failed;
-        co_return;
-      }
-      auto body = co_await exchange.read_all();
-      if (body && body->size() == 10'000) {
-        ++outcome_.good;
-      } else {
-        ++outcome_.failed;
-      }
-    }
-  }
-
   // ---- the attacker
 
   class Attacker final : public tcp::StreamSink {

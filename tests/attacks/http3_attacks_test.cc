@@ -1,0 +1,238 @@
+#include <gtest/gtest.h>
+
+#include "tests/attacks/measure.h"
+#include "tests/unit/http3/rig.h"
+
+/// Each attack on HTTP/3 that http::Limits is there for, beside good clients: they keep nine tenths
+/// of their goodput, the server's memory stays bounded, the attacker's connections end.
+
+namespace tern::attacks {
+namespace {
+
+namespace h3 = http3::testing;
+using h3::RawPeer;
+using http3::ErrorCode;
+
+/// One connection of the attacker's.
+struct Peer {
+  std::optional<Error> closed;
+  RawPeer* raw = nullptr;
+  std::uint32_t rounds = 0;
+  quic::StreamId last = -1;  // a stream that the attack remembers
+};
+
+struct Http3Attack {
+  const char* name = "";
+  /// What it does in a round, on a connection that stands.
+  std::function<void(Peer&)> act;
+  Duration pace = 1ms;
+  std::size_t connections = 5;
+  bool reads = true;
+  bool is_ended = true;
+};
+
+void PrintTo(const Http3Attack& attack, std::ostream* out) { *out << attack.name; }
+
+std::string post_headers(int length) {
+  return h3::headers({{":method", "POST"},
+                      {":scheme", "https"},
+                      {":authority", "server"},
+                      {":path", "/page"},
+                      {"content-length", std::to_string(length)}});
+}
+
+quic::StreamId open(Peer& peer, std::string_view bytes, bool fin = false) {
+  const auto id = peer.raw->connection().open_bidi();
+  if (!id) return -1;
+  peer.raw->connection().write(*id, Bytes::copy(bytes), fin);
+  return *id;
+}
+
+/// The control stream first, then the same again and again: on it, or on a request's stream.
+Http3Attack flood(const char* name, std::string one, bool on_control) {
+  Http3Attack attack;
+  attack.name = name;
+  std::string many;
+  for (int i = 0; i < 50; ++i) many += one;
+  attack.act = [many, on_control](Peer& peer) {
+    if (peer.rounds == 0) {
+      const auto control = peer.raw->uni(h3::control(h3::settings()));
+      peer.last = on_control ? control : open(peer, post_headers(1'000'000));
+      return;
+    }
+    if (peer.rounds < 200) peer.raw->more(peer.last, many);
+  };
+  return attack;
+}
+
+std::vector<Http3Attack> attacks() {
+  std::vector<Http3Attack> all;
+  Http3Attack rapid_reset;
+  rapid_reset.name = "RapidReset";
+  rapid_reset.act = [](Peer& peer) {
+    if (peer.last >= 0) {
+      peer.raw->connection().reset(peer.last, 0x10c);
+      peer.raw->connection().stop_sending(peer.last, 0x10c);
+    }
+    peer.last = open(peer, post_headers(100));
+  };
+  all.push_back(std::move(rapid_reset));
+
+  Http3Attack made;
+  made.name = "MadeYouReset";
+  made.act = [](Peer& peer) { open(peer, post_headers(1) + h3::frame(http3::kFrameData, "xx")); };
+  all.push_back(std::move(made));
+
+  Http3Attack bomb;
+  bomb.name = "QpackBomb";
+  bomb.act = [](Peer& peer) {
+    if (peer.rounds == 0) {
+      // A capacity of 4096, and a line of about 3.9 kB.
+      std::string insert =
+          "\x3f\xe1\x1f"
+          "\x41"
+          "a"
+          "\x7f";
+      std::size_t rest = 3900 - 127;
+      for (; rest >= 128; rest >>= 7) insert += static_cast<char>(0x80 | (rest & 0x7f));
+      insert += static_cast<char>(rest);
+      peer.raw->uni(h3::control(h3::settings()));
+      peer.raw->uni(h3::varint(http3::kStreamQpackEncoder) + insert + std::string(3900, 'x'));
+      return;
+    }
+    if (peer.rounds < 50) return;  // until it has arrived
+    std::string section = h3::section(
+        {{":method", "GET"}, {":scheme", "https"}, {":authority", "server"}, {":path", "/page"}});
+    section[0] = '\2';  // one insertion is required
+    section += std::string(8000, '\x80');
+    open(peer, h3::frame(http3::kFrameHeaders, section), true);
+  };
+  all.push_back(std::move(bomb));
+
+  all.push_back(flood("UnknownFrames", h3::frame(0x42, "x"), false));
+  all.push_back(flood("EmptyData", h3::frame(http3::kFrameData, ""), false));
+  all.push_back(flood("PriorityUpdateFlood",
+                      h3::frame(http3::kFramePriorityUpdate, h3::varint(0) + "u=1"), true));
+
+  Http3Attack zero;
+  zero.name = "DoesNotRead";
+  zero.act = [](Peer& peer) {
+    if (peer.rounds < 100) open(peer, h3::get_headers("/large"), true);
+  };
+  zero.connections = 20;
+  zero.reads = false;
+  zero.is_ended = false;
+  all.push_back(std::move(zero));
+
+  Http3Attack slow;
+  slow.name = "SlowHead";
+  slow.act = [](Peer& peer) {
+    const std::string bytes = h3::get_headers("/page");
+    if (peer.rounds == 0) peer.last = open(peer, bytes.substr(0, 3));
+    if (peer.rounds > 0 && peer.rounds < 10) {
+      peer.raw->more(peer.last, bytes.substr(2 + peer.rounds, 1));
+    }
+  };
+  slow.pace = 1s;
+  slow.connections = 100;
+  slow.is_ended = false;  // the request is, with H3_REQUEST_INCOMPLETE
+  all.push_back(std::move(slow));
+  return all;
+}
+
+constexpr Duration kTime = 12s;
+
+/// Good clients alone, or beside that attack.
+Outcome run(const Http3Attack* attack, http3::SessionOptions options = {}) {
+  Backend backend;
+  Outcome outcome;
+  std::vector<std::unique_ptr<Peer>> peers;
+  h3::Rig rig([&backend](http::Exchange& exchange) { return handle(backend, exchange); },
+              h3::RigOptions().server(std::move(options)));
+  for (int i = 0; i < 3; ++i) {
+    http3::Session* session = rig.connect();
+    for (int k = 0; k < 4; ++k) rig.runtime().spawn(ask_on(*session, outcome));
+  }
+  rig.world.run_for(200ms);
+  const std::size_t before = allocated();
+  outcome = Outcome();
+  for (std::size_t i = 0; attack != nullptr && i < attack->connections; ++i) {
+    peers.push_back(std::make_unique<Peer>());
+    Peer& peer = *peers.back();
+    auto to = rig.connect_options();
+    to.alpn = {"h3"};
+    const auto factory = [&peer, attack](quic::Connection& connection) {
+      auto made = std::make_unique<RawPeer>(connection, peer.closed);
+      made->consume = attack->reads;
+      peer.raw = made.get();
+      return std::unique_ptr<quic::Application>(std::move(made));
+    };
+    EXPECT_TRUE(rig.client_endpoint->connect(to, factory,
+                                             [&peer](const Error& error) { peer.closed = error; }));
+  }
+  const Duration round = attack != nullptr ? attack->pace : 100ms;
+  for (Duration at{0}; at < kTime; at += round) {
+    for (const auto& peer : peers) {
+      if (peer->raw == nullptr || peer->closed) continue;
+      attack->act(*peer);
+      ++peer->rounds;
+    }
+    rig.world.run_for(round);
+    if (const std::size_t now = allocated(); now > before) {
+      outcome.memory = std::max(outcome.memory, now - before);
+    }
+  }
+  for (const auto& peer : peers) {
+    outcome.left += peer->closed ? 0 : 1;
+    if (peer->closed && attack->is_ended) {
+      EXPECT_EQ(static_cast<ErrorCode>(peer->closed->code), ErrorCode::excessive_load)
+          << peer->closed->to_string();
+    }
+  }
+  return outcome;
+}
+
+const Outcome& undisturbed() {
+  static const Outcome outcome = run(nullptr);
+  return outcome;
+}
+
+constexpr std::size_t kMemory = 64 * 1024 * 1024;
+
+class Http3Attacks : public ::testing::TestWithParam<Http3Attack> {};
+
+TEST_P(Http3Attacks, GoodClientsDoNotNotice) {
+  const Http3Attack& attack = GetParam();
+  const Outcome before = undisturbed();
+  const Outcome outcome = run(&attack);
+  EXPECT_GT(before.good, 1000U);
+  EXPECT_EQ(outcome.failed, 0U);
+  EXPECT_GE(static_cast<double>(outcome.good), 0.9 * static_cast<double>(before.good));
+  EXPECT_LE(outcome.memory, kMemory);
+  EXPECT_EQ(outcome.left, attack.is_ended ? 0U : attack.connections);
+  RecordProperty("goodput_percent", std::to_string(100 * outcome.good / before.good));
+  RecordProperty("memory", std::to_string(outcome.memory));
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Http3Attacks, ::testing::ValuesIn(attacks()),
+                         [](const auto& test) { return std::string(test.param.name); });
+
+/// The measurement shows what the limits are for: without them the same attack hurts.
+TEST(Http3Attacks, WithoutLimitsMadeYouResetHurts) {
+  http3::SessionOptions none;
+  none.max_resets = 1'000'000'000;
+  none.max_glitches = 1'000'000'000;
+  Http3Attack attack;
+  attack.name = "MadeYouReset";
+  attack.is_ended = false;
+  attack.act = [](Peer& peer) {
+    for (int i = 0; i < 5; ++i) {
+      open(peer, post_headers(1) + h3::frame(http3::kFrameData, "xx"));
+    }
+  };
+  const Outcome outcome = run(&attack, none);
+  EXPECT_LT(static_cast<double>(outcome.good), 0.9 * static_cast<double>(undisturbed().good));
+}
+
+}  // namespace
+}  // namespace tern::attacks

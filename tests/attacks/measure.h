@@ -1,0 +1,106 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <malloc.h>
+#include <string>
+#include <utility>
+
+#include "http/exchange.h"
+#include "http/session.h"
+#include "tests/unit/http/fetch.h"
+
+/// A server under attack, in virtual time, and good clients whose goodput is measured.
+///
+/// Computing takes no virtual time, so what a request costs is put into its handler: all handlers
+/// share one backend that does one thing at a time. An attacker that can have handlers started
+/// without end takes it away from the others. Work below the handlers shows as bytes that the
+/// server sends, connections it keeps and memory.
+
+namespace tern::attacks {
+
+using namespace std::chrono_literals;
+
+/// One core that the handlers share.
+class Backend {
+ public:
+  static constexpr Duration kCost = 200us;
+  Task<void> work(Runtime& runtime) {
+    busy_until_ = std::max(busy_until_, runtime.now()) + kCost;
+    co_await runtime.sleep(busy_until_ - runtime.now());
+  }
+
+ private:
+  Timestamp busy_until_{};
+};
+
+struct Outcome {
+  std::uint64_t good = 0;      ///< requests of good clients that were answered
+  std::uint64_t failed = 0;    ///< … that were not
+  std::size_t memory = 0;      ///< bytes above the beginning, at most: of the whole world
+  std::size_t left = 0;        ///< attacker's connections that still stand
+  std::uint64_t answered = 0;  ///< bytes that the attacker got
+};
+
+/// What is allocated in this process, by malloc's account.
+inline std::size_t allocated() {
+  const struct mallinfo2 info = mallinfo2();
+  return info.uordblks + info.hblkhd;
+}
+
+/// "/page": 10 kB that cost the backend something; a POST as well, when its body is there or lost.
+/// "/large": without end, as fast as the client takes it.
+inline Task<void> handle(Backend& backend, http::Exchange& exchange) {
+  const std::string path = exchange.request().path;
+  if (path == "/large") {
+    // Without end, as fast as the client takes it.
+    static const std::string piece(16 * 1024, 'x');
+    co_await exchange.start(http::Response(http::Status::ok));
+    while (true) {
+      Bytes bytes = Bytes::literal(piece);
+      auto sent = co_await exchange.write(std::move(bytes));
+      if (!sent) co_return;
+    }
+  }
+  if (exchange.method() == "POST") {
+    auto body = co_await exchange.read_all(1'000'000);
+    if (!body) {
+      co_await backend.work(exchange.runtime());  // it had begun
+      co_return;
+    }
+  }
+  co_await backend.work(exchange.runtime());
+  static const std::string page(10'000, 'y');
+  http::Response response;
+  response.body(Bytes::literal(page));
+  co_await exchange.respond(std::move(response));
+}
+
+/// A good client: asks again when it has been answered.
+inline Task<void> ask_on(http::Session& session, Outcome& outcome) {
+  while (true) {
+    auto opened = session.open();
+    if (!opened) {
+      ++outcome.failed;
+      co_return;
+    }
+    http::ClientExchange& exchange = **opened;
+    http::RequestHead head = http::testing::get("/page");
+    auto sent = co_await exchange.send(head, true);
+    auto response = co_await exchange.response();
+    if (!response) {
+      ++outcome.failed;
+      co_return;
+    }
+    auto body = co_await exchange.read_all();
+    if (body && body->size() == 10'000) {
+      ++outcome.good;
+    } else {
+      ++outcome.failed;
+    }
+  }
+}
+
+}  // namespace tern::attacks

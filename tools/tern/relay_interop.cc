@@ -154,9 +154,9 @@ void add_blackhole(const Words& words, RelayPlan& plan) {
 }
 
 void add_rebinding(const Words& words, RelayPlan& plan) {
-  const Duration first = parse_duration(words.text("first-rebind"));
+  const Duration first = parse_time(words.text("first-rebind"));
   const Duration every =
-      words.has("rebind-freq") ? parse_duration(words.text("rebind-freq")) : Duration{0};
+      words.has("rebind-freq") ? parse_time(words.text("rebind-freq")) : Duration{0};
   bool address = false;
   if (words.has("rebind-addr")) {
     const std::string value = words.text("rebind-addr");

@@ -85,7 +85,7 @@ class ScriptReader {
 
   Duration duration(std::string_view key, const toml::node& node) const {
     try {
-      return parse_duration(value(key, node));
+      return parse_time(value(key, node));
     } catch (const std::invalid_argument& error) {
       fail_at(line(node), fmt::format("'{}': {}", key, error.what()));
     }

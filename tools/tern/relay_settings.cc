@@ -5,13 +5,19 @@
 #include <charconv>
 #include <cmath>
 #include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "tools/relay/relay.h"
 #include "tools/tern/terminal.h"
+#include "transport/sim/rate_trace.h"
 
 namespace tern::cli {
 namespace {
@@ -22,6 +28,11 @@ constexpr std::uint64_t kMostDrops = 100'000;
 /// Of IPv6 (RFC 8200 §5), rounded down: nothing smaller is worth simulating.
 constexpr std::uint64_t kSmallestMtu = 576;
 constexpr std::uint64_t kLargestMtu = 65'575;
+/// So that neither the time of a packet nor the sum of two times overflows.
+constexpr double kHighestRate = 1e15;
+constexpr Duration kLongestTime = relay::RelayOptions::kForever;
+/// Bytes of a --trace: RateTrace's most lines, of its longest times.
+constexpr std::uintmax_t kLargestTrace = sim::RateTrace::kMaxOpportunities * 9;
 
 template <typename... Values>
 [[noreturn]] void refuse(fmt::format_string<Values...> format, Values&&... values) {
@@ -82,7 +93,7 @@ Change set_jitter(const std::string& text) {
   } else if (parts.size() > 2 || (parts.size() == 2 && parts[1] != "uniform")) {
     refuse("'{}': write 5ms, 5ms/normal or 5ms/exponential", text);
   }
-  const Duration amount = parse_duration(parts[0]);
+  const Duration amount = parse_time(parts[0]);
   return [amount, shape](sim::ChannelModel& model) {
     model.jitter = amount;
     model.jitter_shape = shape;
@@ -114,7 +125,7 @@ Change set_reorder(const std::string& text) {
     refuse("'{}': write 1%/10ms: how many, and how much later they come", text);
   }
   const double share = parse_percentage(parts[0]);
-  const Duration later = parse_duration(parts[1]);
+  const Duration later = parse_time(parts[1]);
   return [share, later](sim::ChannelModel& model) {
     model.reorder = share;
     model.reorder_delay = later;
@@ -127,8 +138,8 @@ Change set_blackhole(const std::string& text) {
     refuse("'{}': write ON/OFF or ON/OFF/TIMES, as 5s/2s: five seconds work, then two of nothing",
            text);
   }
-  const Duration on = parse_duration(parts[0]);
-  const Duration off = parse_duration(parts[1]);
+  const Duration on = parse_time(parts[0]);
+  const Duration off = parse_time(parts[1]);
   const std::uint64_t times =
       parts.size() == 3 ? parse_count(parts[2], "number of repetitions") : 1;
   return [on, off, times](sim::ChannelModel& model) {
@@ -191,13 +202,33 @@ struct Known {
 };
 
 Change set_delay(const std::string& text) {
-  const Duration delay = parse_duration(text);
+  const Duration delay = parse_time(text);
   return [delay](sim::ChannelModel& model) { model.delay = delay; };
 }
 
 Change set_rate(const std::string& text) {
   const double rate = parse_rate(text);
-  return [rate](sim::ChannelModel& model) { model.bits_per_second = rate; };
+  return [rate](sim::ChannelModel& model) {
+    model.bits_per_second = rate;
+    model.rate_trace = nullptr;
+  };
+}
+
+Change set_trace(const std::string& text) {
+  // Never a pipe or a device, which might have no end.
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(text, error)) refuse("'{}' is no file", text);
+  if (std::filesystem::file_size(text, error) > kLargestTrace || error) {
+    refuse("'{}' is more than {} MB", text, kLargestTrace / 1'000'000);
+  }
+  std::ifstream file(text, std::ios::binary);
+  std::string lines;
+  if (file) lines.assign(std::istreambuf_iterator<char>(file), {});
+  if (!file || file.bad()) refuse("cannot read '{}'", text);
+  auto parsed = sim::RateTrace::parse(lines, text);
+  if (!parsed) throw std::invalid_argument(parsed.error().detail);
+  return [trace = std::make_shared<const sim::RateTrace>(*std::move(parsed))](
+             sim::ChannelModel& model) { model.rate_trace = trace; };
 }
 
 Change set_duplicate(const std::string& text) {
@@ -221,6 +252,8 @@ const std::vector<Known>& known_settings() {
       {{"jitter", "TIME", "Random extra delay up to this; TIME/normal, TIME/exponential"},
        set_jitter},
       {{"rate", "RATE", "Bits per second, as 10mbps; default: unlimited"}, set_rate},
+      {{"trace", "FILE", "Rate as recorded: a line a packet, its time in ms (Mahimahi's format)"},
+       set_trace},
       {{"queue", "SIZE", "Room for waiting packets, as 25p or 64KiB (default: 128KiB)"}, set_queue},
       {{"loss", "P", "Datagrams lost, as 2%; 2%/3: at most three in a row"}, set_loss},
       {{"burst", "ENTER/LEAVE", "Loss in bursts (Gilbert-Elliott), as 1%/25%; third: loss in one"},
@@ -280,7 +313,17 @@ double parse_rate(std::string_view text) {
   if (number < 0 || (!plain && power == std::string_view::npos)) {
     refuse("'{}': rates look like 10mbps, 500kbps or 1gbps", text);
   }
-  return plain ? number : number * std::pow(1000.0, static_cast<double>(power + 1));
+  const double rate = plain ? number : number * std::pow(1000.0, static_cast<double>(power + 1));
+  if (rate != 0 && (rate < 1 || rate > kHighestRate)) {
+    refuse("'{}': rates are 1 bps to 1000000 gbps", text);
+  }
+  return rate;
+}
+
+Duration parse_time(const std::string& text) {
+  const Duration time = parse_duration(text);
+  if (time > kLongestTime) refuse("'{}' is longer than a year", text);
+  return time;
 }
 
 double parse_percentage(std::string_view text) {
@@ -357,6 +400,7 @@ relay::Timeline rebinding(Duration first, Duration every, bool address) {
   if (every != Duration{0} && every < relay::Timeline::kShortestPeriod) {
     refuse("a rebinding each {} is too often", human_duration(every));
   }
+  if (std::max(first, every) > kLongestTime) refuse("no rebinding takes longer than a year");
   relay::Timeline timeline;
   timeline.at(Duration{0}, parse_action(address ? "rebind-address" : "rebind"))
       .begin_at(first)

@@ -43,8 +43,10 @@ relay::Action parse_action(std::string_view name);
 /// A rebinding of the NAT at `first`, and again after each `every` if that is not 0.
 relay::Timeline rebinding(Duration first, Duration every, bool address);
 
-/// "10mbps", "500 kbit", "1G": bits per second; "unlimited" and "0" are 0.
+/// "10mbps", "500 kbit", "1G": bits per second, from 1 on; "unlimited" and "0" are 0.
 double parse_rate(std::string_view text);
+/// As `parse_duration`, at most a year.
+Duration parse_time(const std::string& text);
 /// "2%", "0.1%", "0". A number without the sign is refused: it could mean either.
 double parse_percentage(std::string_view text);
 

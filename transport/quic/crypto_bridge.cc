@@ -12,6 +12,7 @@
 #include <openssl/x509.h>
 
 #include "base/check.h"
+#include "transport/quic/ngtcp2_bridge.h"
 #include "transport/quic/return_challenge.h"
 
 namespace tern::quic {
@@ -649,8 +650,10 @@ bool CryptoBridge::set_remote_transport_params() {
 
 bool CryptoBridge::set_local_transport_params() {
   std::array<std::uint8_t, kMaxTransportParams> params;
+  const ngtcp2_transport_params announced =
+      announced_parameters(*ngtcp2_conn_get_local_transport_params(conn_));
   const ngtcp2_ssize length =
-      ngtcp2_conn_encode_local_transport_params(conn_, params.data(), params.size());
+      ngtcp2_transport_params_encode(params.data(), params.size(), &announced);
   TERN_CHECK(length >= 0);
   const auto size = static_cast<std::size_t>(length);
   if (more_parameters_.empty()) {

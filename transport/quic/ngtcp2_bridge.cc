@@ -341,12 +341,20 @@ ngtcp2_transport_params make_transport_params(const TransportOptions& options) {
   params.initial_max_streams_bidi = options.max_bidi_streams;
   params.initial_max_streams_uni = options.max_uni_streams;
   params.max_idle_timeout = to_library(options.idle_timeout);
-  params.active_connection_id_limit = std::max<std::uint64_t>(
-      options.active_connection_ids, NGTCP2_DEFAULT_ACTIVE_CONNECTION_ID_LIMIT);
+  params.active_connection_id_limit =
+      std::max<std::uint64_t>(options.active_connection_ids,
+                              NGTCP2_DEFAULT_ACTIVE_CONNECTION_ID_LIMIT) +
+      kSpareConnectionIds;
   params.max_datagram_frame_size = options.max_datagram_frame;
   params.disable_active_migration = options.disable_active_migration ? 1 : 0;
   params.grease_quic_bit = 1;  // RFC 9287
   return params;
+}
+
+ngtcp2_transport_params announced_parameters(const ngtcp2_transport_params& params) noexcept {
+  ngtcp2_transport_params announced = params;
+  announced.active_connection_id_limit -= kSpareConnectionIds;
+  return announced;
 }
 
 ngtcp2_mem make_memory(MemoryPool& pool) noexcept {

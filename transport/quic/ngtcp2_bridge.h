@@ -55,7 +55,14 @@ const ngtcp2_callbacks& callbacks();
 ngtcp2_settings make_settings(const TransportOptions& options,
                               std::span<const std::uint16_t> mtu_probes, Timestamp now,
                               Random& random);
+/// Connection IDs of the peer's that ngtcp2 takes beyond the limit it is told: while it validates a
+/// path it counts the one used there again, though it may be that of the path before (a NAT has
+/// rebound). A peer that migrates at that moment and replaces what it retired would be closed with
+/// CONNECTION_ID_LIMIT_ERROR, though it keeps to the limit.
+inline constexpr std::uint64_t kSpareConnectionIds = 2;
+/// For ngtcp2; the peer is told `announced_parameters`.
 ngtcp2_transport_params make_transport_params(const TransportOptions& options);
+ngtcp2_transport_params announced_parameters(const ngtcp2_transport_params& params) noexcept;
 ngtcp2_mem make_memory(MemoryPool& pool) noexcept;
 
 }  // namespace tern::quic

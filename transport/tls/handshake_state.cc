@@ -75,12 +75,12 @@ Result<void> set_server_name(SSL* ssl, const ClientContext& context, const std::
   return {};
 }
 
-std::string group_name(const SSL* ssl) {
+std::string_view group_name(const SSL* ssl) noexcept {
   const std::uint16_t group = SSL_get_curve_id(ssl);
   // As IANA has it; BoringSSL's name is another.
   if (group == SSL_CURVE_X25519KYBER768) return "X25519Kyber768Draft00";
   const char* const name = SSL_get_curve_name(group);
-  return name == nullptr ? std::string() : std::string(name);
+  return name == nullptr ? std::string_view() : std::string_view(name);
 }
 
 std::string verified_peer(const SSL* ssl) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "base/bytes.h"
 #include "base/error.h"
@@ -51,8 +52,9 @@ Result<void> set_server_name(ssl_st* ssl, const ClientContext& context,
 void set_verify_time(ssl_st* ssl, UnixSeconds now) noexcept;
 
 /// What a complete handshake settled: the group by its IANA name (empty for a resumption without
-/// one), and the subject of the peer's certificate in one line if it was verified.
-std::string group_name(const ssl_st* ssl);
+/// one; a string that lasts for ever), and the subject of the peer's certificate in one line if it
+/// was verified.
+std::string_view group_name(const ssl_st* ssl) noexcept;
 std::string verified_peer(const ssl_st* ssl);
 
 /// Reduces the cipher suites of a ClientHello message (with its 4-byte handshake header) to

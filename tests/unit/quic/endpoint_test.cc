@@ -363,6 +363,33 @@ TEST(Endpoint, ClientMigratesToANewAddressWithAFreshConnectionId) {
   EXPECT_EQ(pair.server_connection()->path().remote, other);
 }
 
+TEST(Endpoint, ClientMigratesWhileTheServerValidatesARebinding) {
+  // The NAT rebinds, and the new port is dead before the server is done with it: the client leaves
+  // for another network.
+  Pair pair;
+  Connection* client = pair.connect();
+  pair.run();
+  udp::Address rebound = pair.client.address;
+  rebound.set_port(50001);
+  client->rebind_local(rebound);
+  client->ping();
+  pair.network = [](const testing::Side& from, std::vector<std::uint8_t>&) {
+    return from.address.port() != 4433;
+  };
+  pair.run(20ms);
+  ASSERT_EQ(pair.server_connection()->path().remote, rebound);
+  pair.network = nullptr;
+  const udp::Address other = udp::Address::v4(0x0a000003, 50002);
+  ASSERT_TRUE(client->migrate(other, true).has_value());
+  pair.run(3s);
+  ASSERT_TRUE(pair.client.closed.empty()) << pair.client.closed[0].to_string();
+  const StreamId stream = *client->open_bidi();
+  client->write(stream, Bytes::copy(pattern(10'000)), true);
+  pair.run(3s);
+  EXPECT_EQ(pair.server.received[stream].size(), 10'000u);
+  EXPECT_EQ(pair.server_connection()->path().remote, other);
+}
+
 /// Keeps the lines of a qlog.
 class QlogLines final : public QlogSink {
  public:

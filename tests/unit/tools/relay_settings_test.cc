@@ -1,5 +1,6 @@
 #include "tools/tern/relay_settings.h"
 
+#include <fstream>
 #include <stdexcept>
 #include <string>
 
@@ -73,6 +74,27 @@ TEST(RelaySettings, SeveralAtOnceAndLaterOnesCount) {
   EXPECT_EQ(model.bits_per_second, 3e6);
 }
 
+/// A trace's path, with that content.
+std::string trace_file(const char* name, std::string_view text) {
+  std::string path = testing::TempDir() + "relay_settings_" + name;
+  std::ofstream(path, std::ios::binary) << text;
+  return path;
+}
+
+TEST(RelaySettings, RateTraces) {
+  const std::string path = trace_file("good", "0\n5\n5\n20\n");
+  const ChannelModel model = set("rate=3mbps,loss=1%,trace=" + path);
+  ASSERT_NE(model.rate_trace, nullptr);
+  EXPECT_EQ(model.rate_trace->period(), 20ms);
+  EXPECT_EQ(model.rate_trace->opportunities(), 4u);
+  EXPECT_EQ(set("trace=" + path + ",rate=3mbps").rate_trace, nullptr) << "the last one counts";
+  EXPECT_THAT(refused("trace=" + trace_file("falls", "5\n3\n")), HasSubstr("_falls:2: "));
+  EXPECT_THAT(refused("trace=" + trace_file("empty", "")), HasSubstr("no time above 0"));
+  EXPECT_THAT(refused("trace=/none/at/all"), HasSubstr("'/none/at/all' is no file"));
+  EXPECT_THAT(refused("trace=/dev/zero"), HasSubstr("is no file"));
+  EXPECT_THAT(refused("trace=" + testing::TempDir()), HasSubstr("is no file"));
+}
+
 TEST(RelaySettings, EverySettingHasAParser) {
   for (const LinkSetting& setting : link_settings()) {
     EXPECT_THAT(refusal([&] { parse_link_setting(setting.name, "?"); }), HasSubstr("'?'"))
@@ -104,6 +126,11 @@ TEST(RelaySettings, WrongOnesAreRefusedWithTheRightForm) {
   EXPECT_THAT(refused("delay"), HasSubstr("NAME=VALUE"));
   EXPECT_THAT(refused(""), HasSubstr("NAME=VALUE"));
   EXPECT_THAT(refused("speed=1"), HasSubstr("none of delay"));
+  // What would overflow in the link.
+  EXPECT_THAT(refused("delay=9000h"), HasSubstr("longer than a year"));
+  EXPECT_THAT(refused("blackhole=1s/200000h"), HasSubstr("longer than a year"));
+  EXPECT_THAT(refused("rate=0.5bps"), HasSubstr("rates are 1 bps"));
+  EXPECT_THAT(refused("rate=1e308gbps"), HasSubstr("rates are 1 bps"));
 }
 
 TEST(RelaySettings, Rates) {

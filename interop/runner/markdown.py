@@ -20,9 +20,11 @@ bun, curl and Chromium know HTTP/3 alone. The runner does not look at that.
 _SIGNS = {"passed": "✓", "failed": "✗", "unsupported": "—", "not run": ""}
 
 
-def render(outcomes, cases, pairs, date):
+def render(outcomes, cases, pairs, date, note=""):
     """`outcomes`: {(client, server, case name): matrix's Outcome}."""
     lines = [_HEAD.format(date=date)]
+    if note:
+        lines += [note, ""]
     titles = [f"{client} → {server}" for client, server in pairs]
     lines.append("| case | | " + " | ".join(titles) + " |")
     lines.append("|---|---|" + ":-:|" * len(pairs))
@@ -82,6 +84,8 @@ def _failures(outcomes, cases, pairs):
             control = control_of(pair)
             other = outcomes.get((*control, case.name)) if control and outcome.control else None
             shown = "none" if other is None else f"{' → '.join(control)}: {other.status}"
+            if other is not None and other.tries > 1:
+                shown += f" (try {other.tries})"
             if other is not None and other.message:
                 shown += f": {other.message}"
             rows.append((" → ".join(pair), case.name, outcome.message, shown))

@@ -311,6 +311,10 @@ void Connection::fail_with(int library_error, Timestamp) {
       end(Error(Code::timed_out, "the handshake timed out"));
       return;
     case NGTCP2_ERR_DROP_CONN: end(Error::closed("dropped during the handshake")); return;
+    // The first packet has a later part of the ClientHello. Endpoint::accept asks for Retry.
+    case NGTCP2_ERR_RETRY:
+      end(Error(Code::rejected, "a ClientHello without its beginning"));
+      return;
     case NGTCP2_ERR_CLOSING: return;
     case NGTCP2_ERR_DRAINING:
       if (reset_by_peer_) {

@@ -398,8 +398,11 @@ void Endpoint::retire(Connection& connection) {
   }
   counts_.closed.add();
   const Error& reason = connection.close_reason();
+  // One that never began has nothing to say either, and its client's next try is another.
+  const bool never_began = connection.is_server() && !connection.handshake_complete() &&
+                           connection.close_packet_.empty();
   const bool silent = reason.is(Code::timed_out) || reason.is(Code::stateless_reset);
-  if (silent || connection.conn_ == nullptr || connection.local_cids_.empty() ||
+  if (silent || never_began || connection.conn_ == nullptr || connection.local_cids_.empty() ||
       lingering_.size() + connection.local_cids_.size() > kMaxLingering) {
     return;
   }

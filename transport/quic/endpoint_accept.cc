@@ -88,6 +88,12 @@ void Endpoint::accept(const udp::Path& path, udp::Ecn ecn, MutableBytes datagram
   if (connection == nullptr) return;
   counts_.packets_received.add();
   connection->receive(path, ecn, datagram, now_);
+  // ngtcp2 keeps a ClientHello that begins with its end for clients alone that have proved their
+  // address; asked to, this one comes back with all of it within a round trip.
+  const bool headless = connection->closed() && connection->close_reason().is(Code::rejected);
+  if (headless && options_.token_keys != nullptr && options_.retry != RetryPolicy::never) {
+    send_retry(path, header);
+  }
 }
 
 void Endpoint::refuse(Connection& connection) {

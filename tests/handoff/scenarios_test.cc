@@ -43,5 +43,24 @@ TEST_P(Scenarios, SameSeedSameTrace) {
 INSTANTIATE_TEST_SUITE_P(All, Scenarios, testing::ValuesIn(scenarios().begin(), scenarios().end()),
                          name_of);
 
+TEST(SeedsThatFailedOnce, Pass) {
+  struct Case {
+    std::string_view scenario;
+    CarrierKind carrier;
+    std::uint64_t seed;
+  };
+  constexpr Case kCases[] = {
+      // The TLS handshake had no time limit.
+      {"nat-rebinding-upload", CarrierKind::tcp_reconnect, 4},
+      // The server stood still for good, waiting to be heard.
+      {"address-change-with-loss", CarrierKind::quic, 22},
+  };
+  for (const Case& one : kCases) {
+    const Scenario& scenario = *find_scenario(one.scenario);
+    const Outcome outcome = run(scenario, one.carrier, one.seed);
+    EXPECT_THAT(outcome.violations, testing::IsEmpty()) << replay_line(scenario, outcome);
+  }
+}
+
 }  // namespace
 }  // namespace tern::handoff

@@ -49,6 +49,29 @@ TEST(Path, SurvivesNatRebindingInAnUpload) {
   EXPECT_GE(scene.server_counter("quic.paths_changed"), 5u);
 }
 
+TEST(Path, ARebindingWhileMostIsLostIsNotForever) {
+  // Challenges, their answers and probes among it: whatever is left of what may be sent to the new
+  // port, loss recovery goes on (transport/quic/path_credit.h).
+  for (std::uint64_t i = 0; i < 12; ++i) {
+    Scene scene(seed() + i);
+    Link& link = scene.link(LinkOptions().delay(20ms).mbps(10));
+    Nat& nat = scene.world.nat(scene.client_host, link);
+    scene.serve();
+    use_lively_client(scene);
+    const Fetch& fetch = scene.download(2'000'000);
+    scene.world.at(500ms, [&] {
+      nat.rebind();
+      link.down().loss(0.7);
+    });
+    scene.world.at(2s, [&] { link.down().loss(0); });
+    ASSERT_TRUE(scene.wait(fetch));
+    EXPECT_TRUE(fetch.ok());
+    EXPECT_EQ(scene.server_counter("quic.connections_accepted"), 1u);
+    // Twelve seconds: loss recovery's timer has doubled a few times by then.
+    EXPECT_LE(fetch.longest_stall(), 12s);
+  }
+}
+
 TEST(Path, AnIdleNatMappingIsReplaced) {
   Scene scene;
   Link& link = scene.link(LinkOptions().delay(20ms));

@@ -1,10 +1,12 @@
 #include "tools/handoff/quic_carrier.h"
 
+#include <algorithm>
 #include <charconv>
 #include <deque>
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -225,32 +227,54 @@ class QuicServer final : public CarrierServer {
   std::unique_ptr<Carrier> carrier_for(Phone& phone) override {
     return std::make_unique<QuicCarrier>(phone);
   }
-  void stop() override { server_->stop(); }
-  bool stopped() const override { return server_->stopped(); }
+  void stop() override {
+    for (const auto& server : servers_) server->stop();
+  }
+  bool stopped() const override {
+    return std::all_of(servers_.begin(), servers_.end(),
+                       [](const auto& server) { return server->stopped(); });
+  }
   std::uint64_t handshakes() const override { return counter("quic.handshakes_completed"); }
   std::uint64_t connections_open() const override { return counter("quic.connections_open"); }
 
  private:
   std::uint64_t counter(std::string_view name) const {
-    for (const auto& [key, value] : server_->counters()) {
-      if (key == name) return value;
+    std::uint64_t sum = 0;
+    for (const auto& server : servers_) {
+      for (const auto& [key, value] : server->counters()) {
+        if (key == name) sum += value;
+      }
     }
-    return 0;
+    return sum;
   }
-  std::unique_ptr<Server> server_;
+  void start(Stage& stage, sim::Host& host, ServerOptions options);
+
+  std::vector<std::unique_ptr<Server>> servers_;  // one a machine
 };
 
 QuicServer::QuicServer(Stage& stage) {
-  ServerOptions options = stage.server_options();
+  Balancer* balancer = stage.balancer();
+  if (balancer == nullptr) {
+    start(stage, stage.server(), stage.server_options());
+    return;
+  }
+  for (std::size_t i = 0; i < balancer->machines().size(); ++i) {
+    ServerOptions options = stage.server_options();
+    options.cids(Balancer::cids(i));
+    start(stage, *balancer->machines()[i], std::move(options));
+  }
+  balancer->start();
+}
+
+void QuicServer::start(Stage& stage, sim::Host& host, ServerOptions options) {
   const tls::Identity& leaf = identities().leaf;
   options.certificate(must(tls::Certificate::parse(leaf.certificate, leaf.key)));
-  sim::Host& host = stage.server();
   options.listen("[::]:443").workers(host.workers()).log(host.log());
   options.qlog(stage.qlog(true));
-  server_ = std::make_unique<Server>(std::move(options));
+  Server& server = *servers_.emplace_back(std::make_unique<Server>(std::move(options)));
   for (std::size_t i = 0; i < host.workers(); ++i) {
     const auto started =
-        server_->start(host.runtime(i), host.network(i), stage.service().router(), i);
+        server.start(host.runtime(i), host.network(i), stage.service().router(), i);
     if (!started) throw std::runtime_error(started.error().to_string());
   }
 }

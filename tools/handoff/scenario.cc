@@ -66,6 +66,12 @@ constexpr Scenario kScenarios[] = {
      "survives: what counts is how fast the next connection stands and that nothing is fetched "
      "twice.",
      ipv4_to_ipv6, 2, false},
+    {"behind-a-balancer", "Two machines behind a layer-4 balancer",
+     "Four phones leave their Wi-Fi, and then their cellular network's NAT gives them other "
+     "addresses: the balancer sees clients it has never seen. At last it is replaced by another "
+     "that has no table at all. The connection IDs say which machine a packet is for, and no "
+     "connection is lost. (A balancer of TCP ends it itself: that carrier sees one machine.)",
+     behind_a_balancer},
     {"thousand-phones", "A thousand phones hand off together",
      "A train with a thousand phones leaves the station, and its Wi-Fi. All of them turn up at the "
      "server from new addresses within the same moment.",

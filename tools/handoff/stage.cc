@@ -25,6 +25,12 @@ ServerOptions& Stage::server_options() {
   return options_;
 }
 
+Balancer& Stage::balance(std::size_t machines) {
+  TERN_CHECK(balancer_ == nullptr);
+  balancer_ = std::make_unique<Balancer>(world_, server_host_, machines);
+  return *balancer_;
+}
+
 void Stage::at(Duration when, std::string text, std::function<void()> action) {
   const Mark mark{when, std::move(text)};
   const auto later =
@@ -71,6 +77,7 @@ void Stage::end() {
     violate(std::to_string(open) + " connections are still open when the server has ended");
   }
   carrier_server_.reset();
+  if (balancer_ != nullptr) balancer_->stop();
   for (std::string& leak : world_.leaks()) violate("not given back: " + std::move(leak));
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/time.h"
 #include "gateway/server_options.h"
+#include "tools/handoff/balancer.h"
 #include "tools/handoff/carrier.h"
 #include "tools/handoff/phone.h"
 #include "tools/handoff/qlog_follower.h"
@@ -68,6 +69,9 @@ class Stage {
   Duration about(Duration value);
   /// Uniform in [low, high).
   double between(double low, double high);
+  /// A balancer takes the server's place, with so many machines behind it. For QUIC carriers; TCP
+  /// ends at it, as at a proxy. Once, before the first phone.
+  Balancer& balance(std::size_t machines);
   /// More options for the server; before the first phone.
   ServerOptions& server_options();
 
@@ -75,6 +79,7 @@ class Stage {
   sim::World& world() noexcept { return world_; }
   CarrierKind carrier() const noexcept { return carrier_; }
   Service& service() noexcept { return service_; }
+  Balancer* balancer() noexcept { return balancer_.get(); }
   CarrierServer* carrier_server() noexcept { return carrier_server_.get(); }
   /// Where connections' qlogs go besides being followed; before `begin`.
   void use_qlog(quic::QlogOpener opener) { qlog_files_ = std::move(opener); }
@@ -123,6 +128,7 @@ class Stage {
   std::unordered_map<std::uint64_t, std::uint64_t> highest_sent_;  // looked up only
   std::size_t open_wishes_ = 0;
   std::vector<std::string> violations_;
+  std::unique_ptr<Balancer> balancer_;
   std::unique_ptr<CarrierServer> carrier_server_;
   std::vector<std::unique_ptr<Phone>> phones_;
 };

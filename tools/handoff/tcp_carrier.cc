@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/runtime.h"
+#include "base/timer_heap.h"
 #include "tools/handoff/body.h"
 #include "tools/handoff/phone.h"
 #include "tools/handoff/stage.h"
@@ -19,6 +20,7 @@
 namespace tern::handoff {
 namespace {
 
+/// For TCP's handshake, and for TLS's again.
 constexpr Duration kConnectTimeout = 3s;
 constexpr std::uint16_t kPort = 443;
 
@@ -77,9 +79,11 @@ class TcpConnection final : public tcp::StreamSink {
   /// Upload data, as long as TCP takes it.
   void pump();
   void fail_all(const Error& error);
+  void break_off(const Error& error);
 
   Phone& phone_;
   const bool resumed_;
+  Timer hello_;  // the server's is waited for until then
   WireReader reader_;
   std::unique_ptr<tcp::Stream> stream_;
   bool ready_ = false;
@@ -95,6 +99,9 @@ Ask::~Ask() {
 TcpConnection::TcpConnection(Phone& phone, const udp::Address& local, bool resumed)
     : phone_(phone),
       resumed_(resumed),
+      hello_(
+          phone.host().runtime().timers(),
+          [this](Timestamp) { break_off(Error(Code::timed_out, "the TLS handshake timed out")); }),
       reader_([this](const WireFrame& frame, std::size_t) { handle(frame); },
               [this](const WireFrame& frame, ByteView piece, bool ends) {
                 handle_data(frame, piece, ends);
@@ -136,6 +143,9 @@ void TcpConnection::connected(tcp::Stream&) {
   WireFrame hello;
   hello.what = resumed_ ? 1 : 0;
   send(WireType::client_hello, hello);
+  // A server that answered to a mapping which the NAT has forgotten is not heard, and who only
+  // waits never learns it from TCP.
+  hello_.arm(phone_.host().runtime().now() + kConnectTimeout);
 }
 
 void TcpConnection::send_request(std::uint32_t stream, Ask& ask) {
@@ -181,6 +191,7 @@ void TcpConnection::receive(tcp::Stream&, MutableBytes bytes) { reader_.read(byt
 
 void TcpConnection::handle(const WireFrame& frame) {
   if (frame.type == WireType::server_hello) {
+    hello_.disarm();
     send(WireType::finished, {});
     ready_ = true;
     const std::map<std::uint32_t, Ask*> waiting = asks_;
@@ -214,6 +225,7 @@ void TcpConnection::failed(tcp::Stream&, const Error& error) { fail_all(error); 
 
 void TcpConnection::fail_all(const Error& error) {
   if (!error_) error_ = error;
+  hello_.disarm();
   const std::map<std::uint32_t, Ask*> failing = std::exchange(asks_, {});
   for (const auto& [id, ask] : failing) {
     ask->connection = nullptr;
@@ -221,10 +233,12 @@ void TcpConnection::fail_all(const Error& error) {
   }
 }
 
-void TcpConnection::give_up() {
+void TcpConnection::break_off(const Error& error) {
   if (stream_ != nullptr && !error_) stream_->reset();
-  fail_all(Error::closed("the network has changed"));
+  fail_all(error);
 }
+
+void TcpConnection::give_up() { break_off(Error::closed("the network has changed")); }
 
 void TcpConnection::close() {
   if (stream_ != nullptr && !error_) stream_->finish();

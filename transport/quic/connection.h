@@ -17,6 +17,7 @@
 #include "transport/quic/cid.h"
 #include "transport/quic/event.h"
 #include "transport/quic/mtu_probes.h"
+#include "transport/quic/path_credit.h"
 #include "transport/quic/path_monitor.h"
 #include "transport/quic/session.h"
 #include "transport/quic/stream_allowance.h"
@@ -183,6 +184,9 @@ class Connection final : private TimerNode {
   void check_path();
   void peer_moved(const udp::Path& from, const udp::Path& to);
   bool awaits_challenge() const noexcept { return unchallenged_until_ != Timestamp(); }
+  void note_other_path(const udp::Path& path, std::size_t came);
+  void note_written(const udp::Path& path, std::size_t size);
+  bool gave_up_path();
   bool holds_back(const udp::Path& path, bool acknowledges_only);
   std::uint64_t bytes_in_flight() const;
   void note_progress();
@@ -231,6 +235,9 @@ class Connection final : private TimerNode {
   udp::Path fallback_path_;         // server: the last that was validated, while known_path_ is not
   udp::Path unchallenged_path_;     // server: nothing goes there before a PATH_CHALLENGE …
   Timestamp unchallenged_until_{};  // … for so long
+  PathCredit credit_;               // server: to known_path_, while that is not validated
+  PathCredit::Challenge challenge_{};  // the newest
+  ProbedPath probed_;
   MtuProbes mtu_probes_;
   std::unique_ptr<PathWatch> path_watch_;
   PathMonitor::Brought brought_ = PathMonitor::Brought::nothing;  // the datagram being read

@@ -58,6 +58,8 @@ void Connection::receive(const udp::Path& path, udp::Ecn ecn, ByteView datagram,
   if (closed()) return;
   ++packets_received_;
   bytes_received_ += datagram.size();
+  const bool known_path = path == known_path_;
+  if (known_path) credit_.received(datagram.size());
   if (!is_server_ || !handshake_complete_) crypto_->set_unix_time(endpoint_.unix_now_);
   const ngtcp2_path library_path = to_library(path);
   const ngtcp2_pkt_info info{static_cast<std::uint8_t>(ecn)};
@@ -85,6 +87,7 @@ void Connection::receive(const udp::Path& path, udp::Ecn ecn, ByteView datagram,
   // NAT rebinding moves the path before it is validated.
   if (is_server_ && !(path == known_path_)) path_may_have_changed_ = true;
   if (path_may_have_changed_) check_path();
+  if (is_server_ && !known_path) note_other_path(path, datagram.size());
   // Otherwise when its events are taken: what they bring about goes with the acknowledgement.
   if (waiting_events_ == 0) wake();
 }
@@ -211,7 +214,7 @@ Connection::Written Connection::fill(MutableBytes space, std::size_t& used,
       result = Written::full;
       break;
     }
-    packet.space = space.subspan(used, largest);
+    packet.space = space.subspan(used, credit_.room(largest));
     packet.info = {};
     challenge_written_ = false;
     const std::uint64_t in_flight = awaits_challenge() ? bytes_in_flight() : 0;
@@ -223,11 +226,13 @@ Connection::Written Connection::fill(MutableBytes space, std::size_t& used,
       return Written::failed;
     }
     if (size == 0) {
+      if (gave_up_path()) continue;
       result = Written::idle;
       break;
     }
     const auto length = static_cast<std::uint32_t>(size);
     const udp::Path path = from_library(packet.path.path);
+    if (is_server_) note_written(path, length);
     if (awaits_challenge() && holds_back(path, bytes_in_flight() == in_flight)) continue;
     const auto ecn =
         static_cast<udp::Ecn>(endpoint_.options_.transport.ecn ? packet.info.ecn & 3 : 0);

@@ -21,6 +21,10 @@ constexpr int kBlackHolePtos = 3;
 /// PMTU_RAISE_TIMER (RFC 8899 §5.1.1): when the full size may be tried again.
 constexpr Duration kSmallPacketsTime = std::chrono::seconds(600);
 
+/// Until a probe of loss recovery goes, and a challenge before it: a PTO, or what ngtcp2 1.11 makes
+/// of it in a download that has needed some already (its backoff falls back to four times only).
+constexpr int kUnchallengedPtos = 4;
+
 /// Packets that are tried to be written until one must have been, or have had, a PING: the instant
 /// may be that of another packet, or the congestion window full (then what fills it is to be
 /// acknowledged); after a migration PATH_CHALLENGE comes first.
@@ -93,19 +97,49 @@ void Connection::peer_moved(const udp::Path& from, const udp::Path& to) {
   unchallenged_until_ = {};
   if (fallback_path_ == to) {
     fallback_path_ = {};
+    credit_.lift();
     return;
   }
+  const Duration pto(ngtcp2_conn_get_pto(conn_));
+  credit_.begin(probed_.left(to, endpoint_.now_, pto));
   if (!fallback_path_.remote.specified()) fallback_path_ = from;
   unchallenged_path_ = to;
-  unchallenged_until_ = endpoint_.now_ + Duration(ngtcp2_conn_get_pto(conn_));
+  unchallenged_until_ = endpoint_.now_ + kUnchallengedPtos * pto;
+}
+
+/// A datagram came on `path`, which was not in use before it.
+void Connection::note_other_path(const udp::Path& path, std::size_t came) {
+  if (path == known_path_) {
+    credit_.received(came);
+  } else {
+    probed_.received(path, came);
+  }
+}
+
+void Connection::note_written(const udp::Path& path, std::size_t size) {
+  if (!(path == known_path_)) {
+    probed_.sent(path, size, endpoint_.now_);
+  } else if (credit_.limited()) {
+    credit_.sent(size);
+    if (challenge_written_) credit_.challenged(challenge_);
+  }
+}
+
+/// ngtcp2 gives up the validation of the client's new path when it is asked for a packet. What it
+/// had no room for may go on the old one.
+bool Connection::gave_up_path() {
+  if (!is_server_ || !path_may_have_changed_) return false;
+  const bool limited = credit_.limited();
+  check_path();
+  return limited && !credit_.limited();
 }
 
 /// What a server sends first on a new path is a PATH_CHALLENGE: the sooner it is validated, the
 /// sooner more than three times what came may be sent (RFC 9000 §8.2.1). ngtcp2 1.11 lets none out
 /// while the congestion window is full of packets that were lost with the old path, but does send
 /// an acknowledgement; that one is as good as lost, the next one says the same and more. Nothing
-/// else is kept back: a probe of loss recovery gets things going again. And for no longer than a
-/// PTO: a client that hears nothing takes the path for dead and looks for another.
+/// else is kept back: a probe of loss recovery gets things going again. And for no longer than that
+/// takes: a client that hears nothing takes the path for dead and looks for another.
 bool Connection::holds_back(const udp::Path& path, bool acknowledges_only) {
   if (!(path == unchallenged_path_)) return false;
   if (!challenge_written_ && acknowledges_only && endpoint_.now_ < unchallenged_until_) return true;

@@ -324,8 +324,9 @@ struct BridgeCallbacks {
     if (!opened) return NGTCP2_ERR_DECRYPT;
     if (aead.watch != nullptr) {
       CryptoBridge& bridge = *aead.watch;
-      bridge.non_productive_.opened(packet_number(nonce, aead),
-                                    {dest, ciphertext_length - kAeadTagLength});
+      const ByteView payload(dest, ciphertext_length - kAeadTagLength);
+      bridge.non_productive_.opened(packet_number(nonce, aead), payload);
+      if (bridge.answers_ != nullptr) bridge.answers_->opened(payload);
       bridge.rx_generation_ = std::max(bridge.rx_generation_, aead.generation);
     }
     return 0;

@@ -13,6 +13,7 @@
 #include "base/time.h"
 #include "transport/quic/non_productive.h"
 #include "transport/quic/packet_protection.h"
+#include "transport/quic/path_credit.h"
 #include "transport/quic/session.h"
 #include "transport/tls/client_context.h"
 #include "transport/tls/handshake_state.h"
@@ -112,6 +113,10 @@ class CryptoBridge {
   /// Of the peer's 0-RTT and 1-RTT packets.
   NonProductivePackets& non_productive() noexcept { return non_productive_; }
 
+  /// Server, before the handshake: `credit` sees what is in the client's 0-RTT and 1-RTT packets.
+  /// It outlives the connection.
+  void watch_answers(PathCredit& credit) noexcept { answers_ = &credit; }
+
   /// Key updates behind the newest keys that have opened a packet of the peer's.
   std::uint64_t rx_generation() const noexcept { return rx_generation_; }
 
@@ -169,6 +174,7 @@ class CryptoBridge {
   std::uint64_t rx_generation_ = 0;
   std::uint64_t prepared_generation_ = 0;  // of the newest keys that ngtcp2 has asked for
   Random* challenges_ = nullptr;
+  PathCredit* answers_ = nullptr;
   int transport_error_ = 0;  // what ngtcp2 said to the peer's transport parameters
   ngtcp2_conn* conn_ = nullptr;
   ssl_st* ssl_ = nullptr;  // null on a server once its handshake is complete

@@ -125,6 +125,7 @@ Connection* Endpoint::make_server_connection(const ngtcp2_pkt_hd& header, const 
   }
   connection.crypto_ = std::move(*crypto);
   connection.crypto_->challenge_probes(random_);
+  connection.crypto_->watch_answers(connection.credit_);
 
   ngtcp2_settings settings =
       make_settings(transport, connection.mtu_probes_.sizes(), now_, random_);

@@ -172,6 +172,7 @@ struct Ngtcp2Callbacks {
       // One of two paths is good now: the one in use, or the one that is about to be.
       const udp::Path good = from_library(*path);
       connection.fallback_path_ = good == connection.known_path_ ? udp::Path() : good;
+      if (good == connection.known_path_) connection.credit_.lift();
       return kOk;
     }
     if ((flags & NGTCP2_PATH_VALIDATION_FLAG_PREFERRED_ADDR) != 0) return kOk;
@@ -230,7 +231,9 @@ struct Ngtcp2Callbacks {
 
   static int get_path_challenge_data(ngtcp2_conn*, std::uint8_t* data, void* user_data) noexcept {
     Connection& connection = connection_of(user_data);
-    connection.endpoint_.random_.fill({data, NGTCP2_PATH_CHALLENGE_DATALEN});
+    static_assert(std::tuple_size_v<PathCredit::Challenge> == NGTCP2_PATH_CHALLENGE_DATALEN);
+    connection.endpoint_.random_.fill(connection.challenge_);
+    std::memcpy(data, connection.challenge_.data(), connection.challenge_.size());
     connection.challenge_written_ = true;
     return kOk;
   }

@@ -162,6 +162,7 @@ class Pair {
 
   /// Called for each datagram: return false to lose it. May change it.
   std::function<bool(const Side& from, std::vector<std::uint8_t>& datagram)> network;
+  udp::Path going;  ///< its path, as its sender sees it
 
   Timestamp now{std::chrono::seconds(1)};
   UnixSeconds unix_now = kNow;
@@ -190,6 +191,7 @@ class Pair {
                                              space.begin() + transmit.offset + at + size);
           (&to == &server ? datagrams_to_server : datagrams_to_client) += 1;
           if (&to == &client) bytes_to_client += size;
+          going = transmit.path;
           if (network && !network(from, datagram)) continue;
           udp::Arrival arrival;
           arrival.path = {transmit.path.remote, transmit.path.local};

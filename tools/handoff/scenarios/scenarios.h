@@ -24,6 +24,9 @@ void train(Stage& stage);
 void address_change_with_loss(Stage& stage);
 void nat_rebinding_upload(Stage& stage);
 
+// servers.cc
+void behind_a_balancer(Stage& stage);
+
 // crowds.cc
 void thousand_phones(Stage& stage);
 void loss_isolation(Stage& stage);

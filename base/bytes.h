@@ -45,8 +45,11 @@ class Bytes {
     return *this;
   }
   Bytes& operator=(Bytes&& other) noexcept {
-    Bytes taken(std::move(other));
-    swap(taken);
+    if (this == &other) return *this;
+    release();
+    owner_ = std::exchange(other.owner_, nullptr);
+    data_ = std::exchange(other.data_, nullptr);
+    size_ = std::exchange(other.size_, 0);
     return *this;
   }
   ~Bytes() { release(); }

@@ -1,49 +1,26 @@
 #include "base/recycled_memory.h"
 
-#include <array>
 #include <new>
 
-namespace tern {
+namespace tern::detail {
+
+// Without a destructor: frames of static objects are freed after the thread's own objects have
+// gone.
+constinit thread_local RecycledLists recycled_lists;
 
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__)
-constexpr bool kRecycle = false;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-constexpr bool kRecycle = false;
-#else
-constexpr bool kRecycle = true;
-#endif
-#else
-constexpr bool kRecycle = true;
-#endif
+using List = RecycledLists::List;
 
-constexpr std::size_t kStep = 64;
-constexpr std::size_t kSizes = kMaxRecycled / kStep;
-
-/// What this thread has freed. Without a destructor: frames of static objects are freed after the
-/// thread's own objects have gone.
-struct Cache {
-  struct Free {
-    Free* next;
-  };
-  struct List {
-    Free* first = nullptr;
-    std::size_t size = 0;
-  };
-  std::array<List, kSizes> lists{};
-  bool open = false;   // somebody will empty it
-  bool ended = false;  // it has been emptied
-};
-constinit thread_local Cache cache;
+enum class Phase : unsigned char { unused, open, emptied };
+constinit thread_local Phase phase = Phase::unused;
 
 struct Emptier {
   ~Emptier() {
-    cache.open = false;
-    cache.ended = true;
-    for (Cache::List& list : cache.lists) {
-      while (Cache::Free* block = list.first) {
+    phase = Phase::emptied;
+    for (List& list : recycled_lists.lists) {
+      list.room = 0;
+      while (RecycledLists::Free* block = list.first) {
         list.first = block->next;
         ::operator delete(block);
       }
@@ -51,44 +28,29 @@ struct Emptier {
   }
 };
 
-void open_cache() noexcept {
+void open_lists() noexcept {
   thread_local Emptier emptier;
   static_cast<void>(emptier);
-  cache.open = true;
+  phase = Phase::open;
+  for (std::size_t i = 0; i < recycled_lists.lists.size(); ++i) {
+    recycled_lists.lists[i].room = kMaxRecycledPerSize / ((i + 1) * RecycledLists::kStep);
+  }
 }
-
-std::size_t index_of(std::size_t size) noexcept { return size == 0 ? 0 : (size - 1) / kStep; }
 
 }  // namespace
 
-void* allocate_recycled(std::size_t size) {
+void* allocate_unrecycled(std::size_t size) {
   if (!kRecycle || size > kMaxRecycled) return ::operator new(size);
-  const std::size_t index = index_of(size);
-  Cache::List& list = cache.lists[index];
-  if (list.first == nullptr) return ::operator new((index + 1) * kStep);
-  Cache::Free* block = list.first;
-  list.first = block->next;
-  --list.size;
-  return block;
+  // The list is empty; whole steps, since the block may come into it.
+  return ::operator new((RecycledLists::index_of(size) + 1) * RecycledLists::kStep);
 }
 
-void free_recycled(void* block, std::size_t size) noexcept {
-  if (block == nullptr) return;
-  const std::size_t index = index_of(size);
-  if (!kRecycle || size > kMaxRecycled) {
-    ::operator delete(block);
-    return;
+void free_unrecycled(void* block, std::size_t size) noexcept {
+  if (kRecycle && size <= kMaxRecycled && phase == Phase::unused) {
+    open_lists();
+    return free_recycled(block, size);
   }
-  if (!cache.open && !cache.ended) open_cache();
-  Cache::List& list = cache.lists[index];
-  if (!cache.open || (list.size + 1) * (index + 1) * kStep > kMaxRecycledPerSize) {
-    ::operator delete(block);
-    return;
-  }
-  auto* free_block = static_cast<Cache::Free*>(block);
-  free_block->next = list.first;
-  list.first = free_block;
-  ++list.size;
+  ::operator delete(block);
 }
 
-}  // namespace tern
+}  // namespace tern::detail

@@ -44,12 +44,22 @@ void Runtime::turn() {
   }
   timers_.expire(now_);
   do {
-    // By index: a hook may add or remove hooks.
-    for (std::size_t i = 0; i < hooks_.size(); ++i) hooks_[i]->drain(now_);
-    ready_.run(kMaxResumesPerTurn);
+    drain();
     now_ = driver_.now();
     for (std::size_t i = 0; i < hooks_.size(); ++i) hooks_[i]->flush(now_);
   } while (undrained());
+}
+
+void Runtime::drain() {
+  bool more = true;
+  for (std::size_t resumes = 0; more;) {
+    // By index: a hook may add or remove hooks.
+    for (std::size_t i = 0; i < hooks_.size(); ++i) hooks_[i]->drain(now_);
+    resumes += ready_.run(kMaxResumesPerTurn - resumes);
+    if (resumes == kMaxResumesPerTurn) return;
+    more = false;
+    for (const TurnHook* hook : hooks_) more = more || hook->gave_way();
+  }
 }
 
 bool Runtime::undrained() const {

@@ -27,6 +27,8 @@ class TurnHook {
   /// `drain` has stopped early: it is called again in this turn, when the coroutines it woke have
   /// run and what they sent was flushed.
   virtual bool undrained() const { return false; }
+  /// `drain` has stopped because coroutines are ready: it is called again as soon as they have run.
+  virtual bool gave_way() const { return false; }
   /// After ready coroutines ran: send what became due, up to a work budget.
   virtual void flush(Timestamp now) = 0;
   /// There is something to drain or to send now, for instance because `flush` stopped at its budget
@@ -41,10 +43,12 @@ class TurnHook {
 ///   wait ► now ► reap datagrams ► expire timers ► drain hooks ► run ready coroutines ► now ► flush
 /// and the last four again while a hook has drained only a part: what a thousand requests need is
 /// more than a processor's cache holds, so those of one connection are answered before the next
-/// one's are looked at. `now()` is constant between two readings. Packets get the time when they
-/// are written, not when the turn began: pacing and round-trip times are truer, and an
-/// acknowledgement whose delay has passed meanwhile goes with the answer instead of after it.
-/// Everything here is single-threaded except `submit` and `stop`, which any thread may call.
+/// one's are looked at. A drain may give way to the coroutines that an event has made ready:
+/// what a handler works with is that of the handler before it, still in the cache. `now()` is
+/// constant between two readings. Packets get the time when they are written, not when the turn
+/// began: pacing and round-trip times are truer, and an acknowledgement whose delay has passed
+/// meanwhile goes with the answer instead of after it. Everything here is single-threaded except
+/// `submit` and `stop`, which any thread may call.
 class Runtime {
  public:
   /// Coroutine resumes in one turn before the network gets its share again.
@@ -102,6 +106,7 @@ class Runtime {
   TimerHeap timers_;
   ReadyQueue ready_;
   bool undrained() const;
+  void drain();
 
   std::vector<TurnHook*> hooks_;
   std::atomic<bool> stopping_{false};

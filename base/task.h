@@ -1,8 +1,10 @@
 #pragma once
 
 #include <coroutine>
+#include <cstddef>
 #include <exception>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 #include "base/check.h"
@@ -94,12 +96,20 @@ class [[nodiscard]] Task {
   }
   ~Task() { destroy(); }
 
+  /// A task that is over already: for functions that, this time, have nothing to wait for and so
+  /// need no coroutine.
+  static Task completed() noexcept
+    requires std::is_void_v<T>
+  {
+    return Task(std::coroutine_handle<promise_type>::from_address(&over_));
+  }
+
   explicit operator bool() const noexcept { return static_cast<bool>(handle_); }
 
   auto operator co_await() && noexcept {
     struct Awaiter {
       std::coroutine_handle<promise_type> child;
-      bool await_ready() const noexcept { return false; }
+      bool await_ready() const noexcept { return is_over(child); }
       bool await_suspend(std::coroutine_handle<> parent) const {
         promise_type& promise = child.promise();
         promise.continuation_ = parent;
@@ -108,7 +118,12 @@ class [[nodiscard]] Task {
         promise.running_inline_ = false;
         return !child.done();
       }
-      T await_resume() const { return child.promise().take(); }
+      T await_resume() const {
+        if constexpr (std::is_void_v<T>) {
+          if (is_over(child)) return;
+        }
+        return child.promise().take();
+      }
     };
     TERN_CHECK(handle_);
     return Awaiter{handle_};
@@ -119,9 +134,15 @@ class [[nodiscard]] Task {
   friend promise_type;
   explicit Task(std::coroutine_handle<promise_type> handle) noexcept : handle_(handle) {}
   void destroy() noexcept {
-    if (handle_) handle_.destroy();
+    if (handle_ && !is_over(handle_)) handle_.destroy();
     handle_ = nullptr;
   }
+  static bool is_over(std::coroutine_handle<promise_type> handle) noexcept {
+    return std::is_void_v<T> && handle.address() == &over_;
+  }
+
+  /// Stands for the frame of a task that is completed.
+  static inline std::max_align_t over_{};
 
   std::coroutine_handle<promise_type> handle_;
 };

@@ -146,8 +146,9 @@ Ends::~Ends() {
 
 void Ends::carrier_gone(Error error) {
   if (carrier_ == nullptr) return;
-  protocol_ = carrier_->protocol();
-  path_ = carrier_->path();
+  gone_ = std::make_unique<Gone>();
+  gone_->protocol = carrier_->protocol();
+  gone_->path = carrier_->path();
   carrier_ = nullptr;
   if (!finished_) outgoing_.fail(error);
   outgoing_.release();
@@ -155,10 +156,14 @@ void Ends::carrier_gone(Error error) {
 }
 
 std::string_view Ends::protocol() const noexcept {
-  return carrier_ != nullptr ? carrier_->protocol() : std::string_view(protocol_);
+  if (carrier_ != nullptr) return carrier_->protocol();
+  return gone_ != nullptr ? std::string_view(gone_->protocol) : std::string_view();
 }
 
-udp::Path Ends::path() const noexcept { return carrier_ != nullptr ? carrier_->path() : path_; }
+udp::Path Ends::path() const noexcept {
+  if (carrier_ != nullptr) return carrier_->path();
+  return gone_ != nullptr ? gone_->path : udp::Path();
+}
 
 Ends::Read::~Read() {
   if (ends_.incoming_.reader == &waiter_) ends_.incoming_.reader = nullptr;
@@ -309,7 +314,15 @@ void Ends::stop_reading(Abort why) {
 // --------------------------------------------------------------------------------------
 
 Exchange::Exchange(Runtime& runtime, Carrier& carrier, RequestHead&& request)
-    : Ends(runtime, carrier), request_(std::move(request)), started_(runtime.now()) {
+    : Ends(runtime, carrier), request_(std::move(request)) {
+  begin();
+}
+
+Exchange::Exchange(Runtime& runtime, Carrier& carrier) noexcept : Ends(runtime, carrier) {}
+
+void Exchange::begin() noexcept {
+  started_ = runtime_.now();
+  path_size_ = request_.path_only().size();
   const auto expect = request_.fields.find("expect");
   continue_wanted_ = expect && is_continue(*expect);
 }
@@ -540,8 +553,9 @@ void Exchange::end_after_handler(bool threw) {
   }
 }
 
-Task<void> serve(const Handler* handler, std::unique_ptr<Exchange> exchange,
-                 const std::function<void(const Exchange&)>* done) {
+template <typename Coroutine, typename... Owner>
+Coroutine run_handler(Owner&..., const Handler* handler, std::unique_ptr<Exchange> exchange,
+                      const std::function<void(const Exchange&)>* done) {
   bool threw = false;
   try {
     co_await (*handler)(*exchange);
@@ -554,6 +568,16 @@ Task<void> serve(const Handler* handler, std::unique_ptr<Exchange> exchange,
   }
   exchange->end_after_handler(threw);
   if (done != nullptr && *done) (*done)(*exchange);
+}
+
+Task<void> serve(const Handler* handler, std::unique_ptr<Exchange> exchange,
+                 const std::function<void(const Exchange&)>* done) {
+  return run_handler<Task<void>>(handler, std::move(exchange), done);
+}
+
+void serve_in(Scope& scope, const Handler& handler, std::unique_ptr<Exchange> exchange,
+              const std::function<void(const Exchange&)>& done) {
+  run_handler<Scope::Spawned, Scope>(scope, &handler, std::move(exchange), &done);
 }
 
 Task<void> serve(Handler handler, std::unique_ptr<Exchange> exchange,

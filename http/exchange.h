@@ -17,6 +17,7 @@
 #include "base/ready_queue.h"
 #include "base/recycled_memory.h"
 #include "base/runtime.h"
+#include "base/scope.h"
 #include "base/task.h"
 #include "http/carrier.h"
 #include "http/message.h"
@@ -128,6 +129,8 @@ class Ends {
   // ---- for the carrier
   Incoming& incoming() noexcept { return incoming_; }
   Outgoing& outgoing() noexcept { return outgoing_; }
+  /// Nothing came of it: neither side hears of the other again.
+  void disown() noexcept { carrier_ = nullptr; }
   /// The stream or its connection is gone; the carrier is not called again. Unfinished directions
   /// fail with `error`. Body bytes that are buffered stay readable; as `consumed` will not be
   /// called for them, the carrier credits `incoming().buffered()` to the connection first.
@@ -247,8 +250,14 @@ class Ends {
   bool bodyless_ = false;  // the message has ended with its head; what is written is dropped
   std::uint64_t remaining_ = kUnknownLength;  // of a declared content-length
   std::uint64_t sent_bytes_ = 0;
-  std::string protocol_;  // kept when the carrier goes
-  udp::Path path_;
+
+ private:
+  /// What the carrier said, kept when it goes.
+  struct Gone {
+    std::string protocol;
+    udp::Path path;
+  };
+  std::unique_ptr<Gone> gone_;
 };
 
 }  // namespace detail
@@ -264,6 +273,11 @@ using Handler = std::function<Task<void>(Exchange&)>;
 class Exchange final : public detail::Ends, public Recycled {
  public:
   Exchange(Runtime& runtime, Carrier& carrier, RequestHead&& request);
+  /// For a carrier that has the request's head still to come: it fills `head()` and calls `begin`
+  /// before the handler runs; or calls `disown` if nothing comes of it.
+  Exchange(Runtime& runtime, Carrier& carrier) noexcept;
+  RequestHead& head() noexcept { return request_; }
+  void begin() noexcept;
   ~Exchange();
 
   const RequestHead& request() const noexcept { return request_; }
@@ -273,7 +287,7 @@ class Exchange final : public detail::Ends, public Recycled {
   /// The path (no query) below the prefix that a router has mounted the handler at: "/a" for
   /// "/files/a" under mount("/files"). The whole path without a mount. Empty for plain CONNECT.
   std::string_view mounted_path() const noexcept {
-    return request_.path_only().substr(mount_size_);
+    return {request_.path.data() + mount_size_, path_size_ - mount_size_};
   }
   /// The first `prefix_size` bytes of the path are the mount's.
   void set_mount(std::size_t prefix_size) noexcept { mount_size_ = prefix_size; }
@@ -306,8 +320,9 @@ class Exchange final : public detail::Ends, public Recycled {
   bool tunnel() const noexcept { return tunnel_; }
 
  private:
-  friend Task<void> serve(const Handler*, std::unique_ptr<Exchange>,
-                          const std::function<void(const Exchange&)>*);
+  template <typename Coroutine, typename... Owner>
+  friend Coroutine run_handler(Owner&..., const Handler*, std::unique_ptr<Exchange>,
+                               const std::function<void(const Exchange&)>*);
 
   std::optional<Error> prepare(Response& response, bool whole);
   void end_after_handler(bool threw);
@@ -315,6 +330,7 @@ class Exchange final : public detail::Ends, public Recycled {
   RequestHead request_;
   std::vector<std::pair<std::string, std::string>> parameters_;
   Timestamp started_;
+  std::size_t path_size_ = 0;  // without the query
   std::size_t mount_size_ = 0;
   int status_ = 0;
   bool tunnel_ = false;
@@ -372,5 +388,8 @@ Task<void> serve(Handler handler, std::unique_ptr<Exchange> exchange,
 /// perhaps two allocations) saved: both outlive the task; `done` may be null or empty.
 Task<void> serve(const Handler* handler, std::unique_ptr<Exchange> exchange,
                  const std::function<void(const Exchange&)>* done);
+/// The same, spawned in `scope` with one coroutine frame less. Handler and `done` outlive it.
+void serve_in(Scope& scope, const Handler& handler, std::unique_ptr<Exchange> exchange,
+              const std::function<void(const Exchange&)>& done);
 
 }  // namespace tern::http

@@ -4,16 +4,20 @@
 #include <array>
 #include <cstring>
 #include <limits>
+#include <new>
 
 #include "base/check.h"
+#include "base/recycled_memory.h"
 
 namespace tern::http {
 
 namespace {
 
-// Reserved at the first line, so that a usual message's fields cost two allocations.
-constexpr std::size_t kUsualBytes = 256;
+// Room that a first line makes, so that a usual message's fields need no second block. With the
+// block's head they are a size of recycled memory.
+constexpr std::size_t kUsualBlock = 384;
 constexpr std::size_t kUsualLines = 8;
+constexpr std::size_t kMost = std::numeric_limits<std::uint32_t>::max() / 4;
 
 constexpr char lower(char c) noexcept {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
@@ -31,46 +35,64 @@ constexpr std::array<bool, 256> kNameBytes = [] {
   return table;
 }();
 
-bool inside(std::string_view part, std::string_view whole) noexcept {
-  return part.data() >= whole.data() && part.data() < whole.data() + whole.size();
-}
-
 }  // namespace
 
-Fields::Fields(const Fields& other) {
-  if (other.empty()) return;
-  storage_.reserve(other.storage_.size() + kUsualBytes / 2);
-  storage_ = other.storage_;
-  entries_.reserve(other.entries_.size() + kUsualLines / 2);
-  entries_ = other.entries_;
-  valid_ = other.valid_;
+void Fields::let_go(Block* block) noexcept {
+  if (block->owners.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  const std::size_t size = block->size();
+  block->~Block();
+  free_recycled(block, size);
 }
 
-void Fields::add(std::string_view name, std::string_view value) {
-  if (entries_.empty()) {
-    valid_ = 0;  // what was here has been moved away
-    entries_.reserve(kUsualLines);
-    storage_.reserve(kUsualBytes);
+/// A block of one's own with these lines, and room for more.
+Fields::Block* Fields::copy_with_room(std::size_t lines, std::size_t text) const {
+  constexpr std::size_t kUsualText = kUsualBlock - sizeof(Block) - kUsualLines * sizeof(Line);
+  const std::size_t max_lines = std::max(size() + lines, kUsualLines);
+  const std::size_t max_text =
+      std::max((block_ != nullptr ? block_->text_size : 0) + text, kUsualText);
+  TERN_CHECK(max_lines <= kMost && max_text <= kMost);
+  auto* block = new (allocate_recycled(sizeof(Block) + max_lines * sizeof(Line) + max_text)) Block;
+  block->max_lines = static_cast<std::uint32_t>(max_lines);
+  block->max_text = static_cast<std::uint32_t>(max_text);
+  if (block_ == nullptr) return block;
+  block->count = block_->count;
+  block->text_size = block_->text_size;
+  block->valid = block_->valid;
+  block->names = block_->names;
+  std::memcpy(block->lines(), block_->lines(), block->count * sizeof(Line));
+  std::memcpy(block->text(), block_->text(), block->text_size);
+  return block;
+}
+
+void Fields::append(std::string_view name, std::string_view value, bool upper_possible) {
+  TERN_CHECK(name.size() <= kMost && value.size() <= kMost);
+  const std::size_t size = name.size() + value.size();
+  Block* before = nullptr;  // `name` and `value` may be views into it
+  if (block_ == nullptr || block_->count == block_->max_lines ||
+      block_->max_text - block_->text_size < size || shared()) {
+    Block* block = copy_with_room(this->size() + 1, this->section_size() + size);
+    before = std::exchange(block_, block);
   }
-  TERN_CHECK(name.size() <= std::numeric_limits<std::uint32_t>::max() - storage_.size() &&
-             value.size() <=
-                 std::numeric_limits<std::uint32_t>::max() - storage_.size() - name.size());
-  std::string kept;  // a copy of what lies in our own buffer, which may move
-  if (inside(name, storage_) || inside(value, storage_)) {
-    kept.append(name).append(value);
-    const std::size_t name_size = name.size();
-    name = std::string_view(kept).substr(0, name_size);
-    value = std::string_view(kept).substr(name_size);
+  Line& line = block_->lines()[block_->count++];
+  line.offset = block_->text_size;
+  line.name_size = static_cast<std::uint32_t>(name.size());
+  line.value_size = static_cast<std::uint32_t>(value.size());
+  char* text = block_->text() + block_->text_size;
+  block_->text_size += static_cast<std::uint32_t>(size);
+  if (upper_possible) {
+    std::transform(name.begin(), name.end(), text, lower);
+  } else {
+    std::copy(name.begin(), name.end(), text);
   }
-  Entry entry;
-  entry.offset = static_cast<std::uint32_t>(storage_.size());
-  entry.name_size = static_cast<std::uint32_t>(name.size());
-  entry.value_size = static_cast<std::uint32_t>(value.size());
-  storage_.append(name);
-  std::transform(storage_.begin() + entry.offset, storage_.end(), storage_.begin() + entry.offset,
-                 lower);
-  storage_.append(value);
-  entries_.push_back(entry);
+  block_->names |= detail::name_bit({text, name.size()});
+  std::copy(value.begin(), value.end(), text + name.size());
+  if (before != nullptr) let_go(before);
+}
+
+void Fields::mark_valid() {
+  if (block_ == nullptr) return;
+  if (shared()) let_go(std::exchange(block_, copy_with_room(0, 0)));
+  block_->valid = block_->count;
 }
 
 void Fields::set(std::string_view name, std::string_view value) {
@@ -82,39 +104,37 @@ void Fields::set(std::string_view name, std::string_view value) {
 }
 
 void Fields::remove(std::string_view name) {
-  std::size_t kept_bytes = 0;
-  std::size_t kept_lines = 0;
-  const std::string wanted = [name] {
-    std::string text(name);
-    std::transform(text.begin(), text.end(), text.begin(), lower);
-    return text;
-  }();
-  for (std::size_t i = 0; i < entries_.size(); ++i) {
+  std::string wanted(name);
+  std::transform(wanted.begin(), wanted.end(), wanted.begin(), lower);
+  if (!may_contain(wanted)) return;
+  if (shared()) let_go(std::exchange(block_, copy_with_room(0, 0)));
+  Block& block = *block_;
+  std::uint32_t kept_text = 0;
+  std::uint32_t kept_lines = 0;
+  for (std::uint32_t i = 0; i < block.count; ++i) {
     if ((*this)[i].name == wanted) {
-      valid_ = std::min(valid_, kept_lines);
+      block.valid = std::min(block.valid, kept_lines);
       continue;
     }
-    Entry entry = entries_[i];
-    const std::size_t size = entry.name_size + entry.value_size;
-    if (entry.offset != kept_bytes) {
-      std::memmove(storage_.data() + kept_bytes, storage_.data() + entry.offset, size);
+    Line line = block.lines()[i];
+    const std::uint32_t size = line.name_size + line.value_size;
+    if (line.offset != kept_text) {
+      std::memmove(block.text() + kept_text, block.text() + line.offset, size);
     }
-    entry.offset = static_cast<std::uint32_t>(kept_bytes);
-    entries_[kept_lines++] = entry;
-    kept_bytes += size;
+    line.offset = kept_text;
+    block.lines()[kept_lines++] = line;
+    kept_text += size;
   }
-  entries_.resize(kept_lines);
-  storage_.resize(kept_bytes);
+  block.count = kept_lines;
+  block.text_size = kept_text;
 }
 
 void Fields::clear() noexcept {
-  storage_.clear();
-  entries_.clear();
-  valid_ = 0;
+  if (block_ != nullptr) let_go(std::exchange(block_, nullptr));
 }
 
-std::optional<std::string_view> Fields::find(std::string_view name) const noexcept {
-  for (std::size_t i = 0; i < entries_.size(); ++i) {
+std::optional<std::string_view> Fields::find_line(std::string_view name) const noexcept {
+  for (std::size_t i = 0; i < block_->count; ++i) {
     const Field field = (*this)[i];
     if (field.name == name) return field.value;
   }
@@ -134,8 +154,8 @@ std::optional<std::string> Fields::joined(std::string_view name) const {
   return all;
 }
 
-std::optional<Field> Fields::first_invalid() const noexcept {
-  for (std::size_t i = valid_; i < entries_.size(); ++i) {
+std::optional<Field> Fields::find_invalid() const noexcept {
+  for (std::size_t i = block_->valid; i < block_->count; ++i) {
     const Field field = (*this)[i];
     if (!valid_name(field.name) || !valid_value(field.value)) return field;
   }

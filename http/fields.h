@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
@@ -7,9 +8,6 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
-
-#include "base/recycled_memory.h"
 
 namespace tern::http {
 
@@ -19,8 +17,17 @@ struct Field {
   std::string_view value;
 };
 
+namespace detail {
+/// Tells most absent names from a glance at 64 bits.
+constexpr std::uint64_t name_bit(std::string_view name) noexcept {
+  const auto first = name.empty() ? 0U : static_cast<unsigned char>(name.front());
+  return std::uint64_t{1} << ((name.size() * 5 + first) % 64);
+}
+}  // namespace detail
+
 /// Field lines (headers or trailers) in the order they came, names in lower case, duplicates kept
-/// (RFC 9110 §5). All bytes lie in one buffer, so a message's fields cost two allocations. Views
+/// (RFC 9110 §5). All of them lie in one block of memory, which copies share until one of them
+/// changes: what many responses begin with is made once. Copies may be in different threads. Views
 /// are valid until the next change.
 class Fields {
  public:
@@ -50,49 +57,76 @@ class Fields {
     std::size_t index_ = 0;
   };
 
-  Fields() = default;
-  /// A copy has room for a few lines more: what is copied is usually completed.
-  Fields(const Fields& other);
-  Fields(Fields&&) noexcept = default;
-  Fields& operator=(const Fields& other) {
-    Fields copy(other);
-    return *this = std::move(copy);
+  Fields() noexcept = default;
+  Fields(const Fields& other) noexcept : block_(other.block_) {
+    if (block_ != nullptr) block_->owners.fetch_add(1, std::memory_order_relaxed);
   }
-  Fields& operator=(Fields&&) noexcept = default;
-  ~Fields() = default;
+  Fields(Fields&& other) noexcept : block_(std::exchange(other.block_, nullptr)) {}
+  Fields& operator=(const Fields& other) noexcept {
+    Fields copy(other);
+    std::swap(block_, copy.block_);
+    return *this;
+  }
+  Fields& operator=(Fields&& other) noexcept {
+    Fields taken(std::move(other));
+    std::swap(block_, taken.block_);
+    return *this;
+  }
+  ~Fields() {
+    if (block_ != nullptr) let_go(block_);
+  }
 
   /// The name is put into lower case. Neither name nor value is validated here: the session checks
   /// what came from a peer, `valid_name` and `valid_value` what an application made.
-  void add(std::string_view name, std::string_view value);
+  void add(std::string_view name, std::string_view value) { append(name, value, true); }
+  /// The same for a name that is in lower case.
+  void add_lower(std::string_view name, std::string_view value) { append(name, value, false); }
   /// Replaces every line of that name by one.
   void set(std::string_view name, std::string_view value);
   void remove(std::string_view name);
   void clear() noexcept;
 
   /// The first value of that (lower-case) name.
-  std::optional<std::string_view> find(std::string_view name) const noexcept;
+  std::optional<std::string_view> find(std::string_view name) const noexcept {
+    if (!may_contain(name)) return std::nullopt;
+    return find_line(name);
+  }
   bool contains(std::string_view name) const noexcept { return find(name).has_value(); }
   /// All values joined with ", " (RFC 9110 §5.3), or nothing if the name is absent.
   std::optional<std::string> joined(std::string_view name) const;
 
-  std::size_t size() const noexcept { return entries_.size(); }
-  bool empty() const noexcept { return entries_.empty(); }
+  std::size_t size() const noexcept { return block_ != nullptr ? block_->count : 0; }
+  bool empty() const noexcept { return size() == 0; }
   Field operator[](std::size_t index) const noexcept {
-    const Entry& entry = entries_[index];
-    const char* name = storage_.data() + entry.offset;
-    return {{name, entry.name_size}, {name + entry.name_size, entry.value_size}};
+    const Line& line = block_->lines()[index];
+    const char* name = block_->text() + line.offset;
+    return {{name, line.name_size}, {name + line.name_size, line.value_size}};
   }
   Iterator begin() const noexcept { return {*this, 0}; }
-  Iterator end() const noexcept { return {*this, entries_.size()}; }
+  Iterator end() const noexcept { return {*this, size()}; }
   /// The size that field section limits count: names, values and 32 for each line (RFC 9114
   /// §4.2.2).
-  std::size_t section_size() const noexcept { return storage_.size() + 32 * entries_.size(); }
+  std::size_t section_size() const noexcept {
+    return block_ != nullptr ? block_->text_size + std::size_t{32} * block_->count : 0;
+  }
 
   /// The first line that may not be sent (`valid_name`, `valid_value`), if any.
-  std::optional<Field> first_invalid() const noexcept;
+  std::optional<Field> first_invalid() const noexcept {
+    if (block_ == nullptr || block_->valid == block_->count) return std::nullopt;
+    return find_invalid();
+  }
   /// To be called when there is none: the lines are not looked at again, nor those of copies. For
   /// fields that many responses begin with.
-  void mark_valid() noexcept { valid_ = entries_.size(); }
+  void mark_valid();
+
+  /// Whether a line of HTTP/1.1's own (`connection_specific`) may be among them. False is certain.
+  bool may_be_connection_specific() const noexcept {
+    constexpr std::uint64_t kNames =
+        detail::name_bit("connection") | detail::name_bit("keep-alive") |
+        detail::name_bit("proxy-connection") | detail::name_bit("transfer-encoding") |
+        detail::name_bit("upgrade") | detail::name_bit("te");
+    return block_ != nullptr && (block_->names & kNames) != 0;
+  }
 
   /// A token in lower case (RFC 9110 §5.6.2, RFC 9114 §4.2).
   static bool valid_name(std::string_view name) noexcept;
@@ -104,14 +138,39 @@ class Fields {
   static bool connection_specific(std::string_view name, std::string_view value) noexcept;
 
  private:
-  struct Entry {
-    std::uint32_t offset;
+  struct Line {
+    std::uint32_t offset;  // into the text
     std::uint32_t name_size;
     std::uint32_t value_size;
   };
-  std::basic_string<char, std::char_traits<char>, RecyclingAllocator<char>> storage_;
-  std::vector<Entry, RecyclingAllocator<Entry>> entries_;
-  std::size_t valid_ = 0;  // so many lines at the front were found valid
+  /// The lines' places follow it, then their text.
+  struct Block {
+    std::atomic<std::uint32_t> owners{1};
+    std::uint32_t count = 0;
+    std::uint32_t max_lines = 0;
+    std::uint32_t text_size = 0;
+    std::uint32_t max_text = 0;
+    std::uint32_t valid = 0;  // so many lines at the front were found valid
+    std::uint64_t names = 0;  // a bit for each name (detail::name_bit)
+
+    Line* lines() noexcept { return reinterpret_cast<Line*>(this + 1); }
+    char* text() noexcept { return reinterpret_cast<char*>(lines() + max_lines); }
+    std::size_t size() const noexcept {
+      return sizeof(Block) + max_lines * sizeof(Line) + max_text;
+    }
+  };
+
+  bool may_contain(std::string_view name) const noexcept {
+    return block_ != nullptr && (block_->names & detail::name_bit(name)) != 0;
+  }
+  std::optional<std::string_view> find_line(std::string_view name) const noexcept;
+  std::optional<Field> find_invalid() const noexcept;
+  void append(std::string_view name, std::string_view value, bool upper_possible);
+  bool shared() const noexcept { return block_->owners.load(std::memory_order_acquire) != 1; }
+  Block* copy_with_room(std::size_t lines, std::size_t text) const;
+  static void let_go(Block* block) noexcept;
+
+  Block* block_ = nullptr;
 };
 
 }  // namespace tern::http

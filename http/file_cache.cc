@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "http/date.h"
+
 namespace tern::http {
 
 namespace {
@@ -20,6 +22,16 @@ FileIdentity FileIdentity::of(const struct stat& status) noexcept {
   identity.modified = nanoseconds(status.st_mtim);
   identity.changed = nanoseconds(status.st_ctim);
   return identity;
+}
+
+const Fields& FileResource::Variant::fields_at(UnixSeconds now) const {
+  if (date_ != now) {
+    date_ = now;
+    dated_ = representation.fields;
+    dated_.add_lower("date", HttpDate(now));
+    if (!dated_.first_invalid()) dated_.mark_valid();
+  }
+  return dated_;
 }
 
 std::array<bool, kCodings> FileResource::available() const noexcept {
@@ -43,7 +55,7 @@ FileCache::Found FileCache::find(std::string_view path, Timestamp now) {
   const auto position = by_path_.find(path);
   if (position == by_path_.end()) return found;
   const Entries::iterator entry = position->second;
-  entries_.splice(entries_.begin(), entries_, entry);
+  if (entry != entries_.begin()) entries_.splice(entries_.begin(), entries_, entry);
   found.resource = entry->resource;
   // A thread's runtimes may have clocks of their own (the simulator's do).
   found.fresh = now >= entry->checked && now - entry->checked < kTrusted;

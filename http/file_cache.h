@@ -30,17 +30,28 @@ struct FileIdentity {
   friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
 };
 
-/// A file and its precompressed siblings, as they were when they were looked at.
+/// A file and its precompressed siblings, as they were when they were looked at. One thread's.
 struct FileResource {
   struct Variant {
     std::string path;  ///< relative to the root
     FileIdentity identity;
     Representation representation;
     std::optional<Bytes> content;  ///< of a small one
+
+    /// The representation's fields with the date of `now`; made once a second.
+    const Fields& fields_at(UnixSeconds now) const;
+
+   private:
+    mutable Fields dated_;
+    mutable std::optional<UnixSeconds> date_;
   };
   std::array<std::optional<Variant>, kCodings> variants;
 
   std::array<bool, kCodings> available() const noexcept;
+  /// There are others than the file itself.
+  bool has_siblings() const noexcept {
+    return variants[1].has_value() || variants[2].has_value() || variants[3].has_value();
+  }
   const Variant& variant(Coding coding) const {
     return *variants[static_cast<std::size_t>(coding)];
   }

@@ -101,7 +101,8 @@ void add_methods(std::string& list, const Node& node) {
 Task<void> answer(Exchange& exchange, Status status) {
   std::string text(reason(status));
   text.push_back('\n');
-  co_await exchange.respond(status, std::move(text));
+  const Exchange::Write sent = exchange.respond(status, std::move(text));
+  return Task<void>::completed();
 }
 
 Task<void> answer_methods(Exchange& exchange, Status status, std::string allow) {
@@ -110,7 +111,8 @@ Task<void> answer_methods(Exchange& exchange, Status status, std::string allow) 
   if (status == Status::method_not_allowed) {
     response.text(std::string(reason(status)) + "\n");
   }
-  co_await exchange.respond(std::move(response));
+  const Exchange::Write sent = exchange.respond(std::move(response));
+  return Task<void>::completed();
 }
 
 }  // namespace

@@ -261,8 +261,10 @@ Lookup look_up(const Root& root, const std::string& path, UnixSeconds now,
 // ---- answers
 // -------------------------------------------------------------------------------------
 
+/// All of it is at hand, so nobody needs to wait until it has left.
 Task<void> respond(Exchange& exchange, Response response) {
-  co_await exchange.respond(std::move(response));
+  const Exchange::Write sent = exchange.respond(std::move(response));
+  return Task<void>::completed();
 }
 
 Task<void> answer(Exchange& exchange, Status status) {
@@ -305,17 +307,20 @@ Task<void> list(Exchange& exchange, FileDescriptor folder, bool dotfiles) {
   return respond(exchange, std::move(response));
 }
 
+Task<void> send_part(Exchange& exchange, std::shared_ptr<const FileResource> resource,
+                     Coding coding) {
+  const Variant& variant = resource->variant(coding);
+  MemorySource source(*variant.content);
+  co_await send_representation(exchange, variant.representation, source);
+}
+
 Task<void> send_content(Exchange& exchange, std::shared_ptr<const FileResource> resource,
                         Coding coding) {
+  if (!wants_whole(exchange.request())) return send_part(exchange, std::move(resource), coding);
   const Variant& variant = resource->variant(coding);
-  if (wants_whole(exchange.request())) {
-    Response response(Status::ok);
-    response.fields(variant.representation.fields).body(*variant.content);
-    co_await exchange.respond(std::move(response));
-  } else {
-    MemorySource source(*variant.content);
-    co_await send_representation(exchange, variant.representation, source);
-  }
+  Response response(Status::ok);
+  response.fields(variant.fields_at(exchange.runtime().unix_seconds())).body(*variant.content);
+  return respond(exchange, std::move(response));
 }
 
 Task<void> send_file(Exchange& exchange, std::shared_ptr<const FileResource> resource,
@@ -326,8 +331,8 @@ Task<void> send_file(Exchange& exchange, std::shared_ptr<const FileResource> res
 }
 
 Coding choose(const Exchange& exchange, const FileResource& resource) {
+  if (!resource.has_siblings()) return Coding::identity;
   const std::array<bool, kCodings> available = resource.available();
-  if (std::count(available.begin(), available.end(), true) == 1) return Coding::identity;
   const auto accepted = exchange.request().fields.joined("accept-encoding");
   return (accepted ? AcceptedCodings(*accepted) : AcceptedCodings()).choose(available);
 }

@@ -174,6 +174,8 @@ void HqSession::handle(const quic::Event& event) {
         forget(*stream);
       } else if (!stream->received_all || (server_ != nullptr && !stream->ended)) {
         stream->fail(reset_error(event.value));
+      } else {
+        stream->ends->outgoing().drained();
       }
       break;
     case Type::streams_available: flush_waiting(); break;
@@ -262,7 +264,7 @@ void HqSession::on_request_line(Stream& stream, bool fin) {
   stream.ends = exchange.get();
   exchange->incoming().finish();
   const http::ServerHooks& hooks = server_->hooks();
-  server_->tasks().spawn(http::serve(&hooks.handler, std::move(exchange), &hooks.done));
+  http::serve_in(server_->tasks(), hooks.handler, std::move(exchange), hooks.done);
 }
 
 Result<std::unique_ptr<http::ClientExchange>> HqSession::open() {

@@ -282,10 +282,10 @@ std::ptrdiff_t Nghttp3Bridge::submit_interim(quic::StreamId stream,
   return nghttp3_conn_submit_info(conn_, stream, to_library(lines), lines.size());
 }
 
-std::ptrdiff_t Nghttp3Bridge::submit_response(RequestStream& owner, quic::StreamId stream,
+std::ptrdiff_t Nghttp3Bridge::submit_response(RequestStream* owner, quic::StreamId stream,
                                               std::span<const Line> lines, bool body) noexcept {
   const nghttp3_data_reader reader{Nghttp3Callbacks::read_data};
-  nghttp3_conn_set_stream_user_data(conn_, stream, &owner);
+  if (owner != nullptr) nghttp3_conn_set_stream_user_data(conn_, stream, owner);
   return nghttp3_conn_submit_response(conn_, stream, to_library(lines), lines.size(),
                                       body ? &reader : nullptr);
 }

@@ -138,7 +138,8 @@ class Nghttp3Bridge {
   std::ptrdiff_t submit_request(RequestStream& owner, quic::StreamId stream,
                                 std::span<const Line> lines, bool body) noexcept;
   std::ptrdiff_t submit_interim(quic::StreamId stream, std::span<const Line> lines) noexcept;
-  std::ptrdiff_t submit_response(RequestStream& owner, quic::StreamId stream,
+  /// `owner`: who gets the stream's callbacks; null where that is who does already.
+  std::ptrdiff_t submit_response(RequestStream* owner, quic::StreamId stream,
                                  std::span<const Line> lines, bool body) noexcept;
   std::ptrdiff_t submit_trailers(quic::StreamId stream, std::span<const Line> lines) noexcept;
 

@@ -36,6 +36,7 @@ constexpr std::size_t kBombFactor = 16;
 
 /// What a line adds to a section's size (RFC 9114 §4.2.2).
 constexpr std::size_t kLineOverhead = 32;
+constexpr std::size_t kStatusSize = std::string_view(":status").size() + 3 + kLineOverhead;
 
 std::size_t section_size(const std::vector<Nghttp3Bridge::Line>& lines) noexcept {
   std::size_t size = 0;
@@ -45,9 +46,10 @@ std::size_t section_size(const std::vector<Nghttp3Bridge::Line>& lines) noexcept
 
 void append(std::vector<Nghttp3Bridge::Line>& lines, const http::Fields& fields,
             bool borrowed = false) {
+  const bool look = fields.may_be_connection_specific();
   for (const http::Field field : fields) {
     // RFC 9114 §4.2: these belong to HTTP/1.1.
-    if (http::Fields::connection_specific(field.name, field.value)) continue;
+    if (look && http::Fields::connection_specific(field.name, field.value)) continue;
     lines.emplace_back(field.name, field.value, borrowed);
   }
 }
@@ -63,13 +65,9 @@ constexpr std::size_t kSmallPiece = 1024;
 
 void RequestStream::begin(SessionCore& session, quic::StreamId id, Timestamp now) noexcept {
   session_ = &session;
+  server_ = session.is_server();
   id_ = id;
   opened_ = last_received_ = last_sent_ = now;
-  if (session.is_server()) {
-    head_.method.clear();
-    head_.scheme.clear();
-    head_.path.clear();
-  }
 }
 
 void RequestStream::clear() noexcept {
@@ -78,12 +76,8 @@ void RequestStream::clear() noexcept {
   id_ = -1;
   body_.clear();
   walker_ = FrameWalker();
-  head_.method.clear();
-  head_.scheme.clear();
-  head_.authority.clear();
-  head_.path.clear();
-  head_.protocol.clear();
-  head_.fields.clear();
+  drop_exchange();
+  head_.reset();
   fields_.clear();
   cookie_.clear();
   kept_fields_.clear();
@@ -96,6 +90,7 @@ void RequestStream::clear() noexcept {
   fault_ = Fault::none;
   fault_reason_ = "";
   wanted_priority_ = http::Priority();
+  known_ = have_method_ = have_scheme_ = have_path_ = false;
   head_complete_ = receiving_done_ = early_ = tunnel_ = head_request_ = connect_request_ = false;
   flagged = counted = priority_set_ = submitted_ = body_ended_ = has_trailers_ = body_waits_ =
       false;
@@ -103,7 +98,25 @@ void RequestStream::clear() noexcept {
   closed_with.reset();
 }
 
-bool RequestStream::is_server() const noexcept { return session_->is_server(); }
+void RequestStream::drop_exchange() noexcept {
+  if (exchange_ == nullptr) return;
+  exchange_->disown();
+  exchange_.reset();
+}
+
+std::unique_ptr<http::Exchange> RequestStream::take_exchange() {
+  if (exchange_ == nullptr) {  // no line of its head has come
+    exchange_ = std::make_unique<http::Exchange>(session_->runtime(), *this);
+  }
+  http::RequestHead& head = exchange_->head();
+  // What they are by default goes without saying, but not of a CONNECT, nor of half a head.
+  if (!have_method_) head.method.clear();
+  if (!have_scheme_) head.scheme.clear();
+  if (!have_path_) head.path.clear();
+  if (!cookie_.empty()) head.fields.add_lower("cookie", cookie_);
+  exchange_->begin();
+  return std::move(exchange_);
+}
 
 void RequestStream::detach() noexcept {
   ends_ = nullptr;
@@ -151,6 +164,7 @@ void RequestStream::stop_sending(ErrorCode code) noexcept {
 
 void RequestStream::fail(ErrorCode code, const Error& error) noexcept {
   const bool unfinished = !sending_done();
+  drop_exchange();
   stop_receiving(code);
   stop_sending(code);
   if (ends_ == nullptr) return;
@@ -188,7 +202,7 @@ void RequestStream::send_request(const http::RequestHead& head, bool end) {
     refuse(Error(Code::rejected, "the connection takes no more requests"));
     return;
   }
-  head_ = head;
+  head_ = std::make_unique<http::RequestHead>(head);
   waiting_ = true;
   session_->schedule(*this);
 }
@@ -198,7 +212,7 @@ void RequestStream::submit_kept(quic::StreamId id) {
   waiting_ = false;
   keep_head_ = session_->in_early_data();
   const bool bare = body_ended_ && body_.unsent() == 0 && !has_trailers_;
-  submit_request(head_, !bare);
+  submit_request(*head_, !bare);
   if (submitted_ && has_trailers_) {
     auto& lines = session_->lines();
     lines.clear();
@@ -240,7 +254,7 @@ void RequestStream::submit_request(const http::RequestHead& head, bool body) {
 void RequestStream::forget_kept() noexcept {
   keep_head_ = false;
   if (!submitted_ || is_server()) return;
-  head_ = http::RequestHead();
+  head_.reset();
   kept_fields_.clear();
 }
 
@@ -275,7 +289,8 @@ void RequestStream::send_response(http::Status status, http::Fields fields, bool
   if (session_->qlog().on()) session_->qlog().headers_created(id_, lines);
   body_ended_ = end;
   responding_ = submitted_ = true;
-  if (section_size(lines) > session_->peer_field_limit()) {
+  const std::uint64_t limit = session_->peer_field_limit();
+  if (kept_fields_.section_size() + kStatusSize > limit && section_size(lines) > limit) {
     // RFC 9114 §4.2.2: the client would refuse it.
     stop_sending(ErrorCode::internal_error);
     if (ends_ != nullptr) {
@@ -285,7 +300,8 @@ void RequestStream::send_response(http::Status status, http::Fields fields, bool
     return;
   }
   session_->context().counts().responses.add();
-  session_->check(session_->bridge().submit_response(*this, id_, lines, !end));
+  RequestStream* const owner = known_ ? nullptr : this;
+  session_->check(session_->bridge().submit_response(owner, id_, lines, !end));
   session_->wake();
 }
 
@@ -498,7 +514,12 @@ RequestStream::Inspection RequestStream::inspect(ByteView bytes, bool fin) noexc
 
 void RequestStream::section_begins(bool trailers) noexcept {
   section_size_ = section_lines_ = 0;
-  if (trailers || !is_server()) {
+  if (!trailers) known_ = true;
+  if (!trailers && is_server()) {
+    if (exchange_ == nullptr) {
+      exchange_ = std::make_unique<http::Exchange>(session_->runtime(), *this);
+    }
+  } else {
     fields_.clear();
     cookie_.clear();
     status_ = 0;
@@ -506,22 +527,15 @@ void RequestStream::section_begins(bool trailers) noexcept {
   }
 }
 
-bool RequestStream::too_many(std::string_view name, std::string_view value) noexcept {
-  section_size_ += name.size() + value.size() + kLineOverhead;
-  ++section_lines_;
-  if (section_size_ <= session_->options().max_field_section &&
-      section_lines_ <= session_->options().max_fields) {
-    return false;
-  }
-  set_fault(Fault::too_large, "a header section above our limit");
-  return true;
-}
-
 bool RequestStream::field(Nghttp3Bridge::Name name, std::string_view name_text,
                           std::string_view value, bool trailers) noexcept {
-  const bool fine = !too_many(name_text, value) && fault_ == Fault::none;
-  if (!fine) {
-    const SessionOptions& options = session_->options();
+  section_size_ += name_text.size() + value.size() + kLineOverhead;
+  ++section_lines_;
+  const SessionOptions& options = session_->options();
+  const bool fits =
+      section_size_ <= options.max_field_section && section_lines_ <= options.max_fields;
+  if (!fits || fault_ != Fault::none) {
+    if (!fits) set_fault(Fault::too_large, "a header section above our limit");
     const bool bomb = section_size_ > kBombFactor * options.max_field_section ||
                       section_lines_ > kBombFactor * options.max_fields;
     if (bomb) session_->fail(ErrorCode::excessive_load, "a header section far above our limit");
@@ -529,7 +543,7 @@ bool RequestStream::field(Nghttp3Bridge::Name name, std::string_view name_text,
   }
   if (session_->qlog().on()) session_->qlog().header_parsed(name_text, value);
   if (trailers) {
-    fields_.add(name_text, value);
+    fields_.add_lower(name_text, value);
   } else {
     keep(name, name_text, value);
   }
@@ -540,48 +554,78 @@ bool RequestStream::field(Nghttp3Bridge::Name name, std::string_view name_text,
 void RequestStream::keep(Nghttp3Bridge::Name name, std::string_view name_text,
                          std::string_view value) noexcept {
   using Name = Nghttp3Bridge::Name;
-  http::Fields& fields = is_server() ? head_.fields : fields_;
+  if (is_server()) {
+    if (exchange_ != nullptr) server_field(name, name_text, value);
+    return;
+  }
   switch (name) {
-    case Name::method: head_.method.assign(value); return;
-    case Name::scheme: head_.scheme.assign(value); return;
-    case Name::path: head_.path.assign(value); return;
-    case Name::protocol: head_.protocol.assign(value); return;
-    case Name::authority:
-    case Name::host:
-      if (!is_server()) break;
-      // RFC 9114 §4.3.1: a host field stands in for :authority, or says the same.
-      if (!head_.authority.empty() && head_.authority != value) {
-        set_fault(Fault::malformed, ":authority and host differ");
-      }
-      head_.authority.assign(value);
-      return;
     case Name::status:
       if (value.size() == 3) {
         status_ = (value[0] - '0') * 100 + (value[1] - '0') * 10 + (value[2] - '0');
       }
       return;
-    case Name::content_length:
-      if (const auto length = http::parse_content_length(value)) {
-        content_length_ = static_cast<std::int64_t>(*length);
-      } else {
-        set_fault(Fault::malformed, "a content-length that is no number");
+    case Name::content_length: read_content_length(value); break;
+    default: break;
+  }
+  fields_.add_lower(name_text, value);
+}
+
+void RequestStream::server_field(Nghttp3Bridge::Name name, std::string_view name_text,
+                                 std::string_view value) noexcept {
+  using Name = Nghttp3Bridge::Name;
+  http::RequestHead& head = exchange_->head();
+  // Mostly a head says what it says by default.
+  const auto set = [value](std::string& part) {
+    if (part != value) part.assign(value);
+  };
+  switch (name) {
+    case Name::method:
+      set(head.method);
+      have_method_ = true;
+      return;
+    case Name::scheme:
+      set(head.scheme);
+      have_scheme_ = true;
+      return;
+    case Name::path:
+      set(head.path);
+      have_path_ = true;
+      return;
+    case Name::protocol: head.protocol.assign(value); return;
+    case Name::authority:
+    case Name::host:
+      // RFC 9114 §4.3.1: a host field stands in for :authority, or says the same.
+      if (head.authority.empty()) {
+        head.authority.assign(value);
+      } else if (head.authority != value) {
+        set_fault(Fault::malformed, ":authority and host differ");
       }
-      break;
+      return;
+    case Name::content_length: read_content_length(value); break;
     case Name::cookie:
       // RFC 9114 §4.2.1: crumbs are put together for whoever knows no HTTP/3.
       if (!cookie_.empty()) cookie_ += "; ";
       cookie_ += value;
       return;
+    case Name::status:
     case Name::priority:
     case Name::other: break;
   }
-  fields.add(name_text, value);
+  head.fields.add_lower(name_text, value);
 }
 
-void RequestStream::expect_length() noexcept {
+void RequestStream::read_content_length(std::string_view value) noexcept {
+  if (const auto length = http::parse_content_length(value)) {
+    content_length_ = static_cast<std::int64_t>(*length);
+  } else {
+    set_fault(Fault::malformed, "a content-length that is no number");
+  }
+}
+
+void RequestStream::expect_length(std::string_view method) noexcept {
   expected_ = content_length_;
   if (is_server()) {
-    if (head_.method == "CONNECT") expected_ = -1;
+    if (method == "CONNECT") expected_ = -1;
     return;
   }
   const bool no_body = head_request_ || status_ == 204 || status_ == 304;
@@ -606,17 +650,17 @@ void RequestStream::section_ends(bool trailers) noexcept {
 }
 
 void RequestStream::finish_head() noexcept {
-  if (!cookie_.empty()) head_.fields.add("cookie", cookie_);
-  tunnel_ = head_.method == "CONNECT";
+  const http::RequestHead& head = exchange_->head();
+  tunnel_ = head.method == "CONNECT";
   head_complete_ = true;
-  expect_length();
+  expect_length(head.method);
   const std::uint64_t limit = session_->options().max_body;
   if (limit != 0 && expected_ > 0 && static_cast<std::uint64_t>(expected_) > limit) {
     set_fault(Fault::body_too_large, "a content-length above our limit");
     return;
   }
   if (session_->qlog().on()) {
-    if (const auto value = head_.fields.find("priority")) {
+    if (const auto value = head.fields.find("priority")) {
       session_->qlog().priority_updated(id_, http::Priority::parse(*value), true);
     }
   }
@@ -632,7 +676,7 @@ void RequestStream::finish_response() noexcept {
     }
   } else {
     head_complete_ = true;
-    expect_length();
+    expect_length({});
     if (ends_ != nullptr) {
       static_cast<http::ClientExchange*>(ends_)->on_response(status, std::move(fields_));
     }

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -128,7 +129,7 @@ class RequestStream final : public http::Carrier {
 
   // ---- client: a request on its way to a stream
   bool waiting() const noexcept { return waiting_; }
-  const http::RequestHead& kept_head() const noexcept { return head_; }
+  const http::RequestHead& kept_head() const noexcept { return *head_; }
   /// Sends the kept head on the stream `id`.
   void submit_kept(quic::StreamId id);
   /// The handshake is complete: what was sent in 0-RTT need not be sent again.
@@ -141,7 +142,8 @@ class RequestStream final : public http::Carrier {
   bool receiving_done() const noexcept { return receiving_done_; }
   bool sending_done() const noexcept { return fin_sent_ || write_shut_; }
   bool is_closed() const noexcept { return closed_; }
-  http::RequestHead& head() noexcept { return head_; }
+  /// Server: the exchange, its head filled in as far as it has come. Once.
+  std::unique_ptr<http::Exchange> take_exchange();
   void set_early(bool early) noexcept { early_ = early; }
 
   /// Which of the session's time limits this stream has passed at `now`, if any.
@@ -163,13 +165,16 @@ class RequestStream final : public http::Carrier {
   std::optional<std::uint64_t> closed_with;
 
  private:
-  bool is_server() const noexcept;
+  bool is_server() const noexcept { return server_; }
   void submit_request(const http::RequestHead& head, bool body);
   void finish_head() noexcept;
   void finish_response() noexcept;
-  bool too_many(std::string_view name, std::string_view value) noexcept;
   void keep(Nghttp3Bridge::Name name, std::string_view name_text, std::string_view value) noexcept;
-  void expect_length() noexcept;
+  void server_field(Nghttp3Bridge::Name name, std::string_view name_text,
+                    std::string_view value) noexcept;
+  void expect_length(std::string_view method) noexcept;
+  void read_content_length(std::string_view value) noexcept;
+  void drop_exchange() noexcept;
   void stop_receiving(ErrorCode code) noexcept;
   void stop_sending(ErrorCode code) noexcept;
   void resume_body();
@@ -181,8 +186,9 @@ class RequestStream final : public http::Carrier {
   FrameWalker walker_;
 
   // What comes in.
-  http::RequestHead head_;  // server: the request; client: the request, while it may be needed
-  http::Fields fields_;     // client: the response's; both: trailers
+  std::unique_ptr<http::Exchange> exchange_;  // server: until its head is complete
+  std::unique_ptr<http::RequestHead> head_;   // client: the request, while it may be needed
+  http::Fields fields_;                       // client: the response's; both: trailers
   std::string cookie_;
   std::size_t section_size_ = 0;
   std::size_t section_lines_ = 0;
@@ -196,6 +202,11 @@ class RequestStream final : public http::Carrier {
   Timestamp last_sent_{};
   const char* fault_reason_ = "";
   Fault fault_ = Fault::none;
+  bool server_ = false;
+  bool known_ = false;  // to nghttp3, as the stream's owner
+  bool have_method_ = false;
+  bool have_scheme_ = false;
+  bool have_path_ = false;
   bool head_complete_ = false;
   bool receiving_done_ = false;
   bool early_ = false;

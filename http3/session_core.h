@@ -148,7 +148,7 @@ class SessionCore final : public Session,
   // ---- session_streams.cc
   RequestStream* accept_stream(quic::StreamId id);
   void feed(RequestStream& stream, ByteView bytes, bool fin);
-  bool read_into(RequestStream& stream, ByteView bytes, bool fin);
+  bool read_into(RequestStream& stream, ByteView bytes, bool fin, bool ended);
   void settle_flagged();
   void settle(RequestStream& stream);
   void finish(RequestStream& stream, std::uint64_t code);

@@ -60,7 +60,8 @@ void SessionCore::feed(RequestStream& stream, ByteView bytes, bool fin) {
     }
     const bool fine = found.fault == RequestStream::Fault::none;
     if (fine || found.size > 0) {
-      if (!read_into(stream, bytes.first(found.size), fine && fin && !found.more)) return;
+      const bool last = fine && fin && !found.more;
+      if (!read_into(stream, bytes.first(found.size), last, fin)) return;
       bytes = bytes.subspan(found.size);
     }
     if (!fine) stream.set_fault(found.fault, found.reason);
@@ -69,16 +70,22 @@ void SessionCore::feed(RequestStream& stream, ByteView bytes, bool fin) {
     if (over_) return;
   }
   // What nobody reads any more.
-  connection_.consumed(stream.id(), bytes.size());
+  if (!bytes.empty()) connection_.consumed(stream.id(), bytes.size());
   if (!stream.receiving_done()) watch();
   // QPACK may have to acknowledge the section.
   wake();
 }
 
-bool SessionCore::read_into(RequestStream& stream, ByteView bytes, bool fin) {
+/// `ended`: nothing follows the bytes that were received, of which these may be a part.
+bool SessionCore::read_into(RequestStream& stream, ByteView bytes, bool fin, bool ended) {
   const std::ptrdiff_t used = bridge_->read(stream.id(), bytes, fin);
   if (!check(used)) return false;
-  connection_.consumed(stream.id(), static_cast<std::size_t>(used));
+  const auto count = static_cast<std::size_t>(used);
+  if (ended) {
+    connection_.credit(count);
+  } else {
+    connection_.consumed(stream.id(), count);
+  }
   return true;
 }
 
@@ -172,7 +179,7 @@ Task<void> respond_with(http::Exchange& exchange, http::Status status) {
 
 /// Answers a request ourselves, without its handler; it shows in the access log like any other.
 void SessionCore::answer(RequestStream& stream, http::Status status) {
-  auto exchange = std::make_unique<http::Exchange>(runtime(), stream, std::move(stream.head()));
+  auto exchange = stream.take_exchange();
   stream.attach(*exchange);
   stream.stop_reading(http::Abort::no_error);
   exchange->incoming().fail(Error::limit("our side does not read the request"));
@@ -182,12 +189,12 @@ void SessionCore::answer(RequestStream& stream, http::Status status) {
 }
 
 void SessionCore::dispatch(RequestStream& stream) {
-  auto exchange = std::make_unique<http::Exchange>(runtime(), stream, std::move(stream.head()));
+  auto exchange = stream.take_exchange();
   stream.attach(*exchange);
   if (!early_datagrams_.empty()) give_early_datagrams(stream);
   // The Context, whose hooks these are, outlives the task.
   const http::ServerHooks& hooks = context_.hooks();
-  context_.tasks().spawn(http::serve(&hooks.handler, std::move(exchange), &hooks.done));
+  http::serve_in(context_.tasks(), hooks.handler, std::move(exchange), hooks.done);
 }
 
 void SessionCore::give_early_datagrams(RequestStream& stream) {

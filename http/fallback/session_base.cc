@@ -210,7 +210,7 @@ Task<void> respond_with(http::Exchange& exchange, http::Status status) {
 void SessionBase::serve(std::unique_ptr<http::Exchange> exchange) {
   // The Context, whose hooks these are, outlives the task.
   const http::ServerHooks& server = core_.hooks();
-  core_.tasks().spawn(http::serve(&server.handler, std::move(exchange), &server.done));
+  http::serve_in(core_.tasks(), server.handler, std::move(exchange), server.done);
 }
 
 void SessionBase::answer(std::unique_ptr<http::Exchange> exchange, http::Status status) {

@@ -98,14 +98,25 @@ void BoundEndpoint::unreachable(udp::Socket&, const udp::Address& remote, int er
   endpoint_->unreachable(remote, quoted, error, runtime_.now());
 }
 
+/// A server gives way to the handler of each request. A client's coroutines see all that has come:
+/// the server's SETTINGS, for one, before they send what it would refuse.
 void BoundEndpoint::drain(Timestamp) {
+  take_events(endpoint_->options().server_context != nullptr);
+}
+
+void BoundEndpoint::take_events(bool give_way) {
   Event event;
-  undrained_ = false;
-  for (std::size_t taken = 1; endpoint_->next_event(event); ++taken) {
+  undrained_ = gave_way_ = false;
+  while (endpoint_->next_event(event)) {
     dispatch(event);
     const Connection* next = endpoint_->next_connection();
-    if (taken >= kDrainEvents && next != nullptr && next != event.connection) {
+    if (next == nullptr) continue;
+    if (++drained_ >= kDrainEvents && next != event.connection) {
       undrained_ = true;
+      return;
+    }
+    if (give_way && !runtime_.ready().empty()) {
+      gave_way_ = true;
       return;
     }
   }
@@ -145,6 +156,7 @@ bool BoundEndpoint::pending() const {
 
 void BoundEndpoint::flush(Timestamp now) {
   out_of_slabs_ = false;
+  drained_ = 0;
   for (; slabs_filled_ < kMaxSlabsPerTurn && endpoint_->has_work(); ++slabs_filled_) {
     udp::Slab* slab = network_.acquire();
     if (slab == nullptr) {
@@ -160,7 +172,7 @@ void BoundEndpoint::flush(Timestamp now) {
     }
     network_.submit(slab);
     // Filling may have made a 0-RTT connection ready: its requests go with the first flight.
-    if (endpoint_->has_events() && !undrained_) drain(now);
+    if (endpoint_->has_events() && !undrained_) take_events(false);
   }
   if (!undrained_) slabs_filled_ = 0;
 }

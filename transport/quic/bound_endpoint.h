@@ -64,12 +64,14 @@ class BoundEndpoint final : private TurnHook, private udp::Sink {
 
   void drain(Timestamp now) override;
   bool undrained() const override { return undrained_; }
+  bool gave_way() const override { return gave_way_; }
   void flush(Timestamp now) override;
   bool pending() const override;
   void receive(udp::Socket& socket, const udp::Arrival& arrival) override;
   void send_failed(udp::Socket& socket, const udp::Path& path, int error) override;
   void unreachable(udp::Socket& socket, const udp::Address& remote, int error,
                    ByteView quoted) override;
+  void take_events(bool give_way);
   void dispatch(const Event& event);
   udp::Socket* socket_for(const udp::Address& local) noexcept;
 
@@ -82,7 +84,9 @@ class BoundEndpoint final : private TurnHook, private udp::Sink {
   std::vector<udp::Transmit> transmits_;
   Counter& send_errors_;
   std::size_t slabs_filled_ = 0;  // in this turn
+  std::size_t drained_ = 0;       // events since the last flush
   bool undrained_ = false;
+  bool gave_way_ = false;
   bool out_of_slabs_ = false;  // `Network::wait` returns when one is free
 };
 

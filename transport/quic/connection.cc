@@ -109,6 +109,12 @@ void Connection::consumed(StreamId stream, std::size_t count) {
   wake();
 }
 
+void Connection::credit(std::size_t count) {
+  if (closed() || count == 0) return;
+  ngtcp2_conn_extend_max_offset(conn_, count);
+  wake();
+}
+
 void Connection::allow_stream(StreamId closed_stream) {
   if (closed() || is_server_initiated(closed_stream) == is_server_) return;
   (is_unidirectional(closed_stream) ? uni_allowance_ : bidi_allowance_).closed();

@@ -107,6 +107,8 @@ class Connection final : private TimerNode {
   /// The application has taken `count` bytes that came on `stream`: windows open by as much.
   /// `stream_data` never opens windows by itself.
   void consumed(StreamId stream, std::size_t count);
+  /// The same where the stream has ended: its own window is of no use any more.
+  void credit(std::size_t count);
   /// Lets the peer open one more stream of that kind for each one that was closed: at once when it
   /// is near its limit, else together with others. Called for every peer's stream automatically at
   /// stream_closed unless `hold_streams(true)`.

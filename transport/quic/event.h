@@ -32,8 +32,10 @@ struct Event {
     /// Client: the server did not take 0-RTT. Every stream opened so far is gone without a trace
     /// and must be opened again; comes before handshake_completed.
     early_data_rejected,
-    stream_data,      ///< `stream`, `data` (in order), `fin`, `early`
-    stream_acked,     ///< `stream`: `value` more bytes, in order, need not be kept any longer
+    stream_data,  ///< `stream`, `data` (in order), `fin`, `early`
+    /// `stream`: `value` more bytes, in order, need not be kept any longer. Left out where
+    /// stream_closed follows at once, which says so of all of them.
+    stream_acked,
     stream_writable,  ///< `stream` was blocked by its flow control and may send again
     stream_reset,     ///< the peer gave up sending on `stream`; `value` is its error code
     /// Both directions are done and acknowledged; the last of a `stream`. `value` is the code of

@@ -104,9 +104,20 @@ struct Ngtcp2Callbacks {
   static int stream_close(ngtcp2_conn*, std::uint32_t flags, std::int64_t stream,
                           std::uint64_t code, void* user_data, void*) noexcept {
     Connection& connection = connection_of(user_data);
-    Event& event = connection.emit(Event::Type::stream_closed);
-    event.stream = stream;
-    event.value = (flags & NGTCP2_STREAM_CLOSE_FLAG_APP_ERROR_CODE_SET) != 0 ? code : 0;
+    Endpoint& endpoint = connection.endpoint_;
+    Event* event = nullptr;
+    if (endpoint.has_events()) {
+      Event& last = endpoint.events_.back();
+      const bool acked = last.type == Event::Type::stream_acked && last.stream == stream &&
+                         last.connection == &connection;
+      if (acked) {  // the last that was missing: to be closed says it as well
+        event = &last;
+        event->type = Event::Type::stream_closed;
+      }
+    }
+    if (event == nullptr) event = &connection.emit(Event::Type::stream_closed);
+    event->stream = stream;
+    event->value = (flags & NGTCP2_STREAM_CLOSE_FLAG_APP_ERROR_CODE_SET) != 0 ? code : 0;
     return kOk;
   }
 

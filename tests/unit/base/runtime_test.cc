@@ -151,6 +151,48 @@ TEST_F(RuntimeTest, WhatIsDrainedInPartsIsAnsweredInParts) {
   driver.on_reap = nullptr;
 }
 
+/// Drains one thing at a time and gives way to what it has woken.
+class GivesWay final : public TurnHook {
+ public:
+  GivesWay(Runtime& runtime, std::vector<std::string>& log, int count)
+      : runtime_(runtime), log_(log), left_(count) {}
+  void drain(Timestamp) override {
+    if (left_ == 0) return;
+    --left_;
+    log_.push_back("drain");
+    runtime_.spawn(log_line(log_, "coroutine"));
+  }
+  bool gave_way() const override { return left_ > 0; }
+  void flush(Timestamp) override { log_.push_back("flush"); }
+  bool pending() const override { return left_ > 0; }
+
+ private:
+  Runtime& runtime_;
+  std::vector<std::string>& log_;
+  int left_;
+};
+
+TEST_F(RuntimeTest, ADrainMayGiveWayToCoroutines) {
+  std::vector<std::string> log;
+  GivesWay hook(runtime, log, 2);
+  runtime.add(hook);
+  runtime.turn();
+  EXPECT_THAT(log, ElementsAre("drain", "coroutine", "drain", "coroutine", "flush"));
+  runtime.remove(hook);
+}
+
+TEST_F(RuntimeTest, GivingWayKeepsToTheTurnsBudgetOfResumes) {
+  std::vector<std::string> log;
+  GivesWay hook(runtime, log, static_cast<int>(Runtime::kMaxResumesPerTurn) + 100);
+  runtime.add(hook);
+  runtime.turn();
+  EXPECT_TRUE(hook.gave_way());  // the network has its share first
+  EXPECT_EQ(log.back(), "flush");
+  runtime.turn();
+  EXPECT_FALSE(hook.gave_way());
+  runtime.remove(hook);
+}
+
 TEST_F(RuntimeTest, DoesNotSleepWhileThereIsWork) {
   EXPECT_EQ(runtime.next_deadline(), kNever);
   Timer timer(runtime.timers(), [](Timestamp) {});

@@ -259,5 +259,54 @@ TEST_F(TaskTest, TheReadyQueueKeepsItsBudget) {
   EXPECT_TRUE(ready.empty());
 }
 
+TEST_F(TaskTest, ACompletedTaskNeedsNoCoroutine) {
+  const auto nothing_to_do = [] { return Task<void>::completed(); };
+  const auto body = [](std::vector<std::string>& out, auto task) -> Task<void> {
+    co_await task();
+    out.push_back("went on");
+  };
+  scope.spawn(body(events, nothing_to_do));
+  scope.spawn(Task<void>::completed());
+  run();
+  EXPECT_THAT(events, ElementsAre("went on"));
+  EXPECT_EQ(scope.size(), 0U);
+
+  Task<void> task = Task<void>::completed();
+  Task<void> moved = std::move(task);
+  EXPECT_TRUE(moved);
+  EXPECT_FALSE(task);  // NOLINT(bugprone-use-after-move): that is the question
+}
+
+Scope::Spawned spawned(Scope&, std::vector<std::string>& out, Gate& gate,
+                       std::unique_ptr<std::string> text) {
+  out.push_back(*text);
+  Gate::Awaiter opened(gate);
+  co_await opened;
+  out.push_back("opened");
+}
+
+TEST_F(TaskTest, AFunctionMaySpawnItself) {
+  Gate first(ready);
+  Gate second(ready);
+  auto text = std::make_unique<std::string>("begun");
+  spawned(scope, events, first, std::move(text));
+  EXPECT_THAT(events, IsEmpty());
+  EXPECT_EQ(scope.size(), 1U);
+  run();
+  EXPECT_THAT(events, ElementsAre("begun"));
+  first.open();
+  run();
+  EXPECT_THAT(events, ElementsAre("begun", "opened"));
+  EXPECT_EQ(scope.size(), 0U);
+
+  // Neither begun nor waiting does one survive its scope.
+  spawned(scope, events, first, std::make_unique<std::string>("second"));
+  run();
+  spawned(scope, events, second, std::make_unique<std::string>("third"));
+  scope.cancel();
+  EXPECT_TRUE(ready.empty());
+  EXPECT_FALSE(first.waiting());
+}
+
 }  // namespace
 }  // namespace tern

@@ -101,6 +101,70 @@ TEST(Fields, WhatWasFoundValidIsNotLookedAtAgain) {
   EXPECT_TRUE(fields.first_invalid());
 }
 
+TEST(Fields, CopiesShareTheirLinesUntilOneChanges) {
+  Fields fields;
+  fields.add("etag", "\"1\"");
+  fields.add("vary", "accept-encoding");
+  const Fields before = fields;
+  EXPECT_EQ(before[0].value.data(), fields[0].value.data());
+
+  Fields added = fields;
+  added.add("date", "now");
+  Fields removed = fields;
+  removed.remove("etag");
+  Fields replaced = fields;
+  replaced.set("etag", replaced[1].value);
+  Fields cleared = fields;
+  cleared.clear();
+  EXPECT_EQ(added.size(), 3u);
+  EXPECT_EQ(removed.size(), 1u);
+  EXPECT_EQ(replaced.find("etag"), "accept-encoding");
+  EXPECT_TRUE(cleared.empty());
+  for (const Fields& same : {before, fields}) {
+    ASSERT_EQ(same.size(), 2u);
+    EXPECT_EQ(same.find("etag"), "\"1\"");
+    EXPECT_EQ(same.find("date"), std::nullopt);
+  }
+
+  Fields taken = std::move(added);
+  EXPECT_TRUE(added.empty());  // NOLINT(bugprone-use-after-move): that is the question
+  EXPECT_EQ(taken.find("date"), "now");
+  taken = taken;  // NOLINT(clang-diagnostic-self-assign-overloaded)
+  EXPECT_EQ(taken.size(), 3u);
+}
+
+TEST(Fields, ACopyMayBeGivenViewsOfWhatItShares) {
+  Fields fields;
+  fields.add("first", "1");
+  Fields copy = fields;
+  copy.add_lower(fields[0].name, copy[0].value);
+  EXPECT_EQ(copy.joined("first"), "1, 1");
+  EXPECT_EQ(fields.size(), 1u);
+}
+
+TEST(Fields, FindsEveryNameAmongMany) {
+  Fields fields;
+  for (int i = 0; i < 200; ++i) fields.add("X-" + std::to_string(i), std::to_string(i));
+  for (int i = 0; i < 200; ++i) {
+    EXPECT_EQ(fields.find("x-" + std::to_string(i)), std::to_string(i));
+  }
+  EXPECT_FALSE(fields.find("x-200"));
+  EXPECT_FALSE(fields.find(""));
+  fields.add("", "");  // not valid, but no harm either
+  EXPECT_TRUE(fields.first_invalid());
+}
+
+TEST(Fields, TellsWhetherHttp1sOwnMayBeAmongThem) {
+  for (const char* name :
+       {"Connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade", "te"}) {
+    Fields fields;
+    fields.add("content-type", "text/plain");
+    EXPECT_FALSE(fields.may_be_connection_specific());
+    fields.add(name, "x");
+    EXPECT_TRUE(fields.may_be_connection_specific()) << name;
+  }
+}
+
 TEST(Fields, ConnectionSpecificOnes) {
   for (const char* name :
        {"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"}) {

@@ -17,6 +17,7 @@
 #include "gateway/client_options.h"
 #include "http/exchange.h"
 #include "http/message.h"
+#include "http/websocket.h"
 #include "transport/quic/connection.h"
 #include "transport/udp/network.h"
 
@@ -39,6 +40,11 @@ class ClientRequest {
   ClientRequest& body(std::string text) { return body_ = Bytes::take(std::move(text)), *this; }
   /// The caller writes the body to the exchange and finishes it (Client::open alone).
   ClientRequest& streaming(bool on = true) { return streaming_ = on, *this; }
+  /// Extended CONNECT (RFC 9220): method CONNECT with this `:protocol`. Wants `streaming`.
+  ClientRequest& protocol(std::string name) {
+    method_ = "CONNECT";
+    return protocol_ = std::move(name), *this;
+  }
   ClientRequest& priority(http::Priority value) { return priority_ = value, *this; }
 
   const std::string& url() const noexcept { return url_; }
@@ -52,6 +58,7 @@ class ClientRequest {
   friend class Client;
   std::string url_;
   std::string method_ = "GET";
+  std::string protocol_;
   http::Fields fields_;
   Bytes body_;
   bool streaming_ = false;
@@ -169,6 +176,12 @@ class Client {
   /// Sends the head (and the body, unless it streams). Follows no redirects and repeats nothing
   /// after the head was sent.
   Task<Result<ClientStream>> open(ClientRequest request);
+  /// A WebSocket (RFC 9220) to an https:// or wss:// URL. `request` may have fields, a token or an
+  /// origin; its method and body are not looked at. Error of Domain::http when the server refuses
+  /// it; timed_out when it has not answered within `timeout`. The WebSocket must be gone before the
+  /// client.
+  Task<Result<std::unique_ptr<http::WebSocket>>> websocket(
+      ClientRequest request, http::WebSocketOptions options = http::WebSocketOptions());
   /// Has a connection to the URL's origin ready.
   Task<Result<void>> connect(std::string url);
 
@@ -187,6 +200,8 @@ class Client {
   Task<void> close();
 
  private:
+  Task<Result<std::unique_ptr<http::WebSocket>>> open_websocket(ClientRequest request,
+                                                                http::WebSocketOptions options);
   Task<Result<ClientResponse>> follow(ClientRequest request);
   Task<Result<ClientResponse>> exchange_once(ClientRequest& request);
   Task<Result<ClientResponse>> collect(ClientStream& stream);

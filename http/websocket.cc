@@ -65,8 +65,13 @@ bool WebSocket::try_send(bool text, const Bytes& payload) { return core_->try_se
 
 Task<Result<Duration>> WebSocket::ping() { return core_->ping(); }
 
+void WebSocket::start_close(std::uint16_t code, std::string_view reason) {
+  core_->start_close(code, reason);
+}
+
 Task<void> WebSocket::close(std::uint16_t code, std::string reason) {
   core_->start_close(code, reason);
+  core_->drop_messages();
   co_await core_->wait_until_gone();
 }
 
@@ -163,6 +168,14 @@ Task<Result<std::unique_ptr<WebSocket>>> open_websocket(std::unique_ptr<ClientEx
   if (!complete) co_return fail(complete.error());
   const Result<void> sent = co_await exchange->send(request, false);
   if (!sent && sent.error().is(Code::invalid)) co_return fail(sent.error());
+  Result<std::unique_ptr<WebSocket>> socket =
+      co_await await_websocket(std::move(exchange), std::move(options), std::move(owner));
+  co_return socket;
+}
+
+Task<Result<std::unique_ptr<WebSocket>>> await_websocket(std::unique_ptr<ClientExchange> exchange,
+                                                         WebSocketOptions options,
+                                                         std::shared_ptr<void> owner) {
   const Result<Response> head = co_await exchange->response();
   if (!head) co_return fail(head.error());
   Result<WebSocketTerms> terms = confirm_websocket(*head, options);

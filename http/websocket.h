@@ -157,10 +157,14 @@ class WebSocket {
   Task<Result<Duration>> ping();
 
   // ---- the end
+  /// Sends a close frame: we have said everything. What the peer still says can be received until
+  /// it answers, for at most close_timeout after its last message.
+  void start_close(std::uint16_t code = websocket_code::kNormal, std::string_view reason = {});
   /// Sends a close frame and waits until the peer has answered it and ended its stream, for at most
   /// close_timeout. What the peer still sends is dropped. A code that may not be sent is taken for
   /// 1011. Returns at once when it is closed already.
-  Task<void> close(std::uint16_t code = websocket_code::kNormal, std::string reason = std::string());
+  Task<void> close(std::uint16_t code = websocket_code::kNormal,
+                   std::string reason = std::string());
   /// No more messages come.
   bool ended() const noexcept;
   /// How it ended; code 0 while it is open.
@@ -183,9 +187,9 @@ class WebSocket {
 
  private:
   friend class WebSocketRoute;
-  friend Task<Result<std::unique_ptr<WebSocket>>> open_websocket(std::unique_ptr<ClientExchange>,
-                                                                 RequestHead, WebSocketOptions,
-                                                                 std::shared_ptr<void>);
+  friend Task<Result<std::unique_ptr<WebSocket>>> await_websocket(std::unique_ptr<ClientExchange>,
+                                                                  WebSocketOptions,
+                                                                  std::shared_ptr<void>);
 
   const Exchange* exchange_ = nullptr;
   // Client: what it runs on, owner first, as it outlives the exchange.
@@ -209,5 +213,10 @@ Task<Result<std::unique_ptr<WebSocket>>> open_websocket(std::unique_ptr<ClientEx
                                                         RequestHead request,
                                                         WebSocketOptions options,
                                                         std::shared_ptr<void> owner = nullptr);
+/// Its second half: waits for the answer to a handshake that has been sent, with what
+/// `complete_websocket_request` adds.
+Task<Result<std::unique_ptr<WebSocket>>> await_websocket(std::unique_ptr<ClientExchange> exchange,
+                                                         WebSocketOptions options,
+                                                         std::shared_ptr<void> owner = nullptr);
 
 }  // namespace tern::http

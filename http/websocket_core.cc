@@ -96,6 +96,9 @@ Task<void> WebSocketCore::pump() {
     if (!read) {
       if (over_) {
         gone();
+      } else if (peer_close_) {
+        end(peer_close_->code, peer_close_->reason, std::move(read).error());
+        gone();
       } else {
         end(websocket_code::kAbnormal, {}, std::move(read).error());
         break_off(Abort::cancelled, *error_);
@@ -103,6 +106,10 @@ Task<void> WebSocketCore::pump() {
       co_return;
     }
     if (read->empty()) {
+      if (peer_close_ && !over_) {
+        stream_ended_ = true;
+        co_return;
+      }
       if (!over_) {
         end(websocket_code::kAbnormal, {},
             Error(Code::closed, "the peer has ended its stream without a close frame",
@@ -127,7 +134,7 @@ Task<void> WebSocketCore::pump() {
 }
 
 bool WebSocketCore::wants_input() const noexcept {
-  if (over_ || close_sent_) return true;  // what comes is dropped
+  if (over_ || dropping_ || peer_close_) return true;
   if (buffered_ < options_->receive_buffer()) return true;
   return receiver_ != nullptr && receiver_whole_ && !readable(true);
 }
@@ -135,7 +142,7 @@ bool WebSocketCore::wants_input() const noexcept {
 void WebSocketCore::handle(const Event& event) {
   switch (event.type) {
     case Event::Type::part:
-      if (!close_sent_) keep(event);
+      if (!dropping_) keep(event);
       return;
     case Event::Type::ping:
     case Event::Type::pong:
@@ -148,13 +155,20 @@ void WebSocketCore::handle(const Event& event) {
         on_pong(event.payload);
       }
       return;
-    case Event::Type::close: {
-      closed_.clean = true;
-      // The code goes back as it came (RFC 6455 §5.5.1).
-      if (!close_sent_) send_close(event.code, {});
-      end(event.code, event.reason, std::nullopt);
+    case Event::Type::close:
+      peer_close_.emplace();
+      peer_close_->code = event.code;
+      peer_close_->reason = event.reason;
+      if (!received_.empty() && !received_.back().last) drop_partial();
+      // Not before the application had the chance to answer what came before it, which it has had
+      // when it asks for more (RFC 6455 §5.5.1).
+      if (close_sent_ || (received_.empty() && (receiver_ != nullptr || !has_received_))) {
+        accept_close();
+      } else {
+        close_deadline_ = runtime_.now() + options_->close_timeout();
+        arm(close_deadline_);
+      }
       return;
-    }
     case Event::Type::failure: fail_with(event.code, event.reason); return;
   }
 }
@@ -174,6 +188,7 @@ void WebSocketCore::keep(const Event& event) {
     ++complete_;
     ++stats_.messages_received;
     last_message_ = runtime_.now();
+    if (close_sent_) close_deadline_ = last_message_ + options_->close_timeout();
   }
   if (receiver_ != nullptr && readable(receiver_whole_)) receiver_->wake(runtime_.ready());
 }
@@ -182,6 +197,7 @@ void WebSocketCore::wait_to_receive(Waiter& waiter, bool whole) noexcept {
   TERN_CHECK(receiver_ == nullptr);  // one receiver
   receiver_ = &waiter;
   receiver_whole_ = whole;
+  has_received_ = true;
   if (paused_) demand_.notify();
 }
 
@@ -190,7 +206,11 @@ void WebSocketCore::stop_receiving(const Waiter& waiter) noexcept {
 }
 
 std::optional<WebSocketMessage> WebSocketCore::take() {
-  if (received_.empty()) return std::nullopt;
+  has_received_ = true;
+  if (received_.empty()) {
+    if (peer_close_ && !over_) accept_close();
+    return std::nullopt;
+  }
   WebSocketMessage message = received_.pop();
   if (message.last) --complete_;
   buffered_ -= message.data.size();
@@ -376,13 +396,28 @@ void WebSocketCore::send_close(std::uint16_t code, std::string_view reason) {
   arm(close_deadline_);
 }
 
+/// The code goes back as it came.
+void WebSocketCore::accept_close() {
+  closed_.clean = true;
+  if (!close_sent_) send_close(peer_close_->code, {});
+  end(peer_close_->code, peer_close_->reason, std::nullopt);
+}
+
 void WebSocketCore::start_close(std::uint16_t code, std::string_view reason) {
   if (over_ || close_sent_) return;
+  if (peer_close_) return accept_close();
   if (code != websocket_code::kNone && !valid_close_code(code)) {
     code = websocket_code::kInternalError;
   }
+  // Those that wait to send are told when it has ended.
   send_close(code, is_utf8(as_bytes(reason)) ? reason : std::string_view());
-  // Those that wait are told when it has ended; what was received stays to be taken.
+}
+
+void WebSocketCore::drop_messages() noexcept {
+  if (over_) return;
+  dropping_ = true;
+  received_.clear();
+  complete_ = buffered_ = 0;
   if (paused_) demand_.notify();
 }
 
@@ -392,11 +427,7 @@ void WebSocketCore::end(std::uint16_t code, std::string reason, std::optional<Er
   closed_.code = code;
   closed_.reason = std::move(reason);
   error_ = std::move(error);
-  if (!received_.empty() && !received_.back().last) {  // will not be complete
-    // The last in the queue: what is before it goes round once.
-    for (std::size_t i = received_.size(); i > 1; --i) received_.push(received_.pop());
-    buffered_ -= received_.pop().data.size();
-  }
+  if (!received_.empty() && !received_.back().last) drop_partial();
   if (!closed_.clean) runtime_.counters().at("websocket.failed").add();
   const Error why = error_ ? *error_ : Error::closed("the WebSocket is closed");
   while (!senders_.empty()) {
@@ -418,6 +449,13 @@ void WebSocketCore::end(std::uint16_t code, std::string reason, std::optional<Er
     close_deadline_ = runtime_.now() + options_->close_timeout();
     arm(close_deadline_);
   }
+  if (stream_ended_) gone();
+}
+
+/// What will not be complete. It is the last in the queue: what is before it goes round once.
+void WebSocketCore::drop_partial() noexcept {
+  for (std::size_t i = received_.size(); i > 1; --i) received_.push(received_.pop());
+  buffered_ -= received_.pop().data.size();
 }
 
 void WebSocketCore::fail_with(std::uint16_t code, const std::string& reason) {
@@ -463,6 +501,8 @@ void WebSocketCore::expire(Timestamp now) {
 Timestamp WebSocketCore::check_deadlines(Timestamp now) {
   if (gone_) return kNever;
   if (over_ || close_sent_) {
+    // An application that does not take what came is the one that makes the peer wait.
+    if (paused_ && !over_) close_deadline_ = now + options_->close_timeout();
     if (now < close_deadline_) return close_deadline_;
     if (over_) {  // all was said, but the peer does not end its stream
       ends_.stop_reading();
@@ -482,6 +522,11 @@ Timestamp WebSocketCore::check_deadlines(Timestamp now) {
                 Error(Code::timed_out, "the peer did not read for too long: a message timed out"));
       return kNever;
     }
+  }
+  if (peer_close_) {
+    if (waiting_ > 0) close_deadline_ = now + options_->close_timeout();
+    if (now >= close_deadline_) accept_close();
+    return std::min(next, close_deadline_);
   }
   if (options_->idle_timeout() > Duration::zero()) {
     const Timestamp due = last_message_ + options_->idle_timeout();

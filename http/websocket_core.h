@@ -30,7 +30,7 @@ class WebSocketCore final : TimerNode {
 
   // ---- receiving
   bool readable(bool whole) const noexcept {
-    return over_ || (whole ? complete_ > 0 : !received_.empty());
+    return over_ || peer_close_ || (whole ? complete_ > 0 : !received_.empty());
   }
   void wait_to_receive(Waiter& waiter, bool whole) noexcept;
   void stop_receiving(const Waiter& waiter) noexcept;
@@ -46,6 +46,8 @@ class WebSocketCore final : TimerNode {
 
   // ---- the end
   void start_close(std::uint16_t code, std::string_view reason);
+  /// What comes from now on, and what was not taken yet, is of no interest.
+  void drop_messages() noexcept;
   Task<void> wait_until_gone();
 
   Runtime& runtime() const noexcept { return runtime_; }
@@ -65,6 +67,7 @@ class WebSocketCore final : TimerNode {
   bool wants_input() const noexcept;
   void handle(const Event& event);
   void keep(const Event& event);
+  void drop_partial() noexcept;
   void answer_pong(ByteView payload);
   void on_pong(ByteView payload);
 
@@ -78,6 +81,8 @@ class WebSocketCore final : TimerNode {
   void send_close(std::uint16_t code, std::string_view reason);
   void start_draining();
 
+  /// Answers the peer's close frame.
+  void accept_close();
   /// No more messages come, and none goes.
   void end(std::uint16_t code, std::string reason, std::optional<Error> error);
   /// The peer broke a rule, as RFC 6455 §7.1.7 has it: tells it and ends.
@@ -114,7 +119,13 @@ class WebSocketCore final : TimerNode {
   bool draining_ = false;
   std::optional<std::string> pong_due_;
 
+  /// The peer's close frame, until it is answered: the application may answer first what came
+  /// before.
+  std::optional<WebSocketClose> peer_close_;
+  bool has_received_ = false;  // the application asks for messages, so it will see the end
+  bool stream_ended_ = false;  // by the peer, before we had answered its close frame
   bool close_sent_ = false;
+  bool dropping_ = false;
   bool over_ = false;
   bool gone_ = false;
   std::size_t lingered_ = 0;  // bytes dropped after the end

@@ -5,7 +5,7 @@ imports is the order of the cases.
 """
 
 from cases import (browsers, http_clients, gtls_client, gtls_server, http_servers, prober,
-                   prober_control, relayed, replaced)
+                   prober_control, relayed, replaced, websockets)
 
 __all__ = ["browsers", "http_clients", "gtls_client", "gtls_server", "http_servers", "prober",
-           "prober_control", "relayed", "replaced"]
+           "prober_control", "relayed", "replaced", "websockets"]

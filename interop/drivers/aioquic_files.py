@@ -1,13 +1,24 @@
-"""An ASGI application for aioquic's example server: the files of $WWW."""
+"""An ASGI application for aioquic's example server: the files of $WWW, and a WebSocket echo."""
 
 import os
 import pathlib
 
-ROOT = pathlib.Path(os.environ["WWW"])
+ROOT = pathlib.Path(os.environ.get("WWW", "/nowhere"))
 PIECE = 64 * 1024
 
 
+async def echo(scope, receive, send):
+    await receive()
+    subprotocol = "echo" if "echo" in scope["subprotocols"] else None
+    await send({"type": "websocket.accept", "subprotocol": subprotocol})
+    while (message := await receive())["type"] == "websocket.receive":
+        kind = "text" if "text" in message else "bytes"
+        await send({"type": "websocket.send", kind: message[kind]})
+
+
 async def app(scope, receive, send):
+    if scope["type"] == "websocket":
+        return await echo(scope, receive, send)
     if scope["type"] != "http":
         return
     file = ROOT / scope["path"].lstrip("/")

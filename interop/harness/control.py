@@ -18,7 +18,9 @@ class Control:
         self.demo = demo  # tern's demo site as files, with /bytes/N and, for gtlsserver, /echo
 
     def serve(self, case, root=None, retry=False, engine=None, workers=None, v2=False,
-              chacha20=False, preferred_port=None):
+              chacha20=False, preferred_port=None, log=False):
+        if log:
+            raise NotRun("the stand-in has no WebSockets")
         if engine or workers:
             raise NotRun("the stand-in has no engines and workers")
         port = free_port()
@@ -37,6 +39,9 @@ class Control:
         process = case.start("stand-in", launch.command, env=launch.env)
         wait_for_quic(process, port)
         return Serving(port, process)
+
+    def websocket(self, case, url, *flags, messages=(), timeout=30.0):
+        raise NotRun("nothing stands in for `tern ws`")
 
     def probe(self, case, url, *flags):
         raise NotRun("nothing stands in for the prober")

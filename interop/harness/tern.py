@@ -75,10 +75,11 @@ class Tern:
         self.certs = certs
 
     def serve(self, case, root=None, retry=False, engine=None, workers=None, v2=False,
-              chacha20=False, preferred_port=None):
+              chacha20=False, preferred_port=None, log=False):
         """`tern serve`: the built-in demo site, or the files of `root`.
 
         v2: moves clients that know v2 to it. preferred_port: announced as preferred address.
+        log: the access log is in the process's output, as JSON lines.
         """
         port = free_port()
         command = [self.path, "serve", *([root] if root else []), "--listen", f"[::]:{port}",
@@ -95,6 +96,8 @@ class Tern:
             command.append("--chacha20")
         if preferred_port:
             command += ["--preferred-address", f"127.0.0.1:{preferred_port}"]
+        if log:
+            command += ["--log", "json"]
         process = case.start("tern-serve", command, on_stop=self.drained)
         wait_for_quic(process, port)
         if engine:  # it answers a moment before it says so
@@ -147,6 +150,17 @@ class Tern:
             return Fetched(status, text, [head.encode() for head in heads])
         return Fetched(status, text, [read(output) for output in outputs])
 
+
+    def websocket(self, case, url, *flags, messages=(), timeout=30.0):
+        """What `tern ws --json` says about a session that sends `messages`, and its exit status."""
+        output = case.folder / f"ws-{len(case.processes)}.json"
+        sent = [part for message in messages for part in ("--message", message)]
+        command = ["sh", "-c", 'out=$1; shift; exec "$@" > "$out"', "sh", output, self.path,
+                   "ws", "--json", "--cacert", self.certs.ca, *flags, *sent, url]
+        status, text = case.run("tern-ws", command, timeout=timeout)
+        report = read(output)
+        check(report, f"`tern ws` exited with {status} and no report: {last_lines(text)}")
+        return json.loads(report), status
 
     def probe(self, case, url, *flags, timeout=120.0):
         """The report of `tern interop` about one endpoint, and the exit status."""

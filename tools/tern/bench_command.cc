@@ -26,14 +26,23 @@ void check(const BenchOptions& options) {
   if (options.connect && options.idle) {
     fail_with(ExitCode::usage, "--connect and --idle exclude each other");
   }
+  if (options.websocket && (options.connect || !options.method.empty())) {
+    fail_with(ExitCode::usage, "a WebSocket has no --request, and --connect measures none");
+  }
   if (options.resume && !options.connect) {
     fail_with(ExitCode::usage, "--resume is about handshakes: it wants --connect");
   }
 }
 
-ExitCode run(const BenchOptions& options) {
+/// "wss://…" is a WebSocket's name for what is https to the connection.
+std::string connection_url(const BenchOptions& options) {
+  return options.websocket ? "https" + options.url.substr(3) : options.url;
+}
+
+ExitCode run(BenchOptions& options) {
+  options.websocket = options.url.starts_with("wss://");
   check(options);
-  auto url = http::Url::parse(options.url);
+  auto url = http::Url::parse(connection_url(options));
   if (!url) fail_with(ExitCode::bad_url, url.error().detail);
   if (url->scheme() != "https") {
     fail_with(ExitCode::bad_url, "URL '" + options.url + "': HTTP/3 wants https://");
@@ -88,12 +97,15 @@ void add_bench(CLI::App& app, ExitCode& result) {
   auto options = std::make_shared<BenchOptions>();
   BenchOptions& o = *options;
   CLI::App* verb = app.add_subcommand("bench", "Load a server over HTTP/3 and measure it");
-  verb->add_option("URL", o.url, "https://host[:port]/path")->required()->type_name("");
+  verb->add_option("URL", o.url, "https://host[:port]/path; wss:// of a WebSocket that echoes")
+      ->required()
+      ->type_name("");
   verb->add_option("-c,--connections", o.connections,
                    "Connections; with --connect handshakes at a time")
       ->check(CLI::Range(1, 100'000))
       ->option_text("N (10)");
-  verb->add_option("-m,--streams", o.streams, "Requests at a time on each connection")
+  verb->add_option("-m,--streams", o.streams,
+                   "Requests at a time, or WebSockets, on each connection")
       ->check(CLI::Range(1, 1000))
       ->option_text("N (10)");
   verb->add_option("-n,--requests", o.requests, "Stop after so many requests, or handshakes")
@@ -111,7 +123,8 @@ void add_bench(CLI::App& app, ExitCode& result) {
   verb->add_option("-H,--header", o.fields, "Header field")
       ->type_name("'NAME: VALUE'")
       ->allow_extra_args(false);
-  verb->add_option("-d,--data", o.data, "POST this")->type_name("DATA");
+  verb->add_option("-d,--data", o.data, "POST this; a WebSocket's message (default: 64 bytes)")
+      ->type_name("DATA");
   verb->add_flag("-k,--insecure", o.insecure, "Trust any certificate");
   verb->add_option("--cacert", o.ca_file, "Trust the CAs of this PEM file")->type_name("FILE");
   verb->add_flag("--chacha20", o.chacha20, "Only TLS_CHACHA20_POLY1305_SHA256");
@@ -129,6 +142,7 @@ void add_bench(CLI::App& app, ExitCode& result) {
       "  tern bench -k https://localhost:4433/hello\n"
       "  tern bench -k -c 1 -m 1 -n 1 https://localhost:4433/bytes/1073741824\n"
       "  tern bench -k --connect -c 16 -D 10s https://localhost:4433/\n"
+      "  tern bench -k -c 4 -m 25 wss://localhost:4433/ws/echo\n"
       "  tern bench -k --rate 5000 -D 30s --warm-up 2s --json https://localhost:4433/hello");
   verb->callback([options, &result] { result = run(*options); });
 }

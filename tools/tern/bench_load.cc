@@ -16,6 +16,7 @@ namespace tern::cli {
 namespace {
 
 constexpr std::size_t kMaxConnectFailures = 20;  // in a row, of one slot
+constexpr std::size_t kMessageSize = 64;         // of a WebSocket without --data
 
 Duration own_cpu() {
   rusage usage{};
@@ -96,7 +97,9 @@ Result<void> Load::prepare() {
     const std::size_t value = line.find_first_not_of(' ', colon + 1);
     head_.fields.add(line.substr(0, colon), value == std::string::npos ? "" : line.substr(value));
   }
-  if (!options_.data.empty()) {
+  if (options_.websocket) {
+    body_ = Bytes::copy(options_.data.empty() ? std::string(kMessageSize, 'x') : options_.data);
+  } else if (!options_.data.empty()) {
     body_ = Bytes::copy(options_.data);
     head_.fields.add("content-length", std::to_string(body_.size()));
   }
@@ -298,6 +301,49 @@ Task<void> Load::request_slot(Connection& connection, std::size_t number) {
   changed_.notify_all();
 }
 
+Task<Result<void>> Load::echo(http::WebSocket& socket) {
+  Result<void> sent = co_await socket.send_binary(body_);
+  if (!sent) co_return sent;
+  const std::optional<http::WebSocketMessage> message = co_await socket.receive();
+  if (!message) {
+    co_return fail(socket.error() ? *socket.error() : Error::closed("the server has closed"));
+  }
+  if (message->bytes().size() != body_.size()) {
+    co_return fail(Error(Code::invalid, "what came back is not what was sent", Origin::remote));
+  }
+  if (measuring_) report_->bytes += message->data.size();
+  co_return Result<void>();
+}
+
+Task<void> Load::websocket_slot(Connection& connection) {
+  Result<std::unique_ptr<http::WebSocket>> opened;
+  if (connection.session == nullptr) {
+    opened = fail(connection.failure ? *connection.failure : Error::closed());
+  } else if (auto exchange = connection.session->open(); !exchange) {
+    opened = fail(std::move(exchange).error());
+  } else {
+    http::RequestHead head = head_;
+    http::WebSocketOptions options;
+    options.deflate(http::WebSocketDeflateOptions().enabled(false));
+    opened =
+        co_await http::open_websocket(std::move(*exchange), std::move(head), std::move(options));
+  }
+  if (!opened) {
+    report_->count_error(opened.error());
+  } else if (options_.idle) {
+    while (!stopping_ && !(*opened)->ended()) co_await changed_.wait();
+  } else {
+    Timestamp begin{};
+    while (!(*opened)->ended() && take_ticket(begin)) {
+      if (begin > runtime_.now()) co_await runtime_.sleep(begin - runtime_.now());
+      const Result<void> outcome = co_await echo(**opened);
+      note(begin, outcome, 0);
+    }
+  }
+  --running_;
+  changed_.notify_all();
+}
+
 Task<void> Load::handshake_slot(std::size_t number) {
   std::size_t failures = 0;
   Timestamp begin{};
@@ -373,7 +419,7 @@ void Load::end_measuring(BenchReport& report) {
 
 Task<Result<void>> Load::run(BenchReport& report) {
   report_ = &report;
-  report.url = url_.to_string();
+  report.url = options_.url;
   report.engine = network_.description();
   const Result<void> prepared = prepare();
   if (!prepared) co_return prepared;
@@ -421,7 +467,7 @@ Task<Result<void>> Load::run(BenchReport& report) {
   const Duration warm_up = options_.warm_up.value_or(Duration::zero());
   phase_begun_ = runtime_.now();
   if (warm_up == Duration::zero()) begin_measuring(report);
-  if (!options_.idle) {
+  if (!options_.idle || options_.websocket) {
     for (std::size_t i = 0; i < connections_.size(); ++i) {
       if (options_.connect) {
         ++running_;
@@ -430,7 +476,11 @@ Task<Result<void>> Load::run(BenchReport& report) {
       }
       for (std::size_t slot = 0; slot < options_.streams; ++slot) {
         ++running_;
-        scope_.spawn(request_slot(*connections_[i], i));
+        if (options_.websocket) {
+          scope_.spawn(websocket_slot(*connections_[i]));
+        } else {
+          scope_.spawn(request_slot(*connections_[i], i));
+        }
       }
     }
   } else {

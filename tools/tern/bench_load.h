@@ -13,6 +13,7 @@
 #include "gateway/broadcast.h"
 #include "http/message.h"
 #include "http/uri.h"
+#include "http/websocket.h"
 #include "http3/context.h"
 #include "tools/tern/bench_options.h"
 #include "tools/tern/bench_report.h"
@@ -70,6 +71,9 @@ class Load {
 
   Task<void> request_slot(Connection& connection, std::size_t number);
   Task<Result<void>> request(Connection& connection, int& status);
+  /// A WebSocket on the connection: sends a message, wants it back, sends the next one.
+  Task<void> websocket_slot(Connection& connection);
+  Task<Result<void>> echo(http::WebSocket& socket);
   Task<void> handshake_slot(std::size_t number);
   Task<Result<void>> first_session();
 

@@ -15,6 +15,7 @@ namespace tern::cli {
 /// The flags of `tern bench`.
 struct BenchOptions {
   std::string url;
+  bool websocket = false;  ///< the URL is wss://
   std::size_t connections = 10;
   std::size_t streams = 10;
   std::optional<std::uint64_t> requests;

@@ -91,10 +91,11 @@ void print_bench(const BenchOptions& options, const BenchReport& report) {
                         options.connections));
     row("latency", percentiles(report.latency));
   } else {
-    row("requests",
+    row(options.websocket ? "messages" : "requests",
         paint.bold(fmt::format("{:.0f}/s", each_second(report.requests, report.elapsed))) +
-            fmt::format(" · {} in {} · {} connections × {} streams", human_count(report.requests),
-                        human_duration(report.elapsed), options.connections, options.streams));
+            fmt::format(" · {} in {} · {} connections × {} {}", human_count(report.requests),
+                        human_duration(report.elapsed), options.connections, options.streams,
+                        options.websocket ? "WebSockets" : "streams"));
     row("bytes",
         fmt::format(
             "{}/s · {}",
@@ -106,7 +107,7 @@ void print_bench(const BenchOptions& options, const BenchReport& report) {
       statuses +=
           fmt::format("{}{} × {}", statuses.empty() ? "" : ", ", human_count(number), status);
     }
-    row("status", statuses.empty() ? "none" : statuses);
+    if (!options.websocket) row("status", statuses.empty() ? "none" : statuses);
   }
   if (!options.connect) row("connect", percentiles(report.connect));
   const auto cpu = [&](Duration used) {
@@ -114,7 +115,9 @@ void print_bench(const BenchOptions& options, const BenchReport& report) {
                                    100 * seconds(used) / std::max(1e-9, seconds(report.elapsed)));
     if (count != 0) {
       text += fmt::format(", {:.2f} µs a {}", seconds(used) * 1e6 / static_cast<double>(count),
-                          options.connect ? "handshake" : "request");
+                          options.connect     ? "handshake"
+                          : options.websocket ? "message"
+                                              : "request");
     }
     if (report.bytes > 100'000'000) {
       text += fmt::format(", {:.2f} s a GiB",

@@ -11,6 +11,7 @@ namespace tern::cli {
 
 void add_serve(CLI::App& app, ExitCode& result);
 void add_get(CLI::App& app, ExitCode& result);
+void add_ws(CLI::App& app, ExitCode& result);
 void add_bench(CLI::App& app, ExitCode& result);
 void add_interop(CLI::App& app, ExitCode& result);
 void add_handoff(CLI::App& app, ExitCode& result);

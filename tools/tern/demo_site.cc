@@ -2,13 +2,17 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "base/bytes.h"
+#include "http/date.h"
 #include "http/embedded_files.h"
+#include "http/event_stream.h"
 #include "http/exchange.h"
+#include "http/websocket.h"
 #include "tools/tern/demo_files.h"
 
 namespace tern::cli {
@@ -84,6 +88,31 @@ Task<void> bytes(http::Exchange& exchange) {
   if (written) co_await exchange.finish();
 }
 
+/// A time a second, counted on from where the client was.
+Task<void> events(http::Exchange& exchange) {
+  http::EventStream stream(exchange);
+  std::uint64_t count = 0;
+  const std::string_view last = stream.last_event_id();
+  std::from_chars(last.data(), last.data() + last.size(), count);
+  co_await stream.start();
+  bool there = true;
+  while (there) {
+    const http::Rfc3339 now(exchange.runtime().unix_seconds());
+    http::ServerEvent event{std::string(now.view())};
+    event.name("time").id(std::to_string(++count));
+    const Result<void> sent = co_await stream.send(event);
+    if (!sent) co_return;
+    there = co_await stream.pause(std::chrono::seconds(1));
+  }
+}
+
+Task<void> websocket_echo(http::WebSocket& socket) {
+  while (auto message = co_await socket.receive()) {
+    const Result<void> sent = co_await socket.send(std::move(*message));
+    if (!sent) break;
+  }
+}
+
 }  // namespace
 
 http::Router demo_site() {
@@ -91,6 +120,8 @@ http::Router demo_site() {
   router.get("/hello", hello);
   router.get("/bytes/{count}", bytes);
   router.post("/echo", echo);
+  router.get("/events", events);
+  router.websocket("/ws/echo", websocket_echo);
   router.mount("/", http::EmbeddedFiles(demo_files()));
   return router;
 }

@@ -13,6 +13,8 @@ inline constexpr std::uint64_t kMaxDemoBytes = std::uint64_t{10} << 30;
 ///   GET /hello      "hello over h3\n" (the protocol in use)
 ///   GET /bytes/N    N bytes, byte i is i mod 251
 ///   POST /echo      the request's body and content-type, as they come
+///   GET /events     server-sent events: the time, once a second
+///   /ws/echo        a WebSocket that sends every message back
 http::Router demo_site();
 
 }  // namespace tern::cli

@@ -57,6 +57,7 @@ int run(int argument_count, char** arguments) {
   ExitCode result = ExitCode::failed;
   add_serve(app, result);
   add_get(app, result);
+  add_ws(app, result);
   add_bench(app, result);
   add_handoff(app, result);
   add_relay(app, result);

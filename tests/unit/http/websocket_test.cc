@@ -132,6 +132,61 @@ TEST(WebSocket, AnswersACloseWithoutACodeByOne) {
   EXPECT_EQ(rig.sent(), bare(8, ""));
 }
 
+TEST(WebSocket, AnswersWhatCameBeforeTheCloseFirst) {
+  Rig rig(echo);
+  rig.push(text("a") + text("b") + close_frame(1000));
+  EXPECT_EQ(rig.sent(), bare(1, "a") + bare(1, "b") + closing(1000));
+  EXPECT_TRUE(rig.carrier.ended);
+  // The same when the client ends its stream at once.
+  Rig quick(echo);
+  quick.exchange().incoming().push(Bytes::copy(text("a") + close_frame(1000)));
+  quick.finish();
+  EXPECT_EQ(quick.sent(), bare(1, "a") + closing(1000));
+  EXPECT_TRUE(quick.returned());
+}
+
+TEST(WebSocket, GivesAnAnswerItsTime) {
+  const WebSocketHandler slow = [](WebSocket& socket) -> Task<void> {
+    while (auto message = co_await socket.receive()) {
+      co_await socket.runtime().sleep(std::chrono::seconds(message->data.size()));
+      co_await socket.send(std::move(*message));
+    }
+  };
+  Rig rig(slow);
+  rig.push(text("aaaa"));
+  rig.push(close_frame(1000));
+  EXPECT_EQ(rig.sent(), "");
+  rig.pass(4s);
+  EXPECT_EQ(rig.sent(), bare(1, "aaaa") + closing(1000));
+  // Not for ever.
+  Rig late(slow);
+  late.push(text(std::string(20, 'a')));
+  late.push(close_frame(4001));
+  late.pass(4900ms);
+  EXPECT_EQ(late.sent(), "");
+  late.pass(200ms);
+  EXPECT_EQ(late.sent(), closing(4001));
+  late.pass(20s);
+  EXPECT_EQ(late.sent(), "");
+  EXPECT_TRUE(late.returned());
+}
+
+TEST(WebSocket, OneThatDoesNotReceiveIsClosedAtOnce) {
+  std::string what;
+  Rig rig([&](WebSocket& socket) -> Task<void> {
+    while (!socket.ended()) {
+      co_await socket.runtime().sleep(1s);
+      const Result<void> sent = co_await socket.send_text("tick");
+      what = sent ? "sent" : sent.error().detail;
+    }
+  });
+  rig.pass(1s);
+  rig.push(close_frame(1000));
+  EXPECT_EQ(rig.sent(), bare(1, "tick") + closing(1000));
+  rig.pass(1s);
+  EXPECT_EQ(what, "the WebSocket is closed");
+}
+
 TEST(WebSocket, DoesNotWaitForeverForTheEndOfTheStream) {
   Rig rig(echo);
   rig.push(close_frame(1000));
@@ -500,6 +555,25 @@ TEST(WebSocket, KeepsMessagesThatCameBeforeTheEnd) {
   go = true;
   rig.pass(1s);
   EXPECT_THAT(seen, ::testing::ElementsAre("a", "b"));
+}
+
+TEST(WebSocket, HearsThePeerOutAfterItsOwnClose) {
+  std::vector<std::string> seen;
+  Rig rig([&](WebSocket& socket) -> Task<void> {
+    socket.start_close(1001, "enough");
+    const Result<void> sent = co_await socket.send_text("x");
+    seen.push_back(sent ? "sent" : sent.error().detail);
+    while (auto message = co_await socket.receive()) seen.push_back(message->data);
+    seen.push_back(std::to_string(socket.closed().code));
+  });
+  EXPECT_EQ(rig.sent(), closing(1001, "enough"));
+  rig.pass(4s);
+  rig.push(text("a"));
+  rig.pass(4s);
+  rig.push(text("b") + close_frame(1001));
+  EXPECT_THAT(seen, ::testing::ElementsAre("the WebSocket is closed", "a", "b", "1001"));
+  EXPECT_EQ(rig.sent(), "");
+  EXPECT_TRUE(rig.carrier.ended);
 }
 
 TEST(WebSocket, CompressesWhereThatWasAgreedOn) {

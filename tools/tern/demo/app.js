@@ -199,4 +199,67 @@ $('#echo-form').addEventListener('submit', (event) => {
   });
 });
 
+// Scripts cannot see what a WebSocket runs over: it may be a connection of its own.
+const websocket = $('#websocket');
+$('#websocket-form').addEventListener('submit', (event) => {
+  event.preventDefault();
+  run(websocket, async () => {
+    const message = $('#ws-message').value;
+    const url = new URL('/ws/echo', location.origin);
+    url.protocol = 'wss:';
+    const started = performance.now();
+    const socket = new WebSocket(url);
+    const closed = new Promise((resolve) => socket.addEventListener('close', resolve));
+    await new Promise((resolve, reject) => {
+      socket.addEventListener('open', resolve);
+      socket.addEventListener('error', () => reject(new Error('the WebSocket did not open')));
+    });
+    const opened = performance.now() - started;
+    const times = [];
+    for (let i = 0; i < 20; ++i) {
+      const begun = performance.now();
+      socket.send(message);
+      const answer = await Promise.race([
+        new Promise((resolve) => socket.addEventListener('message', resolve, { once: true })),
+        closed.then((end) => { throw new Error(`closed with ${end.code}`); }),
+      ]);
+      if (answer.data !== message) throw new Error('the answer is not what was sent');
+      times.push(performance.now() - begun);
+    }
+    $('.reply', websocket).value = message;
+    socket.close(1000);
+    const end = await closed;
+    if (end.code !== 1000 || !end.wasClean) throw new Error(`closed with ${end.code}`);
+    times.sort((a, b) => a - b);
+    return {
+      protocol: socket.extensions || 'no extension',
+      text: `open in ${milliseconds(opened)} · 20 messages, median ${milliseconds(quantile(times, 0.5))} · ` +
+        `closed with ${end.code}`,
+    };
+  });
+});
+
+const events = $('#events');
+$('button', events).addEventListener('click', () => run(events, async () => {
+  const url = fresh('/events');
+  const source = new EventSource(url);
+  const ids = [];
+  try {
+    await new Promise((resolve, reject) => {
+      source.addEventListener('error', () => reject(new Error('the stream broke off')));
+      source.addEventListener('time', (event) => {
+        $('.reply', events).value = event.data;
+        ids.push(Number(event.lastEventId));
+        $('.result', events).textContent = `Event ${event.lastEventId}`;
+        if (ids.length === 3) resolve();
+      });
+    });
+  } finally {
+    source.close();
+  }
+  if (ids.join() !== '1,2,3') throw new Error(`events ${ids.join(', ')}`);
+  const protocol = await protocolOf(url);
+  return { protocol, text: `3 events${protocol ? ` over ${protocol}` : ''}, the last at ${$('.reply', events).value}` };
+}));
+
 showPage();

@@ -56,6 +56,22 @@ class HandoffTest(TernTest):
         alone = self.run_json("lift", "--seed", str(stall["worst_seed"]), "--carrier", "quic")
         self.assertEqual(alone["scenarios"][0]["carriers"][0]["figures"]["stall_s"], stall["worst"])
 
+    def test_bounds(self):
+        found = self.run_json("sudden-cut", "--seeds", "5", "--carrier", "quic", "--bounds")
+        (carrier,) = found["scenarios"][0]["carriers"]
+        bound = carrier["bound"]
+        self.assertEqual(bound["promise"], "1 PTO + 2 RTT of the new path")
+        self.assertEqual(bound["seeds"], 5)
+        self.assertTrue(bound["held"])
+        self.assertLessEqual(bound["stall_s"]["worst"], bound["allowed_s"]["worst"])
+        text = self.tern("handoff", "sudden-cut", "--seeds", "5", "--carrier", "quic").stdout
+        self.assertIn("1 PTO + 2 RTT of the new path: held", text)
+        # Nothing is promised of the others, nor where there is no other network.
+        other = self.run_json("sudden-cut", "--carrier", "quic-reconnect", "--bounds")
+        self.assertNotIn("bound", other["scenarios"][0]["carriers"][0])
+        lift = self.run_json("lift", "--carrier", "quic", "--bounds")
+        self.assertNotIn("bound", lift["scenarios"][0]["carriers"][0])
+
     def test_page_and_picture(self):
         with tempfile.TemporaryDirectory() as folder:
             page = pathlib.Path(folder, "page.html")

@@ -104,24 +104,28 @@ TEST(Network, AnAddressThatGoesAwayIsLeftAtOnce) {
   EXPECT_EQ(phone.told(Type::closed), 0u);
 }
 
-TEST(Network, ReturnsToThePreferredNetworkWithoutAStall) {
-  Phone phone;
-  phone.serve();
-  const Fetch& fetch = phone.download(20'000'000);
-  phone.world.at(300ms, [&] { phone.wifi.take_down(phone.client_host); });
-  phone.world.at(1s, [&] { phone.wifi.bring_up(phone.client_host); });
-  phone.world.run_for(3s);
-  EXPECT_TRUE(phone.on(phone.cellular)) << "not before it has proved stable\n" << phone.story();
-  const std::size_t before = fetch.progress.size();
-  ASSERT_TRUE(phone.wait(fetch)) << phone.story();
-  EXPECT_TRUE(fetch.ok());
-  EXPECT_TRUE(phone.on(phone.wifi)) << phone.story();
-  Duration stall{};
-  for (std::size_t i = before; i + 1 < fetch.progress.size(); ++i) {
-    stall = std::max(stall, fetch.progress[i + 1].first - fetch.progress[i].first);
+TEST(Network, ReturnsToThePreferredNetworkBeforeTheOtherOneGoes) {
+  for (int i = 0; i < 5; ++i) {
+    Phone phone;
+    phone.serve();
+    const Fetch& fetch = phone.download(20'000'000);
+    phone.world.at(300ms, [&] { phone.wifi.take_down(phone.client_host); });
+    phone.world.at(1s + i * 37ms, [&] { phone.wifi.bring_up(phone.client_host); });
+    phone.world.run_for(3s);
+    EXPECT_TRUE(phone.on(phone.cellular)) << "not before it has proved stable\n" << phone.story();
+    const std::size_t before = fetch.progress.size();
+    ASSERT_TRUE(phone.wait(fetch)) << phone.story();
+    EXPECT_TRUE(fetch.ok());
+    EXPECT_TRUE(phone.on(phone.wifi)) << phone.story();
+    Duration stall{};
+    for (std::size_t j = before; j + 1 < fetch.progress.size(); ++j) {
+      stall = std::max(stall, fetch.progress[j + 1].first - fetch.progress[j].first);
+    }
+    // More than the new path's round trip: packets overtake those in the old one's queue, and
+    // ngtcp2 sends these again (docs/handoff.md, "Bounds").
+    EXPECT_LE(stall, 2 * kCellularRtt) << "make before break, " << i;
+    EXPECT_EQ(phone.server_counter("quic.connections_accepted"), 1u);
   }
-  EXPECT_LE(stall, kCellularRtt) << "make before break";
-  EXPECT_EQ(phone.server_counter("quic.connections_accepted"), 1u);
 }
 
 TEST(Network, RadioSilenceThatEndsIsNoticedByProbes) {

@@ -11,6 +11,7 @@
 
 namespace tern::handoff {
 
+class Access;
 class Phone;
 class Stage;
 class Transfer;
@@ -43,6 +44,8 @@ class Carrier {
   virtual Task<Result<void>> attempt(Transfer& transfer) = 0;
   /// The phone's system tells its applications that networks came, went or changed rank.
   virtual void network_changed() = 0;
+  /// That network has just stopped working, which the phone's system need not know yet.
+  virtual void path_dies(const Access&) {}
   /// Stream bytes that this end has sent again, as far as the transport tells.
   virtual std::uint64_t retransmitted() const { return 0; }
   /// Ends the connections and says so to the server.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -54,5 +55,16 @@ struct Sample {
 /// "Worse" is up, or down where more is better: p99 is what 99 of 100 runs do at least as well as.
 /// Not of an empty list.
 Spread spread(std::vector<Sample> samples, bool more_is_better);
+
+/// Whether handoffs cost no more than they may.
+struct BoundReport {
+  std::size_t seeds = 0;  ///< in which there was a handoff
+  std::size_t held = 0;   ///< … and all of them kept to it
+  Spread stall;           ///< of the handoff that came nearest to its bound, or missed it most
+  Spread allowed;         ///< likewise
+  Spread excess;          ///< stall less allowed, in seconds: negative where the bound was kept
+  /// At the 99th percentile of the seeds.
+  bool holds() const noexcept { return excess.p99 <= 0; }
+};
 
 }  // namespace tern::handoff

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <string>
 
 #include <fmt/format.h>
 
@@ -27,10 +28,12 @@ section{border-top:1px solid var(--rule);margin-top:44px;padding-top:30px}
 section:first-of-type{border:0;margin-top:0;padding-top:0}
 svg{display:block;width:100%;height:auto;margin:10px 0}
 table{border-collapse:collapse;margin:12px 0;font-variant-numeric:tabular-nums}
-.scroll{overflow-x:auto}
+.scroll{overflow-x:auto}.scroll svg{min-width:680px}
+table.dense{font-size:13px}table.dense th,table.dense td{padding:4px 11px 4px 0}
 th,td{padding:6px 16px 6px 0;text-align:right;border-bottom:1px solid var(--rule);
 white-space:nowrap}
-th:first-child,td:first-child{text-align:left;color:var(--dim);font-weight:400}
+th:first-child,td:first-child{text-align:left;color:var(--dim);font-weight:400;
+position:sticky;left:0;background:var(--paper)}
 th{font-weight:600}.best{color:var(--best);font-weight:650}
 .key{display:inline-block;width:11px;height:11px;border-radius:2px;margin:0 5px 0 14px;
 vertical-align:-1px}
@@ -87,6 +90,20 @@ std::string figures_table(const PageSection& section) {
   return html + "</table></div>\n";
 }
 
+/// Wider than a phone: it is moved there, not made too small to read.
+std::string in_scroll(const std::string& picture) {
+  return "<div class=\"scroll\">" + picture + "</div>\n";
+}
+
+std::string legend(const PageSection& section) {
+  std::string html = "<p class=\"dim\">";
+  for (const PageSection::Runs& runs : section.carriers) {
+    const CarrierType& type = type_of(runs.carrier);
+    html += fmt::format("<i class=\"key {}\"></i>{}", type.name, escaped(type.title));
+  }
+  return html + "</p>\n";
+}
+
 std::string spread_part(const PageSection& section) {
   const std::size_t seeds = section.carriers.front().all->size();
   std::vector<Distribution> stalls;
@@ -97,8 +114,10 @@ std::string spread_part(const PageSection& section) {
       one.values.push_back(std::chrono::duration<double>(outcome.figures.stall).count());
     }
   }
-  html += distribution_picture("longest stall: how many seeds have less than that", stalls);
-  html += "<div class=\"scroll\"><table><tr><th></th>";
+  html += legend(section);
+  html +=
+      in_scroll(distribution_picture("longest stall: how many seeds have less than that", stalls));
+  html += "<div class=\"scroll\"><table class=\"dense\"><tr><th></th>";
   for (const PageSection::Runs& runs : section.carriers) {
     const CarrierType& type = type_of(runs.carrier);
     html += fmt::format("<th class=\"{}\" colspan=\"4\">{}</th>", type.name, escaped(type.title));
@@ -116,22 +135,35 @@ std::string spread_part(const PageSection& section) {
         samples.push_back({metric.value(outcome.figures), outcome.seed});
       }
       const Spread found = spread(std::move(samples), metric.more_is_better);
-      html += fmt::format("<td>{}</td><td>{}</td><td>{}</td><td>{}</td>",
-                          shown(found.p50, metric.unit), shown(found.p99, metric.unit),
-                          shown(found.worst, metric.unit), found.worst_seed);
+      const bool all_alike = found.p50 == found.worst;
+      html +=
+          fmt::format("<td>{}</td><td>{}</td><td>{}</td><td>{}</td>", shown(found.p50, metric.unit),
+                      shown(found.p99, metric.unit), shown(found.worst, metric.unit),
+                      all_alike ? "–" : std::to_string(found.worst_seed));
     }
     html += "</tr>\n";
   }
   return html + "</table></div>\n";
 }
 
-std::string legend(const PageSection& section) {
-  std::string html = "<p class=\"dim\">";
+std::string bound_of(const PageSection& section) {
+  std::string html;
   for (const PageSection::Runs& runs : section.carriers) {
-    const CarrierType& type = type_of(runs.carrier);
-    html += fmt::format("<i class=\"key {}\"></i>{}", type.name, escaped(type.title));
+    const auto report = bound_report(*section.scenario, *runs.all);
+    if (!report) continue;
+    const auto ms = [](double value) { return shown(value, Metric::Unit::seconds); };
+    const std::string figures =
+        report->seeds == 1
+            ? fmt::format("{} of {} allowed", ms(report->stall.p50), ms(report->allowed.p50))
+            : fmt::format("p99 {}, allowed at the median {}; kept in {} of {} seeds",
+                          ms(report->stall.p99), ms(report->allowed.p50), report->held,
+                          report->seeds);
+    html += fmt::format("<p>{}, stall of the handoff ≤ {}: <b class=\"{}\">{}</b> ({})</p>\n",
+                        escaped(type_of(runs.carrier).title), text_of(section.scenario->bound),
+                        report->holds() ? "best" : "failed", report->holds() ? "held" : "not held",
+                        figures);
   }
-  return html + "</p>\n";
+  return html;
 }
 
 std::string violations_of(const PageSection& section) {
@@ -156,14 +188,16 @@ std::string section_html(const PageSection& section) {
                                  escaped(scenario.story));
   html += fmt::format("<p class=\"dim\">{} · seed {}</p>\n", escaped(scenario.name), first.seed);
   html += violations_of(section);
-  html += handoff_picture(scenario, outcomes, false);
+  html += in_scroll(handoff_picture(scenario, outcomes, false));
+  html += bound_of(section);
   html += figures_table(section);
   if (section.carriers.front().all->size() > 1) html += spread_part(section);
-  html += "<h2>What the senders know</h2>\n" + legend(section) + sender_picture(outcomes);
+  html +=
+      "<h2>What the senders know</h2>\n" + legend(section) + in_scroll(sender_picture(outcomes));
   html +=
       "<h2>The radios</h2>\n<p class=\"dim\">Asleep (grey), waking (yellow), active (full "
       "colour), still awake in case that more comes (pale).</p>\n" +
-      radio_picture(outcomes);
+      in_scroll(radio_picture(outcomes));
   return html + "</section>\n";
 }
 

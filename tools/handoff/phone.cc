@@ -11,7 +11,13 @@ namespace tern::handoff {
 
 namespace {
 constexpr std::uint32_t kFirstMetric = 600;
+/// Packets that a sender has on its way at once on a path that it does not know (RFC 9002 §7.2).
+constexpr double kFirstFlight = 10;
+
+Duration seconds(double value) {
+  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(value));
 }
+}  // namespace
 
 // ---- Access -------------------------------------------------------------------------------------
 
@@ -34,6 +40,29 @@ Duration Access::round_trip() const noexcept {
   return link_.up().model().delay + link_.down().model().delay;
 }
 
+Duration Access::first_round_trip() const noexcept {
+  const auto way = [](const sim::ChannelModel& model, double packets) {
+    Duration sum = model.delay + model.jitter;
+    if (model.bits_per_second > 0) sum += seconds(packets * 8 * 1500 / model.bits_per_second);
+    return sum;
+  };
+  return way(link_.up().model(), 1) + way(link_.down().model(), kFirstFlight);
+}
+
+Duration Access::longest_way() const noexcept {
+  const sim::ChannelModel& model = link_.down().model();
+  const Duration queue =
+      model.bits_per_second > 0
+          ? seconds(8 * static_cast<double>(model.queue_bytes) / model.bits_per_second)
+          : Duration::zero();
+  return model.delay + model.jitter + queue;
+}
+
+void Access::cut() {
+  phone_.path_dies(*this);
+  link_.cut();
+}
+
 void Access::vanish(Duration notice) {
   cut();
   phone_.stage().world().after(notice, [this] { switch_off(); });
@@ -42,6 +71,7 @@ void Access::vanish(Duration notice) {
 void Access::switch_off() {
   if (!up_) return;
   up_ = false;
+  phone_.path_dies(*this);
   link_.take_down(phone_.host());
   phone_.network_changed();
 }
@@ -200,6 +230,10 @@ Task<void> Phone::fulfil(Transfer& transfer, Duration from) {
 
 void Phone::network_changed() {
   if (carrier_ != nullptr) carrier_->network_changed();
+}
+
+void Phone::path_dies(const Access& access) {
+  if (carrier_ != nullptr) carrier_->path_dies(access);
 }
 
 void Phone::end() {

@@ -41,9 +41,14 @@ class Access {
   udp::Address address(bool v6) const;
   /// Both ways, without queues.
   Duration round_trip() const noexcept;
+  /// The same as a sender measures it who knows nothing of the path yet: with the most that jitter
+  /// adds, for a packet there and the ten of a first flight back.
+  Duration first_round_trip() const noexcept;
+  /// From the server: so long a packet may be on its way, behind a full queue.
+  Duration longest_way() const noexcept;
 
   /// Silence, as behind a lift's door. The phone notices nothing but that.
-  void cut() { link_.cut(); }
+  void cut();
   void restore() { link_.restore(); }
   /// Out of range: silence now; the system takes the interface away when it has missed the base
   /// station for `notice`.
@@ -113,6 +118,7 @@ class Phone {
   void begin(std::unique_ptr<Carrier> carrier);
   Carrier* carrier() noexcept { return carrier_.get(); }
   void network_changed();
+  void path_dies(const Access& access);
   /// Closes the carrier; what is under way is given up.
   void end();
   /// Frees it.

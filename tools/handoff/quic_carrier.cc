@@ -68,6 +68,7 @@ class QuicCarrier final : public Carrier {
   Task<void> connect() override;
   Task<Result<void>> attempt(Transfer& transfer) override;
   void network_changed() override;
+  void path_dies(const Access& access) override;
   Task<void> close() override;
 
  private:
@@ -78,6 +79,7 @@ class QuicCarrier final : public Carrier {
   void renew();
   /// A new connection got no answer: the next one goes over another network, if there is one.
   void unreachable(const Client& tried);
+  void saw(const ClientEvent& event);
   bool migrates() { return phone_.stage().carrier() == CarrierKind::quic; }
   Client& client() noexcept { return *clients_.back(); }
 
@@ -87,6 +89,9 @@ class QuicCarrier final : public Carrier {
   std::deque<std::unique_ptr<Client>> clients_;
   udp::Address in_use_;                 // of a carrier that does not migrate
   std::vector<const Access*> avoided_;  // until the networks change
+  const Access* on_ = nullptr;          // where a carrier that migrates is
+  Duration pto_{};                      // when that died; zero: it has not
+  Duration died_{};
   Scope scope_;
 };
 
@@ -102,6 +107,7 @@ void QuicCarrier::renew() {
   ClientOptions options;
   options.ca_pem(identities().authority.certificate).sessions(sessions_);
   options.qlog(phone_.stage().qlog(false)).connect_timeout(kConnectTimeout);
+  if (migrates()) options.watch([this](const ClientEvent& event) { saw(event); });
   const Access* best = phone_.best(avoided_);
   if (!migrates() && best != nullptr) {
     in_use_ = address_of(*best);
@@ -120,6 +126,35 @@ void QuicCarrier::unreachable(const Client& tried) {
   if (migrates() || &tried != &client()) return;  // or another request has seen to it
   if (const Access* access = phone_.find(in_use_); access != nullptr) avoided_.push_back(access);
   renew();
+}
+
+void QuicCarrier::saw(const ClientEvent& event) {
+  using Type = ClientEvent::Type;
+  if (event.type != Type::connected && event.type != Type::path_changed) return;
+  Access* now_on = phone_.find(event.path.local);
+  const Access* before = std::exchange(on_, now_on);
+  const Duration pto = std::exchange(pto_, Duration::zero());
+  const Duration died = std::exchange(died_, Duration::zero());
+  if (event.type == Type::connected || now_on == before || now_on == nullptr) return;
+  Handoff handoff;
+  handoff.when = phone_.stage().world().elapsed();
+  handoff.old_until = handoff.when + (before == nullptr ? Duration::zero() : before->longest_way());
+  handoff.round_trip = now_on->first_round_trip();
+  handoff.waking = now_on->radio().delay(phone_.stage().world().now(), true);
+  handoff.died = died;
+  handoff.pto = pto;
+  phone_.stage().handoffs().moved(handoff);
+}
+
+/// RFC 9002 §6.2.1.
+void QuicCarrier::path_dies(const Access& access) {
+  if (on_ != &access || pto_ != Duration::zero()) return;
+  died_ = phone_.stage().world().elapsed();
+  for (const ClientConnectionInfo& info : client().connections()) {
+    if (!info.open) continue;
+    const quic::ConnectionStats& stats = info.stats;
+    pto_ = stats.smoothed_rtt + std::max<Duration>(4 * stats.rtt_variation, 1ms) + 25ms;
+  }
 }
 
 void QuicCarrier::network_changed() {

@@ -77,12 +77,43 @@ Outcome run(const Scenario& scenario, CarrierKind carrier, std::uint64_t seed,
   if (recorder) outcome.timeline = recorder->take();
   recorder.reset();
   outcome.figures = measure(stage);
+  if (stage.phones().size() == 1) outcome.handoffs = stage.handoffs().measured();
   check(scenario, stage, outcome.figures);
   stage.end();
   outcome.trace_hash = stage.world().trace_hash();
   outcome.violations = stage.violations();
   outcome.marks = stage.marks();
   return outcome;
+}
+
+std::optional<BoundReport> bound_report(const Scenario& scenario,
+                                        const std::vector<Outcome>& outcomes) {
+  const auto seconds = [](Duration time) { return std::chrono::duration<double>(time).count(); };
+  BoundReport report;
+  std::vector<Sample> stalls;
+  std::vector<Sample> allowed;
+  std::vector<Sample> excess;
+  for (const Outcome& outcome : outcomes) {
+    if (scenario.bound == Bound::none || outcome.carrier != CarrierKind::quic) continue;
+    const Handoff* nearest = nullptr;
+    const auto margin = [&](const Handoff& handoff) {
+      return handoff.stall - handoff.allowed(scenario.bound);
+    };
+    for (const Handoff& handoff : outcome.handoffs) {
+      if (nearest == nullptr || margin(handoff) > margin(*nearest)) nearest = &handoff;
+    }
+    if (nearest == nullptr) continue;
+    ++report.seeds;
+    if (margin(*nearest) <= Duration::zero()) ++report.held;
+    stalls.push_back({seconds(nearest->stall), outcome.seed});
+    allowed.push_back({seconds(nearest->allowed(scenario.bound)), outcome.seed});
+    excess.push_back({seconds(margin(*nearest)), outcome.seed});
+  }
+  if (report.seeds == 0) return std::nullopt;
+  report.stall = spread(std::move(stalls), false);
+  report.allowed = spread(std::move(allowed), false);
+  report.excess = spread(std::move(excess), false);
+  return report;
 }
 
 std::string replay_line(const Scenario& scenario, const Outcome& outcome) {

@@ -21,6 +21,8 @@ struct Outcome {
   std::uint64_t seed = 0;
   CarrierKind carrier = CarrierKind::quic;
   Figures figures;
+  /// Of the migrating carrier; empty in a scenario with more than one phone.
+  std::vector<Handoff> handoffs;
   std::vector<std::string> violations;  ///< empty: every check passed
   std::uint64_t trace_hash = 0;
   std::vector<Mark> marks;
@@ -43,6 +45,10 @@ struct RunOptions {
 ///   - in the end no connection, packet, buffer or socket is left.
 Outcome run(const Scenario& scenario, CarrierKind carrier, std::uint64_t seed,
             const RunOptions& options = {});
+
+/// Nothing: the scenario promises nothing, the carrier does not migrate, or there was no handoff.
+std::optional<BoundReport> bound_report(const Scenario& scenario,
+                                        const std::vector<Outcome>& outcomes);
 
 /// How to see it again: "tern handoff sudden-cut --carrier quic --seed 17".
 std::string replay_line(const Scenario& scenario, const Outcome& outcome);

@@ -16,7 +16,7 @@ constexpr Scenario kScenarios[] = {
      "In the middle of a download the Wi-Fi network falls silent: no weak signal before it, no "
      "message about it. The system notices after one and a half seconds. Whoever waits for that "
      "stands still so long; a transport that sees that nothing comes back any more need not.",
-     sudden_cut},
+     sudden_cut, 1, true, Bound::pto_and_two_round_trips},
     {"lift", "Two seconds of nothing, on the only network",
      "The doors of a lift close: two seconds without any packet, and no other network to go to. "
      "The connection has to wait and to be awake when the doors open.",
@@ -25,7 +25,7 @@ constexpr Scenario kScenarios[] = {
      "The system sees that Wi-Fi gets weak and makes cellular the preferred network, four seconds "
      "before Wi-Fi is gone. A connection that may move is on the new path before the old one "
      "breaks; the others notice when it is too late.",
-     make_before_break},
+     make_before_break, 1, true, Bound::round_trip},
     {"train", "Ten handoffs between cells whose rate follows a trace",
      "On a train, every second another cell: the next one is taken while the last one is still "
      "heard, which then goes. The rate of both follows cellular traces, made from the seed, that "
@@ -75,7 +75,7 @@ constexpr Scenario kScenarios[] = {
     {"thousand-phones", "A thousand phones hand off together",
      "A train with a thousand phones leaves the station, and its Wi-Fi. All of them turn up at the "
      "server from new addresses within the same moment.",
-     thousand_phones, 1, true, 50},
+     thousand_phones, 1, true, Bound::none, 50},
     {"loss-isolation", "A hundred streams on a path that loses two packets in a hundred",
      "No handoff: a hundred downloads share one connection and two percent of all packets are "
      "lost. "

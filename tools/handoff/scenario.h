@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/time.h"
+#include "tools/handoff/bound.h"
 
 namespace tern::handoff {
 
@@ -23,6 +24,8 @@ struct Scenario {
   unsigned handshakes = 1;
   /// The migrating carrier fails no request.
   bool unbroken = true;
+  /// What each of its handoffs may cost the migrating carrier.
+  Bound bound = Bound::none;
   /// Of many seeds of all scenarios it runs one in so many: a crowd is many worlds in one.
   std::uint64_t share = 1;
 };

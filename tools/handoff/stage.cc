@@ -92,6 +92,7 @@ Transfer& Stage::add_transfer(Transfer::Kind kind, std::uint64_t size) {
 bool Stage::deliver(Transfer& transfer, ByteView piece) {
   const Duration now = world_.elapsed();
   if (!transfer.deliver(now, piece)) return false;
+  handoffs_.delivered(now, transfer);
   for (DeliveryObserver* observer : observers_) observer->delivered(now, transfer, piece.size());
   return true;
 }

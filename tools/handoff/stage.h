@@ -12,6 +12,7 @@
 #include "base/time.h"
 #include "gateway/server_options.h"
 #include "tools/handoff/balancer.h"
+#include "tools/handoff/bound.h"
 #include "tools/handoff/carrier.h"
 #include "tools/handoff/phone.h"
 #include "tools/handoff/qlog_follower.h"
@@ -97,6 +98,7 @@ class Stage {
   MetricsObserver* metrics_observer() const noexcept { return metrics_observer_; }
   void wishes_begun(std::size_t count) noexcept { open_wishes_ += count; }
   void wish_ended() noexcept { --open_wishes_; }
+  Handoffs& handoffs() noexcept { return handoffs_; }
   void note_retransmitted(std::uint64_t bytes) noexcept { retransmitted_ += bytes; }
   std::uint64_t retransmitted() const noexcept { return retransmitted_; }
   /// How far a transfer's sender has got, over all its attempts.
@@ -124,6 +126,7 @@ class Stage {
   std::vector<Mark> marks_;
   std::vector<DeliveryObserver*> observers_;
   MetricsObserver* metrics_observer_ = nullptr;
+  Handoffs handoffs_;
   std::uint64_t retransmitted_ = 0;
   std::unordered_map<std::uint64_t, std::uint64_t> highest_sent_;  // looked up only
   std::size_t open_wishes_ = 0;

@@ -172,7 +172,10 @@ ExitCode run(const HandoffOptions& options) {
   }
   const bool passed = std::all_of(results.begin(), results.end(),
                                   [](const HandoffResults& one) { return one.passed(); });
-  return passed ? ExitCode::done : ExitCode::failed;
+  const bool held =
+      !options.bounds || std::all_of(results.begin(), results.end(),
+                                     [](const HandoffResults& one) { return one.bounds_hold(); });
+  return passed && held ? ExitCode::done : ExitCode::failed;
 }
 
 }  // namespace
@@ -194,6 +197,8 @@ void add_handoff(CLI::App& app, ExitCode& result) {
   verb->add_option("--carrier", o.carriers, "Only this one; again for more")
       ->type_name("NAME")
       ->allow_extra_args(false);
+  verb->add_flag("--bounds", o.bounds,
+                 "Exit code 1 too when a handoff's bound does not hold at p99");
   verb->add_flag("--json", o.json, "One JSON object on stdout");
   verb->add_option("--html", o.html_file, "A page with timelines and figures")->type_name("FILE");
   verb->add_option("--svg", o.svg_file, "The picture of the handoff alone")->type_name("FILE");

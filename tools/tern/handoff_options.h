@@ -17,6 +17,7 @@ struct HandoffOptions {
   std::uint64_t seeds = 0;  ///< 0: one run, shown in detail
   std::vector<std::string> carriers;
   bool json = false;
+  bool bounds = false;  ///< fail when a bound does not hold
   std::string html_file;
   std::string svg_file;
   std::string qlog_dir;
@@ -32,6 +33,8 @@ struct HandoffResults {
   std::vector<Runs> carriers;
 
   bool passed() const;
+  /// At the 99th percentile; true where none is promised.
+  bool bounds_hold() const;
 };
 
 }  // namespace tern::cli

@@ -97,6 +97,61 @@ void print_many_seeds(const HandoffResults& results) {
   }
 }
 
+void print_bounds(const HandoffResults& results) {
+  const Paint paint(stdout);
+  for (const HandoffResults::Runs& runs : results.carriers) {
+    const auto report = handoff::bound_report(*results.scenario, runs.outcomes);
+    if (!report) continue;
+    const auto ms = [](double value) { return shown(value, Metric::Unit::seconds); };
+    fmt::print("\n  {} stall of the handoff ≤ {}: {}\n", paint.bold("bound"),
+               handoff::text_of(results.scenario->bound),
+               report->holds() ? paint.green("held") : paint.red("not held"));
+    if (report->seeds == 1) {
+      fmt::print("  {:<20}{:>13}{:>13} allowed\n", "", ms(report->stall.p50),
+                 ms(report->allowed.p50));
+      continue;
+    }
+    fmt::print("  {}{:>13}{:>13}{:>13}{:>13}  {}\n", paint.dim(fmt::format("{:<20}", "stall")),
+               ms(report->stall.p50), ms(report->stall.p90), ms(report->stall.p99),
+               ms(report->stall.worst), report->stall.worst_seed);
+    fmt::print("  {}{:>13}{:>13}{:>13}{:>13}\n", paint.dim(fmt::format("{:<20}", "allowed")),
+               ms(report->allowed.p50), ms(report->allowed.p90), ms(report->allowed.p99),
+               ms(report->allowed.worst));
+    fmt::print("  {}{:>10.0f} ms{:>10.0f} ms{:>10.0f} ms{:>10.0f} ms  {}\n",
+               paint.dim(fmt::format("{:<20}", "stall less allowed")), report->excess.p50 * 1e3,
+               report->excess.p90 * 1e3, report->excess.p99 * 1e3, report->excess.worst * 1e3,
+               report->excess.worst_seed);
+    fmt::print("  kept in {} of {} seeds\n", human_count(report->held), human_count(report->seeds));
+  }
+}
+
+void write_one_spread(JsonWriter& json, std::string_view key, const Spread& found) {
+  json.key(key)
+      .begin_object()
+      .member("p50", found.p50)
+      .member("p90", found.p90)
+      .member("p99", found.p99)
+      .member("worst", found.worst)
+      .member("worst_seed", found.worst_seed)
+      .end();
+}
+
+void write_bound(JsonWriter& json, const HandoffResults& results,
+                 const std::vector<Outcome>& outcomes) {
+  const auto report = handoff::bound_report(*results.scenario, outcomes);
+  if (!report) return;
+  json.key("bound")
+      .begin_object()
+      .member("promise", handoff::text_of(results.scenario->bound))
+      .member("held", report->holds())
+      .member("seeds", static_cast<std::uint64_t>(report->seeds))
+      .member("seeds_held", static_cast<std::uint64_t>(report->held));
+  write_one_spread(json, "stall_s", report->stall);
+  write_one_spread(json, "allowed_s", report->allowed);
+  write_one_spread(json, "excess_s", report->excess);
+  json.end();
+}
+
 void write_outcome(JsonWriter& json, const Outcome& outcome) {
   json.key("figures").begin_object();
   for (const Metric& metric : handoff::metrics()) {
@@ -117,15 +172,7 @@ void write_outcome(JsonWriter& json, const Outcome& outcome) {
 void write_spread(JsonWriter& json, const std::vector<Outcome>& outcomes) {
   json.key("distribution").begin_object();
   for (const Metric& metric : handoff::metrics()) {
-    const Spread found = spread_of(metric, outcomes);
-    json.key(metric.key)
-        .begin_object()
-        .member("p50", found.p50)
-        .member("p90", found.p90)
-        .member("p99", found.p99)
-        .member("worst", found.worst)
-        .member("worst_seed", found.worst_seed)
-        .end();
+    write_one_spread(json, metric.key, spread_of(metric, outcomes));
   }
   json.end();
 }
@@ -151,6 +198,13 @@ bool HandoffResults::passed() const {
   return std::all_of(carriers.begin(), carriers.end(), [](const Runs& runs) {
     return std::all_of(runs.outcomes.begin(), runs.outcomes.end(),
                        [](const Outcome& outcome) { return outcome.violations.empty(); });
+  });
+}
+
+bool HandoffResults::bounds_hold() const {
+  return std::all_of(carriers.begin(), carriers.end(), [this](const Runs& runs) {
+    const auto report = handoff::bound_report(*scenario, runs.outcomes);
+    return !report || report->holds();
   });
 }
 
@@ -196,6 +250,7 @@ void print_handoff(const HandoffOptions& options, const std::vector<HandoffResul
     } else {
       print_many_seeds(one);
     }
+    print_bounds(one);
     fmt::print("\n");
   }
   for (const HandoffResults& one : results) print_violations(one);
@@ -221,6 +276,7 @@ void print_handoff_json(const HandoffOptions& options, const std::vector<Handoff
       } else {
         write_spread(json, runs.outcomes);
       }
+      write_bound(json, one, runs.outcomes);
       write_violations(json, one, runs.outcomes);
       json.end();
     }

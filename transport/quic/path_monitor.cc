@@ -11,6 +11,11 @@ constexpr Duration kLeastSlack = std::chrono::milliseconds(4);
 /// The PINGs go at 2/8, 3/8 … of the slack, so that the last one's answer is there in time.
 constexpr int kParts = 8;
 constexpr int kFirstPart = 2;
+/// The first sample is the handshake's, perhaps with a radio's waking in it: the next ones come
+/// quickly.
+constexpr int kFirstSamples = 16;
+constexpr int kFirstRate = 4;
+constexpr Duration kNextInstant = std::chrono::microseconds(1);
 }  // namespace
 
 bool PathMonitor::received(Timestamp now, Brought brought) noexcept {
@@ -34,6 +39,7 @@ void PathMonitor::sent(Timestamp now) noexcept {
 void PathMonitor::restart(Timestamp now) noexcept {
   pings_ = 0;
   last_ping_ = {};
+  samples_ = 0;
   received(now, Brought::nothing);
 }
 
@@ -41,6 +47,18 @@ PathMonitor::Next PathMonitor::check(Timestamp now, const Facts& facts) noexcept
   if (told_) return {};
   const Duration slack = std::max(facts.pto - facts.smoothed_rtt, kLeastSlack);
   const Duration part = slack / kParts;
+  const bool data_flow = facts.expecting && quiet_ == Duration::zero() && pings_ == 0;
+  const Duration interval =
+      samples_ < kFirstSamples ? facts.smoothed_rtt / kFirstRate : facts.smoothed_rtt;
+  if (data_flow && (half_sampled_ || now - last_sample_ >= interval)) {
+    // In an instant of its own: those of other packets are theirs (Connection::prepare_ping).
+    if (now == last_received_ || now == last_sample_) return {Step::nothing, now + kNextInstant};
+    last_sample_ = now;
+    half_sampled_ = !half_sampled_;
+    if (!half_sampled_) ++samples_;
+    if (waiting_since_ == kNever) waiting_since_ = last_received_;
+    return {Step::ping, half_sampled_ ? now + kNextInstant : last_received_ + kFirstPart * part};
+  }
   if (facts.outstanding) {
     if (waiting_since_ == kNever) waiting_since_ = last_received_;
   } else if (pings_ == 0) {

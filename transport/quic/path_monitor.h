@@ -16,6 +16,12 @@ namespace tern::quic {
 /// for a lost path, kPings PINGs go out first, early enough to be answered within that PTO; two
 /// have to be acknowledged at once (§13.2.2), so two answers must be missing as well.
 ///
+/// A PTO is worth what is known of the round trip, and a client that only downloads learns little:
+/// it sends few packets that are acknowledged, and ngtcp2 1.11 takes a sample only where such a
+/// packet is the largest acknowledged. So while data flow, two PINGs go out once a round trip
+/// (§13.2.4 suggests one), four times as often on a path that is new; the second has the peer
+/// acknowledge it at once.
+///
 /// While an answer is only waited for, a handler may take its time. Then the PINGs are for finding
 /// out at all: after a PTO of quiet, after two, four, eight … up to kMaxQuiet, and they have two
 /// PTOs to be answered.
@@ -55,10 +61,13 @@ class PathMonitor {
   Timestamp waiting_since_ = kNever;  // kNever: for nothing
   Timestamp first_ping_{};
   Timestamp last_ping_{};
+  Timestamp last_sample_{};
   Duration quiet_{1};  // before the next PINGs, a PTO at least; zero while data flow
   int pings_ = 0;      // since waiting_since_
+  int samples_ = 0;    // of the path in use, while data flowed
   bool patient_ = false;
   bool told_ = false;
+  bool half_sampled_ = false;
 };
 
 }  // namespace tern::quic

@@ -78,6 +78,11 @@ RadioAccount Radio::account(Timestamp now) {
   return account_;
 }
 
+Duration Radio::delay(Timestamp now, bool up) const {
+  Radio copy(*this);
+  return copy.ready(now, up) - now;
+}
+
 RadioAccount Radio::settled(Timestamp now) const {
   Radio left_alone(*this);
   left_alone.advance(now);

@@ -95,6 +95,9 @@ class Radio {
   RadioAccount settled(Timestamp now) const;
   const std::vector<Change>& changes() const noexcept { return changes_; }
 
+  /// How long a packet that is sent now has to wait for the radio.
+  Duration delay(Timestamp now, bool up) const;
+
   // ---- for the link
   /// When a packet that is first in its queue now may begin to be sent. Wakes the radio.
   Timestamp ready(Timestamp now, bool up);

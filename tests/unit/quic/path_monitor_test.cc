@@ -58,7 +58,7 @@ TEST(PathMonitor, DataThatStopMeanSilenceAfterAPto) {
   it.facts.expecting = true;
   it.run(kStart + 1s);
   EXPECT_TRUE(it.silent);
-  EXPECT_EQ(it.pings, PathMonitor::kPings);
+  EXPECT_EQ(it.pings, 2 + PathMonitor::kPings) << "two measure the round trip";
   EXPECT_EQ(it.now - kStart, it.facts.pto);
 }
 
@@ -67,7 +67,21 @@ TEST(PathMonitor, ThePingsCouldHaveBeenAnswered) {
   it.monitor.received(kStart, Brought::data);
   it.facts.expecting = true;
   it.run(kStart + it.facts.pto - it.facts.smoothed_rtt - 1ms);
-  EXPECT_EQ(it.pings, PathMonitor::kPings) << "all of them a round trip before the end";
+  EXPECT_EQ(it.pings, 2 + PathMonitor::kPings) << "all of them a round trip before the end";
+}
+
+TEST(PathMonitor, MeasuresTheRoundTripOnceARoundTripWhileDataFlow) {
+  Watching it;
+  it.facts.expecting = true;
+  constexpr int kRoundTrips = 10;
+  for (Timestamp when = kStart; when < kStart + kRoundTrips * it.facts.smoothed_rtt; when += 1ms) {
+    it.facts.outstanding = false;  // what was sent was acknowledged with these data
+    it.now = when;
+    it.monitor.received(when, Brought::data);
+    it.run(when + 10us);
+  }
+  EXPECT_NEAR(it.pings, 2 * (16 + kRoundTrips - 4), 4) << "sixteen within the first four";
+  EXPECT_FALSE(it.silent);
 }
 
 TEST(PathMonitor, UnacknowledgedPacketsMeanSilenceAfterAPto) {

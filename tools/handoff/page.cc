@@ -29,7 +29,7 @@ section:first-of-type{border:0;margin-top:0;padding-top:0}
 svg{display:block;width:100%;height:auto;margin:10px 0}
 table{border-collapse:collapse;margin:12px 0;font-variant-numeric:tabular-nums}
 .scroll{overflow-x:auto}.scroll svg{min-width:680px}
-table.dense{font-size:13px}table.dense th,table.dense td{padding:4px 11px 4px 0}
+table.dense{font-size:13px}table.dense th,table.dense td{padding:4px 8px 4px 0}
 th,td{padding:6px 16px 6px 0;text-align:right;border-bottom:1px solid var(--rule);
 white-space:nowrap}
 th:first-child,td:first-child{text-align:left;color:var(--dim);font-weight:400;
@@ -155,8 +155,8 @@ std::string bound_of(const PageSection& section) {
     const std::string figures =
         report->seeds == 1
             ? fmt::format("{} of {} allowed", ms(report->stall.p50), ms(report->allowed.p50))
-            : fmt::format("p99 {}, allowed at the median {}; kept in {} of {} seeds",
-                          ms(report->stall.p99), ms(report->allowed.p50), report->held,
+            : fmt::format("at the median {} of {} allowed; kept in {} of {} seeds",
+                          ms(report->stall.p50), ms(report->allowed.p50), report->held,
                           report->seeds);
     html += fmt::format("<p>{}, stall of the handoff ≤ {}: <b class=\"{}\">{}</b> ({})</p>\n",
                         escaped(type_of(runs.carrier).title), text_of(section.scenario->bound),

@@ -147,10 +147,6 @@ TEST(Path, MigratesAtOnceWhenTheOldPathIsDead) {
 
 TEST(Path, UsesAFreshConnectionIdOnEveryPath) {
   // RFC 9000 §9.5: nobody on the way may link the two paths by their connection IDs.
-  Scene scene;
-  scene.link(LinkOptions().name("wifi").delay(10ms).mbps(20));
-  Link& cellular = scene.link(LinkOptions().name("cellular").delay(40ms).mbps(20));
-  scene.serve();
   class Ids final : public TraceObserver {
    public:
     void observe(const TraceEvent& event) override {
@@ -160,7 +156,11 @@ TEST(Path, UsesAFreshConnectionIdOnEveryPath) {
       seen.insert(std::string(as_text(event.payload.subspan(1, 8))));
     }
     std::set<std::string> ids[2];
-  } watcher;
+  } watcher;  // outlives the scene, whose last packets it sees
+  Scene scene;
+  scene.link(LinkOptions().name("wifi").delay(10ms).mbps(20));
+  Link& cellular = scene.link(LinkOptions().name("cellular").delay(40ms).mbps(20));
+  scene.serve();
   scene.world.observe(watcher);
   const Fetch& fetch = scene.download(3'000'000);
   for (int i = 1; i <= 2; ++i) {

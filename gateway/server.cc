@@ -119,8 +119,8 @@ void Server::stop() {
 bool Server::stopped() const noexcept { return shared_->ended(); }
 
 Result<void> Server::reload_certificates() {
-  TERN_TRY(auto context, shared_->make_context());
-  shared_->use(std::move(context));
+  TERN_TRY(const auto contexts, shared_->make_contexts());
+  shared_->use(contexts);
   return {};
 }
 
@@ -130,8 +130,12 @@ std::vector<std::pair<std::string, std::uint64_t>> Server::counters() const {
 
 std::vector<udp::Address> Server::addresses() const { return shared_->bound(); }
 
+std::vector<udp::Address> Server::cleartext_addresses() const { return shared_->bound_cleartext(); }
+
+bool Server::tcp() const noexcept { return shared_->options.tcp_; }
+
 std::vector<tls::Certificate> Server::certificates() const {
-  const auto context = shared_->context();
+  const auto context = shared_->contexts().quic;
   return context == nullptr ? std::vector<tls::Certificate>() : context->certificates();
 }
 

@@ -25,7 +25,7 @@ class ServerHandover;
 class ServerShared;
 class ServerWorker;
 
-/// An HTTP/3 server.
+/// A server for HTTP/3, and for HTTP/2 and HTTP/1.1 at the same addresses on TCP.
 ///
 ///   http::Router router;
 ///   router.get("/hello", hello);
@@ -62,10 +62,10 @@ class Server {
                      std::size_t worker = 0);
 
   /// Takes no new connections, refuses those whose handshake is not complete (CONNECTION_REFUSED),
-  /// tells the clients (GOAWAY, RFC 9114 §5.2), lets the requests that are under way finish, then
-  /// stops; at the latest after ServerOptions::drain_timeout. A client that acknowledges nothing
-  /// for 2.5 s, or three PTOs, after its answers have left whole is not waited for. Returns at
-  /// once.
+  /// tells the clients (GOAWAY, RFC 9114 §5.2; HTTP/1.1: `connection: close`), lets the requests
+  /// that are under way finish, then stops; at the latest after ServerOptions::drain_timeout. A
+  /// client that acknowledges nothing for 2.5 s, or three PTOs, after its answers have left whole
+  /// is not waited for. Returns at once.
   void drain();
   /// Closes every connection and stops. Returns at once.
   void stop();
@@ -77,8 +77,12 @@ class Server {
 
   /// The sum over all workers, sorted by name.
   std::vector<std::pair<std::string, std::uint64_t>> counters() const;
-  /// Where it listens, with the real ports; the preferred addresses come last.
+  /// Where it listens, with the real ports; the preferred addresses, on UDP alone, come last.
   std::vector<udp::Address> addresses() const;
+  /// Where it speaks without TLS, on TCP.
+  std::vector<udp::Address> cleartext_addresses() const;
+  /// It listens on TCP at `addresses`, too.
+  bool tcp() const noexcept;
   std::vector<tls::Certificate> certificates() const;
   /// The engine at work and why, for people.
   std::string engine() const;

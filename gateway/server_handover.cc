@@ -341,7 +341,7 @@ void ServerHandover::take_back() {
 void ServerHandover::end_if_empty() {
   if (predecessor_lives_) return;  // its datagrams come through here
   for (const auto& [name, value] : shared_.counters()) {
-    if (name == "quic.connections_open" && value != 0) return;
+    if ((name == "quic.connections_open" || name == "server.tcp.open") && value != 0) return;
   }
   left_ = false;
   successor_stops_ = true;  // whatever becomes of it, this process does not serve again

@@ -75,6 +75,26 @@ ServerOptions& ServerOptions::http3(http3::SessionOptions options) {
   return *this;
 }
 
+ServerOptions& ServerOptions::tcp(bool on) {
+  tcp_ = on;
+  return *this;
+}
+
+ServerOptions& ServerOptions::cleartext(std::string address) {
+  cleartext_.push_back(std::move(address));
+  return *this;
+}
+
+ServerOptions& ServerOptions::alt_svc(std::string value) {
+  alt_svc_ = std::move(value);
+  return *this;
+}
+
+ServerOptions& ServerOptions::fallback(fallback::SessionOptions options) {
+  fallback_ = std::move(options);
+  return *this;
+}
+
 ServerOptions& ServerOptions::hq_interop(bool on) {
   hq_interop_ = on;
   return *this;

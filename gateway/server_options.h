@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "http/exchange.h"
+#include "http/fallback/options.h"
 #include "http3/options.h"
 #include "transport/engine/engine.h"
 #include "transport/quic/cid.h"
@@ -54,11 +55,24 @@ class ServerOptions {
   /// each family at most. They must reach this server, so it also listens there.
   ServerOptions& preferred_address(std::string address);
   ServerOptions& retry(quic::RetryPolicy policy);
-  /// Over all workers. Beyond it, new ones are refused. Default 100,000.
+  /// Over all workers, QUIC and TCP together. Beyond it, new ones are refused. Default 100,000.
   ServerOptions& max_connections(std::size_t count);
   /// HTTP/3 limits (headers, streams, resets, bodies) and settings.
   ServerOptions& http3(http3::SessionOptions options);
   http3::SessionOptions& http3() noexcept { return http3_; }
+  /// Listens on TCP as well, at the same addresses and ports, and speaks HTTP/2 and HTTP/1.1 over
+  /// TLS there, for clients that cannot use QUIC or do not know yet that they can
+  /// (docs/fallback.md). Default true.
+  ServerOptions& tcp(bool on);
+  /// Speaks HTTP/2 and HTTP/1.1 without TLS at this address ("127.0.0.1:8080"): behind a proxy, or
+  /// for local tools. Call it again for more. Default: none.
+  ServerOptions& cleartext(std::string address);
+  /// The `alt-svc` field of every answer over TCP and TLS (RFC 7838), by which browsers find
+  /// HTTP/3. Empty: none. Default `h3=":PORT"; ma=86400` with the port the client came to; say it
+  /// yourself where clients see another port.
+  ServerOptions& alt_svc(std::string value);
+  /// Limits and times of HTTP/2 and HTTP/1.1. Default: what http3() says where they share a limit.
+  ServerOptions& fallback(fallback::SessionOptions options);
   /// Speaks HTTP/0.9 (ALPN "hq-interop", http3/hq_session.h) with clients that offer it and not
   /// "h3". For interoperability tests: it has neither fields nor statuses. Default false.
   ServerOptions& hq_interop(bool on);
@@ -117,6 +131,10 @@ class ServerOptions {
   quic::RetryPolicy retry_ = quic::RetryPolicy::when_busy;
   std::size_t max_connections_ = 100'000;
   http3::SessionOptions http3_;
+  bool tcp_ = true;
+  std::vector<std::string> cleartext_;
+  std::optional<std::string> alt_svc_;
+  std::optional<fallback::SessionOptions> fallback_;
   bool hq_interop_ = false;
   bool early_data_ = true;
   bool chacha20_only_ = false;

@@ -58,6 +58,11 @@ bool exists(const std::string& path) {
 Result<void> ServerShared::prepare(Runtime& runtime) {
   listen_.clear();
   preferred_.clear();
+  cleartext_.clear();
+  for (const std::string& text : options.cleartext_) {
+    TERN_TRY(const udp::Address address, parse_listen(text));
+    cleartext_.push_back(address);
+  }
   for (const std::string& text : options.listen_) {
     TERN_TRY(const udp::Address address, parse_listen(text));
     listen_.push_back(address);
@@ -80,7 +85,7 @@ Result<void> ServerShared::prepare(Runtime& runtime) {
   }
   const Result<void> keys_ready = prepare_keys(runtime.random(), runtime.unix_seconds());
   if (!keys_ready) return keys_ready;
-  TERN_TRY(context_, make_context());
+  TERN_TRY(contexts_, make_contexts());
   return {};
 }
 
@@ -131,7 +136,7 @@ Result<void> ServerShared::prepare_keys(Random& random, UnixSeconds now) {
   return {};
 }
 
-Result<std::shared_ptr<const tls::ServerContext>> ServerShared::make_context() const {
+Result<ServerShared::Contexts> ServerShared::make_contexts() const {
   tls::ServerContextOptions context;
   for (const ServerOptions::CertificateFiles& files : options.certificates_) {
     if (files.loaded) {
@@ -154,20 +159,26 @@ Result<std::shared_ptr<const tls::ServerContext>> ServerShared::make_context() c
       .early_data(options.early_data_)
       .chacha20_only(options.chacha20_only_)
       .key_log(options.key_log_);
-  return tls::ServerContext::create(context);
+  Contexts made;
+  TERN_TRY(made.quic, tls::ServerContext::create(context));
+  if (options.tcp_) {
+    context.alpn({"h2", "http/1.1"}).early_data(false);
+    TERN_TRY(made.tcp, tls::ServerContext::create(context));
+  }
+  return made;
 }
 
-std::shared_ptr<const tls::ServerContext> ServerShared::context() const {
+ServerShared::Contexts ServerShared::contexts() const {
   const std::lock_guard lock(mutex_);
-  return context_;
+  return contexts_;
 }
 
-void ServerShared::use(std::shared_ptr<const tls::ServerContext> context) {
+void ServerShared::use(const Contexts& contexts) {
   {
     const std::lock_guard lock(mutex_);
-    context_ = context;
+    contexts_ = contexts;
   }
-  on_every_worker([context](ServerWorker& worker) { worker.use(context); });
+  on_every_worker([contexts](ServerWorker& worker) { worker.use(contexts); });
 }
 
 Duration ServerShared::key_check_interval() const noexcept {
@@ -303,19 +314,46 @@ std::optional<udp::Address> ServerShared::find_offered(const udp::Address& wante
   return std::nullopt;
 }
 
+fallback::SessionOptions ServerShared::stream_options() const {
+  fallback::SessionOptions streams;
+  if (options.fallback_) {
+    streams = *options.fallback_;
+  } else {
+    static_cast<http::Limits&>(streams) = options.http3_;
+  }
+  if (!streams.alt_svc && (!options.alt_svc_ || !options.alt_svc_->empty())) {
+    streams.alt_svc = [text = options.alt_svc_](const tcp::Stream& stream) {
+      // RFC 7838 §2.1: not without TLS, where anybody could say it.
+      if (!stream.secure()) return std::string();
+      if (text) return *text;
+      return "h3=\":" + std::to_string(stream.local().port()) + "\"; ma=86400";
+    };
+  }
+  return streams;
+}
+
 std::vector<udp::Address> ServerShared::listen() const { return listen_; }
 
 std::vector<udp::Address> ServerShared::preferred() const { return preferred_; }
 
-void ServerShared::set_bound(std::vector<udp::Address> addresses, std::string engine) {
+std::vector<udp::Address> ServerShared::cleartext() const { return cleartext_; }
+
+void ServerShared::set_bound(std::vector<udp::Address> addresses,
+                             std::vector<udp::Address> cleartext, std::string engine) {
   const std::lock_guard lock(mutex_);
   bound_ = std::move(addresses);
+  bound_cleartext_ = std::move(cleartext);
   engine_ = std::move(engine);
 }
 
 std::vector<udp::Address> ServerShared::bound() const {
   const std::lock_guard lock(mutex_);
   return bound_;
+}
+
+std::vector<udp::Address> ServerShared::bound_cleartext() const {
+  const std::lock_guard lock(mutex_);
+  return bound_cleartext_;
 }
 
 std::string ServerShared::engine() const {

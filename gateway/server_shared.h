@@ -61,10 +61,14 @@ class ServerShared {
   /// On the first worker's thread, before there are others: certificates, keys, addresses.
   Result<void> prepare(Runtime& runtime);
   /// Reads the certificate files.
-  Result<std::shared_ptr<const tls::ServerContext>> make_context() const;
-  std::shared_ptr<const tls::ServerContext> context() const;
-  /// For this and all later connections, on every worker.
-  void use(std::shared_ptr<const tls::ServerContext> context);
+  struct Contexts {
+    std::shared_ptr<const tls::ServerContext> quic;
+    std::shared_ptr<const tls::ServerContext> tcp;  ///< null without TCP
+  };
+  Result<Contexts> make_contexts() const;
+  Contexts contexts() const;
+  /// For all later connections, on every worker.
+  void use(const Contexts& contexts);
 
   /// The first worker calls it from time to time: rotates the keys when they are due, and takes
   /// over what another process has rotated in the state folder.
@@ -96,11 +100,17 @@ class ServerShared {
   std::optional<std::uint8_t> worker_offset;     ///< of the CIDs, for steering
   quic::QlogOpener qlog;
 
+  /// Of the sessions on TCP.
+  fallback::SessionOptions stream_options() const;
+
   std::vector<udp::Address> listen() const;
   std::vector<udp::Address> preferred() const;
+  std::vector<udp::Address> cleartext() const;
   /// The first worker's sockets have real ports: the other workers take them.
-  void set_bound(std::vector<udp::Address> addresses, std::string engine);
+  void set_bound(std::vector<udp::Address> addresses, std::vector<udp::Address> cleartext,
+                 std::string engine);
   std::vector<udp::Address> bound() const;
+  std::vector<udp::Address> bound_cleartext() const;
   std::string engine() const;
 
   /// A worker has nothing left to do; called once by each.
@@ -123,11 +133,13 @@ class ServerShared {
   std::condition_variable changed_;
   std::size_t running_ = 0;
   bool started_ = false;
-  std::shared_ptr<const tls::ServerContext> context_;
+  Contexts contexts_;
   std::vector<Slot> slots_;
   std::vector<udp::Address> listen_;
   std::vector<udp::Address> preferred_;
+  std::vector<udp::Address> cleartext_;
   std::vector<udp::Address> bound_;
+  std::vector<udp::Address> bound_cleartext_;
   std::string engine_;
   std::vector<SocketGroup> sockets_;
   std::vector<std::pair<udp::Address, engine::Descriptors>> offered_;

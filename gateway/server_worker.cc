@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "base/check.h"
 #include "gateway/server_handover.h"
 #include "http3/hq_session.h"
 #include "transport/engine/handed_socket.h"
@@ -19,6 +20,9 @@ bool covers(const udp::Address& bound, const udp::Address& address) noexcept {
   if (bound.is_wildcard()) return bound.is_v6() || address.is_v4();
   return bound.same_ip(address);
 }
+
+/// Ports that are tried when any will do, until one is free on UDP and on TCP.
+constexpr int kPortAttempts = 32;
 
 http3::SessionOptions session_options(const http3::SessionOptions& options,
                                       const quic::TransportOptions& transport) {
@@ -77,7 +81,7 @@ Result<void> ServerWorker::open(udp::Network& network) {
   endpoint.cids.worker(static_cast<std::uint8_t>(index_));
   endpoint.reset_key = shared_->reset_key;
   endpoint.token_keys = shared_->keys;
-  endpoint.server_context = shared_->context();
+  endpoint.server_context = shared_->contexts().quic;
   endpoint.early_data_context = http3::Context::early_data_context(context_.options());
   endpoint.retry = options.retry_;
   endpoint.max_connections = (options.max_connections_ + count - 1) / count;
@@ -88,6 +92,15 @@ Result<void> ServerWorker::open(udp::Network& network) {
   endpoint_->endpoint().stray = [this](std::size_t owner, const udp::Arrival& arrival) {
     (shared_->hand_over(owner, arrival) ? handed_over_ : handed_over_dropped_).add();
   };
+  if (options.tcp_ || !options.cleartext_.empty()) {
+    streams_ =
+        std::make_unique<StreamServer>(runtime_, network.tcp(), shared_->stream_options(),
+                                       http::ServerHooks{shared_->handler, options.access_log_});
+    streams_->use(shared_->contexts().tcp);
+    const std::size_t most = (options.max_connections_ + count - 1) / count;
+    streams_->room = [this, most] { return connections() < most; };
+    endpoint_->endpoint().other_connections = [this] { return streams_->connections(); };
+  }
   const Result<void> bound = bind_all();
   if (!bound) return bound;
   if (index_ == 0) tend_keys_.arm(runtime_.now() + shared_->key_check_interval());
@@ -104,22 +117,30 @@ std::unique_ptr<quic::Application> ServerWorker::accept(quic::Connection& connec
 Result<void> ServerWorker::bind_all() {
   std::vector<udp::Address> addresses;
   if (index_ != 0) {
+    const auto preferred = shared_->preferred();
     for (const udp::Address& address : shared_->bound()) {
-      TERN_TRY(const udp::Address bound, bind(address));
+      // Those that are only preferred are for clients that have connected already.
+      const bool only_udp =
+          std::find(preferred.begin(), preferred.end(), address) != preferred.end();
+      TERN_TRY(const udp::Address bound, only_udp ? bind(address) : bind_both(address));
+      addresses.push_back(bound);
+    }
+    for (const udp::Address& address : shared_->bound_cleartext()) {
+      TERN_TRY(const udp::Address bound, listen(address, true));
       addresses.push_back(bound);
     }
     return {};
   }
   if (shared_->listen().empty()) {
-    auto bound = bind(udp::Address::v6(in6addr_any, kDefaultPort));
+    auto bound = bind_both(udp::Address::v6(in6addr_any, kDefaultPort));
     const bool no_v6 = !bound && bound.error().domain == Domain::os &&
                        (bound.error().code == EAFNOSUPPORT || bound.error().code == EADDRNOTAVAIL);
-    if (no_v6) bound = bind(udp::Address::v4(INADDR_ANY, kDefaultPort));
+    if (no_v6) bound = bind_both(udp::Address::v4(INADDR_ANY, kDefaultPort));
     if (!bound) return fail(std::move(bound).error());
     addresses.push_back(*bound);
   }
   for (const udp::Address& address : shared_->listen()) {
-    TERN_TRY(const udp::Address bound, bind(address));
+    TERN_TRY(const udp::Address bound, bind_both(address));
     addresses.push_back(bound);
   }
   for (const udp::Address& address : shared_->preferred()) {
@@ -130,8 +151,63 @@ Result<void> ServerWorker::bind_all() {
     TERN_TRY(const udp::Address bound, bind(address));
     addresses.push_back(bound);
   }
-  shared_->set_bound(std::move(addresses), endpoint_->network().description());
+  std::vector<udp::Address> cleartext;
+  for (const udp::Address& address : shared_->cleartext()) {
+    TERN_TRY(const udp::Address bound, listen(address, true));
+    cleartext.push_back(bound);
+  }
+  shared_->set_bound(std::move(addresses), std::move(cleartext),
+                     endpoint_->network().description());
   return {};
+}
+
+/// On UDP and, if wanted, on TCP. Where any port will do it is one that is free on both.
+Result<udp::Address> ServerWorker::bind_both(const udp::Address& address) {
+  if (!shared_->options.tcp_) return bind(address);
+  if (address.port() != 0 || shared_->find_offered(address)) {
+    TERN_TRY(const udp::Address bound, bind(address));
+    return listen(bound, false);
+  }
+  for (int attempt = 1;; ++attempt) {
+    TERN_TRY(const udp::Address listening, listen(address, false));
+    auto bound = bind(listening);
+    if (bound) return bound;
+    streams_->unlisten();
+    tcp_addresses_.pop_back();
+    const bool taken = bound.error().domain == Domain::os && bound.error().code == EADDRINUSE;
+    if (!taken || attempt == kPortAttempts) return bound;
+  }
+}
+
+Result<udp::Address> ServerWorker::listen(const udp::Address& address, bool cleartext) {
+  const ServerOptions& options = shared_->options;
+  tcp::ReusePort group;
+  group.index = static_cast<std::uint32_t>(index_);
+  group.count = static_cast<std::uint32_t>(shared_->worker_count);
+  if (!options.handover_.empty()) {
+    // The process after this one listens beside it for a moment, as this one does beside the
+    // process before: it must not want to be alone, as the first of a group does.
+    const bool joins = !shared_->taken().empty() || phase_ != Phase::serving;
+    group.index += joins ? 1 : 0;
+    group.count += 1;
+  }
+  auto listening = streams_->listen(address, group, cleartext);
+  if (listening) {
+    if (!cleartext) tcp_addresses_.push_back(*listening);
+    return listening;
+  }
+  if (listening.error().domain != Domain::os) return listening;
+  const auto number = static_cast<int>(listening.error().code);
+  Error error = Error::os(number, "cannot listen on " + address.to_string() + " (TCP)");
+  if (number == EADDRINUSE) error.detail += "; another server has it: choose another port";
+  if (number == EACCES) error.detail += "; ports below 1024 are for root: choose another";
+  if (number == EADDRNOTAVAIL) error.detail += "; this machine does not have that address";
+  return fail(std::move(error));
+}
+
+std::size_t ServerWorker::connections() const {
+  const std::size_t streams = streams_ != nullptr ? streams_->connections() : 0;
+  return endpoint_->endpoint().connections() + streams;
 }
 
 Result<udp::Address> ServerWorker::bind(udp::Address address) {
@@ -191,6 +267,8 @@ std::vector<quic::ConnectionId> ServerWorker::leave() {
   if (phase_ == Phase::serving) {
     phase_ = Phase::leaving;
     endpoint_->endpoint().set_accepting(false);
+    // Clients on TCP lose nothing by coming again, to the new process.
+    if (streams_ != nullptr) streams_->drain();
     deadline_.arm(runtime_.now() + shared_->options.handover_drain_);
   }
   return handshakes;
@@ -213,9 +291,24 @@ void ServerWorker::resume() {
 
 void ServerWorker::return_to_service() {
   if (phase_ != Phase::leaving) return;
+  if (const Result<void> listening = listen_again(); !listening) {
+    shared_->log(LogLevel::error, listening.error().to_string());
+  }
   phase_ = Phase::serving;
   deadline_.disarm();
   endpoint_->endpoint().set_accepting(true);
+}
+
+Result<void> ServerWorker::listen_again() {
+  for (const udp::Address& address : std::exchange(tcp_addresses_, {})) {
+    TERN_TRY(const udp::Address secure, listen(address, false));
+    TERN_CHECK(secure == address);
+  }
+  for (const udp::Address& address : shared_->bound_cleartext()) {
+    TERN_TRY(const udp::Address bare, listen(address, true));
+    TERN_CHECK(bare == address);
+  }
+  return {};
 }
 
 void ServerWorker::forward_to(std::shared_ptr<const Forwarder> forwarder) {
@@ -232,8 +325,9 @@ void ServerWorker::forward_to(std::shared_ptr<const Forwarder> forwarder) {
   };
 }
 
-void ServerWorker::use(const std::shared_ptr<const tls::ServerContext>& context) {
-  endpoint_->endpoint().set_server_context(context);
+void ServerWorker::use(const ServerShared::Contexts& contexts) {
+  endpoint_->endpoint().set_server_context(contexts.quic);
+  if (streams_ != nullptr) streams_->use(contexts.tcp);
 }
 
 void ServerWorker::drain() {
@@ -254,6 +348,7 @@ void ServerWorker::drain() {
       hq->drain();
     }
   });
+  if (streams_ != nullptr) streams_->drain();
   deadline_.arm(runtime_.now() + shared_->options.drain_timeout_);
 }
 
@@ -263,11 +358,13 @@ void ServerWorker::close() {
   endpoint_->endpoint().set_accepting(false);
   endpoint_->endpoint().close_all(static_cast<std::uint64_t>(http3::ErrorCode::no_error),
                                   "server stops");
+  if (streams_ != nullptr) streams_->close();
   deadline_.arm(runtime_.now() + kLastWords);
 }
 
 void ServerWorker::drain(Timestamp) {
-  if (phase_ == Phase::draining && endpoint_->endpoint().connections() == 0) close();
+  if (streams_ != nullptr) streams_->note_open();
+  if (phase_ == Phase::draining && connections() == 0) close();
 }
 
 void ServerWorker::deadline_passed() {

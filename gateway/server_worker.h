@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/runtime.h"
 #include "gateway/server_shared.h"
+#include "gateway/stream_server.h"
 #include "http3/context.h"
 #include "transport/quic/bound_endpoint.h"
 #include "transport/udp/network.h"
@@ -28,7 +29,7 @@ class ServerWorker final : public std::enable_shared_from_this<ServerWorker>, pr
                                                       std::size_t index);
   ~ServerWorker();
 
-  void use(const std::shared_ptr<const tls::ServerContext>& context);
+  void use(const ServerShared::Contexts& contexts);
   /// See Server::drain.
   void drain();
   /// See Server::stop.
@@ -59,6 +60,10 @@ class ServerWorker final : public std::enable_shared_from_this<ServerWorker>, pr
   std::unique_ptr<quic::Application> accept(quic::Connection& connection);
   Result<void> bind_all();
   Result<udp::Address> bind(udp::Address address);
+  Result<udp::Address> bind_both(const udp::Address& address);
+  Result<udp::Address> listen(const udp::Address& address, bool cleartext);
+  Result<void> listen_again();
+  std::size_t connections() const;
   Result<udp::Address> adopt(const udp::Address& address);
   void note_socket(const udp::Address& local, std::size_t place);
   void deadline_passed();
@@ -76,6 +81,8 @@ class ServerWorker final : public std::enable_shared_from_this<ServerWorker>, pr
   bool hooked_ = false;
   http3::Context context_;
   std::unique_ptr<quic::BoundEndpoint> endpoint_;
+  std::unique_ptr<StreamServer> streams_;  // TCP; null without
+  std::vector<udp::Address> tcp_addresses_;
   Timer tend_keys_;
   Timer deadline_;  // of draining, then of closing
   Counter& handed_over_;

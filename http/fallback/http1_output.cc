@@ -178,6 +178,7 @@ void Http1Session::put_response_head(Http1Stream& stream) {
   put_status_line(status);
   bool has_length = false;
   bool has_upgrade = false;
+  if (!alt_svc().empty() && !fields.contains("alt-svc")) append_field(text_, "alt-svc", alt_svc());
   for (const http::Field field : fields) {
     if (field.name == "connection") {
       stream.close_after = stream.close_after || has_token(field.value, "close");

@@ -28,6 +28,9 @@ class Http2Session final : public SessionBase,
                ClientHooks hooks);
   ~Http2Session() override;
 
+  // ---- for Http2Stream
+  const std::string& alternative() const noexcept { return alt_svc(); }
+
   // ---- Session
   std::string_view protocol() const noexcept override { return "h2"; }
   Result<std::unique_ptr<http::ClientExchange>> open() override;

@@ -237,6 +237,9 @@ void Http2Stream::send_response(http::Status status, http::Fields fields, bool e
   }
   // They stay here as long as this stream, so nghttp2 needs no copy of them.
   kept_fields_ = std::move(fields);
+  if (const std::string& alt_svc = session_->alternative(); !alt_svc.empty()) {
+    if (!kept_fields_.contains("alt-svc")) kept_fields_.add("alt-svc", alt_svc);
+  }
   lines.emplace_back(":status", digits_of(status, status_text_), true);
   append(lines, kept_fields_, true);
   body_ended_ = end;

@@ -4,10 +4,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <string>
 
 #include "base/error.h"
 #include "base/time.h"
 #include "http/limits.h"
+#include "transport/tcp/network.h"
 
 namespace tern::fallback {
 
@@ -15,6 +17,9 @@ namespace tern::fallback {
 struct SessionOptions : http::Limits {
   /// A connection without a request is closed after that long (HTTP/2: GOAWAY with NO_ERROR).
   Duration idle_timeout = std::chrono::seconds(60);
+  /// Server: the `alt-svc` (RFC 7838) of the responses on a stream that have none of their own, for
+  /// instance `h3=":4433"; ma=86400`. Asked once for each session; empty: none.
+  std::function<std::string(const tcp::Stream&)> alt_svc;
 
   // ---- HTTP/2
   /// Window we give each stream and the connection, in bytes. What the handler has not taken stays

@@ -32,7 +32,9 @@ SessionBase::SessionBase(ContextCore& core, ContextCore::Counts& counts,
       stream_(std::move(stream)),
       hooks_(std::move(hooks)),
       last_moved_(core.runtime().now()),
-      server_(server) {}
+      server_(server) {
+  if (server && core.options().alt_svc) alt_svc_ = core.options().alt_svc(*stream_);
+}
 
 SessionBase::~SessionBase() = default;
 

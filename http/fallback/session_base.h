@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -120,6 +121,9 @@ class SessionBase : public Session, private tcp::StreamSink, private TimerNode {
   /// `check_times` is called at `deadline` at the latest.
   void watch(Timestamp deadline);
 
+  /// Server: the `alt-svc` of responses that have none; empty: none.
+  const std::string& alt_svc() const noexcept { return alt_svc_; }
+
   /// Runs the handler, in a task of the Context's.
   void serve(std::unique_ptr<http::Exchange> exchange);
   /// Answers a request ourselves, without its handler; it shows in the access log like any other.
@@ -154,6 +158,7 @@ class SessionBase : public Session, private tcp::StreamSink, private TimerNode {
   std::optional<Error> ending_;    // once all is sent
   std::optional<Error> dropping_;  // at the end of the turn
   Error reason_;
+  std::string alt_svc_;
   bool server_;
   bool blocked_ = false;
   bool finishing_ = false;

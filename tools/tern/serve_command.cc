@@ -34,6 +34,8 @@ struct ServeOptions {
   std::string config;
   std::string folder;
   std::vector<std::string> listen;
+  bool no_tcp = false;
+  std::vector<std::string> http;
   std::vector<std::string> certificates;
   std::vector<std::string> keys;
   std::string client_ca;
@@ -92,6 +94,8 @@ class Serve {
     ServerOptions server;
     choose_certificates(server);
     for (const std::string& address : options_.listen) server.listen(listen_address(address));
+    for (const std::string& address : options_.http) server.cleartext(listen_address(address));
+    server.tcp(!options_.no_tcp);
     for (const std::string& address : options_.preferred) server.preferred_address(address);
     server.workers(options_.workers)
         .engine(engine::EngineOptions().kind(options_.engine))
@@ -209,16 +213,24 @@ class Serve {
     return fmt::format("tern get{} {}", mtls, target);
   }
 
+  static std::string joined(const std::vector<udp::Address>& addresses) {
+    std::string text;
+    for (const udp::Address& address : addresses) {
+      text += (text.empty() ? "" : ", ") + address.to_string();
+    }
+    return text;
+  }
+
   void announce() {
     const tls::Certificate certificate = server_->certificates().front();
-    std::string addresses;
-    for (const udp::Address& address : server_->addresses()) {
-      addresses += (addresses.empty() ? "" : ", ") + address.to_string();
-    }
+    const std::string addresses = joined(server_->addresses());
+    const std::string cleartext = joined(server_->cleartext_addresses());
     if (json_) {
       JsonWriter json;
       json.begin_object().member("event", "listening").member("url", url());
-      json.member("addresses", addresses).member("engine", server_->engine());
+      json.member("addresses", addresses).member("tcp", server_->tcp());
+      if (!cleartext.empty()) json.member("http_addresses", cleartext);
+      json.member("engine", server_->engine());
       json.member("workers", static_cast<std::uint64_t>(server_->workers()));
       json.member("pid", static_cast<std::int64_t>(getpid()));
       json.member("spki_sha256", certificate.spki_sha256());
@@ -236,7 +248,9 @@ class Serve {
       text += fmt::format("  {} {}\n", paint.dim(fmt::format("{:<12}", name)), value);
     };
     row("URL", paint.bold(url()));
-    row("listens on", addresses + " (UDP, HTTP/3)");
+    row("listens on", addresses + (server_->tcp() ? " (UDP: HTTP/3; TCP: HTTP/2 and HTTP/1.1)"
+                                                  : " (UDP: HTTP/3)"));
+    if (!cleartext.empty()) row("without TLS", cleartext + " (TCP: HTTP/2 and HTTP/1.1)");
     row("engine", server_->engine());
     row("workers", std::to_string(server_->workers()));
     row("certificate",
@@ -324,7 +338,8 @@ class Serve {
 
 void add_serve(CLI::App& app, ExitCode& result) {
   auto options = std::make_shared<ServeOptions>();
-  CLI::App* verb = app.add_subcommand("serve", "Serve a folder, or the demo site, over HTTP/3");
+  CLI::App* verb = app.add_subcommand(
+      "serve", "Serve a folder, or the demo site, over HTTP/3, HTTP/2 and HTTP/1.1");
   verb->add_option("DIR", options->folder, "Folder to serve; without one, the built-in demo site")
       ->type_name("");
   verb->add_option("--config", options->config,
@@ -333,6 +348,11 @@ void add_serve(CLI::App& app, ExitCode& result) {
   verb->add_option("-l,--listen", options->listen,
                    "IP address and port, :PORT or PORT; again for more; port 0: any free one")
       ->option_text("ADDR ([::]:4433)")
+      ->allow_extra_args(false);
+  verb->add_flag("--no-tcp", options->no_tcp, "HTTP/3 alone: do not listen on TCP");
+  verb->add_option("--http", options->http,
+                   "Speak HTTP/2 and HTTP/1.1 without TLS at this address; again for more")
+      ->type_name("ADDR")
       ->allow_extra_args(false);
   verb->add_option("--cert", options->certificates,
                    "Certificate chain, PEM; again for more names (SNI). Without: a development one")

@@ -85,6 +85,10 @@ class Endpoint {
   /// a stateless reset, or accepted.
   std::function<bool(ByteView dcid, bool initial, const udp::Arrival&)> elsewhere;
 
+  /// Connections of the same owner's that are not here, on TCP for instance, and count as those
+  /// that are here when `EndpointOptions::max_connections` is looked at. Without it: none.
+  std::function<std::size_t()> other_connections;
+
   /// New connections use it from now on; existing ones keep what they began with.
   void set_server_context(std::shared_ptr<const tls::ServerContext> context) {
     options_.server_context = std::move(context);

@@ -55,7 +55,8 @@ void Endpoint::accept(const udp::Path& path, udp::Ecn ecn, MutableBytes datagram
                              {header.scid.data, header.scid.datalen});
     return;
   }
-  if (!accepting_ || connections_.size() >= options_.max_connections ||
+  const std::size_t others = other_connections ? other_connections() : 0;
+  if (!accepting_ || connections_.size() + others >= options_.max_connections ||
       open_handshakes_ >= options_.max_handshakes) {
     counts_.refused.add();
     send_refusal(path, header, kConnectionRefused,

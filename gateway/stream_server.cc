@@ -1,0 +1,131 @@
+#include "gateway/stream_server.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+
+namespace tern {
+
+/// A client whose TLS handshake is under way.
+class StreamServer::Handshake final : public tcp::StreamSink {
+ public:
+  explicit Handshake(StreamServer& server) noexcept : server_(server) {}
+
+  std::unique_ptr<tls::SecureStream> stream;
+  std::size_t index = 0;
+
+ private:
+  void connected(tcp::Stream&) override { server_.handshake_done(*this); }
+  void receive(tcp::Stream&, MutableBytes) override {}  // not before `connected`
+  void end_of_stream(tcp::Stream&) override {
+    server_.handshake_failed(*this, Error(Code::closed, "the client left", Origin::remote));
+  }
+  void failed(tcp::Stream&, const Error& error) override { server_.handshake_failed(*this, error); }
+
+  StreamServer& server_;
+};
+
+StreamServer::StreamServer(Runtime& runtime, tcp::Network& network,
+                           fallback::SessionOptions options, http::ServerHooks hooks)
+    : runtime_(runtime),
+      network_(network),
+      sessions_(runtime, std::move(options), std::move(hooks)),
+      open_(runtime.counters().at("server.tcp.open")),
+      accepted_(runtime.counters().at("server.tcp.accepted")),
+      refused_(runtime.counters().at("server.tcp.refused")),
+      tls_complete_(runtime.counters().at("server.tls.handshakes")),
+      tls_resumed_(runtime.counters().at("server.tls.resumed")),
+      tls_failed_(runtime.counters().at("server.tls.failed")) {}
+
+StreamServer::~StreamServer() = default;
+
+Result<udp::Address> StreamServer::listen(const udp::Address& address, const tcp::ReusePort& group,
+                                          bool cleartext) {
+  tcp::ListenOptions options;
+  options.bind = address;
+  options.reuse_port = group;
+  // Tunnels may be silent for long; whether the client is still there is for TCP to find out.
+  options.stream.keep_alive(tcp::KeepAlive());
+  auto listener = network_.listen(options, *this);
+  if (!listener) return fail(std::move(listener).error());
+  const udp::Address local = (*listener)->local();
+  listeners_.push_back({std::move(*listener), cleartext});
+  return local;
+}
+
+void StreamServer::stop_listening() { listeners_.clear(); }
+
+void StreamServer::drain() {
+  stop_listening();
+  handshakes_.clear();
+  sessions_.drain_all();
+}
+
+void StreamServer::close() {
+  stop_listening();
+  handshakes_.clear();
+  sessions_.close_all();
+}
+
+void StreamServer::accepted(tcp::Listener& listener, std::unique_ptr<tcp::Stream> stream) {
+  if ((room && !room()) || handshakes_.size() >= kMaxHandshakes) {
+    refused_.add();
+    return;
+  }
+  accepted_.add();
+  const auto found = std::find_if(listeners_.begin(), listeners_.end(), [&](const Listening& each) {
+    return each.listener.get() == &listener;
+  });
+  if (found == listeners_.end()) return;
+  if (found->cleartext) {
+    sessions_.accept(std::move(stream), fallback::Protocol::sniffed);
+    return;
+  }
+  auto handshake = std::make_unique<Handshake>(*this);
+  auto secure =
+      tls::SecureStream::server(runtime_, std::move(stream), context_, kHandshakeLimit, *handshake);
+  if (!secure) {
+    tls_failed_.add();
+    return;
+  }
+  handshake->stream = std::move(*secure);
+  handshake->index = handshakes_.size();
+  handshakes_.push_back(std::move(handshake));
+}
+
+void StreamServer::accept_failed(tcp::Listener& listener, const Error& error) {
+  runtime_.log().line(LogLevel::warning, fmt::format("cannot accept on {}: {}",
+                                                     listener.local().to_string(), error.detail));
+}
+
+std::unique_ptr<tls::SecureStream> StreamServer::remove(Handshake& handshake) {
+  auto stream = std::move(handshake.stream);
+  const std::size_t index = handshake.index;
+  handshakes_[index].swap(handshakes_.back());
+  handshakes_[index]->index = index;
+  handshakes_.pop_back();
+  return stream;
+}
+
+void StreamServer::handshake_done(Handshake& handshake) {
+  auto stream = remove(handshake);
+  tls_complete_.add();
+  if (stream->handshake().resumed) tls_resumed_.add();
+  const bool http2 = stream->handshake().alpn == "h2";
+  sessions_.accept(std::move(stream),
+                   http2 ? fallback::Protocol::http2 : fallback::Protocol::http1);
+}
+
+void StreamServer::handshake_failed(Handshake& handshake, const Error& error) {
+  const auto stream = remove(handshake);
+  tls_failed_.add();
+  LogSink& log = runtime_.log();
+  if (!log.enabled(LogLevel::debug)) return;
+  log.line(LogLevel::debug,
+           fmt::format("TLS with {}: {}", stream->remote().to_string(), error.to_string()));
+}
+
+}  // namespace tern

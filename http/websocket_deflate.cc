@@ -352,6 +352,8 @@ void WebSocketInflater::feed(ByteView piece, bool last) {
 
 Result<std::optional<ByteView>> WebSocketInflater::next() {
   if (stream_ == nullptr) return std::nullopt;
+  if (bad_)
+    return fail(Error(Code::invalid, "what should inflate is no deflate data", Origin::remote));
   z_stream& z = stream_->z;
   z.next_out = stream_->out.data();
   z.avail_out = static_cast<uInt>(stream_->out.size());
@@ -380,8 +382,9 @@ Result<std::optional<ByteView>> WebSocketInflater::next() {
       // (§7.2.3.4).
       TERN_CHECK(inflateReset(&z) == Z_OK);
     } else if (result != Z_OK && result != Z_BUF_ERROR) {
-      // What came out before is handed on first, so that limits see it; zlib will say it again.
-      if (z.avail_out < stream_->out.size()) break;
+      // What came out before is handed on first, so that limits see it.
+      bad_ = z.avail_out < stream_->out.size();
+      if (bad_) break;
       return fail(Error(Code::invalid,
                         "what should inflate is no deflate data: " +
                             std::string(z.msg != nullptr ? z.msg : "cut short"),

@@ -138,6 +138,7 @@ class WebSocketInflater {
   bool takeover_;
   ByteView input_;
   bool last_ = false;
+  bool bad_ = false;       // no deflate data, to be told next
   bool complete_ = false;  // the tail ended a block
   std::size_t tail_ = 0;   // bytes of the tail that were given
   std::unique_ptr<Stream> stream_;

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "gateway/client_connection.h"
+#include "gateway/origin_connection.h"
 #include "gateway/client_pool.h"
 #include "gateway/within.h"
 #include "http/uri.h"
@@ -21,14 +21,13 @@ bool is_redirect(int status) noexcept {
 /// The connection went away, for whatever reason.
 bool connection_broke(const Error& error) noexcept {
   return error.is(Code::closed) || error.is(Code::stateless_reset) || error.is(Code::timed_out) ||
-         error.domain == Domain::quic ||
+         error.domain == Domain::quic || error.domain == Domain::os ||
          (error.domain == Domain::application && error.origin == Origin::remote);
 }
 
-/// QUIC is always encrypted, so there is no http:// here.
-Result<http::Url> parse_url(std::string_view text) {
+Result<http::Url> parse_url(std::string_view text, ClientProtocols protocols) {
   auto url = http::Url::parse(text);
-  if (url && url->scheme() != "https") {
+  if (url && url->scheme() != "https" && protocols == ClientProtocols::http3_only) {
     return fail(Error::invalid("URL \"" + std::string(text) + "\": HTTP/3 wants https://"));
   }
   if (!url && url.error().is(Code::unsupported)) return fail(Error::invalid(url.error().detail));
@@ -57,20 +56,21 @@ Client::Client(Runtime& runtime, udp::Network& network, ClientOptions options)
 Client::~Client() = default;
 
 Task<Result<void>> Client::connect(std::string url) {
-  const Result<http::Url> target = parse_url(url);
+  const Result<http::Url> target = parse_url(url, pool_->options.protocols());
   if (!target) co_return fail(target.error());
-  Result<std::shared_ptr<ClientConnection>> connection = co_await pool_->acquire(*target);
+  Result<std::shared_ptr<OriginConnection>> connection = co_await pool_->acquire(*target);
   if (!connection) co_return fail(std::move(connection).error());
   co_return Result<void>();
 }
 
 Task<Result<ClientStream>> Client::open(ClientRequest request) {
   const Timestamp begun = pool_->runtime.now();
-  const Result<http::Url> url = parse_url(request.url_);
+  const Result<http::Url> url = parse_url(request.url_, pool_->options.protocols());
   if (!url) co_return fail(url.error());
   http::RequestHead head;
   head.method = request.method_;
   head.protocol = request.protocol_;
+  head.scheme = url->scheme();
   head.authority = url->authority();
   head.path = url->target();
   bool has_length = false;
@@ -93,9 +93,9 @@ Task<Result<ClientStream>> Client::open(ClientRequest request) {
   }
 
   for (std::size_t tries = 1;; ++tries) {
-    Result<std::shared_ptr<ClientConnection>> connection = co_await pool_->acquire(*url);
+    Result<std::shared_ptr<OriginConnection>> connection = co_await pool_->acquire(*url);
     if (!connection) co_return fail(std::move(connection).error());
-    ClientConnection& chosen = **connection;
+    OriginConnection& chosen = **connection;
     Result<std::unique_ptr<http::ClientExchange>> exchange = chosen.session()->open();
     if (!exchange) {
       if (exchange.error().is(Code::rejected) && tries < kMaxTries) continue;
@@ -136,6 +136,7 @@ Task<Result<std::unique_ptr<http::WebSocket>>> Client::websocket(ClientRequest r
 Task<Result<std::unique_ptr<http::WebSocket>>> Client::open_websocket(
     ClientRequest request, http::WebSocketOptions options) {
   if (request.url_.starts_with("wss://")) request.url_.replace(0, 3, "https");
+  if (request.url_.starts_with("ws://")) request.url_.replace(0, 2, "http");
   http::RequestHead head;
   head.fields = std::move(request.fields_);
   const Result<void> complete = http::complete_websocket_request(head, options);
@@ -188,7 +189,7 @@ Result<bool> ClientRequest::redirect(const http::Response& head) {
   const auto location = head.fields().find("location");
   const int status = http::code(head.status());
   if (!location || !is_redirect(status)) return false;
-  TERN_TRY(const http::Url from, parse_url(url_));
+  TERN_TRY(const http::Url from, http::Url::parse(url_));
   TERN_TRY(const http::Url target, from.resolve(*location));
   // RFC 9110 §15.4: 303 turns everything into GET, 301 and 302 in practice POST.
   if ((status == 303 && method_ != "HEAD") ||
@@ -203,8 +204,8 @@ Result<bool> ClientRequest::redirect(const http::Response& head) {
   if (target.origin() != from.origin()) {
     for (const char* name : {"authorization", "cookie", "host"}) fields_.remove(name);
   }
-  if (target.scheme() != "https") {
-    return fail(Error::invalid("redirect to " + target.to_string() + ": HTTP/3 wants https://"));
+  if (from.scheme() == "https" && target.scheme() != "https") {
+    return fail(Error::invalid("redirect to " + target.to_string() + ": that is not encrypted"));
   }
   url_ = target.to_string();
   return true;
@@ -228,7 +229,8 @@ Task<Result<ClientResponse>> Client::exchange_once(ClientRequest& request) {
         (stream->path_lost() || (pool_->options.retry_on_close_ && connection_broke(error)));
     if (!refused && !broken) co_return response;
     repeated = repeated || broken;
-    stream->connection_->retried(request.method_ + " " + request.url_ + ": " + error.to_string());
+    stream->connection_->tell(ClientEvent::Type::retried,
+                              request.method_ + " " + request.url_ + ": " + error.to_string());
   }
 }
 
@@ -256,7 +258,7 @@ Result<void> Client::migrate(const udp::Address& local, bool now) {
   bool any = false;
   std::optional<Error> failure;
   for (const bool v4 : {true, false}) {
-    std::vector<ClientConnection*> moving;
+    std::vector<OriginConnection*> moving;
     for (const auto& connection : pool_->connections()) {
       if (connection->open() && connection->info().path.remote.is_v4() == v4) {
         moving.push_back(connection.get());
@@ -264,7 +266,7 @@ Result<void> Client::migrate(const udp::Address& local, bool now) {
     }
     if (moving.empty() || (local.specified() && local.is_v4() != v4)) continue;
     std::optional<udp::Address>& shared = v4 ? pool_->local_v4 : pool_->local_v6;
-    for (ClientConnection* connection : moving) {
+    for (OriginConnection* connection : moving) {
       udp::Address wanted = local.specified() ? local : connection->info().path.local;
       wanted.set_port(0);
       TERN_TRY(const udp::Address bound, pool_->bind_like(wanted));
@@ -286,7 +288,7 @@ Result<void> Client::migrate(const udp::Address& local, bool now) {
 Result<void> Client::update_keys() {
   for (const auto& connection : pool_->connections()) {
     if (!connection->open()) continue;
-    const Result<void> updated = connection->connection()->update_keys();
+    const Result<void> updated = connection->update_keys();
     if (!updated) return updated;
   }
   return {};
@@ -302,7 +304,7 @@ SessionCache& Client::sessions() noexcept { return *pool_->sessions; }
 
 Task<void> Client::close() {
   pool_->closed = true;
-  const std::vector<std::shared_ptr<ClientConnection>> connections = pool_->connections();
+  const std::vector<std::shared_ptr<OriginConnection>> connections = pool_->connections();
   for (const auto& connection : connections) connection->close();
   if (connections.empty()) co_return;
   // The close packets leave at the end of this turn; one more makes sure of it.

@@ -23,10 +23,10 @@
 
 namespace tern {
 
-class ClientConnection;
+class OriginConnection;
 class ClientPool;
 
-/// A request to an absolute https URL.
+/// A request to an absolute https or http URL.
 class ClientRequest {
  public:
   explicit ClientRequest(std::string url) : url_(std::move(url)) {}
@@ -84,7 +84,7 @@ class ClientResponse {
   /// Where it came from, after redirects.
   const std::string& url() const noexcept { return url_; }
   std::size_t redirects() const noexcept { return redirects_; }
-  /// "h3"
+  /// "h3", "h2" or "http/1.1"
   const std::string& protocol() const noexcept { return protocol_; }
   /// It went, or was answered, as early data.
   bool early_data() const noexcept { return early_data_; }
@@ -126,7 +126,7 @@ class ClientStream {
 
  private:
   friend class Client;
-  std::shared_ptr<ClientConnection> connection_;
+  std::shared_ptr<OriginConnection> connection_;
   std::unique_ptr<http::ClientExchange> exchange_;  // before the connection in destruction
   std::string url_;
   Timestamp begun_{};
@@ -143,10 +143,13 @@ struct ClientConnectionInfo {
   std::uint64_t requests = 0;
   bool early_data = false;  ///< it was opened with 0-RTT
   bool open = false;        ///< else these are its last facts
+  bool over_tcp = false;    ///< HTTP/2 or HTTP/1.1; handshake.alpn says which
 };
 
-/// An HTTP/3 client: a pool with one connection for each origin, opened when it is needed, shared
-/// by all requests that run at the same time. Belongs to the runtime's thread.
+/// An HTTP client: a pool with one connection for each origin, opened when it is needed, shared by
+/// all requests that run at the same time (HTTP/1.1 has up to six, a request each). HTTP/3 where UDP
+/// gets through and the server has it, else HTTP/2 or HTTP/1.1 over TCP, without the caller seeing
+/// more of it than `protocol()`; docs/fallback.md is the manual. Belongs to the runtime's thread.
 ///
 ///   auto response = co_await client.get("https://localhost:4433/hello");
 ///

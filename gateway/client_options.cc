@@ -44,6 +44,30 @@ ClientOptions& ClientOptions::http3(http3::SessionOptions options) {
   return *this;
 }
 
+ClientOptions& ClientOptions::fallback(fallback::SessionOptions options) {
+  fallback_ = std::move(options);
+  return *this;
+}
+
+ClientOptions& ClientOptions::protocols(ClientProtocols which) {
+  protocols_ = which;
+  return *this;
+}
+
+ClientOptions& ClientOptions::tcp_delay(Duration delay) {
+  tcp_delay_ = delay;
+  return *this;
+}
+
+std::vector<udp::Address> ClientOptions::addresses_for(const std::string& host,
+                                                       std::uint16_t port) const {
+  std::vector<udp::Address> addresses;
+  for (const Override& entry : overrides_) {
+    if (entry.host == host && entry.port == port) addresses.push_back(entry.address);
+  }
+  return addresses;
+}
+
 ClientOptions& ClientOptions::only_version(std::uint32_t version) {
   only_version_ = version;
   return *this;

@@ -13,6 +13,7 @@
 #include "base/time.h"
 #include "gateway/network_policy.h"
 #include "gateway/session_cache.h"
+#include "http/fallback/options.h"
 #include "http3/options.h"
 #include "transport/quic/connection.h"
 #include "transport/quic/options.h"
@@ -36,6 +37,8 @@ struct ClientEvent {
     path_lost,            ///< the path in use is silent or gone; `text` says which
     migrating,            ///< to `text`, for the reason it gives; path_changed tells of success
     migration_failed,     ///< `text` says why
+    falling_back,         ///< HTTP/2 is tried as well, or instead; `text` says why
+    climbed,              ///< requests go over HTTP/3 from now on
     reconnecting,         ///< beside the one that no migration can save; `text` says why
     retried,              ///< a request goes again, on a new connection; `text` says why
     keys_updated,
@@ -48,6 +51,17 @@ struct ClientEvent {
   udp::Path path;
   quic::HandshakeInfo handshake;
   std::string text;
+  bool over_tcp = false;
+};
+
+/// Which versions of HTTP a client speaks.
+enum class ClientProtocols : std::uint8_t {
+  /// HTTP/3 where it gets through, else HTTP/2 or HTTP/1.1, and HTTP/3 again later
+  /// (docs/fallback.md).
+  automatic,
+  http3_only,
+  http2,  ///< over TCP; HTTP/1.1 where the server has no HTTP/2. For http:// URLs: HTTP/2 at once.
+  http1,
 };
 
 /// How a Client goes about it. The defaults suit a client that is a guest on the network.
@@ -66,11 +80,21 @@ class ClientOptions {
   ClientOptions& transport(quic::TransportOptions options);
   quic::TransportOptions& transport() noexcept { return transport_; }
   ClientOptions& http3(http3::SessionOptions options);
+  ClientOptions& fallback(fallback::SessionOptions options);
+  /// Default automatic. http:// URLs are fetched over TCP whatever it says, unless it is http3_only:
+  /// then they are refused.
+  ClientOptions& protocols(ClientProtocols which);
+  ClientProtocols protocols() const noexcept { return protocols_; }
+  /// How long HTTP/3 has for its handshake before HTTP/2 is tried as well. Default 300 ms.
+  ClientOptions& tcp_delay(Duration delay);
+  Duration tcp_delay() const noexcept { return tcp_delay_; }
   /// Speaks this QUIC version alone: quic::kVersion1 or kVersion2. Default: begins with version 1
   /// (or that of the remembered session) and takes what the server chooses.
   ClientOptions& only_version(std::uint32_t version);
   /// Connects to `address` for that host and port (curl --resolve). Call it again for more.
   ClientOptions& resolve(std::string host, std::uint16_t port, udp::Address address);
+  /// What was said so.
+  std::vector<udp::Address> addresses_for(const std::string& host, std::uint16_t port) const;
   /// Sends from this address, and stays there. Default: what the system chooses.
   ClientOptions& local_address(udp::Address address);
   /// Which of several networks to use, and when to change (docs/migration.md). Default
@@ -79,10 +103,12 @@ class ClientOptions {
 
   /// From the first look-up to the end of the handshake, over all addresses. Default 10 s.
   ClientOptions& connect_timeout(Duration limit);
+  Duration connect_timeout() const noexcept { return connect_timeout_; }
   /// From the call to the last byte of a buffered response. 0 (default): none.
   ClientOptions& timeout(Duration limit);
   /// The next address is tried too when one has not answered by then. Default 250 ms.
   ClientOptions& address_delay(Duration delay);
+  Duration address_delay() const noexcept { return address_delay_; }
   /// Largest buffered response body, in bytes. Default 64 MiB.
   ClientOptions& max_body(std::size_t bytes);
   /// 3xx responses to follow. Default 0: the caller sees them.
@@ -105,7 +131,8 @@ class ClientOptions {
 
  private:
   friend class Client;
-  friend class ClientConnection;
+  friend class OriginConnection;
+  friend class QuicOriginConnection;
   friend class ClientPool;
   friend class ClientTransfer;
   friend class PathFollower;
@@ -123,6 +150,9 @@ class ClientOptions {
   std::shared_ptr<tls::KeyLog> key_log_;
   quic::TransportOptions transport_;
   http3::SessionOptions http3_;
+  fallback::SessionOptions fallback_;
+  ClientProtocols protocols_ = ClientProtocols::automatic;
+  Duration tcp_delay_ = std::chrono::milliseconds(300);
   std::uint32_t only_version_ = 0;
   std::vector<Override> overrides_;
   std::optional<udp::Address> local_address_;

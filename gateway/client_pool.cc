@@ -8,6 +8,14 @@
 #include "gateway/within.h"
 
 namespace tern {
+namespace {
+
+/// Nobody answered, or nobody was there: perhaps UDP does not get through.
+bool is_silence(const Error& error) noexcept {
+  return error.domain == Domain::os || error.is(Code::timed_out);
+}
+
+}  // namespace
 
 ClientPool::ClientPool(Runtime& client_runtime, udp::Network& client_network,
                        ClientOptions client_options)
@@ -16,7 +24,9 @@ ClientPool::ClientPool(Runtime& client_runtime, udp::Network& client_network,
       options(std::move(client_options)),
       sessions(options.sessions_ ? options.sessions_ : std::make_shared<SessionCache>()),
       http3(client_runtime, options.http3_),
+      fallback(client_runtime, options.fallback_),
       socket_timer_(client_runtime.timers(), [this](Timestamp) { close_unused_sockets(); }),
+      established_(client_runtime),
       scope_(client_runtime.ready()) {}
 
 ClientPool::~ClientPool() {
@@ -72,7 +82,8 @@ void ClientPool::networks_changed() {
   if (!found || *found == interfaces) return;
   interfaces = std::move(*found);
   was_online_ = was_online_ || online();
-  const std::vector<std::shared_ptr<ClientConnection>> connections = all_;
+  knowledge_.network_changed();
+  const std::vector<std::shared_ptr<OriginConnection>> connections = all_;
   for (const auto& connection : connections) connection->networks_changed();
 }
 
@@ -116,6 +127,17 @@ Result<udp::Address> ClientPool::local_for(const udp::Address& remote, std::size
   return *local;
 }
 
+Result<udp::Address> ClientPool::tcp_source_for(const udp::Address& remote) const {
+  if (!options.local_address_) return udp::Address();
+  if (options.local_address_->is_v4() != remote.is_v4()) {
+    return fail(Error::invalid("local address " + options.local_address_->ip_string() +
+                               " cannot reach " + remote.to_string()));
+  }
+  udp::Address local = *options.local_address_;
+  local.set_port(0);
+  return local;
+}
+
 std::size_t ClientPool::networks_to(const udp::Address& remote) {
   return follows() ? sources_for(interfaces, network, remote).size() : 0;
 }
@@ -124,7 +146,7 @@ void ClientPool::close_unused_sockets() {
   std::vector<udp::Address> unused;
   for (const auto& socket : endpoint->sockets()) {
     const udp::Address& local = socket->local();
-    const auto uses = [&](const std::shared_ptr<ClientConnection>& connection) {
+    const auto uses = [&](const std::shared_ptr<OriginConnection>& connection) {
       return connection->establishing() || connection->uses(local);
     };
     if (local_v4 != local && local_v6 != local && std::none_of(all_.begin(), all_.end(), uses)) {
@@ -136,38 +158,220 @@ void ClientPool::close_unused_sockets() {
 
 void ClientPool::close_unused_sockets_soon() { socket_timer_.arm(runtime.now() + kSocketLinger); }
 
-Task<Result<std::shared_ptr<ClientConnection>>> ClientPool::acquire(http::Url url) {
+// ---- the ladder
+// ----------------------------------------------------------------------------------
+
+Task<Result<std::shared_ptr<OriginConnection>>> ClientPool::acquire(http::Url url) {
   const std::string origin = url.origin();
   for (int tries = 0; tries < kMaxConnects; ++tries) {
     const Result<void> prepared = prepare();
     if (!prepared) co_return fail(prepared.error());
-    std::shared_ptr<ClientConnection> connection;
     auto found = by_origin_.find(origin);
-    if (found != by_origin_.end() && found->second->stranded()) {
-      const std::shared_ptr<ClientConnection> stranded = found->second;
+    if (found != by_origin_.end() && found->second.current != nullptr &&
+        found->second.current->stranded()) {
+      const std::shared_ptr<OriginConnection> stranded = found->second.current;
       co_await stranded->replaced();
       found = by_origin_.find(origin);
     }
-    if (found != by_origin_.end() && found->second->usable()) {
-      connection = found->second;
-    } else {
-      if (found == by_origin_.end() && by_origin_.size() >= Client::kMaxOrigins) close_idle();
-      connection = std::make_shared<ClientConnection>(*this, url, next_id_++);
-      by_origin_[origin] = connection;
-      all_.push_back(connection);
-      scope_.spawn(establish(connection));
+    if (found != by_origin_.end() && found->second.current != nullptr &&
+        found->second.current->usable()) {
+      std::shared_ptr<OriginConnection> current = found->second.current;
+      climb_if_offered(url);
+      const auto* tcp = dynamic_cast<const TcpOriginConnection*>(current.get());
+      if (tcp == nullptr || !tcp->serial()) co_return current;
+      Result<std::shared_ptr<OriginConnection>> one = co_await free_serial(std::move(current));
+      if (!one) co_return fail(std::move(one).error());
+      if ((*one)->usable()) co_return one;
+      continue;
     }
-    Result<void> ready = co_await connection->ready();
-    if (!ready) co_return fail(std::move(ready).error());
+    std::shared_ptr<Race>& place = races_[origin];
+    if (place == nullptr) {
+      if (found == by_origin_.end() && by_origin_.size() >= Client::kMaxOrigins) close_idle();
+      place = std::make_shared<Race>(runtime);
+      scope_.spawn(run(place, url));
+    }
+    const std::shared_ptr<Race> race = place;
+    while (!race->over) co_await race->changed.wait();
+    if (race->error) co_return fail(*race->error);
     // It may have ended, or been told to go away, between being ready and this coroutine's turn.
-    if (connection->usable()) co_return connection;
   }
   co_return fail(
-      Error(Code::rejected, origin + " closes connections without a request", Origin::remote));
+      Error(Code::rejected, origin + " closes connections without a request", tern::Origin::remote));
 }
 
-Task<void> ClientPool::establish(std::shared_ptr<ClientConnection> connection) {
-  std::string what = "no answer from " + connection->origin() + " over UDP";
+bool ClientPool::wants_tcp(const http::Url& url) const noexcept {
+  return url.scheme() == "http" || options.protocols() != ClientProtocols::http3_only;
+}
+
+bool ClientPool::wants_quic(const http::Url& url) {
+  if (url.scheme() != "https") return false;
+  if (options.protocols() == ClientProtocols::http3_only) return true;
+  if (options.protocols() != ClientProtocols::automatic) return false;
+  return knowledge_.avoid_until(network_name(), url.origin()) <= runtime.now();
+}
+
+std::string ClientPool::network_name() const {
+  std::string name;
+  for (const udp::NetworkInterface& interface : interfaces.all) {
+    if (!interface.up || (!interface.default_v4 && !interface.default_v6)) continue;
+    name += interface.name;
+    for (const udp::InterfaceAddress& address : interface.addresses) {
+      name += '/' + address.address.ip_string();
+    }
+    name += ' ';
+  }
+  return name;
+}
+
+std::shared_ptr<OriginConnection> ClientPool::begin_quic(const http::Url& url) {
+  auto connection = std::make_shared<QuicOriginConnection>(*this, url, next_id_++);
+  const std::optional<http::AltService> offer = knowledge_.offer(url.origin(), runtime.now());
+  if (offer) connection->go_via(offer->host, offer->port);
+  Origin& origin = by_origin_[url.origin()];
+  origin.climbing = connection;
+  origin.silent = false;
+  all_.push_back(connection);
+  scope_.spawn(climb(connection));
+  return connection;
+}
+
+std::shared_ptr<OriginConnection> ClientPool::begin_tcp(const http::Url& url) {
+  auto connection = std::make_shared<TcpOriginConnection>(*this, url, next_id_++);
+  all_.push_back(connection);
+  scope_.spawn(establish(connection));
+  return connection;
+}
+
+/// HTTP/3 first; TCP joins when that has failed, or takes long. The first that stands is used, and
+/// if that is TCP, HTTP/3 may still come later.
+Task<void> ClientPool::run(std::shared_ptr<Race> race, http::Url url) {
+  const std::string origin = url.origin();
+  const auto failed = [](const std::shared_ptr<OriginConnection>& connection) {
+    return connection != nullptr && !connection->establishing() && !connection->established();
+  };
+  std::shared_ptr<OriginConnection> quic;
+  std::shared_ptr<OriginConnection> tcp;
+  const bool may_tcp = wants_tcp(url);
+  if (wants_quic(url)) quic = begin_quic(url);
+  Timer timer(runtime.timers(), [this](Timestamp) { established_.notify_all(); });
+  const Timestamp tcp_start = quic == nullptr ? runtime.now() : runtime.now() + options.tcp_delay();
+  std::shared_ptr<OriginConnection> winner;
+  while (winner == nullptr) {
+    if (quic != nullptr && quic->established()) {
+      winner = quic;
+      break;
+    }
+    if (tcp != nullptr && tcp->established()) {
+      winner = tcp;
+      break;
+    }
+    const bool quic_over = quic == nullptr || failed(quic);
+    if (may_tcp && tcp == nullptr && (quic_over || runtime.now() >= tcp_start) && !closed) {
+      if (quic != nullptr) {
+        quic->tell(ClientEvent::Type::falling_back,
+                   quic_over ? quic->failure().to_string() : "no answer over UDP yet");
+      }
+      tcp = begin_tcp(url);
+      continue;
+    }
+    if (quic_over && (tcp == nullptr || failed(tcp))) break;
+    timer.arm(may_tcp && tcp == nullptr ? tcp_start : kNever);
+    co_await established_.wait();
+  }
+  if (winner == nullptr) {
+    // Whoever was answered knows best what is wrong.
+    const bool quic_knows = quic != nullptr && (tcp == nullptr || is_silence(tcp->failure()));
+    race->error = quic_knows && !(tcp != nullptr && is_silence(quic->failure()))
+                      ? quic->failure()
+                      : (tcp == nullptr ? quic : tcp)->failure();
+  } else {
+    settle(winner);
+    if (winner == quic && tcp != nullptr && tcp->establishing()) tcp->close();
+  }
+  race->over = true;
+  const auto place = races_.find(origin);
+  if (place != races_.end() && place->second == race) races_.erase(place);
+  race->changed.notify_all();
+}
+
+/// New requests go there; those that run elsewhere stay where they are.
+void ClientPool::settle(const std::shared_ptr<OriginConnection>& connection) {
+  Origin& origin = by_origin_[connection->origin()];
+  if (origin.current == connection) return;
+  std::vector<std::shared_ptr<OriginConnection>> before = std::move(origin.serial);
+  origin.serial.clear();
+  if (origin.current != nullptr) before.push_back(std::move(origin.current));
+  origin.current = connection;
+  for (const auto& old : before) {
+    if (old->session() != nullptr) old->session()->drain();
+  }
+  const bool over_tcp = dynamic_cast<const TcpOriginConnection*>(connection.get()) != nullptr;
+  if (over_tcp && origin.silent) note_silence(connection->origin());
+}
+
+Task<void> ClientPool::climb(std::shared_ptr<QuicOriginConnection> connection) {
+  Task<void> establishing = establish(connection);
+  co_await establishing;
+  if (closed) co_return;
+  const std::string name = connection->origin();
+  const auto found = by_origin_.find(name);
+  if (found == by_origin_.end() || found->second.climbing != connection) co_return;
+  Origin& origin = found->second;
+  origin.climbing = nullptr;
+  const bool over_tcp = origin.current != nullptr && origin.current->usable() &&
+                        dynamic_cast<TcpOriginConnection*>(origin.current.get()) != nullptr;
+  if (connection->usable()) {
+    knowledge_.worked(network_name(), name);
+    if (over_tcp) connection->tell(ClientEvent::Type::climbed);
+    settle(connection);
+  } else if (!connection->established() && is_silence(connection->failure())) {
+    origin.silent = true;
+    if (over_tcp) note_silence(name);
+  }
+}
+
+/// TCP gets through where UDP does not.
+void ClientPool::note_silence(const std::string& origin) {
+  by_origin_[origin].silent = false;
+  knowledge_.failed(network_name(), origin, runtime.now());
+}
+
+void ClientPool::heard_alt_svc(const OriginConnection& connection, std::string_view value) {
+  if (connection.url().scheme() != "https") return;  // RFC 7838 §2.1: it must be authenticated
+  knowledge_.heard(connection.origin(), value, runtime.now());
+}
+
+void ClientPool::climb_if_offered(const http::Url& url) {
+  const Origin& origin = by_origin_[url.origin()];
+  if (origin.climbing != nullptr || !wants_tcp(url) ||
+      dynamic_cast<TcpOriginConnection*>(origin.current.get()) == nullptr) {
+    return;
+  }
+  if (knowledge_.offer(url.origin(), runtime.now()) && wants_quic(url)) begin_quic(url);
+}
+
+/// One that has no request, a new one while there are few, or the one with the shortest queue.
+Task<Result<std::shared_ptr<OriginConnection>>> ClientPool::free_serial(
+    std::shared_ptr<OriginConnection> first) {
+  Origin& origin = by_origin_[first->origin()];
+  std::shared_ptr<OriginConnection> best = first;
+  for (const auto& other : origin.serial) {
+    if (other->session() == nullptr || !other->usable()) continue;
+    if (other->session()->requests() < best->session()->requests()) best = other;
+  }
+  if (best->session()->requests() == 0 || origin.serial.size() + 1 >= kMaxSerial) co_return best;
+  std::shared_ptr<OriginConnection> another = begin_tcp(first->url());
+  origin.serial.push_back(another);
+  Result<void> ready = co_await another->ready();
+  if (ready && another->usable()) co_return another;
+  if (first->usable()) co_return first;
+  if (!ready) co_return fail(std::move(ready).error());
+  co_return another;
+}
+
+Task<void> ClientPool::establish(std::shared_ptr<OriginConnection> connection) {
+  const bool tcp = dynamic_cast<const TcpOriginConnection*>(connection.get()) != nullptr;
+  std::string what = "no answer from " + connection->origin() + " over " + (tcp ? "TCP" : "UDP");
   Task<Result<void>> establishing = connection->establish();
   Result<void> outcome =
       co_await within(runtime, options.connect_timeout_, std::move(what), std::move(establishing));
@@ -176,45 +380,59 @@ Task<void> ClientPool::establish(std::shared_ptr<ClientConnection> connection) {
   // It may have ended in the turn in which it was established.
   if (failed || !connection->open()) forget(*connection);
   close_unused_sockets_soon();
+  established_.notify_all();
 }
 
-void ClientPool::replace(ClientConnection& connection, std::uint32_t avoided) {
-  auto successor = std::make_shared<ClientConnection>(*this, connection.url(), next_id_++, avoided);
+void ClientPool::replace(QuicOriginConnection& connection, std::uint32_t avoided) {
+  auto successor = std::make_shared<QuicOriginConnection>(*this, connection.url(), next_id_++, avoided);
   all_.push_back(successor);
-  scope_.spawn(succeed(connection.shared_from_this(), std::move(successor)));
+  scope_.spawn(succeed(
+      std::static_pointer_cast<QuicOriginConnection>(connection.shared_from_this()),
+      std::move(successor)));
 }
 
-Task<void> ClientPool::succeed(std::shared_ptr<ClientConnection> old,
-                               std::shared_ptr<ClientConnection> successor) {
+Task<void> ClientPool::succeed(std::shared_ptr<QuicOriginConnection> old,
+                               std::shared_ptr<QuicOriginConnection> successor) {
   Task<void> establishing = establish(successor);
   co_await establishing;
   const bool there = successor->usable();
-  if (there && old->stranded()) by_origin_[old->origin()] = successor;
+  if (there && old->stranded()) by_origin_[old->origin()].current = successor;
   old->succeeded_by(there ? successor.get() : nullptr);
-  const auto found = by_origin_.find(successor->origin());
-  if (found == by_origin_.end() && there) {
-    // The old one has ended by itself meanwhile.
-    by_origin_[successor->origin()] = successor;
-  } else if (found != by_origin_.end() && found->second != successor) {
+  Origin& origin = by_origin_[successor->origin()];
+  if (origin.current == nullptr && there) {
+    origin.current = successor;  // the old one has ended by itself meanwhile
+  } else if (origin.current != successor) {
     successor->close();  // not needed after all: the old one's path works again
   }
 }
 
 void ClientPool::close_idle() {
-  for (const auto& [origin, connection] : by_origin_) {
-    if (connection->session() != nullptr && connection->session()->requests() == 0) {
-      connection->close();
-      by_origin_.erase(origin);
-      return;
-    }
+  for (auto entry = by_origin_.begin(); entry != by_origin_.end(); ++entry) {
+    Origin& origin = entry->second;
+    const bool idle = origin.serial.empty() && origin.climbing == nullptr &&
+                      (origin.current == nullptr ||
+                       (origin.current->session() != nullptr &&
+                        origin.current->session()->requests() == 0));
+    if (!idle) continue;
+    const std::shared_ptr<OriginConnection> current = std::move(origin.current);
+    by_origin_.erase(entry);
+    if (current != nullptr) current->close();
+    return;
   }
 }
 
-void ClientPool::forget(ClientConnection& connection) {
+void ClientPool::forget(OriginConnection& connection) {
   connection.stop_following();  // it may outlive the pool
   if (closed) return;
   const auto found = by_origin_.find(connection.origin());
-  if (found != by_origin_.end() && found->second.get() == &connection) by_origin_.erase(found);
+  if (found != by_origin_.end()) {
+    Origin& origin = found->second;
+    if (origin.current.get() == &connection) origin.current = nullptr;
+    std::erase_if(origin.serial, [&](const auto& entry) { return entry.get() == &connection; });
+    const bool nothing = origin.current == nullptr && origin.serial.empty() &&
+                         origin.climbing == nullptr && !origin.silent;
+    if (nothing) by_origin_.erase(found);
+  }
   const auto place = std::find_if(all_.begin(), all_.end(),
                                   [&](const auto& entry) { return entry.get() == &connection; });
   if (place == all_.end()) return;

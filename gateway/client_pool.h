@@ -14,8 +14,13 @@
 #include "base/runtime.h"
 #include "base/scope.h"
 #include "base/timer_heap.h"
-#include "gateway/client_connection.h"
+#include "gateway/broadcast.h"
 #include "gateway/client_options.h"
+#include "gateway/http3_knowledge.h"
+#include "gateway/origin_connection.h"
+#include "gateway/quic_origin_connection.h"
+#include "gateway/tcp_origin_connection.h"
+#include "http/fallback/context.h"
 #include "http3/context.h"
 #include "transport/quic/bound_endpoint.h"
 #include "transport/tls/client_context.h"
@@ -30,6 +35,8 @@ class ClientPool {
   static constexpr std::size_t kMaxRemembered = 16;
   /// Connections opened for one request at most.
   static constexpr int kMaxConnects = 4;
+  /// HTTP/1.1 connections to one origin, which take one request at a time each.
+  static constexpr std::size_t kMaxSerial = 6;
 
   ClientPool(Runtime& runtime, udp::Network& network, ClientOptions options);
   ClientPool(const ClientPool&) = delete;
@@ -37,7 +44,7 @@ class ClientPool {
   ~ClientPool();
 
   /// A connection that takes a new request to this origin, established if need be.
-  Task<Result<std::shared_ptr<ClientConnection>>> acquire(http::Url url);
+  Task<Result<std::shared_ptr<OriginConnection>>> acquire(http::Url url);
 
   /// Makes endpoint and TLS context at the first use, and says what is wrong with the options.
   Result<void> prepare();
@@ -58,12 +65,17 @@ class ClientPool {
   /// It was on a network, and is on none.
   bool lost_its_networks() const noexcept { return was_online_ && !online(); }
 
-  void forget(ClientConnection& connection);
+  /// Where a TCP connection to `remote` is to begin; unspecified: the system chooses.
+  Result<udp::Address> tcp_source_for(const udp::Address& remote) const;
+  /// A response that came over TCP says where else its origin is.
+  void heard_alt_svc(const OriginConnection& connection, std::string_view value);
+
+  void forget(OriginConnection& connection);
   /// Makes a connection to the same origin that goes through another interface than `avoided`. When
   /// it is there, it takes the place of the old one, should that still be stranded.
-  void replace(ClientConnection& connection, std::uint32_t avoided);
+  void replace(QuicOriginConnection& connection, std::uint32_t avoided);
   /// Those that are open or being established.
-  const std::vector<std::shared_ptr<ClientConnection>>& connections() const noexcept {
+  const std::vector<std::shared_ptr<OriginConnection>>& connections() const noexcept {
     return all_;
   }
 
@@ -73,6 +85,7 @@ class ClientPool {
   std::shared_ptr<SessionCache> sessions;
   std::shared_ptr<const tls::ClientContext> tls;
   http3::Context http3;
+  fallback::Context fallback;
   std::unique_ptr<quic::BoundEndpoint> endpoint;
   udp::Interfaces interfaces;  ///< as they were when they last changed
   /// Where new connections of each family begin that follow no network.
@@ -86,9 +99,41 @@ class ClientPool {
   bool online() const noexcept;
   void networks_changed();
   void close_unused_sockets();
-  Task<void> establish(std::shared_ptr<ClientConnection> connection);
-  Task<void> succeed(std::shared_ptr<ClientConnection> old,
-                     std::shared_ptr<ClientConnection> successor);
+
+  /// What an origin has.
+  struct Origin {
+    std::shared_ptr<OriginConnection> current;  ///< where new requests go
+    /// HTTP/1.1 beside it.
+    std::vector<std::shared_ptr<OriginConnection>> serial;
+    /// An attempt at HTTP/3, beside the requests that TCP serves meanwhile perhaps.
+    std::shared_ptr<QuicOriginConnection> climbing;
+    /// It failed, for want of an answer.
+    bool silent = false;
+  };
+  /// The first connection to an origin, on its way; whoever wants one waits for it.
+  struct Race {
+    explicit Race(Runtime& runtime) : changed(runtime) {}
+    Broadcast changed;
+    bool over = false;
+    std::optional<Error> error;
+  };
+  Task<void> run(std::shared_ptr<Race> race, http::Url url);
+  std::shared_ptr<OriginConnection> begin_quic(const http::Url& url);
+  std::shared_ptr<OriginConnection> begin_tcp(const http::Url& url);
+  Task<void> climb(std::shared_ptr<QuicOriginConnection> connection);
+  void settle(const std::shared_ptr<OriginConnection>& connection);
+  bool wants_quic(const http::Url& url);
+  bool wants_tcp(const http::Url& url) const noexcept;
+  void climb_if_offered(const http::Url& url);
+  void note_silence(const std::string& origin);
+  Task<Result<std::shared_ptr<OriginConnection>>> free_serial(
+      std::shared_ptr<OriginConnection> first);
+  /// Names the network in use.
+  std::string network_name() const;
+
+  Task<void> establish(std::shared_ptr<OriginConnection> connection);
+  Task<void> succeed(std::shared_ptr<QuicOriginConnection> old,
+                     std::shared_ptr<QuicOriginConnection> successor);
   /// Makes room by closing one that has no request.
   void close_idle();
 
@@ -96,8 +141,11 @@ class ClientPool {
   bool was_online_ = false;
   Timer socket_timer_;
   std::uint64_t next_id_ = 1;
-  std::unordered_map<std::string, std::shared_ptr<ClientConnection>> by_origin_;
-  std::vector<std::shared_ptr<ClientConnection>> all_;  // until they are closed
+  std::unordered_map<std::string, Origin> by_origin_;
+  std::unordered_map<std::string, std::shared_ptr<Race>> races_;
+  Broadcast established_;  // some connection is, or has failed
+  Http3Knowledge knowledge_;
+  std::vector<std::shared_ptr<OriginConnection>> all_;  // until they are closed
   Scope scope_;                                         // last: its tasks use everything above
 };
 

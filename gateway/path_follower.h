@@ -18,7 +18,7 @@ namespace tern {
 class ClientPool;
 
 /// Keeps one connection of a client on the right network: knows what networks there are for it,
-/// probes the spare one, asks the policy, and migrates. Owned by the ClientConnection, used from
+/// probes the spare one, asks the policy, and migrates. Owned by the QuicOriginConnection, used from
 /// the confirmation of the handshake on; before that a path that dies means another attempt.
 class PathFollower {
  public:

@@ -201,6 +201,9 @@ void Http1Session::on_response() {
     last_ = true;
     tell_goaway();
   }
+  if (const auto value = head.fields.find("alt-svc"); value && hooks().alt_svc) {
+    hooks().alt_svc(*value);
+  }
   if (exchange != nullptr) {
     exchange->on_response(static_cast<http::Status>(status == 101 ? 200 : status),
                           without_connection_fields(head.fields));

@@ -46,6 +46,9 @@ class Http2Session final : public SessionBase,
   using SessionBase::now;
   Http2Bridge& bridge() noexcept { return bridge_; }
   const SessionOptions& session_options() const noexcept { return options(); }
+  void heard_alt_svc(std::string_view value) const {
+    if (hooks().alt_svc) hooks().alt_svc(value);
+  }
   udp::Path network_path() const noexcept { return path(); }
   ChunkArena& arena() noexcept { return core().arena(); }
   /// The body of a section that is being built; reused.

@@ -510,6 +510,7 @@ void Http2Stream::finish_response() noexcept {
   const auto status = static_cast<http::Status>(status_);
   if (!cookie_.empty()) fields_.add("cookie", cookie_);
   if (status_ >= 200) head_complete_ = true;
+  if (const auto value = fields_.find("alt-svc")) session_->heard_alt_svc(*value);
   if (ends_ != nullptr) {
     auto& exchange = *static_cast<http::ClientExchange*>(ends_);
     if (status_ < 200) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include "base/error.h"
 #include "base/time.h"
@@ -59,6 +60,8 @@ struct ClientHooks {
   std::function<void()> goaway;
   /// The connection is over; the Session is destroyed when this returns.
   std::function<void(const Error&)> closed;
+  /// The value of an `alt-svc` field of a response (RFC 7838). Called while it is read.
+  std::function<void(std::string_view)> alt_svc;
 };
 
 }  // namespace tern::fallback

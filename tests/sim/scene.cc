@@ -243,7 +243,7 @@ ServerOptions Scene::server_options(int padding_names) const {
 
 ClientOptions Scene::client_options() const {
   ClientOptions options;
-  options.ca_pem(authority_.certificate);
+  options.ca_pem(authority_.certificate).protocols(ClientProtocols::http3_only);
   auto* told = const_cast<std::vector<ClientEvent>*>(&events);
   options.watch([told](const ClientEvent& event) { told->push_back(event); });
   return options;

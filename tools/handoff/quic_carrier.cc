@@ -106,6 +106,7 @@ void QuicCarrier::renew() {
   if (!clients_.empty()) scope_.spawn(close_client(client()));
   ClientOptions options;
   options.ca_pem(identities().authority.certificate).sessions(sessions_);
+  options.protocols(ClientProtocols::http3_only);
   options.qlog(phone_.stage().qlog(false)).connect_timeout(kConnectTimeout);
   if (migrates()) options.watch([this](const ClientEvent& event) { saw(event); });
   const Access* best = phone_.best(avoided_);

@@ -128,6 +128,7 @@ Task<Result<udp::Address>> Load::find_server() {
   ClientOptions settings;
   settings.insecure(options_.insecure).chacha20_only(options_.chacha20).ca_file(options_.ca_file);
   if (!options_.versions.empty()) settings.only_version(options_.versions.front());
+  settings.protocols(ClientProtocols::http3_only);
   Client client(runtime_, network_, std::move(settings));
   Result<void> connected = co_await client.connect(url_.to_string());
   if (!connected) co_return fail(std::move(connected).error());

@@ -12,7 +12,7 @@ namespace tern::cli {
 void add_get(CLI::App& app, ExitCode& result) {
   auto options = std::make_shared<GetOptions>();
   GetOptions& o = *options;
-  CLI::App* verb = app.add_subcommand("get", "Fetch URLs over HTTP/3, several on one connection");
+  CLI::App* verb = app.add_subcommand("get", "Fetch URLs over HTTP/3, HTTP/2 or HTTP/1.1, several on one connection");
   verb->add_option("URL", o.urls, "https://host[:port]/path")->required()->type_name("");
 
   const std::string kRequest = "Request";
@@ -77,8 +77,24 @@ void add_get(CLI::App& app, ExitCode& result) {
   verb->add_flag("--chacha20", o.chacha20, "Only TLS_CHACHA20_POLY1305_SHA256")->group(kTrust);
 
   const std::string kConnection = "Connection";
-  verb->add_flag("--http3,--http3-only", o.http3, "HTTP/3; there is nothing else yet")
-      ->group(kConnection);
+  const auto protocol = [verb, kConnection, &o](const char* flag, const char* help,
+                                                ClientProtocols which) {
+    return verb->add_flag_callback(flag, [&o, which] { o.protocols = which; }, help)
+        ->group(kConnection);
+  };
+  CLI::Option* const only3 =
+      protocol("--http3-only", "HTTP/3 and nothing else", ClientProtocols::http3_only);
+  CLI::Option* const three =
+      protocol("--http3", "HTTP/3, and HTTP/2 or HTTP/1.1 where UDP does not pass (the default)",
+               ClientProtocols::automatic);
+  CLI::Option* const two =
+      protocol("--http2", "HTTP/2 over TCP, or HTTP/1.1; for http:// URLs HTTP/2 at once",
+               ClientProtocols::http2);
+  CLI::Option* const one =
+      protocol("--http1.1", "HTTP/1.1 over TCP", ClientProtocols::http1);
+  only3->excludes(three)->excludes(two)->excludes(one);
+  three->excludes(two)->excludes(one);
+  two->excludes(one);
   verb->add_option("--resolve", o.resolve, "Connect there instead; again for more")
       ->type_name("HOST:PORT:ADDR")
       ->group(kConnection)

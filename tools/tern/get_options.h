@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/time.h"
+#include "gateway/client_options.h"
 #include "transport/engine/engine.h"
 #include "transport/quic/options.h"
 
@@ -35,7 +36,7 @@ struct GetOptions {
   bool stats = false;
   bool json = false;
   // the connection
-  bool http3 = true;  ///< for scripts that say so; every request is
+  ClientProtocols protocols = ClientProtocols::automatic;
   bool insecure = false;
   std::string ca_file;
   std::string certificate;

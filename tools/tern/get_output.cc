@@ -34,13 +34,13 @@ Result<void> BodyOutput::open() {
   return {};
 }
 
-Result<void> BodyOutput::write_head(const http::Response& head) {
+Result<void> BodyOutput::write_head(std::string_view protocol, const http::Response& head) {
   if (memory_) return {};
   if (path_ == "-") {
-    print_head(stdout, "", head);
+    print_head(stdout, "", protocol, head);
     return {};
   }
-  return write_to_file(as_bytes(head_text(head)));
+  return write_to_file(as_bytes(head_text(protocol, head)));
 }
 
 Result<void> BodyOutput::write(ByteView bytes) {
@@ -88,6 +88,7 @@ bool BodyOutput::to_terminal() const noexcept {
 }
 
 std::string version_name(std::uint32_t version) {
+  if (version == 0) return "TCP";
   if (version == quic::kVersion1) return "QUICv1";
   if (version == quic::kVersion2) return "QUICv2";
   return fmt::format("{:#010x}", version);
@@ -96,8 +97,10 @@ std::string version_name(std::uint32_t version) {
 namespace {
 
 std::string handshake_text(const quic::HandshakeInfo& facts) {
-  std::string text = fmt::format("{}, {}, {}, {}", version_name(facts.version), facts.alpn,
-                                 facts.cipher, facts.group);
+  std::string text = version_name(facts.version);
+  for (const std::string& fact : {facts.tls_version, facts.alpn, facts.cipher, facts.group}) {
+    if (!fact.empty()) text += ", " + fact;
+  }
   if (facts.retried) text += ", address proved by Retry";
   if (facts.resumed) text += ", session resumed";
   if (facts.early_data_accepted) text += ", 0-RTT accepted";
@@ -109,7 +112,11 @@ std::string event_text(const ClientEvent& event) {
   using Type = ClientEvent::Type;
   switch (event.type) {
     case Type::resolved: return "resolved " + event.origin + " to " + event.text;
-    case Type::connecting: return "connecting to " + event.path.remote.to_string() + " over UDP";
+    case Type::connecting:
+      return "connecting to " + event.path.remote.to_string() +
+             (event.over_tcp ? " over TCP" : " over UDP");
+    case Type::falling_back: return "trying HTTP/2 over TCP: " + printable(event.text);
+    case Type::climbed: return "requests go over HTTP/3 from now on";
     case Type::connected: {
       std::string text = "connected: " + handshake_text(event.handshake);
       if (!event.handshake.peer_certificate_subject.empty()) {
@@ -143,10 +150,22 @@ void print_event(const ClientEvent& event) {
   fmt::print(stderr, "{}\n", Paint(stderr).dim("* " + event_text(event)));
 }
 
-void print_request(const std::string& method, const std::string& authority,
-                   const std::string& target, const http::Fields& fields) {
+namespace {
+
+/// "HTTP/3" for "h3".
+std::string_view http_version(std::string_view protocol) noexcept {
+  if (protocol == "h3") return "HTTP/3";
+  return protocol == "h2" ? "HTTP/2" : "HTTP/1.1";
+}
+
+}  // namespace
+
+void print_request(std::string_view protocol, const std::string& method,
+                   const std::string& authority, const std::string& target,
+                   const http::Fields& fields) {
   const Paint paint(stderr);
-  fmt::print(stderr, "> {} {} HTTP/3\n> host: {}\n", paint.bold(method), target, authority);
+  fmt::print(stderr, "> {} {} {}\n> host: {}\n", paint.bold(method), target,
+             http_version(protocol), authority);
   for (const http::Field& field : fields) {
     fmt::print(stderr, "> {}: {}\n", field.name, printable(field.value));
   }
@@ -155,8 +174,9 @@ void print_request(const std::string& method, const std::string& authority,
 
 namespace {
 
-std::string status_line(const http::Response& head) {
-  return fmt::format("HTTP/3 {} {}", http::code(head.status()), http::reason(head.status()));
+std::string status_line(std::string_view protocol, const http::Response& head) {
+  return fmt::format("{} {} {}", http_version(protocol), http::code(head.status()),
+                     http::reason(head.status()));
 }
 
 std::string field_lines(std::string_view prefix, const http::Response& head) {
@@ -169,14 +189,15 @@ std::string field_lines(std::string_view prefix, const http::Response& head) {
 
 }  // namespace
 
-std::string head_text(const http::Response& head) {
-  return status_line(head) + "\n" + field_lines("", head);
+std::string head_text(std::string_view protocol, const http::Response& head) {
+  return status_line(protocol, head) + "\n" + field_lines("", head);
 }
 
-void print_head(std::FILE* stream, std::string_view prefix, const http::Response& head) {
+void print_head(std::FILE* stream, std::string_view prefix, std::string_view protocol,
+                const http::Response& head) {
   const Paint paint(stream);
   const int status = http::code(head.status());
-  const std::string line = status_line(head);
+  const std::string line = status_line(protocol, head);
   fmt::print(stream, "{}{}\n{}", prefix,
              status >= 400   ? paint.red(line)
              : status >= 300 ? paint.yellow(line)
@@ -224,6 +245,13 @@ void print_stats(const TransferResult& result, const ClientConnectionInfo* conne
   row("path", connection->path.local.to_string() + " → " + connection->path.remote.to_string());
   row("RTT", fmt::format("{} smoothed · {} lowest · ± {}", human_duration(stats.smoothed_rtt),
                          human_duration(stats.min_rtt), human_duration(stats.rtt_variation)));
+  if (connection->handshake.version == 0) {  // TCP tells no more
+    row("bytes", fmt::format("{} sent · {} received", human_bytes(stats.bytes_sent),
+                             human_bytes(stats.bytes_received)));
+    row("window", fmt::format("{} congestion · {} in flight", human_bytes(stats.congestion_window),
+                              human_bytes(stats.bytes_in_flight)));
+    return;
+  }
   row("packets", fmt::format("{} sent · {} received", human_count(stats.packets_sent),
                              human_count(stats.packets_received)));
   row("bytes", fmt::format("{} sent · {} received · {} UDP payload", human_bytes(stats.bytes_sent),
@@ -274,6 +302,7 @@ void write_connection(JsonWriter& json, const ClientConnectionInfo& connection) 
   json.member("local", connection.path.local.to_string());
   json.member("remote", connection.path.remote.to_string());
   json.member("version", version_name(facts.version)).member("alpn", facts.alpn);
+  if (!facts.tls_version.empty()) json.member("tls_version", facts.tls_version);
   json.member("cipher", facts.cipher).member("group", facts.group);
   json.member("certificate", facts.peer_certificate_subject);
   json.member("resumed", facts.resumed).member("retried", facts.retried);

@@ -31,7 +31,7 @@ class BodyOutput {
 
   /// `-i`, `-I`: the head goes where the body goes, but not into memory. `written` does not count
   /// it.
-  Result<void> write_head(const http::Response& head);
+  Result<void> write_head(std::string_view protocol, const http::Response& head);
   Result<void> write(ByteView bytes);
   /// An empty body makes an empty file.
   Result<void> finish();
@@ -76,17 +76,20 @@ struct TransferResult {
   std::string message;  ///< why, if not done
 };
 
-/// "QUICv1", "QUICv2", "0x…".
+/// "QUICv1", "QUICv2", "0x…"; "TCP" for 0.
 std::string version_name(std::uint32_t version);
 
 /// One event of a connection, as `-v` shows it on stderr, with "* " before it.
 void print_event(const ClientEvent& event);
-void print_request(const std::string& method, const std::string& authority,
-                   const std::string& target, const http::Fields& fields);
+/// `protocol`: an ALPN name, here and below.
+void print_request(std::string_view protocol, const std::string& method,
+                   const std::string& authority, const std::string& target,
+                   const http::Fields& fields);
 /// "HTTP/3 200 OK" and the fields, as `-i` shows them.
-std::string head_text(const http::Response& head);
+std::string head_text(std::string_view protocol, const http::Response& head);
 /// The same, each line after `prefix`, to `stream`, with colours on a terminal.
-void print_head(std::FILE* stream, std::string_view prefix, const http::Response& head);
+void print_head(std::FILE* stream, std::string_view prefix, std::string_view protocol,
+                const http::Response& head);
 void print_trailers(std::FILE* stream, std::string_view prefix, const http::Fields& trailers);
 
 /// `--stats`, on stderr.

@@ -104,6 +104,10 @@ class Get {
         .sessions(sessions_)
         .key_log(key_log_from_environment())
         .qlog(qlog_from_environment(options_.qlog));
+    // What is about QUIC alone makes no sense over TCP.
+    const bool about_quic = options_.chacha20 || !options_.versions.empty();
+    const bool any = options_.protocols == ClientProtocols::automatic;
+    client.protocols(any && about_quic ? ClientProtocols::http3_only : options_.protocols);
     client.transport().congestion = options_.congestion;
     if (!options_.certificate.empty()) {
       auto certificate = tls::Certificate::load(options_.certificate, options_.key);
@@ -326,7 +330,7 @@ class Get {
       case ExitCode::not_trusted:
         return "; name its CA with --cacert FILE, or trust any certificate with -k";
       case ExitCode::timed_out:
-        return result.head ? "" : "; is an HTTP/3 server there, and does UDP pass?";
+        return result.head ? "" : "; is an HTTP server there, and do UDP or TCP pass?";
       default: return "";
     }
   }

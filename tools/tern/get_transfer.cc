@@ -220,7 +220,7 @@ Task<Result<void>> Transfer::attempt_once(ClientRequest& request, bool& redirect
   result_.early_data = stream->early_data();
   if (options_.verbose) {
     const auto url = http::Url::parse(request.url());
-    print_request(request.method(), url->authority(), url->target(), plan_.fields);
+    print_request(stream->exchange().protocol(), request.method(), url->authority(), url->target(), plan_.fields);
   }
   Scope sending(runtime_.ready());
   Result<void> outcome;
@@ -286,9 +286,9 @@ Task<Result<void>> Transfer::receive(ClientStream& stream, ClientRequest& reques
   result_.timings.first_byte = runtime_.now() - stream.begun();
   result_.protocol = std::string(exchange.protocol());
   for (const http::Response& interim : exchange.interim()) {
-    if (options_.verbose) print_head(stderr, "< ", interim);
+    if (options_.verbose) print_head(stderr, "< ", result_.protocol, interim);
   }
-  if (options_.verbose) print_head(stderr, "< ", *head);
+  if (options_.verbose) print_head(stderr, "< ", result_.protocol, *head);
   result_.head = *head;
   const bool show_head = options_.include || options_.head;
   if (options_.follow) {
@@ -296,7 +296,7 @@ Task<Result<void>> Transfer::receive(ClientStream& stream, ClientRequest& reques
     if (!followed) co_return fail(followed.error());
     if (*followed) {
       if (show_head) {
-        const Result<void> shown = write_head(*head);
+        const Result<void> shown = write_head(result_.protocol, *head);
         if (!shown) co_return shown;
       }
       redirected = true;
@@ -313,7 +313,7 @@ Task<Result<void>> Transfer::receive(ClientStream& stream, ClientRequest& reques
         Origin::remote));
   }
   if (show_head) {
-    const Result<void> shown = write_head(*head);
+    const Result<void> shown = write_head(result_.protocol, *head);
     if (!shown) {
       exchange.abort();
       co_return shown;
@@ -323,9 +323,9 @@ Task<Result<void>> Transfer::receive(ClientStream& stream, ClientRequest& reques
   co_return received;
 }
 
-Result<void> Transfer::write_head(const http::Response& head) {
+Result<void> Transfer::write_head(std::string_view protocol, const http::Response& head) {
   if (options_.json) return {};
-  Result<void> written = output_.write_head(head);
+  Result<void> written = output_.write_head(protocol, head);
   if (!written) write_failed_ = true;
   return written;
 }

@@ -53,7 +53,7 @@ class Transfer {
   Task<void> run_upload(http::ClientExchange& exchange);
   Task<Result<void>> send_upload(http::ClientExchange& exchange);
   Task<Result<void>> receive(ClientStream& stream, ClientRequest& request, bool& redirected);
-  Result<void> write_head(const http::Response& head);
+  Result<void> write_head(std::string_view protocol, const http::Response& head);
   Task<Result<void>> receive_body(http::ClientExchange& exchange, const http::Response& head);
   ClientRequest make_request() const;
   void fail_result(const Error& error);

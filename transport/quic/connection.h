@@ -56,7 +56,8 @@ struct ConnectionStats {
 
 /// What the handshake settled. Copies, since the TLS state is freed early.
 struct HandshakeInfo {
-  std::uint32_t version = 0;  ///< negotiated: kVersion1 or kVersion2
+  std::uint32_t version = 0;  ///< negotiated: kVersion1 or kVersion2; 0: not QUIC, but TCP
+  std::string tls_version;    ///< "TLSv1.2" or "TLSv1.3" over TCP; empty over QUIC: always 1.3
   std::string alpn;
   std::string cipher;
   std::string group;

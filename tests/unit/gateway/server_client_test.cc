@@ -185,7 +185,7 @@ TEST(Client, Limits) {
 TEST(Client, SaysWhatItCannotReach) {
   Pair pair;
   ClientOptions options = pair.options();
-  pair.client(options.connect_timeout(3s));
+  pair.client(options.connect_timeout(3s).protocols(ClientProtocols::http3_only));
   EXPECT_TRUE(pair.get("ftp://server/").error().is(Code::invalid));
   EXPECT_TRUE(pair.get("http://server/").error().is(Code::invalid));
   EXPECT_TRUE(pair.get("https://nobody/").error().is(Code::not_found));

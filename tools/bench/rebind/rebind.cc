@@ -127,7 +127,7 @@ ServerOptions server_options(const RebindOptions& options) {
 
 ClientOptions client_options() {
   ClientOptions client;
-  client.ca_pem(authority().certificate);
+  client.ca_pem(authority().certificate).protocols(ClientProtocols::http3_only);
   // Who only receives has nothing to send when its mapping is gone, and the server sends into the
   // void: PINGs bring the two together again.
   client.transport().keep_alive = std::chrono::milliseconds(100);

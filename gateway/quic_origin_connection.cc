@@ -1,4 +1,4 @@
-#include "gateway/client_connection.h"
+#include "gateway/quic_origin_connection.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -6,53 +6,17 @@
 #include <utility>
 
 #include "gateway/client_pool.h"
+#include "gateway/host_addresses.h"
 #include "gateway/network_sources.h"
 #include "gateway/within.h"
 #include "http3/error_code.h"
 
 namespace tern {
-namespace {
-
-/// RFC 8305 §4: the families take turns, beginning with the first address's.
-std::vector<udp::Address> interleave(const std::vector<udp::Address>& addresses) {
-  std::vector<udp::Address> first;
-  std::vector<udp::Address> second;
-  for (const udp::Address& address : addresses) {
-    (address.is_v6() == addresses.front().is_v6() ? first : second).push_back(address);
-  }
-  std::vector<udp::Address> mixed;
-  for (std::size_t i = 0; i < std::max(first.size(), second.size()); ++i) {
-    if (i < first.size()) mixed.push_back(first[i]);
-    if (i < second.size()) mixed.push_back(second[i]);
-  }
-  if (mixed.size() > ClientConnection::kMaxAddresses) {
-    mixed.resize(ClientConnection::kMaxAddresses);
-  }
-  return mixed;
-}
-
-std::string join(const std::vector<udp::Address>& addresses) {
-  std::string text;
-  for (const udp::Address& address : addresses) {
-    if (!text.empty()) text += ", ";
-    text += address.to_string();
-  }
-  return text;
-}
-
-/// A look-up's result, wherever the coroutine that wanted it is by then.
-struct LookUp {
-  explicit LookUp(Runtime& runtime) : done(runtime) {}
-  Signal done;
-  std::optional<Result<std::vector<udp::Address>>> result;
-};
-
-}  // namespace
 
 /// The session, with the owner looking over its shoulder.
-class ClientConnection::Application final : public quic::Application {
+class QuicOriginConnection::Application final : public quic::Application {
  public:
-  Application(std::shared_ptr<ClientConnection> owner, std::unique_ptr<http3::Session> session)
+  Application(std::shared_ptr<QuicOriginConnection> owner, std::unique_ptr<http3::Session> session)
       : owner_(std::move(owner)), session_(std::move(session)) {}
 
   void handle(const quic::Event& event) override {
@@ -61,38 +25,30 @@ class ClientConnection::Application final : public quic::Application {
   }
 
  private:
-  std::shared_ptr<ClientConnection> owner_;
+  std::shared_ptr<QuicOriginConnection> owner_;
   std::unique_ptr<http3::Session> session_;
 };
 
-ClientConnection::ClientConnection(ClientPool& pool, http::Url url, std::uint64_t id,
+QuicOriginConnection::QuicOriginConnection(ClientPool& pool, http::Url url, std::uint64_t id,
                                    std::optional<std::uint32_t> avoided)
-    : pool_(pool),
-      url_(std::move(url)),
-      origin_(url_.origin()),
-      id_(id),
+    : OriginConnection(pool, std::move(url), id),
       avoided_(avoided),
-      changed_(pool.runtime) {}
+      host_(url_.host()),
+      port_(url_.port()) {}
 
-ClientConnection::~ClientConnection() = default;
+void QuicOriginConnection::go_via(std::string host, std::uint16_t port) {
+  if (!host.empty()) host_ = std::move(host);
+  port_ = port;
+}
 
-bool ClientConnection::usable() const noexcept {
+QuicOriginConnection::~QuicOriginConnection() = default;
+
+bool QuicOriginConnection::usable() const noexcept {
   if (establishing()) return true;
   return session_ != nullptr && !goaway_ && session_->accepts_requests();
 }
 
-Task<Result<void>> ClientConnection::ready() {
-  while (establishing()) co_await changed_.wait();
-  co_return *outcome_;
-}
-
-void ClientConnection::finish_establishing(Result<void> outcome) {
-  if (!outcome) give_up_attempts();
-  outcome_ = std::move(outcome);
-  changed_.notify_all();
-}
-
-Task<Result<void>> ClientConnection::establish() {
+Task<Result<void>> QuicOriginConnection::establish() {
   for (;;) {
     Result<void> tried = co_await try_to_establish();
     if (tried || given_up_ || !pool_.lost_its_networks()) co_return tried;
@@ -102,8 +58,8 @@ Task<Result<void>> ClientConnection::establish() {
   }
 }
 
-Task<Result<void>> ClientConnection::try_to_establish() {
-  Result<std::vector<udp::Address>> addresses = co_await look_up();
+Task<Result<void>> QuicOriginConnection::try_to_establish() {
+  Result<std::vector<udp::Address>> addresses = co_await look_up(pool_, host_, port_);
   if (!addresses) co_return fail(std::move(addresses).error());
   resolved_at_ = pool_.runtime.now();
   tell(ClientEvent::Type::resolved, join(*addresses));
@@ -118,33 +74,7 @@ Task<Result<void>> ClientConnection::try_to_establish() {
   co_return raced;
 }
 
-Task<Result<std::vector<udp::Address>>> ClientConnection::look_up() {
-  std::vector<udp::Address> addresses;
-  for (const ClientOptions::Override& entry : pool_.options.overrides_) {
-    if (entry.host == url_.host() && entry.port == url_.port()) addresses.push_back(entry.address);
-  }
-  if (!addresses.empty()) co_return addresses;
-  if (const auto literal = udp::Address::parse_ip(url_.host(), url_.port())) {
-    addresses.push_back(*literal);
-    co_return addresses;
-  }
-  auto pending = std::make_shared<LookUp>(pool_.runtime);
-  std::weak_ptr<LookUp> interest = pending;
-  auto answer = [interest](Result<std::vector<udp::Address>> result) {
-    if (const auto waiting = interest.lock()) {
-      waiting->result = std::move(result);
-      waiting->done.notify();
-    }
-  };
-  pool_.network.resolve(url_.host(), url_.port(), answer);
-  co_await pending->done.wait();
-  if (*pending->result && !(*pending->result)->empty()) co_return std::move(**pending->result);
-  std::string why = *pending->result ? "cannot resolve " + url_.host() + ": it has no address"
-                                     : pending->result->error().detail;
-  co_return fail(Error(Code::not_found, std::move(why)));
-}
-
-void ClientConnection::attempt(const Target& target, bool more) {
+void QuicOriginConnection::attempt(const Target& target, bool more) {
   const udp::Address& remote = target.remote;
   const std::size_t number = attempts_.size();
   Attempt& entry = attempts_.emplace_back();
@@ -185,7 +115,8 @@ void ClientConnection::attempt(const Target& target, bool more) {
   }
   connect.transport = std::move(transport);
 
-  const std::weak_ptr<ClientConnection> weak = weak_from_this();
+  const std::weak_ptr<QuicOriginConnection> weak =
+      std::static_pointer_cast<QuicOriginConnection>(shared_from_this());
   auto made = pool_.endpoint->connect(
       connect,
       [weak, number](quic::Connection& connection) -> std::unique_ptr<quic::Application> {
@@ -211,7 +142,7 @@ void ClientConnection::attempt(const Target& target, bool more) {
 
 /// The addresses; and if nobody answers there, perhaps it is for the network's sake, where there is
 /// another. A successor begins with the other networks: it is there for them.
-std::vector<ClientConnection::Target> ClientConnection::targets_for(
+std::vector<QuicOriginConnection::Target> QuicOriginConnection::targets_for(
     const std::vector<udp::Address>& addresses) {
   std::vector<Target> targets;
   const Duration delay = pool_.options.address_delay_;
@@ -233,7 +164,7 @@ std::vector<ClientConnection::Target> ClientConnection::targets_for(
   return targets;
 }
 
-Task<Result<void>> ClientConnection::race(std::vector<Target> targets) {
+Task<Result<void>> QuicOriginConnection::race(std::vector<Target> targets) {
   Runtime& runtime = pool_.runtime;
   Timer timer(runtime.timers(), [this](Timestamp) { changed_.notify_all(); });
   Timestamp next_start = runtime.now();
@@ -263,7 +194,7 @@ Task<Result<void>> ClientConnection::race(std::vector<Target> targets) {
 }
 
 /// Whoever answered knows best what is wrong; else the first address, which people expect to work.
-Error ClientConnection::why_none_connected() const {
+Error QuicOriginConnection::why_none_connected() const {
   const auto is_silence = [](const Error& error) {
     return error.domain == Domain::os || error.is(Code::timed_out);
   };
@@ -276,7 +207,7 @@ Error ClientConnection::why_none_connected() const {
   return error;
 }
 
-void ClientConnection::give_up_attempts() noexcept {
+void QuicOriginConnection::give_up_attempts() noexcept {
   for (Attempt& entry : attempts_) {
     if (entry.connection != nullptr && entry.connection != connection_) {
       std::exchange(entry.connection, nullptr)->close_transport(0, "another address was faster");
@@ -284,7 +215,7 @@ void ClientConnection::give_up_attempts() noexcept {
   }
 }
 
-std::unique_ptr<quic::Application> ClientConnection::won(std::size_t number,
+std::unique_ptr<quic::Application> QuicOriginConnection::won(std::size_t number,
                                                          quic::Connection& connection) {
   if (session_ != nullptr || given_up_ || (outcome_ && !*outcome_)) return nullptr;
   connection_ = &connection;
@@ -306,10 +237,11 @@ std::unique_ptr<quic::Application> ClientConnection::won(std::size_t number,
   give_up_attempts();
   follow_network();
   changed_.notify_all();
-  return std::make_unique<Application>(shared_from_this(), std::move(session));
+  return std::make_unique<Application>(
+      std::static_pointer_cast<QuicOriginConnection>(shared_from_this()), std::move(session));
 }
 
-void ClientConnection::seen(const quic::Event& event) {
+void QuicOriginConnection::seen(const quic::Event& event) {
   using Type = quic::Event::Type;
   switch (event.type) {
     case Type::handshake_completed:
@@ -331,7 +263,7 @@ void ClientConnection::seen(const quic::Event& event) {
   if (event.type == Type::path_heard) changed_.notify_all();
 }
 
-void ClientConnection::follow_network() {
+void QuicOriginConnection::follow_network() {
   const udp::Address local = connection_->path().local;
   if (!pool_.follows() || local.is_wildcard()) return;
   PathFollower::Hooks hooks;
@@ -348,11 +280,7 @@ void ClientConnection::follow_network() {
   follower_ = std::make_unique<PathFollower>(pool_, *connection_, std::move(hooks));
 }
 
-Task<void> ClientConnection::replaced() {
-  while (stranded()) co_await changed_.wait();
-}
-
-void ClientConnection::succeeded_by(const ClientConnection* successor) {
+void QuicOriginConnection::succeeded_by(const OriginConnection* successor) {
   if (follower_ != nullptr && stranded() && successor != nullptr) {
     lost_ = true;
     connection_->abandon(Error(Code::closed, "its network is gone; connection " +
@@ -364,7 +292,7 @@ void ClientConnection::succeeded_by(const ClientConnection* successor) {
   changed_.notify_all();
 }
 
-void ClientConnection::networks_changed() {
+void QuicOriginConnection::networks_changed() {
   if (follower_ != nullptr) {
     std::string names;
     for (const udp::NetworkInterface& interface : pool_.interfaces.all) {
@@ -387,12 +315,16 @@ void ClientConnection::networks_changed() {
   }
 }
 
-bool ClientConnection::uses(const udp::Address& local) const noexcept {
+bool QuicOriginConnection::uses(const udp::Address& local) const noexcept {
   if (connection_ != nullptr && connection_->path().local == local) return true;
   return follower_ != nullptr && follower_->uses(local);
 }
 
-Result<void> ClientConnection::migrate(const udp::Address& local, bool now) {
+Result<void> QuicOriginConnection::update_keys() {
+  return connection_ == nullptr ? Result<void>() : connection_->update_keys();
+}
+
+Result<void> QuicOriginConnection::migrate(const udp::Address& local, bool now) {
   if (connection_ == nullptr) return fail(Error::closed("the connection is closed"));
   const Result<void> begun = connection_->migrate(local, now);
   if (begun && follower_ != nullptr) follower_->pin(local);
@@ -414,7 +346,7 @@ std::string described(const Error& reason) {
 
 }  // namespace
 
-void ClientConnection::ended(const Error& reason) {
+void QuicOriginConnection::ended(const Error& reason) {
   if (!connected_at_) pool_.sessions->forget_remote(origin_);
   const bool silently = reason.is(Code::timed_out) || reason.is(Code::stateless_reset);
   if (follower_ != nullptr && silently && follower_->troubled()) lost_ = true;
@@ -429,7 +361,7 @@ void ClientConnection::ended(const Error& reason) {
   if (!establishing()) pool_.forget(*this);
 }
 
-void ClientConnection::close() {
+void QuicOriginConnection::close() {
   given_up_ = true;
   if (session_ != nullptr) {
     session_->close();
@@ -439,7 +371,7 @@ void ClientConnection::close() {
   }
 }
 
-ClientConnectionInfo ClientConnection::info() const {
+ClientConnectionInfo QuicOriginConnection::info() const {
   ClientConnectionInfo info;
   info.id = id_;
   info.origin = origin_;
@@ -450,17 +382,6 @@ ClientConnectionInfo ClientConnection::info() const {
   info.early_data = early_data_;
   info.open = connection_ != nullptr;
   return info;
-}
-
-void ClientConnection::tell(ClientEvent::Type type, std::string text) const {
-  if (!pool_.options.watcher_) return;
-  ClientEvent event;
-  event.type = type;
-  event.origin = origin_;
-  event.path = connection_ == nullptr ? last_path_ : connection_->path();
-  event.handshake = connection_ == nullptr ? last_handshake_ : connection_->handshake();
-  event.text = std::move(text);
-  pool_.options.watcher_(event);
 }
 
 }  // namespace tern

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/time.h"
+#include "http/alt_svc.h"
+
+namespace tern {
+
+/// What a client knows of where HTTP/3 leads: which origins offer it (RFC 7838), and where UDP did
+/// not get through. The entries used least recently make room beyond kMaxEntries. Belongs to one
+/// thread.
+class Http3Knowledge {
+ public:
+  static constexpr std::size_t kMaxEntries = 1024;
+  /// After a failure HTTP/3 is not tried from the same network for this long, twice that after the
+  /// next, and so on.
+  static constexpr Duration kAvoidFirst = std::chrono::minutes(5);
+  static constexpr Duration kAvoidMost = std::chrono::hours(24);
+
+  /// An `alt-svc` field came with a response from `origin`.
+  void heard(const std::string& origin, std::string_view alt_svc, Timestamp now);
+  /// Where the origin offers HTTP/3, if it has said so and that is still good.
+  std::optional<http::AltService> offer(const std::string& origin, Timestamp now);
+  /// The network is another: offers are forgotten unless they were meant for every network
+  /// (RFC 7838 §2.2).
+  void network_changed();
+
+  /// `network` names the one in use.
+  void failed(const std::string& network, const std::string& origin, Timestamp now);
+  void worked(const std::string& network, const std::string& origin);
+  /// Not before that, from there; in the past when nothing speaks against it.
+  Timestamp avoid_until(const std::string& network, const std::string& origin);
+
+ private:
+  struct Offer {
+    std::string origin;
+    http::AltService service;
+    Timestamp expires;
+  };
+  struct Failure {
+    std::string network;
+    std::string origin;
+    Timestamp until;
+    Duration span;
+  };
+  std::list<Failure>::iterator find(const std::string& network, const std::string& origin);
+
+  std::list<Offer> offers_;  // used last first
+  std::list<Failure> failures_;
+};
+
+}  // namespace tern

@@ -1,0 +1,268 @@
+#include "gateway/tcp_origin_connection.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "gateway/client_pool.h"
+#include "gateway/host_addresses.h"
+#include "http/fallback/context.h"
+
+namespace tern {
+namespace {
+
+/// Where the session cache keeps what TCP gave: it is no good for QUIC.
+std::string cache_key(const std::string& origin) { return "tcp:" + origin; }
+
+}  // namespace
+
+/// One address that is tried.
+class TcpOriginConnection::Attempt final : public tcp::StreamSink {
+ public:
+  Attempt(TcpOriginConnection& owner, const udp::Address& to) : remote(to), owner_(owner) {}
+
+  void connected(tcp::Stream&) override {
+    ready = true;
+    owner_.changed_.notify_all();
+  }
+  void receive(tcp::Stream&, MutableBytes) override {}
+  void end_of_stream(tcp::Stream&) override {
+    fail_with(Error(Code::closed, "the server ended the connection", Origin::remote));
+  }
+  void failed(tcp::Stream&, const Error& error) override { fail_with(error); }
+  void fail_with(Error error) {
+    failure = std::move(error);
+    owner_.changed_.notify_all();
+  }
+
+  const udp::Address remote;
+  std::unique_ptr<tcp::Stream> stream;
+  tls::SecureStream* secure = nullptr;  // it, if it is TLS
+  bool ready = false;
+  std::optional<Error> failure;
+
+ private:
+  TcpOriginConnection& owner_;
+};
+
+TcpOriginConnection::TcpOriginConnection(ClientPool& pool, http::Url url, std::uint64_t id)
+    : OriginConnection(pool, std::move(url), id) {}
+
+TcpOriginConnection::~TcpOriginConnection() = default;
+
+bool TcpOriginConnection::usable() const noexcept {
+  if (establishing()) return true;
+  return session_ != nullptr && !goaway_ && session_->accepts_requests();
+}
+
+Task<Result<void>> TcpOriginConnection::establish() {
+  Result<std::vector<udp::Address>> addresses =
+      co_await look_up(pool_, url_.host(), url_.port());
+  if (!addresses) co_return fail(std::move(addresses).error());
+  resolved_at_ = pool_.runtime.now();
+  tell(ClientEvent::Type::resolved, join(*addresses));
+  std::vector<udp::Address> order = interleave(*addresses);
+  Result<void> raced = co_await race(std::move(order));
+  co_return raced;
+}
+
+Task<Result<void>> TcpOriginConnection::race(std::vector<udp::Address> addresses) {
+  Runtime& runtime = pool_.runtime;
+  Timer timer(runtime.timers(), [this](Timestamp) { changed_.notify_all(); });
+  Timestamp next_start = runtime.now();
+  std::size_t begun = 0;
+  for (;;) {
+    if (given_up_) co_return fail(Error::closed("the client was closed"));
+    const auto is_ready = [](const auto& entry) { return entry->ready && !entry->failure; };
+    const auto first = std::find_if(attempts_.begin(), attempts_.end(), is_ready);
+    if (first != attempts_.end()) {
+      take(**first);
+      co_return Result<void>();
+    }
+    const auto is_running = [](const auto& entry) { return !entry->failure; };
+    const bool running = std::any_of(attempts_.begin(), attempts_.end(), is_running);
+    const bool more = begun < addresses.size();
+    const bool last_failed = attempts_.empty() || attempts_.back()->failure.has_value();
+    if (more && (last_failed || runtime.now() >= next_start)) {
+      attempt(addresses[begun]);
+      ++begun;
+      next_start = runtime.now() + pool_.options.address_delay();
+      continue;
+    }
+    if (!running) co_return fail(why_none_connected());
+    timer.arm(more ? next_start : kNever);
+    co_await changed_.wait();
+  }
+}
+
+std::vector<std::string> TcpOriginConnection::protocols() const {
+  if (pool_.options.protocols() == ClientProtocols::http1) return {"http/1.1"};
+  return {"h2", "http/1.1"};
+}
+
+void TcpOriginConnection::attempt(const udp::Address& remote) {
+  Attempt& entry = *attempts_.emplace_back(std::make_unique<Attempt>(*this, remote));
+  path_ = {udp::Address(), remote};
+  tell(ClientEvent::Type::connecting);
+  tcp::ConnectOptions connect;
+  connect.remote = remote;
+  connect.timeout = pool_.options.connect_timeout();
+  const auto local = pool_.tcp_source_for(remote);
+  if (!local) {
+    entry.failure = local.error();
+    return;
+  }
+  connect.local = *local;
+  if (url_.scheme() == "http") {
+    auto stream = pool_.network.tcp().connect(connect, entry);
+    if (stream) {
+      entry.stream = std::move(*stream);
+    } else {
+      entry.failure = std::move(stream).error();
+    }
+    return;
+  }
+  tls::SecureClientOptions tls;
+  tls.server_name(url_.host())
+      .alpn(protocols())
+      .handshake_timeout(pool_.options.connect_timeout());
+  // One address alone gets the ticket: two connections with it could be told to be one client's.
+  if (attempts_.size() == 1) {
+    for (const std::string& protocol : protocols()) {
+      const auto remembered = pool_.sessions->take(cache_key(origin_), protocol, 0,
+                                                   pool_.runtime.unix_seconds());
+      if (!remembered) continue;
+      tls.session(remembered->ticket);
+      break;
+    }
+  }
+  const std::weak_ptr<OriginConnection> weak = weak_from_this();
+  std::shared_ptr<SessionCache> cache = pool_.sessions;
+  tls.session_received([weak, cache, key = cache_key(origin_), host = url_.host()](
+                           tls::StreamSession given) {
+    quic::Session session;
+    session.server_name = host;
+    session.alpn = given.alpn;
+    session.expires = given.expires;
+    session.ticket = std::move(given.ticket);
+    cache->put(key, std::move(session));
+    if (const auto self = weak.lock()) self->tell(ClientEvent::Type::session_received);
+  });
+  auto stream = tls::SecureStream::connect(pool_.runtime, pool_.network.tcp(), connect, pool_.tls,
+                                           tls, entry);
+  if (stream) {
+    entry.secure = stream->get();
+    entry.stream = std::move(*stream);
+  } else {
+    entry.failure = std::move(stream).error();
+  }
+}
+
+/// Whoever answered knows best what is wrong; else the first address, which people expect to work.
+Error TcpOriginConnection::why_none_connected() const {
+  const auto answered = std::find_if(attempts_.begin(), attempts_.end(), [](const auto& entry) {
+    return entry->failure->domain != Domain::os && !entry->failure->is(Code::timed_out);
+  });
+  if (answered != attempts_.end()) return *(*answered)->failure;
+  Error error = *attempts_.front()->failure;
+  error.detail = "cannot connect to " + attempts_.front()->remote.to_string() + ": " + error.detail;
+  return error;
+}
+
+void TcpOriginConnection::take(Attempt& winner) {
+  fallback::Protocol protocol = fallback::Protocol::http1;
+  if (winner.secure != nullptr) {
+    const tls::StreamHandshake& facts = winner.secure->handshake();
+    if (facts.alpn == "h2") protocol = fallback::Protocol::http2;
+    handshake_.alpn = facts.alpn.empty() ? "http/1.1" : facts.alpn;
+    handshake_.tls_version = facts.version;
+    handshake_.cipher = facts.cipher;
+    handshake_.group = facts.group;
+    handshake_.server_name = facts.server_name;
+    handshake_.resumed = facts.resumed;
+    handshake_.peer_certificate_subject = facts.peer_certificate_subject;
+  } else {
+    // Nothing is negotiated: who asks for HTTP/2 alone knows that the server speaks it.
+    const bool known = pool_.options.protocols() == ClientProtocols::http2;
+    if (known) protocol = fallback::Protocol::http2;
+    handshake_.alpn = known ? "h2" : "http/1.1";
+  }
+  serial_ = protocol == fallback::Protocol::http1;
+  path_ = {winner.stream->local(), winner.stream->remote()};
+  connected_at_ = pool_.runtime.now();
+  const std::weak_ptr<TcpOriginConnection> weak =
+      std::static_pointer_cast<TcpOriginConnection>(shared_from_this());
+  fallback::ClientHooks hooks;
+  hooks.goaway = [weak] {
+    const auto self = weak.lock();
+    if (self == nullptr) return;
+    self->goaway_ = true;
+    self->tell(ClientEvent::Type::goaway);
+  };
+  hooks.closed = [weak](const Error& reason) {
+    if (const auto self = weak.lock()) self->ended(reason);
+  };
+  hooks.alt_svc = [weak](std::string_view value) {
+    const auto self = weak.lock();
+    if (self != nullptr) self->pool_.heard_alt_svc(*self, value);
+  };
+  session_ = &pool_.fallback.connect(std::move(winner.stream), protocol, std::move(hooks));
+  tell(ClientEvent::Type::connected);
+  give_up_attempts();
+}
+
+void TcpOriginConnection::give_up_attempts() noexcept { attempts_.clear(); }
+
+void TcpOriginConnection::ended(const Error& reason) {
+  if (session_ == nullptr) return;
+  last_info_ = session_->stream().info();
+  session_ = nullptr;
+  tell(ClientEvent::Type::closed, reason.to_string());
+  changed_.notify_all();
+  if (!establishing()) pool_.forget(*this);
+}
+
+void TcpOriginConnection::networks_changed() {
+  changed_.notify_all();
+  const udp::Address& local = path_.local;
+  if (session_ == nullptr || !pool_.follows() || local.is_wildcard() || !local.specified() ||
+      local.is_loopback() || pool_.interfaces.owner(local) != nullptr) {
+    return;
+  }
+  // TCP is bound to an address, and that is gone: nothing will come through any more.
+  lost_ = true;
+  tell(ClientEvent::Type::path_lost, "its address " + local.ip_string() + " is gone");
+  session_->close();
+}
+
+void TcpOriginConnection::close() {
+  given_up_ = true;
+  if (session_ != nullptr) {
+    session_->close();
+  } else {
+    give_up_attempts();
+    changed_.notify_all();
+  }
+}
+
+ClientConnectionInfo TcpOriginConnection::info() const {
+  ClientConnectionInfo info;
+  info.id = id_;
+  info.origin = origin_;
+  info.path = path_;
+  info.handshake = handshake_;
+  const tcp::StreamInfo facts = session_ == nullptr ? last_info_ : session_->stream().info();
+  info.stats.smoothed_rtt = facts.rtt;
+  info.stats.min_rtt = facts.min_rtt;
+  info.stats.rtt_variation = facts.rtt_variance;
+  info.stats.congestion_window = facts.congestion_window;
+  info.stats.bytes_in_flight = facts.in_flight;
+  info.stats.bytes_sent = facts.bytes_sent;
+  info.stats.bytes_received = facts.bytes_received;
+  info.requests = requests_;
+  info.open = session_ != nullptr;
+  info.over_tcp = true;
+  return info;
+}
+
+}  // namespace tern

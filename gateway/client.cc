@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "gateway/origin_connection.h"
 #include "gateway/client_pool.h"
+#include "gateway/origin_connection.h"
 #include "gateway/within.h"
 #include "http/uri.h"
 

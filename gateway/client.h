@@ -147,9 +147,10 @@ struct ClientConnectionInfo {
 };
 
 /// An HTTP client: a pool with one connection for each origin, opened when it is needed, shared by
-/// all requests that run at the same time (HTTP/1.1 has up to six, a request each). HTTP/3 where UDP
-/// gets through and the server has it, else HTTP/2 or HTTP/1.1 over TCP, without the caller seeing
-/// more of it than `protocol()`; docs/fallback.md is the manual. Belongs to the runtime's thread.
+/// all requests that run at the same time (HTTP/1.1 has up to six, a request each). HTTP/3 where
+/// UDP gets through and the server has it, else HTTP/2 or HTTP/1.1 over TCP, without the caller
+/// seeing more of it than `protocol()`; docs/fallback.md is the manual. Belongs to the runtime's
+/// thread.
 ///
 ///   auto response = co_await client.get("https://localhost:4433/hello");
 ///

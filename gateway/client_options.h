@@ -81,8 +81,8 @@ class ClientOptions {
   quic::TransportOptions& transport() noexcept { return transport_; }
   ClientOptions& http3(http3::SessionOptions options);
   ClientOptions& fallback(fallback::SessionOptions options);
-  /// Default automatic. http:// URLs are fetched over TCP whatever it says, unless it is http3_only:
-  /// then they are refused.
+  /// Default automatic. http:// URLs are fetched over TCP whatever it says, unless it is
+  /// http3_only: then they are refused.
   ClientOptions& protocols(ClientProtocols which);
   ClientProtocols protocols() const noexcept { return protocols_; }
   /// How long HTTP/3 has for its handshake before HTTP/2 is tried as well. Default 300 ms.

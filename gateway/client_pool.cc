@@ -195,8 +195,8 @@ Task<Result<std::shared_ptr<OriginConnection>>> ClientPool::acquire(http::Url ur
     if (race->error) co_return fail(*race->error);
     // It may have ended, or been told to go away, between being ready and this coroutine's turn.
   }
-  co_return fail(
-      Error(Code::rejected, origin + " closes connections without a request", tern::Origin::remote));
+  co_return fail(Error(Code::rejected, origin + " closes connections without a request",
+                       tern::Origin::remote));
 }
 
 bool ClientPool::wants_tcp(const http::Url& url) const noexcept {
@@ -384,11 +384,12 @@ Task<void> ClientPool::establish(std::shared_ptr<OriginConnection> connection) {
 }
 
 void ClientPool::replace(QuicOriginConnection& connection, std::uint32_t avoided) {
-  auto successor = std::make_shared<QuicOriginConnection>(*this, connection.url(), next_id_++, avoided);
+  auto successor =
+      std::make_shared<QuicOriginConnection>(*this, connection.url(), next_id_++, avoided);
   all_.push_back(successor);
-  scope_.spawn(succeed(
-      std::static_pointer_cast<QuicOriginConnection>(connection.shared_from_this()),
-      std::move(successor)));
+  scope_.spawn(
+      succeed(std::static_pointer_cast<QuicOriginConnection>(connection.shared_from_this()),
+              std::move(successor)));
 }
 
 Task<void> ClientPool::succeed(std::shared_ptr<QuicOriginConnection> old,
@@ -410,9 +411,8 @@ void ClientPool::close_idle() {
   for (auto entry = by_origin_.begin(); entry != by_origin_.end(); ++entry) {
     Origin& origin = entry->second;
     const bool idle = origin.serial.empty() && origin.climbing == nullptr &&
-                      (origin.current == nullptr ||
-                       (origin.current->session() != nullptr &&
-                        origin.current->session()->requests() == 0));
+                      (origin.current == nullptr || (origin.current->session() != nullptr &&
+                                                     origin.current->session()->requests() == 0));
     if (!idle) continue;
     const std::shared_ptr<OriginConnection> current = std::move(origin.current);
     by_origin_.erase(entry);

@@ -17,8 +17,8 @@ namespace tern {
 class ClientPool;
 
 /// One connection to an origin, whatever it runs over, from the first look-up of its name to its
-/// end: what a pool and a request need of it. Owned by the pool and by the requests that use it; its
-/// session belongs to the protocol's context and goes when the connection ends.
+/// end: what a pool and a request need of it. Owned by the pool and by the requests that use it;
+/// its session belongs to the protocol's context and goes when the connection ends.
 class OriginConnection : public std::enable_shared_from_this<OriginConnection> {
  public:
   OriginConnection(ClientPool& pool, http::Url url, std::uint64_t id);

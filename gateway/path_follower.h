@@ -18,8 +18,8 @@ namespace tern {
 class ClientPool;
 
 /// Keeps one connection of a client on the right network: knows what networks there are for it,
-/// probes the spare one, asks the policy, and migrates. Owned by the QuicOriginConnection, used from
-/// the confirmation of the handshake on; before that a path that dies means another attempt.
+/// probes the spare one, asks the policy, and migrates. Owned by the QuicOriginConnection, used
+/// from the confirmation of the handshake on; before that a path that dies means another attempt.
 class PathFollower {
  public:
   /// An unanswered probe is given up after that, and after twice and four times that; then the

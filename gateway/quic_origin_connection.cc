@@ -30,7 +30,7 @@ class QuicOriginConnection::Application final : public quic::Application {
 };
 
 QuicOriginConnection::QuicOriginConnection(ClientPool& pool, http::Url url, std::uint64_t id,
-                                   std::optional<std::uint32_t> avoided)
+                                           std::optional<std::uint32_t> avoided)
     : OriginConnection(pool, std::move(url), id),
       avoided_(avoided),
       host_(url_.host()),
@@ -216,7 +216,7 @@ void QuicOriginConnection::give_up_attempts() noexcept {
 }
 
 std::unique_ptr<quic::Application> QuicOriginConnection::won(std::size_t number,
-                                                         quic::Connection& connection) {
+                                                             quic::Connection& connection) {
   if (session_ != nullptr || given_up_ || (outcome_ && !*outcome_)) return nullptr;
   connection_ = &connection;
   winner_ = number;

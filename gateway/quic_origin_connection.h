@@ -52,9 +52,7 @@ class QuicOriginConnection final : public OriginConnection {
   Result<void> migrate(const udp::Address& local, bool now) override;
   Result<void> update_keys() override;
   void stop_following() noexcept override { follower_.reset(); }
-  bool stranded() const noexcept override {
-    return follower_ != nullptr && follower_->stranded();
-  }
+  bool stranded() const noexcept override { return follower_ != nullptr && follower_->stranded(); }
   void succeeded_by(const OriginConnection* successor) override;
   void close() override;
 

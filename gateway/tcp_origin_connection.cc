@@ -56,8 +56,7 @@ bool TcpOriginConnection::usable() const noexcept {
 }
 
 Task<Result<void>> TcpOriginConnection::establish() {
-  Result<std::vector<udp::Address>> addresses =
-      co_await look_up(pool_, url_.host(), url_.port());
+  Result<std::vector<udp::Address>> addresses = co_await look_up(pool_, url_.host(), url_.port());
   if (!addresses) co_return fail(std::move(addresses).error());
   resolved_at_ = pool_.runtime.now();
   tell(ClientEvent::Type::resolved, join(*addresses));
@@ -123,14 +122,12 @@ void TcpOriginConnection::attempt(const udp::Address& remote) {
     return;
   }
   tls::SecureClientOptions tls;
-  tls.server_name(url_.host())
-      .alpn(protocols())
-      .handshake_timeout(pool_.options.connect_timeout());
+  tls.server_name(url_.host()).alpn(protocols()).handshake_timeout(pool_.options.connect_timeout());
   // One address alone gets the ticket: two connections with it could be told to be one client's.
   if (attempts_.size() == 1) {
     for (const std::string& protocol : protocols()) {
-      const auto remembered = pool_.sessions->take(cache_key(origin_), protocol, 0,
-                                                   pool_.runtime.unix_seconds());
+      const auto remembered =
+          pool_.sessions->take(cache_key(origin_), protocol, 0, pool_.runtime.unix_seconds());
       if (!remembered) continue;
       tls.session(remembered->ticket);
       break;
@@ -138,16 +135,16 @@ void TcpOriginConnection::attempt(const udp::Address& remote) {
   }
   const std::weak_ptr<OriginConnection> weak = weak_from_this();
   std::shared_ptr<SessionCache> cache = pool_.sessions;
-  tls.session_received([weak, cache, key = cache_key(origin_), host = url_.host()](
-                           tls::StreamSession given) {
-    quic::Session session;
-    session.server_name = host;
-    session.alpn = given.alpn;
-    session.expires = given.expires;
-    session.ticket = std::move(given.ticket);
-    cache->put(key, std::move(session));
-    if (const auto self = weak.lock()) self->tell(ClientEvent::Type::session_received);
-  });
+  tls.session_received(
+      [weak, cache, key = cache_key(origin_), host = url_.host()](tls::StreamSession given) {
+        quic::Session session;
+        session.server_name = host;
+        session.alpn = given.alpn;
+        session.expires = given.expires;
+        session.ticket = std::move(given.ticket);
+        cache->put(key, std::move(session));
+        if (const auto self = weak.lock()) self->tell(ClientEvent::Type::session_received);
+      });
   auto stream = tls::SecureStream::connect(pool_.runtime, pool_.network.tcp(), connect, pool_.tls,
                                            tls, entry);
   if (stream) {

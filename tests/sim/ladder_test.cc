@@ -86,7 +86,7 @@ TEST(Ladder, WhereUdpFailedItIsNotTriedForAWhileAndThenAgain) {
   scene.serve();
   scene.use_client(scene.any().connect_timeout(3s));
   EXPECT_EQ(scene.protocol(), "h2");
-  scene.world.run_for(5s);  // QUIC has given up by now
+  scene.world.run_for(5s);      // QUIC has given up by now
   scene.wire.block_udp(false);  // UDP is back
   const std::uint64_t before = scene.server_counter("quic.connections_accepted");
   EXPECT_EQ(scene.protocol(), "h2");

@@ -12,7 +12,8 @@ namespace tern::cli {
 void add_get(CLI::App& app, ExitCode& result) {
   auto options = std::make_shared<GetOptions>();
   GetOptions& o = *options;
-  CLI::App* verb = app.add_subcommand("get", "Fetch URLs over HTTP/3, HTTP/2 or HTTP/1.1, several on one connection");
+  CLI::App* verb = app.add_subcommand(
+      "get", "Fetch URLs over HTTP/3, HTTP/2 or HTTP/1.1, several on one connection");
   verb->add_option("URL", o.urls, "https://host[:port]/path")->required()->type_name("");
 
   const std::string kRequest = "Request";
@@ -79,7 +80,8 @@ void add_get(CLI::App& app, ExitCode& result) {
   const std::string kConnection = "Connection";
   const auto protocol = [verb, kConnection, &o](const char* flag, const char* help,
                                                 ClientProtocols which) {
-    return verb->add_flag_callback(flag, [&o, which] { o.protocols = which; }, help)
+    return verb->add_flag_callback(
+                   flag, [&o, which] { o.protocols = which; }, help)
         ->group(kConnection);
   };
   CLI::Option* const only3 =
@@ -90,8 +92,7 @@ void add_get(CLI::App& app, ExitCode& result) {
   CLI::Option* const two =
       protocol("--http2", "HTTP/2 over TCP, or HTTP/1.1; for http:// URLs HTTP/2 at once",
                ClientProtocols::http2);
-  CLI::Option* const one =
-      protocol("--http1.1", "HTTP/1.1 over TCP", ClientProtocols::http1);
+  CLI::Option* const one = protocol("--http1.1", "HTTP/1.1 over TCP", ClientProtocols::http1);
   only3->excludes(three)->excludes(two)->excludes(one);
   three->excludes(two)->excludes(one);
   two->excludes(one);

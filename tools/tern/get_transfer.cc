@@ -220,7 +220,8 @@ Task<Result<void>> Transfer::attempt_once(ClientRequest& request, bool& redirect
   result_.early_data = stream->early_data();
   if (options_.verbose) {
     const auto url = http::Url::parse(request.url());
-    print_request(stream->exchange().protocol(), request.method(), url->authority(), url->target(), plan_.fields);
+    print_request(stream->exchange().protocol(), request.method(), url->authority(), url->target(),
+                  plan_.fields);
   }
   Scope sending(runtime_.ready());
   Result<void> outcome;

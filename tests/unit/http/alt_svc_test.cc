@@ -49,7 +49,8 @@ TEST(AltSvcTest, LeavesOutWhatIsMalformed) {
   EXPECT_TRUE(AltSvc::parse("h3").services.empty());
   EXPECT_TRUE(AltSvc::parse("h3=:443").services.empty());
   EXPECT_TRUE(AltSvc::parse("h3=\":443").services.empty());
-  for (const char* authority : {"", ":", ":0", ":65536", ":x", "host", "[::1:443", "::1:443", "[]:1"}) {
+  for (const char* authority :
+       {"", ":", ":0", ":65536", ":x", "host", "[::1:443", "::1:443", "[]:1"}) {
     const AltSvc parsed = AltSvc::parse("h3=\"" + std::string(authority) + "\", h2=\":1\"");
     ASSERT_EQ(parsed.services.size(), 1u) << authority;
     EXPECT_EQ(parsed.services[0].protocol, "h2") << authority;

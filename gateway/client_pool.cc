@@ -15,6 +15,19 @@ bool is_silence(const Error& error) noexcept {
   return error.domain == Domain::os || error.is(Code::timed_out);
 }
 
+/// Whoever was answered knows best what is wrong; else TCP, for which a refusal is an answer.
+Error why_neither(const OriginConnection* quic, const OriginConnection* tcp) {
+  if (tcp == nullptr) return quic->failure();
+  if (quic == nullptr || !is_silence(tcp->failure())) return tcp->failure();
+  if (!is_silence(quic->failure())) return quic->failure();
+  Error error = tcp->failure();
+  const Error& udp = quic->failure();
+  error.detail += udp.domain == Domain::os && udp.code == ECONNREFUSED
+                      ? ", nor on the UDP port"
+                      : ", and nobody answers over UDP";
+  return error;
+}
+
 }  // namespace
 
 ClientPool::ClientPool(Runtime& client_runtime, udp::Network& client_network,
@@ -279,11 +292,7 @@ Task<void> ClientPool::run(std::shared_ptr<Race> race, http::Url url) {
     co_await established_.wait();
   }
   if (winner == nullptr) {
-    // Whoever was answered knows best what is wrong.
-    const bool quic_knows = quic != nullptr && (tcp == nullptr || is_silence(tcp->failure()));
-    race->error = quic_knows && !(tcp != nullptr && is_silence(quic->failure()))
-                      ? quic->failure()
-                      : (tcp == nullptr ? quic : tcp)->failure();
+    race->error = why_neither(quic.get(), tcp.get());
   } else {
     settle(winner);
     if (winner == quic && tcp != nullptr && tcp->establishing()) tcp->close();

@@ -1,6 +1,7 @@
 #include "gateway/tcp_origin_connection.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <string>
 #include <utility>
 
@@ -162,6 +163,9 @@ Error TcpOriginConnection::why_none_connected() const {
   });
   if (answered != attempts_.end()) return *(*answered)->failure;
   Error error = *attempts_.front()->failure;
+  if (error.domain == Domain::os && error.code == ECONNREFUSED) {
+    error.detail = "nobody listens on that TCP port";
+  }
   error.detail = "cannot connect to " + attempts_.front()->remote.to_string() + ": " + error.detail;
   return error;
 }

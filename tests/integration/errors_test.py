@@ -36,10 +36,12 @@ class ExitCodeTest(TernTest):
                 self.assert_code(self.tern(*words), 2)
 
     def test_bad_url(self):
-        for url in ("http://example.com/", "https://", "https://[::1/", "https://a:99999/"):
+        for url in ("https://", "https://[::1/", "https://a:99999/"):
             with self.subTest(url=url):
                 self.assert_code(self.tern("get", url), 3)
                 self.assert_code(self.tern("bench", url), 3)
+        self.assert_code(self.tern("get", "--http3-only", "http://example.com/"), 3, "https://")
+        self.assert_code(self.tern("bench", "http://example.com/"), 3)
 
     def test_cannot_resolve(self):
         self.assert_code(self.tern("get", "https://nothing.invalid/"), 6, "nothing.invalid")
@@ -49,7 +51,10 @@ class ExitCodeTest(TernTest):
         self.addCleanup(silent.close)
         silent.bind(("127.0.0.1", 0))
         url = f"https://127.0.0.1:{silent.getsockname()[1]}/"
-        self.assert_code(self.tern("get", "-k", "--connect-timeout", "300ms", url), 28)
+        self.assert_code(
+            self.tern("get", "-k", "--http3-only", "--connect-timeout", "300ms", url), 28)
+        self.assert_code(self.tern("get", "-k", "--connect-timeout", "300ms", url), 7,
+                         "nobody listens on that TCP port, and nobody answers over UDP")
 
     def test_nobody_listens(self):
         for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):

@@ -695,7 +695,7 @@ TEST(Http1Session, CancellingARequestClosesTheConnection) {
   rig.connect();
   std::shared_ptr<http::ClientExchange> exchange = std::move(*rig.session->open());
   const auto head = request("GET", "/");
-  const auto sent = exchange->send(head, true);
+  static_cast<void>(exchange->send(head, true));
   auto waiting = rig.start(request("GET", "/second"));
   rig.world.run_for(100ms);
   exchange.reset();

@@ -4,8 +4,8 @@ It raises Failure when the outcome is wrong and NotRun when the peer is not ther
 imports is the order of the cases.
 """
 
-from cases import (browsers, http_clients, gtls_client, gtls_server, http_servers, prober,
+from cases import (browsers, http_clients, gtls_client, gtls_server, http_servers, over_tcp, prober,
                    prober_control, relayed, replaced, websockets)
 
-__all__ = ["browsers", "http_clients", "gtls_client", "gtls_server", "http_servers", "prober",
+__all__ = ["browsers", "http_clients", "gtls_client", "gtls_server", "http_servers", "over_tcp", "prober",
            "prober_control", "relayed", "replaced", "websockets"]

@@ -29,6 +29,7 @@ class Serving:
 class Fetch:
     """What one run of the client is asked for. Each URL's body goes to a file of its own."""
     urls: list
+    protocol: str = "--http3-only"
     head: bool = False  # HEAD: the result is the status line and the fields
     data: pathlib.Path | None = None  # request body
     content_type: str | None = None
@@ -117,7 +118,7 @@ class Tern:
 
     def get(self, case, fetch, port):
         outputs = case.outputs(len(fetch.urls))
-        command = [self.path, "get", "-v", "--http3-only", "--cacert", self.certs.ca]
+        command = [self.path, "get", "-v", fetch.protocol, "--cacert", self.certs.ca]
         if fetch.head:
             command.append("--head")
         if fetch.data:
@@ -146,7 +147,7 @@ class Tern:
             command += [url] if fetch.head else ["-o", output, url]
         status, text = case.run("tern-get", command, timeout=fetch.timeout)
         if fetch.head:  # on stdout; what -v tells about it on stderr is prefixed
-            heads = re.findall(r"^HTTP/3 .*?^$", text, re.MULTILINE | re.DOTALL)
+            heads = re.findall(r"^HTTP/[0-9.]+ .*?^$", text, re.MULTILINE | re.DOTALL)
             return Fetched(status, text, [head.encode() for head in heads])
         return Fetched(status, text, [read(output) for output in outputs])
 

@@ -94,6 +94,8 @@ void RequestStream::clear() noexcept {
   head_complete_ = receiving_done_ = early_ = tunnel_ = head_request_ = connect_request_ = false;
   flagged = counted = priority_set_ = submitted_ = body_ended_ = has_trailers_ = body_waits_ =
       false;
+  bare_end_ = false;
+  held_acks_ = 0;
   fin_sent_ = write_shut_ = blocked_ = waiting_ = keep_head_ = responding_ = closed_ = false;
   closed_with.reset();
 }
@@ -263,7 +265,8 @@ bool RequestStream::rewind() noexcept {
   body_.rewind();
   walker_ = FrameWalker();
   id_ = -1;
-  submitted_ = body_waits_ = fin_sent_ = blocked_ = false;
+  submitted_ = body_waits_ = fin_sent_ = bare_end_ = blocked_ = false;
+  held_acks_ = 0;
   waiting_ = true;
   return true;
 }

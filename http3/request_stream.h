@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/bytes.h"
 #include "base/error.h"
@@ -126,6 +127,17 @@ class RequestStream final : public http::Carrier {
   /// `count` bytes of `vecs` left in a packet, with the stream's end if `fin`.
   void sent(std::span<const quic::Vec> vecs, std::size_t count, bool fin, Timestamp now) noexcept;
   void set_blocked(bool blocked, Timestamp now) noexcept;
+  /// nghttp3 has offered the stream's end alone, without bytes. When what is before it is
+  /// acknowledged while the end has not left, nghttp3 1.8 takes the end for acknowledged too and
+  /// offers it never again: it hears of those acknowledgements later.
+  void note_bare_end() noexcept { bare_end_ = true; }
+  /// True: kept until `take_held_acks`.
+  bool hold_ack(std::uint64_t count) noexcept {
+    if (!bare_end_ || sending_done()) return false;
+    held_acks_ += count;
+    return true;
+  }
+  std::uint64_t take_held_acks() noexcept { return std::exchange(held_acks_, 0); }
 
   // ---- client: a request on its way to a stream
   bool waiting() const noexcept { return waiting_; }
@@ -225,6 +237,8 @@ class RequestStream final : public http::Carrier {
   bool has_trailers_ = false;
   bool body_waits_ = false;  // nghttp3 was told that there is no more body now
   bool fin_sent_ = false;
+  bool bare_end_ = false;
+  std::uint64_t held_acks_ = 0;
   bool write_shut_ = false;  // reset by us, or not wanted by the peer
   bool blocked_ = false;     // by flow control
   bool waiting_ = false;     // client: for a stream

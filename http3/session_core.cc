@@ -192,7 +192,10 @@ void SessionCore::handle(const quic::Event& event) {
       if (event.stream == control_id_) {
         check(bridge_->acked(event.stream, splice_.acked(event.value)));
       } else if (routed_.empty() || !contains(routed_, event.stream)) {
-        check(bridge_->acked(event.stream, event.value));
+        RequestStream* const stream = bare_ends_ ? table_.find(event.stream) : nullptr;
+        if (stream == nullptr || !stream->hold_ack(event.value)) {
+          check(bridge_->acked(event.stream, event.value));
+        }
       }
       drop_offer();
       break;

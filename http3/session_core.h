@@ -230,6 +230,7 @@ class SessionCore final : public Session,
   bool offered_raw_ = false;  // the last offer was the default source's
   bool raw_turn_ = false;
   bool body_waited_ = false;
+  bool bare_ends_ = false;  // a stream's end was offered without bytes, some time
   std::ptrdiff_t send_failure_ = 0;
 
   Drain drain_ = Drain::no;

@@ -43,6 +43,10 @@ bool SessionCore::offer(Write& write) {
     }
     offered_ = quic::is_unidirectional(offered_id_) ? nullptr : table_.find(offered_id_);
     run_left_ = table_.listed() > 1 ? kRun : SIZE_MAX;
+    if (offered_fin_ && count == 0 && offered_ != nullptr) {
+      offered_->note_bare_end();
+      bare_ends_ = true;
+    }
   }
   write.stream = offered_id_;
   write.data = {vecs_.data() + vecs_begin_, vecs_end_ - vecs_begin_};
@@ -64,6 +68,14 @@ void SessionCore::sent(quic::StreamId stream, std::size_t count, bool fin) {
   if (const std::ptrdiff_t failure = bridge_->sent(stream, told); failure < 0) {
     fail_later(failure);
     return;
+  }
+  if (fin && bare_ends_ && offered_ != nullptr) {
+    const std::uint64_t held = offered_->take_held_acks();
+    const std::ptrdiff_t failure = held == 0 ? 0 : bridge_->acked(stream, held);
+    if (failure < 0) {
+      fail_later(failure);
+      return;
+    }
   }
   if (fin || count >= run_left_) {
     drop_offer();

@@ -197,13 +197,13 @@ Task<Result<std::shared_ptr<OriginConnection>>> ClientPool::acquire(http::Url ur
       if ((*one)->usable()) co_return one;
       continue;
     }
-    std::shared_ptr<Race>& place = races_[origin];
-    if (place == nullptr) {
+    std::shared_ptr<Race> race = races_[origin];
+    if (race == nullptr) {
       if (found == by_origin_.end() && by_origin_.size() >= Client::kMaxOrigins) close_idle();
-      place = std::make_shared<Race>(runtime);
-      scope_.spawn(run(place, url));
+      race = std::make_shared<Race>(runtime);
+      races_[origin] = race;
+      scope_.spawn(run(race, url));  // may be over, and out of the map, when this returns
     }
-    const std::shared_ptr<Race> race = place;
     while (!race->over) co_await race->changed.wait();
     if (race->error) co_return fail(*race->error);
     // It may have ended, or been told to go away, between being ready and this coroutine's turn.
@@ -370,7 +370,7 @@ Task<Result<std::shared_ptr<OriginConnection>>> ClientPool::free_serial(
   }
   if (best->session()->requests() == 0 || origin.serial.size() + 1 >= kMaxSerial) co_return best;
   std::shared_ptr<OriginConnection> another = begin_tcp(first->url());
-  origin.serial.push_back(another);
+  if (another->establishing()) origin.serial.push_back(another);  // else it has failed at once
   Result<void> ready = co_await another->ready();
   if (ready && another->usable()) co_return another;
   if (first->usable()) co_return first;

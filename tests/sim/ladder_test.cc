@@ -150,6 +150,26 @@ TEST(Ladder, NothingAnswers) {
   EXPECT_LT(scene.world.elapsed(), 3s);
 }
 
+TEST(Ladder, BothWaysMayFailAtOnce) {
+  Ladder scene;
+  scene.serve();
+  // From IPv4 to an IPv6 literal: neither UDP nor TCP gets as far as a packet.
+  scene.use_client(scene.any().local_address(scene.client_host.v4()));
+  const std::string url = "https://[" + scene.server_host.v6(443).ip_string() + "]/hello";
+  for (int i = 0; i < 2; ++i) {
+    std::optional<Result<void>> outcome;
+    const auto run = [](Client& with, std::string to,
+                        std::optional<Result<void>>& out) -> Task<void> {
+      out.emplace(co_await with.connect(std::move(to)));
+    };
+    Scope scope(scene.client_host.runtime().ready());
+    scope.spawn(run(scene.client(), url, outcome));
+    ASSERT_TRUE(scene.world.run_until([&] { return outcome.has_value(); }));
+    ASSERT_FALSE(*outcome);
+    EXPECT_TRUE(outcome->error().is(Code::invalid)) << outcome->error().to_string();
+  }
+}
+
 TEST(Ladder, ACertificateThatIsNotTrustedIsSaidSo) {
   Ladder scene;
   scene.serve();

@@ -148,11 +148,14 @@ class HandoverTest(TernTest):
 
     def test_an_old_process_that_dies_leaves_resets(self):
         old = self.start("--workers", "2")
-        download = self.download(old, BIG, "/dev/null")
+        # An upload: who only receives may have said its last word already, and would wait for more.
+        upload = self.client("get", "--json", "--cacert", self.ca, "-o", "/dev/null",
+                             *self.reach(old), "-X", "POST", "-T", "/dev/zero",
+                             f"{old.url}/echo")
         self.wait_for(lambda: old.counters()["quic.handshakes_completed"] >= 1)
         new = self.start("--workers", "2")
         old.signal(signal.SIGKILL)
-        stdout, _ = download.communicate(timeout=PATIENCE)
+        stdout, _ = upload.communicate(timeout=PATIENCE)
         self.assertIn("stateless reset", stdout)
         self.assertGreaterEqual(new.counters()["quic.stateless_resets_sent"], 1)
 

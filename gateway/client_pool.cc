@@ -190,8 +190,7 @@ Task<Result<std::shared_ptr<OriginConnection>>> ClientPool::acquire(http::Url ur
         found->second.current->usable()) {
       std::shared_ptr<OriginConnection> current = found->second.current;
       climb_if_offered(url);
-      const auto* tcp = dynamic_cast<const TcpOriginConnection*>(current.get());
-      if (tcp == nullptr || !tcp->serial()) co_return current;
+      if (!current->serial()) co_return current;
       Result<std::shared_ptr<OriginConnection>> one = co_await free_serial(std::move(current));
       if (!one) co_return fail(std::move(one).error());
       if ((*one)->usable()) co_return one;
@@ -314,8 +313,7 @@ void ClientPool::settle(const std::shared_ptr<OriginConnection>& connection) {
   for (const auto& old : before) {
     if (old->session() != nullptr) old->session()->drain();
   }
-  const bool over_tcp = dynamic_cast<const TcpOriginConnection*>(connection.get()) != nullptr;
-  if (over_tcp && origin.silent) note_silence(connection->origin());
+  if (connection->over_tcp() && origin.silent) note_silence(connection->origin());
 }
 
 Task<void> ClientPool::climb(std::shared_ptr<QuicOriginConnection> connection) {
@@ -327,8 +325,8 @@ Task<void> ClientPool::climb(std::shared_ptr<QuicOriginConnection> connection) {
   if (found == by_origin_.end() || found->second.climbing != connection) co_return;
   Origin& origin = found->second;
   origin.climbing = nullptr;
-  const bool over_tcp = origin.current != nullptr && origin.current->usable() &&
-                        dynamic_cast<TcpOriginConnection*>(origin.current.get()) != nullptr;
+  const bool over_tcp =
+      origin.current != nullptr && origin.current->usable() && origin.current->over_tcp();
   if (connection->usable()) {
     knowledge_.worked(network_name(), name);
     if (over_tcp) connection->tell(ClientEvent::Type::climbed);
@@ -352,10 +350,8 @@ void ClientPool::heard_alt_svc(const OriginConnection& connection, std::string_v
 
 void ClientPool::climb_if_offered(const http::Url& url) {
   const Origin& origin = by_origin_[url.origin()];
-  if (origin.climbing != nullptr || !wants_tcp(url) ||
-      dynamic_cast<TcpOriginConnection*>(origin.current.get()) == nullptr) {
-    return;
-  }
+  const bool over_tcp = origin.current != nullptr && origin.current->over_tcp();
+  if (origin.climbing != nullptr || !wants_tcp(url) || !over_tcp) return;
   if (knowledge_.offer(url.origin(), runtime.now()) && wants_quic(url)) begin_quic(url);
 }
 
@@ -379,8 +375,8 @@ Task<Result<std::shared_ptr<OriginConnection>>> ClientPool::free_serial(
 }
 
 Task<void> ClientPool::establish(std::shared_ptr<OriginConnection> connection) {
-  const bool tcp = dynamic_cast<const TcpOriginConnection*>(connection.get()) != nullptr;
-  std::string what = "no answer from " + connection->origin() + " over " + (tcp ? "TCP" : "UDP");
+  std::string what = "no answer from " + connection->origin() + " over ";
+  what += connection->over_tcp() ? "TCP" : "UDP";
   Task<Result<void>> establishing = connection->establish();
   Result<void> outcome =
       co_await within(runtime, options.connect_timeout_, std::move(what), std::move(establishing));

@@ -39,6 +39,10 @@ class OriginConnection : public std::enable_shared_from_this<OriginConnection> {
   /// New requests may go here.
   virtual bool usable() const noexcept = 0;
   virtual bool open() const noexcept = 0;
+  /// HTTP/2 or HTTP/1.1, rather than HTTP/3.
+  virtual bool over_tcp() const noexcept = 0;
+  /// One request at a time: HTTP/1.1.
+  virtual bool serial() const noexcept { return false; }
   /// Null before it is open, and after.
   virtual http::Session* session() noexcept = 0;
   const http::Session* session() const noexcept {

@@ -43,6 +43,7 @@ class QuicOriginConnection final : public OriginConnection {
   Task<Result<void>> establish() override;
   bool usable() const noexcept override;
   bool open() const noexcept override { return connection_ != nullptr; }
+  bool over_tcp() const noexcept override { return false; }
   http::Session* session() noexcept override { return session_; }
   quic::Connection* connection() noexcept { return connection_; }
   ClientConnectionInfo info() const override;

@@ -29,12 +29,12 @@ class TcpOriginConnection final : public OriginConnection {
   Task<Result<void>> establish() override;
   bool usable() const noexcept override;
   bool open() const noexcept override { return session_ != nullptr; }
+  bool over_tcp() const noexcept override { return true; }
   http::Session* session() noexcept override { return session_; }
   ClientConnectionInfo info() const override;
   void networks_changed() override;
   void close() override;
-  /// One request at a time: HTTP/1.1.
-  bool serial() const noexcept { return session_ != nullptr && serial_; }
+  bool serial() const noexcept override { return session_ != nullptr && serial_; }
 
  private:
   class Attempt;

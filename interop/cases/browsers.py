@@ -1,26 +1,28 @@
-"""Chromium and Firefox, headless, load the demo page of `tern serve` over HTTP/3."""
+"""Chromium and Firefox, headless, load the demo page of `tern serve`: over HTTP/3, HTTP/2 and HTTP/1.1,
+and up from TCP to HTTP/3 by alt-svc."""
 
 import json
 import re
 import subprocess
 
 from harness.matrix import POSTED, POSTED_TYPE, case, expect_answer, pattern
+from harness.namespace import Namespace
 from harness.process import INTEROP, check, peer_path
 from harness.tern import last_lines
 
 
-def chromium_session(case, **serving):
+def chromium_session(case, way, namespace=None, **serving):
     """One Chromium that loads the demo page, presses its buttons, and fetches on its own."""
     arguments = {"module": peer_path("playwright-core"), "browser": peer_path("chromium"),
-                 "spki": case.certs.spki}
-    return browser_session(case, "chromium", arguments, serving)
+                 "spki": case.certs.spki, "way": way}
+    return browser_session(case, "chromium", arguments, serving, namespace)
 
 
-def firefox_session(case, **serving):
+def firefox_session(case, way, **serving):
     profile = case.folder / "profile"
     profile.mkdir()
     arguments = {"module": peer_path("puppeteer-core"), "browser": peer_path("firefox"),
-                 "profile": str(profile)}
+                 "profile": str(profile), "way": way}
     for command in (["-N", "--empty-password"],
                     ["-A", "-n", "tern", "-t", "C,,", "-i", str(case.certs.ca)]):
         done = subprocess.run(["certutil", *command, "-d", f"sql:{profile}"], check=False,
@@ -29,11 +31,14 @@ def firefox_session(case, **serving):
     return browser_session(case, "firefox", arguments, serving)
 
 
-def browser_session(case, name, arguments, serving):
-    server = case.subject.serve(case, **serving)
+def browser_session(case, name, arguments, serving, namespace=None):
+    server = case.subject.serve(case, namespace=namespace, **serving)
     arguments["url"] = server.url()
-    status, text = case.run(name, ["node", INTEROP / f"drivers/{name}.mjs", json.dumps(arguments)],
-                            timeout=120)
+    command = ["node", INTEROP / f"drivers/{name}.mjs", json.dumps(arguments)]
+    if namespace:
+        namespace.drop_udp(server.port)
+        command = namespace.command(command)
+    status, text = case.run(name, command, timeout=120)
     lines = [line for line in text.splitlines() if line.startswith("{\"browser\"")]
     errors = [line.strip() for line in text.splitlines() if re.search(r"ERR|Error", line)]
     check(status == 0 and lines,
@@ -41,15 +46,16 @@ def browser_session(case, name, arguments, serving):
     return json.loads(lines[-1])
 
 
-def browser_page(seen):
+def browser_page(seen, protocol):
     check(seen["status"] == 200, f"the page's status is {seen['status']}")
-    check(seen["navigation"] == "h3", f"the page came over {seen['navigation']!r}")
-    check("over h3" in seen["panels"]["heading"], f"the page says {seen['panels']['heading']!r}")
+    check(seen["navigation"] == protocol, f"the page came over {seen['navigation']!r}")
+    check(f"over {protocol}" in seen["panels"]["heading"],
+          f"the page says {seen['panels']['heading']!r}")
     types = {"/style.css": "text/css", "/app.js": "text/javascript", "/tern.svg": "image/svg+xml"}
     for path, answer in seen["resources"].items():
-        check(answer["status"] == 200 and answer["protocol"] == "h3", f"{path}: {answer}")
+        check(answer["status"] == 200 and answer["protocol"] == protocol, f"{path}: {answer}")
         check(answer["type"].startswith(types[path]), f"{path} has type {answer['type']!r}")
-    check(seen["missing"]["status"] == 404 and seen["missing"]["protocol"] == "h3",
+    check(seen["missing"]["status"] == 404 and seen["missing"]["protocol"] == protocol,
           f"a missing page: {seen['missing']}")
     head = seen["head"]
     check(head["status"] == 200 and head["length"] == 0, f"HEAD: {head}")
@@ -57,44 +63,74 @@ def browser_page(seen):
     check(not complaints, f"the browser complains: {complaints[:3]}")
 
 
-def browser_large(seen):
-    expect_answer(seen["large"], pattern(5_000_000))
+def browser_large(seen, protocol):
+    expect_answer(seen["large"], pattern(5_000_000), protocol)
 
 
-def browser_post(seen):
-    expect_answer(seen["post"], POSTED)
+def browser_post(seen, protocol):
+    expect_answer(seen["post"], POSTED, protocol)
     check(seen["post"]["type"] == POSTED_TYPE, f"echoed type is {seen['post']['type']!r}")
 
 
-def browser_parallel(seen):
+def browser_parallel(seen, protocol):
     check(len(seen["parallel"]) == 100, "not 100 answers")
     for i, answer in enumerate(seen["parallel"]):
-        expect_answer(answer, pattern(1000 + i))
+        expect_answer(answer, pattern(1000 + i), protocol)
 
 
-def browser_panels(seen):
+def browser_panels(seen, protocol):
     for name in ("parallel", "download", "echo"):
         panel = seen["panels"][name]
         check(panel["state"] == "done", f"panel {name}: {panel['text']}")
-        check(panel["protocol"] == "h3", f"panel {name} ran over {panel['protocol']!r}")
+        check(panel["protocol"] == protocol, f"panel {name} ran over {panel['protocol']!r}")
 
 
+SESSIONS = {"chromium": chromium_session, "firefox": firefox_session}
 BROWSER_CHECKS = {"page": browser_page, "5mb": browser_large, "post": browser_post,
                   "parallel": browser_parallel, "panels": browser_panels}
 
 
 def browser_case(run, browser, checks, serving):
-    session = {"chromium": chromium_session, "firefox": firefox_session}[browser]
     key = (browser, *sorted(serving.items()))
-    seen = run.once(key, lambda: session(run, **serving))
+    seen = run.once(key, lambda: SESSIONS[browser](run, "h3", **serving))
     for each in checks:
-        BROWSER_CHECKS[each](seen)
+        BROWSER_CHECKS[each](seen, "h3")
+
+
+def over_tcp(run, browser, protocol):
+    """All of it, with QUIC switched off in the browser."""
+    seen = SESSIONS[browser](run, protocol)
+    for each in BROWSER_CHECKS.values():
+        each(seen, protocol)
+
+
+def climbs(run, browser):
+    """The page comes over HTTP/2 and names HTTP/3; the browser takes it for what comes next."""
+    seen = SESSIONS[browser](run, "alt-svc")
+    way = seen["climb"]
+    check(way[0] == "h2" and way[-1] == "h3", f"the page and what it fetched came over {way}")
+    for each in BROWSER_CHECKS.values():
+        each(seen, "h3")
+
+
+def without_udp(run):
+    """As `climbs`, where no datagram arrives: everything stays on HTTP/2, and works."""
+    with Namespace() as namespace:
+        seen = chromium_session(run, "alt-svc", namespace)
+        check(namespace.dropped() > 0, "the browser never tried QUIC")
+        check(set(seen["climb"]) == {"h2"}, f"fetched over {seen['climb']}")
+        for each in BROWSER_CHECKS.values():
+            each(seen, "h2")
 
 
 for _browser in ("chromium", "firefox"):
     for _check in BROWSER_CHECKS:
         case(f"{_browser}/{_check}", _browser, browser=_browser, checks=[_check],
              serving={})(browser_case)
+    case(f"{_browser}/h2", _browser, browser=_browser, protocol="h2")(over_tcp)
+    case(f"{_browser}/http1.1", _browser, browser=_browser, protocol="http/1.1")(over_tcp)
+    case(f"{_browser}/alt-svc", _browser, browser=_browser)(climbs)
+case("chromium/udp-blocked", "chromium")(without_udp)
 case("chromium/epoll", "chromium", browser="chromium", checks=list(BROWSER_CHECKS),
      serving={"engine": "epoll"})(browser_case)
 case("chromium/workers", "chromium", browser="chromium", checks=list(BROWSER_CHECKS),

@@ -1,21 +1,32 @@
 // Drives Debian's Chromium, headless: node chromium.mjs '{"module", "browser", "url", "spki"}'
 //
-// Loads the demo page over HTTP/3 and prints one JSON object with what the browser saw. It decides
-// nothing: interop/run compares. `screenshot` in the argument keeps a picture of the page.
+// Loads the demo page and prints one JSON object with what the browser saw. It decides nothing:
+// interop/run compares. `way` in the argument is how the browser comes to the server: "h3" at once
+// (the default), "h2" or "http/1.1" with QUIC switched off, or "alt-svc": over TCP, with QUIC left to
+// what the server says. `screenshot` keeps a picture of the page.
 import { createRequire } from 'node:module';
-import { demoPanels, pageMeasurements } from './page.mjs';
+import { climb, demoPanels, pageMeasurements } from './page.mjs';
 
 const options = JSON.parse(process.argv[2]);
 const { chromium } = createRequire(import.meta.url)(options.module);
+const way = options.way ?? 'h3';
+const { host, hostname } = new URL(options.url);
+
+// Over QUIC, Chromium trusts the web's own roots alone, however well a certificate of another is trusted
+// over TCP: it closes the connection with certificate_unknown, and believes alt-svc no longer. The hosts
+// of --origin-to-force-quic-on are excused from that, at every port; naming a port where nothing is
+// excuses the host and forces nothing.
+const ways = {
+  h3: [`--origin-to-force-quic-on=${host}`],
+  h2: [],
+  'http/1.1': ['--disable-http2'],
+  'alt-svc': [`--origin-to-force-quic-on=${hostname}:1`],
+};
 
 const browser = await chromium.launch({
   executablePath: options.browser,
-  ignoreDefaultArgs: ['--disable-quic'],
-  args: [
-    '--no-sandbox',
-    `--origin-to-force-quic-on=${new URL(options.url).host}`,
-    `--ignore-certificate-errors-spki-list=${options.spki}`,
-  ],
+  ignoreDefaultArgs: ['h3', 'alt-svc'].includes(way) ? ['--disable-quic'] : [],
+  args: ['--no-sandbox', `--ignore-certificate-errors-spki-list=${options.spki}`, ...ways[way]],
 });
 try {
   const page = await browser.newPage({
@@ -30,6 +41,10 @@ try {
   page.on('pageerror', (error) => complaints.push(String(error)));
   const response = await page.goto(options.url, { waitUntil: 'load', timeout: 20000 });
   const result = { browser: browser.version(), status: response.status() };
+  if (way === 'alt-svc') {
+    result.climb = await page.evaluate(climb);
+    await page.goto(`${options.url}?again`, { waitUntil: 'load', timeout: 20000 });
+  }
   if (!options.noScript) {
     result.panels = await page.evaluate(demoPanels);
     if (options.screenshot) await page.screenshot({ path: options.screenshot, fullPage: true });

@@ -69,3 +69,24 @@ export async function pageMeasurements() {
       ['/style.css', '/app.js', '/tern.svg'].map(async (path) => [path, await request(path)]))),
   };
 }
+
+// Fetches one small thing after the other until the browser takes HTTP/3 for it, and reports what each
+// came over, the page first.
+export async function climb() {
+  const seen = [performance.getEntriesByType('navigation')[0].nextHopProtocol];
+  const fetched = (url) => new Promise((resolve) => {
+    const observer = new PerformanceObserver((list) => {
+      for (const entry of list.getEntries()) {
+        if (entry.name === url) resolve(entry.nextHopProtocol);
+      }
+    });
+    observer.observe({ type: 'resource' });
+    setTimeout(() => resolve('unknown'), 5000);
+    fetch(url, { cache: 'no-store' }).then((response) => response.text()).catch(() => {});
+  });
+  while (seen.length < 40 && seen.at(-1) !== 'h3') {
+    seen.push(await fetched(new URL(`/hello?climb=${seen.length}`, location.origin).href));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  return seen;
+}

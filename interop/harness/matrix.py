@@ -35,8 +35,8 @@ def digest(data):
     return hashlib.sha256(data).hexdigest()
 
 
-def expect_answer(answer, body):
+def expect_answer(answer, body, protocol="h3"):
     check(answer["status"] == 200, f"status {answer['status']}")
-    check(answer.get("protocol", "h3") == "h3", f"came over {answer.get('protocol')!r}")
+    check(answer.get("protocol", protocol) == protocol, f"came over {answer.get('protocol')!r}")
     check(answer["length"] == len(body), f"{answer['length']} bytes instead of {len(body)}")
     check(answer["sha256"] == digest(body), "the body is wrong")

@@ -76,11 +76,11 @@ class Tern:
         self.certs = certs
 
     def serve(self, case, root=None, retry=False, engine=None, workers=None, v2=False,
-              chacha20=False, preferred_port=None, log=False):
+              chacha20=False, preferred_port=None, log=False, namespace=None, flags=()):
         """`tern serve`: the built-in demo site, or the files of `root`.
 
         v2: moves clients that know v2 to it. preferred_port: announced as preferred address.
-        log: the access log is in the process's output, as JSON lines.
+        log: the access log is in the process's output, as JSON lines. namespace: where it runs.
         """
         port = free_port()
         command = [self.path, "serve", *([root] if root else []), "--listen", f"[::]:{port}",
@@ -99,6 +99,11 @@ class Tern:
             command += ["--preferred-address", f"127.0.0.1:{preferred_port}"]
         if log:
             command += ["--log", "json"]
+        command += flags
+        if namespace:
+            process = case.start("tern-serve", namespace.command(command), on_stop=self.drained)
+            wait_for_text(process, rf"https://localhost:{port}/")
+            return Serving(port, process)
         process = case.start("tern-serve", command, on_stop=self.drained)
         wait_for_quic(process, port)
         if engine:  # it answers a moment before it says so

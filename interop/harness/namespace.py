@@ -1,0 +1,48 @@
+"""A network namespace with nothing but its own loopback interface, and nftables to spoil it with."""
+
+import os
+import shutil
+import subprocess
+
+from harness.process import NotRun, check
+
+
+class Namespace:
+    """Gone when the block ends. Needs root, iproute2 and nftables."""
+
+    _count = 0
+
+    def __init__(self):
+        Namespace._count += 1
+        self.name = f"tern-interop-{os.getpid()}-{Namespace._count}"
+
+    def __enter__(self):
+        if os.geteuid() != 0 or not shutil.which("ip") or not shutil.which("nft"):
+            raise NotRun("network namespaces need root, iproute2 and nftables")
+        self._run("ip", "netns", "add", self.name)
+        self._run(*self.command(["ip", "link", "set", "lo", "up"]))
+        return self
+
+    def __exit__(self, *_):
+        subprocess.run(["ip", "netns", "del", self.name], check=False, capture_output=True)
+
+    def command(self, command):
+        """`command`, to be run in here."""
+        return ["ip", "netns", "exec", self.name, *command]
+
+    def drop_udp(self, port):
+        """Nothing says so to the sender, as with a firewall that drops."""
+        rules = ("table inet tern { chain input { type filter hook input priority 0; "
+                 f"udp dport {port} counter drop; }}; }}")
+        self._run(*self.command(["nft", rules]))
+
+    def dropped(self):
+        """How many packets drop_udp has kept away."""
+        listing = self._run(*self.command(["nft", "list", "table", "inet", "tern"]))
+        return int(listing.split("counter packets ")[1].split()[0])
+
+    @staticmethod
+    def _run(*command):
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        check(done.returncode == 0, f"{' '.join(command)}: {done.stderr.strip()}")
+        return done.stdout

@@ -2,9 +2,8 @@
 
 import json
 import pathlib
-import subprocess
 
-from tern_program import TERN, Fetched, TernTest, environment
+from tern_program import Fetched, TernTest
 
 
 class HandshakeTest(TernTest):
@@ -162,56 +161,6 @@ class PathTest(TernTest):
         server = self.serve("--preferred-address", f"127.0.0.2:{taken.port}")
         fetched = self.assert_done(self.get(server, "/bytes/5000000", "-o", self.folder / "x"))
         self.assertEqual(fetched.connection["remote"], f"127.0.0.2:{taken.port}")
-
-
-class BenchTest(TernTest):
-    def bench(self, server, *arguments):
-        finished = self.tern("bench", "--json", "--cacert", self.ca,
-                             server.url.replace("localhost", "127.0.0.1") + "/hello", *arguments)
-        self.assertEqual(finished.returncode, 0, finished.stderr)
-        return json.loads(finished.stdout)
-
-    def test_requests(self):
-        server = self.serve("--workers", "2")
-        report = self.bench(server, "-c", "3", "-m", "5", "-n", "500")
-        self.assertEqual(report["requests"], 500)
-        self.assertEqual(report["statuses"], {"200": 500})
-        self.assertEqual(report["errors"], {})
-        self.assertEqual(report["bytes"], 500 * 14)
-        self.assertEqual(report["latency_us"]["count"], 500)
-        self.assertEqual(report["server_pid"], server.process.pid)
-        self.assertEqual(server.counters()["http3.requests"], 500)
-
-    def test_rate_spreads_requests(self):
-        server = self.serve()
-        report = self.bench(server, "--rate", "400", "-n", "200")
-        self.assertEqual(report["requests"], 200)
-        self.assertGreaterEqual(report["seconds"], 0.49)
-
-    def test_handshakes(self):
-        server = self.serve()
-        report = self.bench(server, "--connect", "-c", "4", "-n", "40")
-        self.assertEqual((report["handshakes"], report["resumed"]), (40, 0))
-        before = server.counters()
-        self.assertEqual(before["quic.handshakes_completed"], 40)
-        report = self.bench(server, "--connect", "--resume", "-c", "4", "-n", "40")
-        self.assertEqual((report["handshakes"], report["resumed"]), (40, 40))
-        self.assertEqual(server.counters()["quic.handshakes_resumed"], 40)
-
-    def test_idle_connections(self):
-        server = self.serve()
-        report = self.bench(server, "--idle", "-c", "50", "-D", "200ms")
-        self.assertEqual(report["open_connections"], 50)
-        self.assertEqual(report["errors"], {})
-
-    def test_no_server(self):
-        server = self.serve()
-        server.stop()
-        refused = subprocess.run(
-            [TERN, "bench", "-k", "-n", "1", "-c", "1", server.url + "/"], capture_output=True,
-            text=True, env=environment(self.home))
-        self.assertIn(refused.returncode, (7, 28))
-        self.assertEqual(refused.stderr.count("\n"), 1, refused.stderr)
 
 
 class AddressTest(TernTest):

@@ -12,6 +12,7 @@
 #include "tools/tern/bench_options.h"
 #include "tools/tern/bench_report.h"
 #include "tools/tern/commands.h"
+#include "tools/tern/environment.h"
 #include "tools/tern/option_values.h"
 #include "tools/tern/signals.h"
 #include "tools/tern/terminal.h"
@@ -34,19 +35,42 @@ void check(const BenchOptions& options) {
   }
 }
 
-/// "wss://…" is a WebSocket's name for what is https to the connection.
+/// "wss://…" and "ws://…" are WebSockets' names for what is https and http to the connection.
 std::string connection_url(const BenchOptions& options) {
-  return options.websocket ? "https" + options.url.substr(3) : options.url;
+  return options.websocket ? "http" + options.url.substr(2) : options.url;
+}
+
+/// What the flags and the URL come to: the protocol, and the requests at a time.
+void settle(BenchOptions& options, const http::Url& url) {
+  const bool clear = url.scheme() == "http";
+  options.protocol =
+      options.asked_protocol.value_or(clear ? BenchProtocol::http1 : BenchProtocol::http3);
+  if (clear && options.protocol == BenchProtocol::http3) {
+    fail_with(ExitCode::bad_url, "URL '" + options.url + "': HTTP/3 wants https://");
+  }
+  if (clear && options.resume) {
+    fail_with(ExitCode::usage, "--resume wants TLS: an https:// URL");
+  }
+  const bool serial = options.protocol == BenchProtocol::http1;
+  if (serial && options.asked_streams.value_or(1) > 1) {
+    fail_with(ExitCode::usage,
+              "HTTP/1.1 has one request at a time on a connection: -m is 1, take more "
+              "connections (-c)");
+  }
+  options.streams = options.asked_streams.value_or(serial ? 1 : 10);
+  if (options.protocol == BenchProtocol::http3) return;
+  if (options.chacha20) fail_with(ExitCode::usage, "--chacha20 is about HTTP/3");
+  if (!options.versions.empty()) fail_with(ExitCode::usage, "--quic-version is about HTTP/3");
+  if (!options.qlog.empty()) fail_with(ExitCode::usage, "--qlog is about HTTP/3");
 }
 
 ExitCode run(BenchOptions& options) {
-  options.websocket = options.url.starts_with("wss://");
+  options.websocket = options.url.starts_with("wss://") || options.url.starts_with("ws://");
   check(options);
   auto url = http::Url::parse(connection_url(options));
   if (!url) fail_with(ExitCode::bad_url, url.error().detail);
-  if (url->scheme() != "https") {
-    fail_with(ExitCode::bad_url, "URL '" + options.url + "': HTTP/3 wants https://");
-  }
+  settle(options, *url);
+  raise_descriptor_limit();
   std::mutex mutex;
   Runtime* running = nullptr;  // guarded by the mutex
   Load* load_to_stop = nullptr;
@@ -96,18 +120,33 @@ ExitCode run(BenchOptions& options) {
 void add_bench(CLI::App& app, ExitCode& result) {
   auto options = std::make_shared<BenchOptions>();
   BenchOptions& o = *options;
-  CLI::App* verb = app.add_subcommand("bench", "Load a server over HTTP/3 and measure it");
-  verb->add_option("URL", o.url, "https://host[:port]/path; wss:// of a WebSocket that echoes")
+  CLI::App* verb =
+      app.add_subcommand("bench", "Load a server and measure it: HTTP/3, HTTP/2, HTTP/1.1");
+  verb->add_option(
+          "URL", o.url,
+          "https://host[:port]/path; wss:// of a WebSocket that echoes; http:// and ws://\n"
+          "without TLS")
       ->required()
       ->type_name("");
   verb->add_option("-c,--connections", o.connections,
                    "Connections; with --connect handshakes at a time")
       ->check(CLI::Range(1, 100'000))
       ->option_text("N (10)");
-  verb->add_option("-m,--streams", o.streams,
-                   "Requests at a time, or WebSockets, on each connection")
+  verb->add_option("-m,--streams", o.asked_streams,
+                   "Requests at a time, or WebSockets, on each connection (HTTP/1.1: 1)")
       ->check(CLI::Range(1, 1000))
       ->option_text("N (10)");
+  const auto protocol = [verb, &o](const char* flag, const char* help, BenchProtocol which) {
+    return verb->add_flag_callback(flag, [&o, which] { o.asked_protocol = which; }, help);
+  };
+  CLI::Option* const three =
+      protocol("--http3-only", "HTTP/3 (the default for https://)", BenchProtocol::http3);
+  CLI::Option* const two = protocol(
+      "--http2", "HTTP/2 over TCP; for http:// URLs with prior knowledge", BenchProtocol::http2);
+  CLI::Option* const one =
+      protocol("--http1.1", "HTTP/1.1 over TCP (the default for http://)", BenchProtocol::http1);
+  three->excludes(two)->excludes(one);
+  two->excludes(one);
   verb->add_option("-n,--requests", o.requests, "Stop after so many requests, or handshakes")
       ->type_name("N");
   add_duration(*verb, "-D,--duration", o.duration, "Stop after this time (default: 5s without -n)");
@@ -127,7 +166,7 @@ void add_bench(CLI::App& app, ExitCode& result) {
       ->type_name("DATA");
   verb->add_flag("-k,--insecure", o.insecure, "Trust any certificate");
   verb->add_option("--cacert", o.ca_file, "Trust the CAs of this PEM file")->type_name("FILE");
-  verb->add_flag("--chacha20", o.chacha20, "Only TLS_CHACHA20_POLY1305_SHA256");
+  verb->add_flag("--chacha20", o.chacha20, "Only TLS_CHACHA20_POLY1305_SHA256 (HTTP/3)");
   add_versions(*verb, o.versions, "Speak this QUIC version: 1 (default) or 2");
   add_congestion(*verb, o.congestion);
   add_engine(*verb, o.engine);
@@ -142,6 +181,8 @@ void add_bench(CLI::App& app, ExitCode& result) {
       "  tern bench -k https://localhost:4433/hello\n"
       "  tern bench -k -c 1 -m 1 -n 1 https://localhost:4433/bytes/1073741824\n"
       "  tern bench -k --connect -c 16 -D 10s https://localhost:4433/\n"
+      "  tern bench -k --http2 -c 10 -m 100 https://localhost:4433/hello\n"
+      "  tern bench --http1.1 -c 100 http://localhost:8080/hello\n"
       "  tern bench -k -c 4 -m 25 wss://localhost:4433/ws/echo\n"
       "  tern bench -k --rate 5000 -D 30s --warm-up 2s --json https://localhost:4433/hello");
   verb->callback([options, &result] { result = run(*options); });

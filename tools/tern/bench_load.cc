@@ -5,12 +5,7 @@
 #include <sys/resource.h>
 #include <utility>
 
-#include <fmt/format.h>
-
 #include "gateway/client.h"
-#include "http3/error_code.h"
-#include "tools/tern/environment.h"
-#include "tools/tern/get_output.h"
 
 namespace tern::cli {
 namespace {
@@ -29,53 +24,17 @@ Duration own_cpu() {
 
 }  // namespace
 
-/// A session whose end its Connection hears of.
-class Load::Application final : public quic::Application {
- public:
-  Application(Load& load, Connection& connection, quic::Connection& quic)
-      : load_(load), connection_(connection) {
-    http3::ClientHooks hooks;
-    hooks.session = [&load](quic::Session session) { load.session_ = std::move(session); };
-    hooks.closed = [&load, &connection](const Error& reason) {
-      connection.failure = reason;
-      connection.session = nullptr;
-      connection.quic = nullptr;
-      load.changed_.notify_all();
-    };
-    session_ = load.http3_.connect(quic, std::move(hooks));
-    connection.session = session_.get();
-  }
-
-  void handle(const quic::Event& event) override {
-    if (event.type == quic::Event::Type::handshake_completed) {
-      ++load_.report_->handshakes;
-      if (event.connection->handshake().resumed) ++load_.report_->resumed;
-    }
-    if (event.type == quic::Event::Type::handshake_confirmed) {
-      connection_.confirmed = true;
-      load_.changed_.notify_all();
-    }
-    session_->handle(event);
-  }
-
- private:
-  Load& load_;
-  Connection& connection_;
-  std::unique_ptr<http3::Session> session_;
-};
-
 Load::Load(Runtime& runtime, udp::Network& network, const BenchOptions& options, http::Url url)
     : runtime_(runtime),
       network_(network),
       options_(options),
       url_(std::move(url)),
-      http3_(runtime),
       changed_(runtime),
       scope_(runtime.ready()) {}
 
 Load::~Load() {
   scope_.cancel();
-  endpoint_.reset();
+  transport_.reset();
 }
 
 void Load::stop() {
@@ -86,6 +45,7 @@ void Load::stop() {
 Result<void> Load::prepare() {
   head_.method =
       options_.method.empty() ? (options_.data.empty() ? "GET" : "POST") : options_.method;
+  head_.scheme = url_.scheme();
   head_.authority = url_.authority();
   head_.path = url_.target();
   head_.fields.add("user-agent", "tern-bench/" TERN_VERSION);
@@ -103,20 +63,6 @@ Result<void> Load::prepare() {
     body_ = Bytes::copy(options_.data);
     head_.fields.add("content-length", std::to_string(body_.size()));
   }
-  tls::ClientContextOptions context;
-  context.insecure(options_.insecure)
-      .chacha20_only(options_.chacha20)
-      .key_log(key_log_from_environment());
-  if (!options_.ca_file.empty()) context.ca_file(options_.ca_file);
-  TERN_TRY(tls_, tls::ClientContext::create(context));
-  quic::EndpointOptions settings;
-  settings.transport.congestion = options_.congestion;
-  settings.qlog = qlog_from_environment(options_.qlog);
-  if (!options_.versions.empty()) {
-    settings.transport.versions = options_.versions;
-    settings.transport.first_version = options_.versions.front();
-  }
-  TERN_TRY(endpoint_, quic::BoundEndpoint::create(runtime_, network_, std::move(settings)));
   return {};
 }
 
@@ -128,7 +74,11 @@ Task<Result<udp::Address>> Load::find_server() {
   ClientOptions settings;
   settings.insecure(options_.insecure).chacha20_only(options_.chacha20).ca_file(options_.ca_file);
   if (!options_.versions.empty()) settings.only_version(options_.versions.front());
-  settings.protocols(ClientProtocols::http3_only);
+  switch (options_.protocol) {
+    case BenchProtocol::http3: settings.protocols(ClientProtocols::http3_only); break;
+    case BenchProtocol::http2: settings.protocols(ClientProtocols::http2); break;
+    case BenchProtocol::http1: settings.protocols(ClientProtocols::http1); break;
+  }
   Client client(runtime_, network_, std::move(settings));
   Result<void> connected = co_await client.connect(url_.to_string());
   if (!connected) co_return fail(std::move(connected).error());
@@ -156,55 +106,24 @@ Task<Result<std::vector<udp::Address>>> Load::look_up() {
   co_return std::move(*found);
 }
 
-Result<udp::Address> Load::local_address(std::size_t number) {
-  const std::size_t index = number % kMaxSockets;
-  if (index < locals_.size()) return locals_[index];
-  udp::SocketOptions socket;
-  socket.unreachable = true;
-  socket.bind =
-      remote_.is_v4() ? udp::Address::v4(INADDR_ANY, 0) : udp::Address::v6(in6addr_any, 0);
-  TERN_TRY(const udp::Address bound, endpoint_->bind(socket));
-  locals_.push_back(bound);
-  return bound;
-}
-
-Result<void> Load::open(Connection& connection, std::size_t number) {
-  connection = Connection();
+Task<Result<void>> Load::connect(BenchConnection& connection, std::size_t number) {
+  connection = BenchConnection();
   connection.begun = runtime_.now();
-  quic::ConnectOptions connect;
-  connect.context = tls_;
-  TERN_TRY(connect.local, local_address(number));
-  connect.remote = remote_;
-  connect.server_name = url_.host();
-  if (options_.resume && session_) connect.session = session_;
-  auto made = endpoint_->connect(
-      connect,
-      [this, &connection](quic::Connection& quic) -> std::unique_ptr<quic::Application> {
-        connection.connected = true;
-        changed_.notify_all();
-        return std::make_unique<Application>(*this, connection, quic);
-      },
-      [this, &connection](const Error& error) {
-        connection.failure = error;
-        connection.quic = nullptr;
-        changed_.notify_all();
-      });
-  if (!made) return fail(std::move(made).error());
-  connection.quic = *made;
-  return {};
-}
-
-Task<Result<void>> Load::connect(Connection& connection, std::size_t number) {
-  Result<void> opened = open(connection, number);
-  if (!opened) co_return opened;
-  while (!connection.connected && !connection.failure) co_await changed_.wait();
+  connection.opening = true;
+  Result<void> opened = transport_->open(connection, number);
+  if (!opened) {
+    connection.opening = false;
+    connection.failure = opened.error();
+    co_return opened;
+  }
+  while (connection.opening) co_await changed_.wait();
   if (connection.failure) co_return fail(*connection.failure);
   co_return Result<void>();
 }
 
 Task<void> Load::connect_some(std::size_t first, std::size_t step) {
   for (std::size_t i = first; i < connections_.size() && !stopping_; i += step) {
-    Connection& connection = *connections_[i];
+    BenchConnection& connection = *connections_[i];
     Result<void> connected = co_await connect(connection, i);
     if (connected) {
       report_->connect.record(runtime_.now() - connection.begun);
@@ -234,7 +153,7 @@ bool Load::take_ticket(Timestamp& begin) {
   return true;
 }
 
-Task<Result<void>> Load::request(Connection& connection, int& status) {
+Task<Result<void>> Load::request(BenchConnection& connection, int& status) {
   Result<std::unique_ptr<http::ClientExchange>> opened = connection.session->open();
   if (!opened) co_return fail(std::move(opened).error());
   http::ClientExchange& exchange = **opened;
@@ -264,7 +183,7 @@ void Load::note(Timestamp begin, const Result<void>& outcome, int status) {
   report_->latency.record(runtime_.now() - begin);
 }
 
-Task<void> Load::request_slot(Connection& connection, std::size_t number) {
+Task<void> Load::request_slot(BenchConnection& connection, std::size_t number) {
   std::size_t failures = 0;
   Timestamp begin{};
   while (take_ticket(begin)) {
@@ -276,10 +195,10 @@ Task<void> Load::request_slot(Connection& connection, std::size_t number) {
     if (connection.session == nullptr) {
       // The first slot that finds the connection gone opens another; the others wait for it.
       Result<void> connected;
-      if (connection.quic == nullptr) {
+      if (!connection.opening) {
         connected = co_await connect(connection, number);
       } else {
-        while (!connection.connected && !connection.failure) co_await changed_.wait();
+        while (connection.opening) co_await changed_.wait();
         if (connection.failure) connected = fail(*connection.failure);
       }
       if (!connected) {
@@ -316,7 +235,7 @@ Task<Result<void>> Load::echo(http::WebSocket& socket) {
   co_return Result<void>();
 }
 
-Task<void> Load::websocket_slot(Connection& connection) {
+Task<void> Load::websocket_slot(BenchConnection& connection) {
   Result<std::unique_ptr<http::WebSocket>> opened;
   if (connection.session == nullptr) {
     opened = fail(connection.failure ? *connection.failure : Error::closed());
@@ -350,7 +269,7 @@ Task<void> Load::handshake_slot(std::size_t number) {
   Timestamp begin{};
   while (take_ticket(begin)) {
     if (begin > runtime_.now()) co_await runtime_.sleep(begin - runtime_.now());
-    Connection& connection = *connections_[number];
+    BenchConnection& connection = *connections_[number];
     Result<void> connected = co_await connect(connection, number);
     ++done_;
     if (connected) {
@@ -370,18 +289,26 @@ Task<void> Load::handshake_slot(std::size_t number) {
 }
 
 Task<Result<void>> Load::first_session() {
-  Connection& connection = *connections_[0];
+  BenchConnection& connection = *connections_[0];
   Result<void> connected = co_await connect(connection, 0);
   if (!connected) co_return connected;
+  if (options_.protocol != BenchProtocol::http3) {
+    // Some servers (BoringSSL's) send their tickets with the first answer.
+    int status = 0;
+    const Result<void> asked = co_await request(connection, status);
+    if (!asked) co_return asked;
+  }
   const Timestamp deadline = runtime_.now() + std::chrono::seconds(2);
   Timer timer(runtime_.timers(), [this](Timestamp) { changed_.notify_all(); });
-  while (!session_ && runtime_.now() < deadline && !connection.failure) {
+  while (!transport_->can_resume() && runtime_.now() < deadline && !connection.failure) {
     timer.arm(runtime_.now() + std::chrono::milliseconds(5));
     co_await changed_.wait();
   }
   if (connection.session != nullptr) connection.session->close();
   while (connection.session != nullptr) co_await changed_.wait();
-  if (!session_) co_return fail(Error(Code::unsupported, "the server gives no session tickets"));
+  if (!transport_->can_resume()) {
+    co_return fail(Error(Code::unsupported, "the server gives no session tickets"));
+  }
   co_return Result<void>();
 }
 
@@ -418,10 +345,21 @@ void Load::end_measuring(BenchReport& report) {
   }
 }
 
+Result<std::unique_ptr<BenchTransport>> Load::make_transport(BenchReport& report) {
+  const BenchTransport::Load load{runtime_, network_, options_, url_, remote_, report, changed_};
+  return options_.protocol == BenchProtocol::http3 ? BenchTransport::over_quic(load)
+                                                   : BenchTransport::over_tcp(load);
+}
+
 Task<Result<void>> Load::run(BenchReport& report) {
   report_ = &report;
   report.url = options_.url;
   report.engine = network_.description();
+  switch (options_.protocol) {
+    case BenchProtocol::http3: report.protocol = "h3"; break;
+    case BenchProtocol::http2: report.protocol = "h2"; break;
+    case BenchProtocol::http1: report.protocol = "http/1.1"; break;
+  }
   const Result<void> prepared = prepare();
   if (!prepared) co_return prepared;
   Result<udp::Address> remote = co_await find_server();
@@ -431,15 +369,19 @@ Task<Result<void>> Load::run(BenchReport& report) {
   if (options_.server_pid != 0) {
     report.server_pid = options_.server_pid;
   } else if (remote_.is_loopback()) {
-    report.server_pid = owner_of_udp_port(remote_.port());
+    report.server_pid = owner_of_port(
+        options_.protocol == BenchProtocol::http3 ? PortKind::udp : PortKind::tcp, remote_.port());
   }
   if (report.server_pid) {
     if (const auto before = process_use(*report.server_pid)) {
       report.server_memory_before = before->resident_bytes;
     }
   }
+  auto transport = make_transport(report);
+  if (!transport) co_return fail(std::move(transport).error());
+  transport_ = std::move(*transport);
   for (std::size_t i = 0; i < options_.connections; ++i) {
-    connections_.push_back(std::make_unique<Connection>());
+    connections_.push_back(std::make_unique<BenchConnection>());
   }
 
   if (options_.resume) {
@@ -458,9 +400,7 @@ Task<Result<void>> Load::run(BenchReport& report) {
       }
       co_return fail(std::move(error));
     }
-    const quic::HandshakeInfo& facts = (*open)->quic->handshake();
-    report.handshake =
-        fmt::format("{}, {}, {}", version_name(facts.version), facts.cipher, facts.group);
+    report.handshake = transport_->handshake();
   }
 
   const Duration duration = options_.duration.value_or(
@@ -495,7 +435,7 @@ Task<Result<void>> Load::run(BenchReport& report) {
   end_measuring(report);
   stopping_ = true;
   scope_.cancel();
-  endpoint_->endpoint().close_all(http3::code(http3::ErrorCode::no_error), "done");
+  transport_->close_all();
   co_await runtime_.sleep(std::chrono::milliseconds(10));
   co_return Result<void>();
 }

@@ -14,22 +14,18 @@
 #include "http/message.h"
 #include "http/uri.h"
 #include "http/websocket.h"
-#include "http3/context.h"
 #include "tools/tern/bench_options.h"
 #include "tools/tern/bench_report.h"
+#include "tools/tern/bench_transport.h"
 #include "tools/tern/process_cpu.h"
-#include "transport/quic/bound_endpoint.h"
-#include "transport/tls/client_context.h"
 
 namespace tern::cli {
 
 /// The load generator: -c connections with -m coroutines each, which send one request after the
-/// other; one coroutine frame lives as long as its stream slot. It sits directly on the QUIC
-/// endpoint and HTTP/3 sessions, so that the client is as light as it can be.
+/// other; one coroutine frame lives as long as its stream slot. The connections are a
+/// BenchTransport's.
 class Load {
  public:
-  /// Sockets at most; more connections share them.
-  static constexpr std::size_t kMaxSockets = 256;
   /// Handshakes at the same time while the connections are being opened.
   static constexpr std::size_t kMaxOpening = 64;
 
@@ -48,31 +44,20 @@ class Load {
   bool measuring() const noexcept { return measuring_; }
 
  private:
-  struct Connection {
-    quic::Connection* quic = nullptr;
-    http3::Session* session = nullptr;
-    std::optional<Error> failure;
-    bool connected = false;
-    bool confirmed = false;  ///< the server has the whole handshake, too
-    Timestamp begun{};
-  };
-  class Application;
-
   Result<void> prepare();
   Task<Result<std::vector<udp::Address>>> look_up();
   /// The address to load.
   Task<Result<udp::Address>> find_server();
-  Result<udp::Address> local_address(std::size_t number);
-  Result<void> open(Connection& connection, std::size_t number);
+  Result<std::unique_ptr<BenchTransport>> make_transport(BenchReport& report);
   /// Opens it and waits for the end of its handshake.
-  Task<Result<void>> connect(Connection& connection, std::size_t number);
+  Task<Result<void>> connect(BenchConnection& connection, std::size_t number);
   Task<void> connect_all();
   Task<void> connect_some(std::size_t first, std::size_t step);
 
-  Task<void> request_slot(Connection& connection, std::size_t number);
-  Task<Result<void>> request(Connection& connection, int& status);
+  Task<void> request_slot(BenchConnection& connection, std::size_t number);
+  Task<Result<void>> request(BenchConnection& connection, int& status);
   /// A WebSocket on the connection: sends a message, wants it back, sends the next one.
-  Task<void> websocket_slot(Connection& connection);
+  Task<void> websocket_slot(BenchConnection& connection);
   Task<Result<void>> echo(http::WebSocket& socket);
   Task<void> handshake_slot(std::size_t number);
   Task<Result<void>> first_session();
@@ -92,13 +77,9 @@ class Load {
   udp::Address remote_;
   http::RequestHead head_;
   Bytes body_;
-  std::shared_ptr<const tls::ClientContext> tls_;
-  http3::Context http3_;
-  std::unique_ptr<quic::BoundEndpoint> endpoint_;
-  std::vector<udp::Address> locals_;
-  std::vector<std::unique_ptr<Connection>> connections_;
-  std::optional<quic::Session> session_;
+  std::vector<std::unique_ptr<BenchConnection>> connections_;
   Broadcast changed_;
+  std::unique_ptr<BenchTransport> transport_;  // its connections are told of to those above
   BenchReport* report_ = nullptr;
   std::uint64_t tickets_ = 0;  // given out in this phase
   std::uint64_t ticket_limit_ = UINT64_MAX;

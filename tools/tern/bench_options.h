@@ -12,12 +12,17 @@
 
 namespace tern::cli {
 
+enum class BenchProtocol : std::uint8_t { http3, http2, http1 };
+
 /// The flags of `tern bench`.
 struct BenchOptions {
   std::string url;
-  bool websocket = false;  ///< the URL is wss://
+  bool websocket = false;  ///< the URL is wss:// or ws://
+  std::optional<BenchProtocol> asked_protocol;
+  BenchProtocol protocol = BenchProtocol::http3;  ///< what that comes to
   std::size_t connections = 10;
-  std::size_t streams = 10;
+  std::optional<std::size_t> asked_streams;
+  std::size_t streams = 10;  ///< what that comes to
   std::optional<std::uint64_t> requests;
   std::optional<Duration> duration;
   std::optional<Duration> warm_up;

@@ -51,6 +51,14 @@ void write_histogram(JsonWriter& json, const char* name, const Histogram& histog
   json.member("max", seconds(histogram.max()) * 1e6).end();
 }
 
+/// "10 connections × 10 streams"
+std::string shape(const BenchOptions& options) {
+  const std::string connections = fmt::format("{} connections", options.connections);
+  if (options.protocol == BenchProtocol::http1) return connections;
+  return fmt::format("{} × {} {}", connections, options.streams,
+                     options.websocket ? "WebSockets" : "streams");
+}
+
 }  // namespace
 
 void BenchReport::count_error(const Error& error) {
@@ -77,7 +85,8 @@ void print_bench(const BenchOptions& options, const BenchReport& report) {
     fmt::print("  {} {}\n", paint.dim(fmt::format("{:<12}", name)), value);
   };
   fmt::print("{}\n", paint.bold(report.url));
-  row("server", report.remote + (report.handshake.empty() ? "" : " · " + report.handshake));
+  row("server", report.remote + " · " + report.protocol +
+                    (report.handshake.empty() ? "" : " · " + report.handshake));
   row("client", report.engine);
   const std::uint64_t count = units(options, report);
   if (options.idle) {
@@ -93,9 +102,8 @@ void print_bench(const BenchOptions& options, const BenchReport& report) {
   } else {
     row(options.websocket ? "messages" : "requests",
         paint.bold(fmt::format("{:.0f}/s", each_second(report.requests, report.elapsed))) +
-            fmt::format(" · {} in {} · {} connections × {} {}", human_count(report.requests),
-                        human_duration(report.elapsed), options.connections, options.streams,
-                        options.websocket ? "WebSockets" : "streams"));
+            fmt::format(" · {} in {} · {}", human_count(report.requests),
+                        human_duration(report.elapsed), shape(options)));
     row("bytes",
         fmt::format(
             "{}/s · {}",
@@ -151,7 +159,7 @@ void print_bench_json(const BenchOptions& options, const BenchReport& report) {
   JsonWriter json;
   json.begin_object().member("url", report.url).member("remote", report.remote);
   json.member("mode", options.idle ? "idle" : options.connect ? "connect" : "requests");
-  json.member("protocol", "h3").member("handshake", report.handshake);
+  json.member("protocol", report.protocol).member("handshake", report.handshake);
   json.member("client_engine", report.engine);
   json.member("connections", static_cast<std::uint64_t>(options.connections));
   json.member("streams", static_cast<std::uint64_t>(options.streams));

@@ -19,7 +19,8 @@ struct BenchReport {
   std::string url;
   std::string remote;
   std::string engine;
-  std::string handshake;  ///< of the first connection: version, cipher, group
+  std::string protocol;   ///< "h3", "h2" or "http/1.1"
+  std::string handshake;  ///< of the first connection: version, cipher, group; clear text: empty
   Duration elapsed{};
   std::uint64_t requests = 0;  ///< complete, whatever their status
   std::uint64_t bytes = 0;     ///< of bodies

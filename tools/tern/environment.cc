@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <pwd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "gateway/qlog_files.h"
@@ -49,6 +50,13 @@ std::string data_folder() {
     home = user == nullptr ? "." : user->pw_dir;
   }
   return home + "/.local/share/tern";
+}
+
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);  // a sandbox that refuses leaves it as it was
 }
 
 }  // namespace tern::cli

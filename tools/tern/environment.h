@@ -22,4 +22,8 @@ UnixSeconds unix_now();
 /// Where tern keeps what it makes for this user: $XDG_DATA_HOME/tern, else ~/.local/share/tern.
 std::string data_folder();
 
+/// For verbs with many sockets: as many descriptors as the system lets this process have (the hard
+/// limit), instead of the 1024 that programs with select(2) want.
+void raise_descriptor_limit();
+
 }  // namespace tern::cli

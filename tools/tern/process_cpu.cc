@@ -23,15 +23,19 @@ std::string read_text(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
-/// Inodes of the sockets that /proc/net/udp or udp6 shows on that local port.
-void add_inodes(const std::string& table, std::uint16_t port, std::set<std::string>& inodes) {
+constexpr std::string_view kListening = "0A";  // TCP_LISTEN, as /proc/net/tcp writes it
+
+/// Inodes of the sockets that /proc/net/udp, tcp or their IPv6 twins show on that local port, in
+/// that state unless it is empty.
+void add_inodes(const std::string& table, std::uint16_t port, std::string_view state,
+                std::set<std::string>& inodes) {
   std::istringstream lines(read_text(table));
   std::string line;
   std::getline(lines, line);  // the header
   while (std::getline(lines, line)) {
     std::istringstream words(line);
     std::vector<std::string> columns{std::istream_iterator<std::string>(words), {}};
-    if (columns.size() < 10) continue;
+    if (columns.size() < 10 || (!state.empty() && columns[3] != state)) continue;
     const std::string& local = columns[1];  // "0100007F:1151"
     const std::size_t colon = local.find(':');
     unsigned found = 0;
@@ -80,10 +84,15 @@ std::optional<ProcessUse> process_use(pid_t pid) {
                     number(24) * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE))};
 }
 
-std::optional<pid_t> owner_of_udp_port(std::uint16_t port) {
+std::optional<pid_t> owner_of_port(PortKind kind, std::uint16_t port) {
   std::set<std::string> inodes;
-  add_inodes("/proc/net/udp", port, inodes);
-  add_inodes("/proc/net/udp6", port, inodes);
+  for (const std::string_view family : {"", "6"}) {
+    if (kind == PortKind::udp) {
+      add_inodes(fmt::format("/proc/net/udp{}", family), port, "", inodes);
+    } else {
+      add_inodes(fmt::format("/proc/net/tcp{}", family), port, kListening, inodes);
+    }
+  }
   if (inodes.empty()) return std::nullopt;
   std::optional<pid_t> owner;
   std::error_code failed;

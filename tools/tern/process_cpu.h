@@ -19,8 +19,13 @@ struct ProcessUse {
 /// Nothing if there is no such process.
 std::optional<ProcessUse> process_use(pid_t pid);
 
-/// The process that has a UDP socket on this local port, the one with the lowest PID if there are
+enum class PortKind : std::uint8_t {
+  udp,
+  tcp,  ///< one that is listened on
+};
+
+/// The process that has a socket on this local port, the one with the lowest PID if there are
 /// several; nothing if there is none, or it is another user's.
-std::optional<pid_t> owner_of_udp_port(std::uint16_t port);
+std::optional<pid_t> owner_of_port(PortKind kind, std::uint16_t port);
 
 }  // namespace tern::cli

@@ -75,6 +75,7 @@ class Serve {
       : options_(options), json_(options.log == "json"), messages_(lines_, json_) {}
 
   ExitCode run() {
+    raise_descriptor_limit();
     ServerOptions server_options = make_options();
     http::Handler handler = make_handler();
     server_.emplace(std::move(server_options));

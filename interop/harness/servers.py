@@ -26,9 +26,13 @@ def in_chroot(binds, command):
     return [INTEROP / "peers", "chroot", *flags, "--", *command]
 
 
-def caddy(work, port, root, certs, origin=None, log=None):
-    """caddy (quic-go). Serves files; POST /echo answers with the body and its type."""
+def caddy(work, port, root, certs, origin=None, log=None, clear=None):
+    """caddy (quic-go). Serves files; POST /echo answers with the body and its type.
+
+    `clear`, here and below: a TCP port for HTTP/1.1 without TLS beside the others.
+    """
     config = work / "Caddyfile"
+    without_tls = (f"http://:{clear} {{\n\troot * {root}\n\tfile_server\n}}\n" if clear else "")
     config.write_text(f"""{{
 	admin off
 	auto_https off
@@ -45,7 +49,7 @@ https://:{port} {{
 	}}
 	file_server
 }}
-""")
+{without_tls}""")
     return Launch([peer_path("caddy"), "run", "--config", config, "--adapter", "caddyfile"],
                   env={"GOMAXPROCS": "1", "XDG_DATA_HOME": str(work), "XDG_CONFIG_HOME": str(work)})
 
@@ -63,8 +67,8 @@ def nginx_configuration(work, listen, locations, log):
 daemon off;
 pid {work}/nginx.pid;
 error_log {work}/nginx.log error;
-events {{ worker_connections 8192; }}
-worker_rlimit_nofile 16384;
+events {{ worker_connections 16384; }}
+worker_rlimit_nofile 40000;
 http {{
   include /etc/nginx/mime.types;
   default_type application/octet-stream;
@@ -87,16 +91,19 @@ http {{
 """
 
 
-def nginx(work, port, root, certs, origin=None, log=None):
-    """nginx with HTTP/3, in the chroot. POST /echo needs `origin`, an HTTP/1.1 host:port."""
+def nginx(work, port, root, certs, origin=None, log=None, clear=None):
+    """nginx with HTTP/3 and, over TCP, HTTP/2 and HTTP/1.1, in the chroot. POST /echo needs `origin`, an HTTP/1.1 host:port."""
     config = work / "nginx.conf"
     echo = f"location = /echo {{ proxy_pass http://{origin}; }}" if origin else ""
+    without_tls = f"listen 127.0.0.1:{clear};" if clear else ""
     config.write_text("user root;\n" + nginx_configuration(
         work,
         f"""listen 127.0.0.1:{port} quic reuseport;
     listen [::1]:{port} quic reuseport;
     listen 127.0.0.1:{port} ssl;
     listen [::1]:{port} ssl;
+    {without_tls}
+    http2 on;
     quic_gso on;
     http3_max_concurrent_streams 128;
     ssl_certificate {certs.cert};
@@ -109,8 +116,8 @@ def nginx(work, port, root, certs, origin=None, log=None):
     return Launch(in_chroot([(root, "/srv/root")], command))
 
 
-def haproxy(work, port, root, certs, origin=None, log=None):
-    """haproxy with HTTP/3, in the chroot.
+def haproxy(work, port, root, certs, origin=None, log=None, clear=None):
+    """haproxy with HTTP/3 and, over TCP, HTTP/2 and HTTP/1.1, in the chroot.
 
     haproxy has no files of its own. With `origin` it passes every request there. Without, files of
     at most 8 kB in `root` are answered from memory (`http-request return`), and all others come
@@ -141,6 +148,7 @@ def haproxy(work, port, root, certs, origin=None, log=None):
                  "  max-age 3600\n\n")
     use_cache = ("  http-request cache-use files\n  http-response cache-store files\n"
                  if cache else "")
+    without_tls = f"  bind 127.0.0.1:{clear}\n" if clear else ""
     config = work / "haproxy.cfg"
     config.write_text(f"""global
   nbthread 1
@@ -153,10 +161,12 @@ defaults
   timeout client 60s
   timeout server 60s
 
-{cache}frontend http3
+{cache}frontend http
   bind quic4@127.0.0.1:{port} ssl crt {combined} alpn h3
   bind quic6@[::1]:{port} ssl crt {combined} alpn h3
-{answers}  default_backend files
+  bind 127.0.0.1:{port} ssl crt {combined} alpn h2,http/1.1
+  bind [::1]:{port} ssl crt {combined} alpn h2,http/1.1
+{without_tls}{answers}  default_backend files
 
 backend files
 {use_cache}  server origin {target}

@@ -425,6 +425,11 @@ Exchange::Write Exchange::inform(Status status, const Fields& fields) {
 
 Exchange::Write Exchange::start(Response response) {
   if (auto error = prepare(response, false)) return refuse(*std::move(error));
+  // There is no 100 (Continue) behind the final head, and a client that waits for it would keep
+  // back the body that the handler reads while it answers.
+  if (continue_wanted_ && status_ < 300 && !bodyless_ && !tunnel_ && !incoming_.readable()) {
+    carrier_->send_response(Status::continue_, Fields(), false);
+  }
   carrier_->send_response(response.status(), std::move(response.fields()), bodyless_);
   if (response.body().empty()) return done();
   return write(response.body());

@@ -71,6 +71,8 @@ void Http2Session::reset_sent(Http2StreamId id, Http2Code code) noexcept {
   guard_.reset(id);
   Http2Stream* stream = table_.find(id);
   if (stream == nullptr || stream->reset_by_us()) return;
+  // An answer that came before the request's end; nghttp2 of its own resets with errors only.
+  if (code == Http2Code::no_error) return;
   counts().malformed.add();
   log(LogLevel::info, fmt::format("stream {}: {}: the peer broke the rules", id, name(code)));
   count_reset(*stream);

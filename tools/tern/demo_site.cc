@@ -26,6 +26,9 @@ Task<void> hello(http::Exchange& exchange) {
 }
 
 Task<void> echo(http::Exchange& exchange) {
+  // Before the response: to some clients its head, with no 100 (Continue) read before, says that
+  // the body is not wanted.
+  Result<Bytes> piece = co_await exchange.read();
   http::Response head(http::Status::ok);
   const auto type = exchange.request().fields.find("content-type");
   head.field("content-type", type ? *type : "application/octet-stream");
@@ -33,14 +36,13 @@ Task<void> echo(http::Exchange& exchange) {
     head.field("content-length", *length);
   }
   Result<void> written = co_await exchange.start(std::move(head));
-  while (written) {
-    Result<Bytes> piece = co_await exchange.read();
-    if (!piece) {
-      exchange.abort(http::Abort::cancelled);
-      co_return;
-    }
-    if (piece->empty()) break;
+  while (written && piece && !piece->empty()) {
     written = co_await exchange.write(std::move(*piece));
+    if (written) piece = co_await exchange.read();
+  }
+  if (!piece) {
+    exchange.abort(http::Abort::cancelled);
+    co_return;
   }
   co_await exchange.finish();
 }

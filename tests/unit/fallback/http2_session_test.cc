@@ -278,6 +278,7 @@ TEST(Http2, AnswerBeforeTheRequestsEnd) {
   pair.world.run_for(1s);
   EXPECT_EQ(pair.session->requests(), 0U);
   EXPECT_EQ(pair.ask(get("/x")).status, 200);
+  EXPECT_EQ(pair.server_count("http2.malformed"), 0U);  // nobody has broken a rule
 }
 
 TEST(Http2, DrainIsGraceful) {

@@ -240,6 +240,31 @@ TEST(Exchange, AReadAnswersTheExpectation) {
               ElementsAre());
 }
 
+/// A handler that reads while it answers: the client keeps its body until it hears that it may
+/// come.
+TEST(Exchange, AResponseThatBeginsAnswersTheExpectation) {
+  World world;
+  const auto interim_of = [&](const Handler& handler, bool body_first = false) {
+    RecordingCarrier carrier;
+    auto exchange = std::make_unique<Exchange>(
+        world.runtime, carrier, with(request("POST", "/"), "expect", "100-continue"));
+    if (body_first) exchange->incoming().push(Bytes::copy("x"));
+    world.run(serve(handler, std::move(exchange), nullptr));
+    return carrier.interim;
+  };
+  const auto starting = [](Status status) -> Handler {
+    return [status](Exchange& exchange) -> Task<void> {
+      co_await exchange.start(Response(status));
+      co_await exchange.finish();
+    };
+  };
+  EXPECT_THAT(interim_of(starting(Status::ok)), ElementsAre(100));
+  EXPECT_THAT(interim_of(starting(Status::ok), true), ElementsAre());
+  EXPECT_THAT(interim_of(starting(Status::forbidden)), ElementsAre());
+  EXPECT_THAT(interim_of(starting(Status::no_content)), ElementsAre());
+  EXPECT_THAT(interim_of(hello), ElementsAre());
+}
+
 TEST(Exchange, ReadingOpensFlowControl) {
   World world;
   RecordingCarrier carrier;

@@ -78,6 +78,11 @@ ClientOptions& ClientOptions::resolve(std::string host, std::uint16_t port, udp:
   return *this;
 }
 
+ClientOptions& ClientOptions::proxy(ProxyOptions options) {
+  proxy_ = std::move(options);
+  return *this;
+}
+
 ClientOptions& ClientOptions::local_address(udp::Address address) {
   local_address_ = address;
   return *this;

@@ -12,6 +12,7 @@
 
 #include "base/time.h"
 #include "gateway/network_policy.h"
+#include "gateway/proxy.h"
 #include "gateway/session_cache.h"
 #include "http/fallback/options.h"
 #include "http3/options.h"
@@ -28,6 +29,7 @@ struct ClientEvent {
   enum class Type : std::uint8_t {
     resolved,             ///< `text`: the addresses
     connecting,           ///< a first packet is about to go to `path.remote`
+    tunnelling,           ///< a proxy is there, and asked for the way on; `text`: who, for what
     connected,            ///< the handshake is complete; `handshake` says what it settled
     early_data_rejected,  ///< the requests that went as 0-RTT are sent again
     session_received,     ///< a ticket for the next time
@@ -95,6 +97,11 @@ class ClientOptions {
   ClientOptions& resolve(std::string host, std::uint16_t port, udp::Address address);
   /// What was said so.
   std::vector<udp::Address> addresses_for(const std::string& host, std::uint16_t port) const;
+  /// Which requests go through an HTTP proxy (gateway/proxy.h). Default: none; the environment is
+  /// looked at when `ProxyOptions::from_environment` is asked. With `http3_only`, a request that is
+  /// to go through a proxy is refused.
+  ClientOptions& proxy(ProxyOptions options);
+  const ProxyOptions& proxy() const noexcept { return proxy_; }
   /// Sends from this address, and stays there. Default: what the system chooses.
   ClientOptions& local_address(udp::Address address);
   /// Which of several networks to use, and when to change (docs/migration.md). Default
@@ -155,6 +162,7 @@ class ClientOptions {
   Duration tcp_delay_ = std::chrono::milliseconds(300);
   std::uint32_t only_version_ = 0;
   std::vector<Override> overrides_;
+  ProxyOptions proxy_;
   std::optional<udp::Address> local_address_;
   std::shared_ptr<const NetworkPolicy> network_policy_ = NetworkPolicy::standard();
   Duration connect_timeout_ = std::chrono::seconds(10);

@@ -151,6 +151,17 @@ Result<udp::Address> ClientPool::tcp_source_for(const udp::Address& remote) cons
   return local;
 }
 
+Result<std::shared_ptr<const tls::ClientContext>> ClientPool::proxy_tls() {
+  if (proxy_tls_ == nullptr) {
+    tls::ClientContextOptions context;
+    context.insecure(options.proxy_.insecure()).key_log(options.key_log_);
+    if (!options.proxy_.ca_file().empty()) context.ca_file(options.proxy_.ca_file());
+    if (!options.proxy_.ca_pem().empty()) context.ca_pem(options.proxy_.ca_pem());
+    TERN_TRY(proxy_tls_, tls::ClientContext::create(context));
+  }
+  return proxy_tls_;
+}
+
 std::size_t ClientPool::networks_to(const udp::Address& remote) {
   return follows() ? sources_for(interfaces, network, remote).size() : 0;
 }
@@ -179,6 +190,10 @@ Task<Result<std::shared_ptr<OriginConnection>>> ClientPool::acquire(http::Url ur
   for (int tries = 0; tries < kMaxConnects; ++tries) {
     const Result<void> prepared = prepare();
     if (!prepared) co_return fail(prepared.error());
+    if (options.protocols() == ClientProtocols::http3_only && !may_quic(url)) {
+      co_return fail(
+          Error::invalid("HTTP/3 alone is asked for, and there is none through a proxy"));
+    }
     auto found = by_origin_.find(origin);
     if (found != by_origin_.end() && found->second.current != nullptr &&
         found->second.current->stranded()) {
@@ -211,12 +226,18 @@ Task<Result<std::shared_ptr<OriginConnection>>> ClientPool::acquire(http::Url ur
                        tern::Origin::remote));
 }
 
+/// What goes through a proxy goes over TCP.
+bool ClientPool::may_quic(const http::Url& url) const {
+  return url.scheme() == "https" &&
+         (options.proxy_.quic_around() || !options.proxy_.proxy_for(url).has_value());
+}
+
 bool ClientPool::wants_tcp(const http::Url& url) const noexcept {
   return url.scheme() == "http" || options.protocols() != ClientProtocols::http3_only;
 }
 
 bool ClientPool::wants_quic(const http::Url& url) {
-  if (url.scheme() != "https") return false;
+  if (!may_quic(url)) return false;
   if (options.protocols() == ClientProtocols::http3_only) return true;
   if (options.protocols() != ClientProtocols::automatic) return false;
   return knowledge_.avoid_until(network_name(), url.origin()) <= runtime.now();

@@ -67,6 +67,8 @@ class ClientPool {
 
   /// Where a TCP connection to `remote` is to begin; unspecified: the system chooses.
   Result<udp::Address> tcp_source_for(const udp::Address& remote) const;
+  /// TLS to https:// proxies; made at the first use.
+  Result<std::shared_ptr<const tls::ClientContext>> proxy_tls();
   /// A response that came over TCP says where else its origin is.
   void heard_alt_svc(const OriginConnection& connection, std::string_view value);
 
@@ -122,6 +124,7 @@ class ClientPool {
   std::shared_ptr<OriginConnection> begin_tcp(const http::Url& url);
   Task<void> climb(std::shared_ptr<QuicOriginConnection> connection);
   void settle(const std::shared_ptr<OriginConnection>& connection);
+  bool may_quic(const http::Url& url) const;
   bool wants_quic(const http::Url& url);
   bool wants_tcp(const http::Url& url) const noexcept;
   void climb_if_offered(const http::Url& url);
@@ -137,6 +140,7 @@ class ClientPool {
   /// Makes room by closing one that has no request.
   void close_idle();
 
+  std::shared_ptr<const tls::ClientContext> proxy_tls_;
   std::unique_ptr<udp::InterfaceWatch> watch_;
   bool was_online_ = false;
   Timer socket_timer_;

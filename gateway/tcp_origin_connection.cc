@@ -8,6 +8,7 @@
 #include "gateway/client_pool.h"
 #include "gateway/host_addresses.h"
 #include "http/fallback/context.h"
+#include "http/fallback/tunnel.h"
 
 namespace tern {
 namespace {
@@ -22,7 +23,8 @@ class TcpOriginConnection::Attempt final : public tcp::StreamSink {
  public:
   Attempt(TcpOriginConnection& owner, const udp::Address& to) : remote(to), owner_(owner) {}
 
-  void connected(tcp::Stream&) override {
+  void connected(tcp::Stream& connected_stream) override {
+    connected_stream.pause();  // what the server says first is for the session
     ready = true;
     owner_.changed_.notify_all();
   }
@@ -47,7 +49,10 @@ class TcpOriginConnection::Attempt final : public tcp::StreamSink {
 };
 
 TcpOriginConnection::TcpOriginConnection(ClientPool& pool, http::Url url, std::uint64_t id)
-    : OriginConnection(pool, std::move(url), id) {}
+    : OriginConnection(pool, std::move(url), id),
+      proxy_(pool.options.proxy().proxy_for(url_)),
+      forwarded_(proxy_ && url_.scheme() == "http" &&
+                 pool.options.protocols() != ClientProtocols::http2) {}
 
 TcpOriginConnection::~TcpOriginConnection() = default;
 
@@ -57,8 +62,14 @@ bool TcpOriginConnection::usable() const noexcept {
 }
 
 Task<Result<void>> TcpOriginConnection::establish() {
-  Result<std::vector<udp::Address>> addresses = co_await look_up(pool_, url_.host(), url_.port());
-  if (!addresses) co_return fail(std::move(addresses).error());
+  std::string host = proxy_ ? proxy_->host() : url_.host();
+  const std::uint16_t port = proxy_ ? proxy_->port() : url_.port();
+  Result<std::vector<udp::Address>> addresses = co_await look_up(pool_, std::move(host), port);
+  if (!addresses) {
+    Error error = std::move(addresses).error();
+    if (proxy_) error.detail = "proxy " + proxy_->name() + ": " + error.detail;
+    co_return fail(std::move(error));
+  }
   resolved_at_ = pool_.runtime.now();
   tell(ClientEvent::Type::resolved, join(*addresses));
   std::vector<udp::Address> order = interleave(*addresses);
@@ -113,15 +124,44 @@ void TcpOriginConnection::attempt(const udp::Address& remote) {
     return;
   }
   connect.local = *local;
-  if (url_.scheme() == "http") {
-    auto stream = pool_.network.tcp().connect(connect, entry);
-    if (stream) {
-      entry.stream = std::move(*stream);
-    } else {
-      entry.failure = std::move(stream).error();
-    }
-    return;
+  auto stream = this->connect(connect, entry);
+  if (stream) {
+    entry.stream = std::move(*stream);
+  } else {
+    entry.failure = std::move(stream).error();
   }
+}
+
+Result<std::unique_ptr<tcp::Stream>> TcpOriginConnection::connect_to_proxy(
+    const tcp::ConnectOptions& to, tcp::StreamSink& sink) {
+  if (!proxy_->secure()) return pool_.network.tcp().connect(to, sink);
+  TERN_TRY(auto context, pool_.proxy_tls());
+  tls::SecureClientOptions tls;
+  tls.server_name(proxy_->host()).alpn({"http/1.1"}).handshake_timeout(to.timeout);
+  return tls::SecureStream::connect(pool_.runtime, pool_.network.tcp(), to, std::move(context), tls,
+                                    sink);
+}
+
+Result<std::unique_ptr<tcp::Stream>> TcpOriginConnection::connect(const tcp::ConnectOptions& to,
+                                                                  Attempt& entry) {
+  if (forwarded_) return connect_to_proxy(to, entry);
+  tcp::Network* network = &pool_.network.tcp();
+  std::optional<fallback::TunnelNetwork> tunnels;
+  if (proxy_) {
+    const bool v6 = url_.host().find(':') != std::string::npos;
+    fallback::TunnelRequest request;
+    request.authority = (v6 ? "[" + url_.host() + "]" : url_.host()) + ":";
+    request.authority += std::to_string(url_.port());
+    request.authorization = proxy_->authorization();
+    tell(ClientEvent::Type::tunnelling, proxy_->name() + " for " + request.authority);
+    network = &tunnels.emplace(
+        pool_.runtime,
+        [this](const tcp::ConnectOptions& options, tcp::StreamSink& sink) {
+          return connect_to_proxy(options, sink);
+        },
+        std::move(request));
+  }
+  if (url_.scheme() == "http") return network->connect(to, entry);
   tls::SecureClientOptions tls;
   tls.server_name(url_.host()).alpn(protocols()).handshake_timeout(pool_.options.connect_timeout());
   // One address alone gets the ticket: two connections with it could be told to be one client's.
@@ -146,14 +186,10 @@ void TcpOriginConnection::attempt(const udp::Address& remote) {
         cache->put(key, std::move(session));
         if (const auto self = weak.lock()) self->tell(ClientEvent::Type::session_received);
       });
-  auto stream = tls::SecureStream::connect(pool_.runtime, pool_.network.tcp(), connect, pool_.tls,
-                                           tls, entry);
-  if (stream) {
-    entry.secure = stream->get();
-    entry.stream = std::move(*stream);
-  } else {
-    entry.failure = std::move(stream).error();
-  }
+  TERN_TRY(auto stream,
+           tls::SecureStream::connect(pool_.runtime, *network, to, pool_.tls, tls, entry));
+  entry.secure = stream.get();
+  return stream;
 }
 
 /// Whoever answered knows best what is wrong; else the first address, which people expect to work.
@@ -166,7 +202,8 @@ Error TcpOriginConnection::why_none_connected() const {
   if (error.domain == Domain::os && error.code == ECONNREFUSED) {
     error.detail = "nobody listens on that TCP port";
   }
-  error.detail = "cannot connect to " + attempts_.front()->remote.to_string() + ": " + error.detail;
+  error.detail = std::string("cannot connect to ") + (proxy_ ? "the proxy at " : "") +
+                 attempts_.front()->remote.to_string() + ": " + error.detail;
   return error;
 }
 
@@ -207,7 +244,14 @@ void TcpOriginConnection::take(Attempt& winner) {
     const auto self = weak.lock();
     if (self != nullptr) self->pool_.heard_alt_svc(*self, value);
   };
+  if (forwarded_) {
+    hooks.proxy.emplace();
+    hooks.proxy->authority = url_.authority();
+    hooks.proxy->authorization = proxy_->authorization();
+  }
+  tcp::Stream& stream = *winner.stream;
   session_ = &pool_.fallback.connect(std::move(winner.stream), protocol, std::move(hooks));
+  stream.resume();
   tell(ClientEvent::Type::connected);
   give_up_attempts();
 }

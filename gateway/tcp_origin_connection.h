@@ -11,6 +11,7 @@
 #include "base/task.h"
 #include "gateway/client.h"
 #include "gateway/origin_connection.h"
+#include "gateway/proxy.h"
 #include "http/fallback/session.h"
 #include "http/uri.h"
 #include "transport/tcp/network.h"
@@ -20,7 +21,8 @@ namespace tern {
 
 /// A TCP connection to an origin, with HTTP/2 or HTTP/1.1, over TLS unless the URL says http. Tries
 /// the host's addresses as RFC 8305 does, the next one after `ClientOptions::address_delay`; the
-/// first whose handshake is complete wins.
+/// first whose handshake is complete wins. Where there is a proxy for the origin, that is connected
+/// to instead, and the way on is asked of it.
 class TcpOriginConnection final : public OriginConnection {
  public:
   TcpOriginConnection(ClientPool& pool, http::Url url, std::uint64_t id);
@@ -41,12 +43,19 @@ class TcpOriginConnection final : public OriginConnection {
 
   Task<Result<void>> race(std::vector<udp::Address> addresses);
   void attempt(const udp::Address& remote);
+  /// The stream to the origin, or to the proxy that forwards to it.
+  Result<std::unique_ptr<tcp::Stream>> connect(const tcp::ConnectOptions& to, Attempt& entry);
+  Result<std::unique_ptr<tcp::Stream>> connect_to_proxy(const tcp::ConnectOptions& to,
+                                                        tcp::StreamSink& sink);
   std::vector<std::string> protocols() const;
   Error why_none_connected() const;
   void take(Attempt& attempt);
   void ended(const Error& reason);
   void give_up_attempts() noexcept override;
 
+  const std::optional<Proxy> proxy_;
+  /// It is asked for URLs, not for a tunnel.
+  const bool forwarded_;
   std::deque<std::unique_ptr<Attempt>> attempts_;
   fallback::Session* session_ = nullptr;
   bool serial_ = false;

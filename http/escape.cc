@@ -1,5 +1,6 @@
 #include "http/escape.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -129,6 +130,19 @@ void append_percent_encoded(std::string& out, std::string_view text, std::string
       out.push_back('%');
       out.push_back(kUpperHex[byte >> 4]);
       out.push_back(kUpperHex[byte & 15]);
+    }
+  }
+}
+
+void append_base64(std::string& out, ByteView bytes) {
+  constexpr std::string_view kDigits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    const std::size_t count = std::min<std::size_t>(3, bytes.size() - i);
+    std::uint32_t group = 0;
+    for (std::size_t k = 0; k < 3; ++k) group = group << 8 | (k < count ? bytes[i + k] : 0U);
+    for (std::size_t k = 0; k < 4; ++k) {
+      out.push_back(k <= count ? kDigits[group >> (18 - 6 * k) & 63] : '=');
     }
   }
 }

@@ -3,6 +3,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/bytes.h"
+
 namespace tern::http {
 
 /// `text` for one line of a log: control characters, DEL, the quote and the backslash as \xHH, so
@@ -23,5 +25,8 @@ bool percent_decode(std::string_view text, std::string& out);
 
 /// Appends `text` with every byte but the unreserved ones and those of `kept` percent-encoded.
 void append_percent_encoded(std::string& out, std::string_view text, std::string_view kept = {});
+
+/// Appends `bytes` in base64 (RFC 4648 §4), padded.
+void append_base64(std::string& out, ByteView bytes);
 
 }  // namespace tern::http

@@ -231,7 +231,8 @@ void Http1Session::put_request_head(Http1Stream& stream) {
     watch(stream.hold_until);
   }
   text_.clear();
-  write_request(stream.head, stream.websocket_key, body, text_);
+  const ForwardProxy* proxy = hooks().proxy ? &*hooks().proxy : nullptr;
+  write_request(stream.head, stream.websocket_key, body, proxy, text_);
   put(text_);
   if (stream.head_request) parser_.expect_no_body();
 }

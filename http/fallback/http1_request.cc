@@ -153,15 +153,21 @@ std::optional<Http1Failure> read_request(Http1Head& in, std::string_view scheme,
 }
 
 void write_request(const http::RequestHead& head, std::string_view key, bool body,
-                   std::string& out) {
+                   const ForwardProxy* proxy, std::string& out) {
   const auto line = [&out](std::string_view name, std::string_view value) {
     out.append(name).append(": ").append(value).append("\r\n");
   };
   const bool upgrade = !head.protocol.empty();
   const bool tunnel = head.method == "CONNECT" && !upgrade;
   out.append(upgrade ? std::string_view("GET") : std::string_view(head.method)).append(" ");
-  out.append(tunnel ? head.authority : head.path).append(" HTTP/1.1\r\n");
+  const bool forwarded = proxy != nullptr && !tunnel;
+  if (forwarded) out.append(head.scheme).append("://").append(proxy->authority);
+  if (!forwarded || head.path != "*") out.append(tunnel ? head.authority : head.path);
+  out.append(" HTTP/1.1\r\n");
   line("host", head.authority);
+  if (proxy != nullptr && !proxy->authorization.empty()) {
+    line("proxy-authorization", proxy->authorization);
+  }
   bool has_length = false;
   bool has_version = false;
   for (const http::Field field : head.fields) {

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "http/fallback/http1_parser.h"
+#include "http/fallback/options.h"
 #include "http/message.h"
 
 namespace tern::fallback {
@@ -21,9 +22,10 @@ struct Http1Request {
 /// refused: Host (RFC 9112 §3.2), the target's form, a handshake that breaks RFC 6455 §4.2.1.
 std::optional<Http1Failure> read_request(Http1Head& in, std::string_view scheme, Http1Request& out);
 
-/// A request's head as it is sent (client). `key`: of a WebSocket handshake.
+/// A request's head as it is sent (client). `key`: of a WebSocket handshake. `proxy`: null unless
+/// one is to forward it.
 void write_request(const http::RequestHead& head, std::string_view key, bool body,
-                   std::string& out);
+                   const ForwardProxy* proxy, std::string& out);
 
 /// host [ ":" port ] (RFC 9110 §7.2), without user name.
 bool valid_authority(std::string_view authority) noexcept;

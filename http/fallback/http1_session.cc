@@ -65,6 +65,14 @@ void Http1Session::remove(Http1Stream& stream) noexcept {
   }
 }
 
+/// A client's response may have been read to its end, and the next request be about to be made,
+/// before the turn comes to where the first is let go.
+std::size_t Http1Session::requests() const noexcept {
+  const bool one_is_over = !is_server() && !queue_.empty() && queue_.front()->sent &&
+                           queue_.front()->receiving_done && queue_.front()->ends() == nullptr;
+  return streams_.size() - (one_is_over ? 1 : 0);
+}
+
 bool Http1Session::in_queue(const Http1Stream& stream) const noexcept {
   return std::find(queue_.begin(), queue_.end(), &stream) != queue_.end();
 }

@@ -34,7 +34,7 @@ class Http1Session final : public SessionBase {
   std::string_view protocol() const noexcept override { return "http/1.1"; }
   Result<std::unique_ptr<http::ClientExchange>> open() override;
   bool accepts_requests() const noexcept override;
-  std::size_t requests() const noexcept override { return streams_.size(); }
+  std::size_t requests() const noexcept override;
   std::uint64_t total_requests() const noexcept override { return total_requests_; }
   void drain() override;
   bool draining() const noexcept override { return draining_; }

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -53,7 +54,14 @@ struct SessionOptions : http::Limits {
   std::uint64_t max_requests_per_connection = 0;
 };
 
-/// What a client session tells its owner, in the drain phase; each may be empty.
+/// A client session's stream leads to a proxy that forwards requests for http:// URLs.
+struct ForwardProxy {
+  std::string authority;      ///< of the origin, whatever `host` a request has
+  std::string authorization;  ///< `proxy-authorization` of each request; empty: none
+};
+
+/// What a client session tells its owner, in the drain phase, each of which may be empty; and whom
+/// it speaks with.
 struct ClientHooks {
   /// The server wants no more requests on this connection (GOAWAY, `connection: close`). Those it
   /// did not process fail with Code::rejected.
@@ -62,6 +70,9 @@ struct ClientHooks {
   std::function<void(const Error&)> closed;
   /// The value of an `alt-svc` field of a response (RFC 7838). Called while it is read.
   std::function<void(std::string_view)> alt_svc;
+
+  /// HTTP/1.1: requests name whole URLs (RFC 9112 §3.2.2).
+  std::optional<ForwardProxy> proxy;
 };
 
 }  // namespace tern::fallback

@@ -17,7 +17,8 @@ PATIENCE = 60  # seconds; how long anything may take on a busy machine
 
 def environment(home, **extra):
     """A user of their own, so that development certificates do not mix."""
-    clean = {k: v for k, v in os.environ.items() if k not in ("QLOGDIR", "SSLKEYLOGFILE")}
+    clean = {k: v for k, v in os.environ.items()
+             if k not in ("QLOGDIR", "SSLKEYLOGFILE") and not k.lower().endswith("_proxy")}
     return {**clean, "XDG_DATA_HOME": str(home), "NO_COLOR": "1", **extra}
 
 

@@ -141,6 +141,24 @@ TEST(Ladder, Http1HasSixConnectionsAtMost) {
   EXPECT_GE(scene.open_connections(), 2u);
 }
 
+Task<void> get_in_turn(Client& client, std::string url, int count, int& done) {
+  for (int i = 0; i < count; ++i) {
+    const Result<ClientResponse> response = co_await client.get(url);
+    if (response && response->ok()) ++done;
+  }
+}
+
+TEST(Ladder, Http1RequestsOneAfterTheOtherHaveOneConnection) {
+  Ladder scene;
+  scene.serve();
+  scene.use_client(scene.any().protocols(ClientProtocols::http1));
+  int done = 0;
+  Scope scope(scene.client_host.runtime().ready());
+  scope.spawn(get_in_turn(scene.client(), "https://server/hello", 5, done));
+  ASSERT_TRUE(scene.world.run_until([&] { return done == 5; }));
+  EXPECT_EQ(scene.told(Type::connected), 1);
+}
+
 TEST(Ladder, NothingAnswers) {
   Ladder scene;
   scene.use_client(scene.any().connect_timeout(2s));  // no server at all

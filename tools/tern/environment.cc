@@ -3,8 +3,10 @@
 #include <chrono>
 #include <cstdlib>
 #include <pwd.h>
+#include <string_view>
 #include <sys/resource.h>
 #include <unistd.h>
+#include <utility>
 
 #include "gateway/qlog_files.h"
 #include "tools/tern/exit_code.h"
@@ -33,6 +35,24 @@ quic::QlogOpener qlog_from_environment(const std::string& folder) {
   auto opener = qlog_files(path);
   if (!opener) fail_with(ExitCode::cannot_write, opener.error().detail);
   return *opener;
+}
+
+ProxyOptions proxies_from_environment(const std::optional<std::string>& proxy,
+                                      const std::optional<std::string>& except) {
+  auto found = ProxyOptions::from_environment([&](const char* name) -> std::optional<std::string> {
+    const bool is_exception =
+        std::string_view(name) == "no_proxy" || std::string_view(name) == "NO_PROXY";
+    if (proxy && !is_exception) return std::nullopt;
+    return variable(name);
+  });
+  if (!found) fail_with(ExitCode::usage, found.error().detail);
+  if (proxy && !proxy->empty()) {
+    auto named = Proxy::parse(*proxy);
+    if (!named) fail_with(ExitCode::usage, "--proxy: " + named.error().detail);
+    found->all(std::move(*named));
+  }
+  if (except) found->except(*except);
+  return std::move(*found);
 }
 
 UnixSeconds unix_now() {

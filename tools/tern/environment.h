@@ -1,9 +1,11 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/time.h"
+#include "gateway/proxy.h"
 #include "transport/quic/qlog.h"
 #include "transport/tls/key_log.h"
 
@@ -16,6 +18,11 @@ std::shared_ptr<tls::KeyLog> key_log_from_environment();
 
 /// `folder` if not empty, else QLOGDIR; null when neither is set. Throws a Failure.
 quic::QlogOpener qlog_from_environment(const std::string& folder = {});
+
+/// https_proxy and its like, but `proxy` and `except` instead where they are given; an empty
+/// `proxy` is none. Throws a Failure for what is no proxy.
+ProxyOptions proxies_from_environment(const std::optional<std::string>& proxy,
+                                      const std::optional<std::string>& except);
 
 UnixSeconds unix_now();
 

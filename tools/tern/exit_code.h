@@ -25,8 +25,9 @@ enum class ExitCode : int {
   not_trusted = 60,
   http3_error = 95,
   quic_error = 96,
-  unsupported = 127,  ///< the interop runner's test case is not known
-  interrupted = 130,  ///< by a second Ctrl-C
+  proxy_refused = 97,  ///< a tunnel
+  unsupported = 127,   ///< the interop runner's test case is not known
+  interrupted = 130,   ///< by a second Ctrl-C
 };
 
 /// The code that tells a script what went wrong with a request.

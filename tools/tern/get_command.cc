@@ -100,6 +100,22 @@ void add_get(CLI::App& app, ExitCode& result) {
       ->type_name("HOST:PORT:ADDR")
       ->group(kConnection)
       ->allow_extra_args(false);
+  verb->add_option("-x,--proxy", o.proxy,
+                   "Through this HTTP proxy, http:// or https://; '': none (default:\n"
+                   "https_proxy, http_proxy, all_proxy)")
+      ->type_name("[USER:PASSWORD@]URL")
+      ->group(kConnection)
+      ->allow_extra_args(false);
+  verb->add_option("--noproxy", o.no_proxy, "Not to these hosts; '*': to none (default: no_proxy)")
+      ->type_name("HOSTS")
+      ->group(kConnection)
+      ->allow_extra_args(false);
+  verb->add_option("--proxy-cacert", o.proxy_ca_file,
+                   "Trust the CAs of this PEM file for https:// proxies")
+      ->type_name("FILE")
+      ->group(kTrust);
+  verb->add_flag("--proxy-insecure", o.proxy_insecure, "Trust any certificate of a proxy")
+      ->group(kTrust);
   verb->add_option("--local-address", o.local_address, "Send from this address")
       ->type_name("ADDR")
       ->group(kConnection);
@@ -140,7 +156,8 @@ void add_get(CLI::App& app, ExitCode& result) {
       "Exit codes: 0 done, 2 usage, 3 bad URL, 6 cannot resolve, 7 cannot connect, 22 status ≥ "
       "400\n"
       "with --fail, 23 cannot write, 26 cannot read, 28 timed out, 35 TLS handshake, 56 receive\n"
-      "failed, 60 certificate not trusted, 95 HTTP/3 error, 96 QUIC error, 130 interrupted.\n\n"
+      "failed, 60 certificate not trusted, 95 HTTP/3 error, 96 QUIC error,\n97 refused by a proxy, "
+      "130 interrupted.\n\n"
       "Examples:\n"
       "  tern get -k https://localhost:4433/hello\n"
       "  tern get -v --stats -o big.bin https://localhost:4433/bytes/100000000\n"

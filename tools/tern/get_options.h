@@ -42,6 +42,10 @@ struct GetOptions {
   std::string certificate;
   std::string key;
   std::vector<std::string> resolve;
+  std::optional<std::string> proxy;     ///< instead of the environment's; empty: none
+  std::optional<std::string> no_proxy;  ///< likewise
+  std::string proxy_ca_file;
+  bool proxy_insecure = false;
   std::string local_address;
   std::optional<Duration> connect_timeout;
   std::optional<Duration> max_time;

@@ -117,6 +117,7 @@ std::string event_text(const ClientEvent& event) {
              (event.over_tcp ? " over TCP" : " over UDP");
     case Type::falling_back: return "trying HTTP/2 over TCP: " + printable(event.text);
     case Type::climbed: return "requests go over HTTP/3 from now on";
+    case Type::tunnelling: return "through the proxy " + printable(event.text);
     case Type::connected: {
       std::string text = "connected: " + handshake_text(event.handshake);
       if (!event.handshake.peer_certificate_subject.empty()) {

@@ -128,6 +128,9 @@ class Get {
       }
       client.local_address(*local);
     }
+    ProxyOptions proxies = proxies_from_environment(options_.proxy, options_.no_proxy);
+    proxies.ca_file(options_.proxy_ca_file).insecure(options_.proxy_insecure);
+    client.proxy(std::move(proxies));
     client.network_policy(network_policy());
     client.watch([this](const ClientEvent& event) { watch(event); });
     return client;

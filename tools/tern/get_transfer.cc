@@ -170,6 +170,7 @@ void Transfer::fail_result(const Error& error) {
   ExitCode code = exit_code(error);
   if (write_failed_) code = ExitCode::cannot_write;
   if (read_failed_) code = ExitCode::cannot_read;
+  if (proxy_refused_) code = ExitCode::proxy_refused;
   const bool plain = error.domain == Domain::tern || error.domain == Domain::http;
   std::string message = plain ? error.detail : error.to_string();
   const auto url = http::Url::parse(result_.url);
@@ -215,7 +216,10 @@ Task<Result<void>> Transfer::attempt() {
 Task<Result<void>> Transfer::attempt_once(ClientRequest& request, bool& redirected) {
   ClientRequest copy = request;
   Result<ClientStream> stream = co_await client_.open(std::move(copy));
-  if (!stream) co_return fail(std::move(stream).error());
+  if (!stream) {
+    proxy_refused_ = stream.error().domain == Domain::http;  // no origin has been reached yet
+    co_return fail(std::move(stream).error());
+  }
   result_.connection = stream->connection();
   result_.early_data = stream->early_data();
   if (options_.verbose) {

@@ -69,6 +69,7 @@ class Transfer {
   bool path_lost_ = false;  // the last attempt ended for want of a network
   bool write_failed_ = false;
   bool read_failed_ = false;
+  bool proxy_refused_ = false;
   bool done_ = false;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <functional>
 #include <string_view>
 #include <utility>
 
@@ -31,10 +32,17 @@ constexpr const char* kTls12Ciphers =
     "ECDHE-RSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384";
 
 /// A record's plaintext, on its way out or in. One a thread: nobody is called back while it is used
-/// for writing, and reading and writing have one each.
+/// for writing, and reading and writing have one each. Reading has another for TLS inside TLS,
+/// whose records lie in the first.
 using RecordBuffer = std::array<std::uint8_t, kRecord>;
 thread_local RecordBuffer outgoing_plain;
 thread_local RecordBuffer incoming_plain;
+thread_local RecordBuffer inner_plain;
+
+bool lies_in(ByteView bytes, const RecordBuffer& buffer) noexcept {
+  return !std::less<>()(bytes.data(), buffer.data()) &&
+         std::less<>()(bytes.data(), buffer.data() + buffer.size());
+}
 
 }  // namespace
 
@@ -344,14 +352,15 @@ void SecureStream::receive(tcp::Stream&, MutableBytes bytes) {
 
 /// Records, as far as they are wanted now. False: the stream is not there any more.
 bool SecureStream::process() {
+  RecordBuffer& buffer = lies_in(input_, incoming_plain) ? inner_plain : incoming_plain;
   if (!complete_ && !shake_hands()) return false;
   SSL* const ssl = session_->ssl.get();
   while (complete_ && !over_ && !paused_ && !peer_closed_) {
     const ScopedTime time(session_->now);
     ERR_clear_error();
-    const int count = SSL_read(ssl, incoming_plain.data(), static_cast<int>(kRecord));
+    const int count = SSL_read(ssl, buffer.data(), static_cast<int>(kRecord));
     if (count > 0) {
-      const MutableBytes plain(incoming_plain.data(), static_cast<std::size_t>(count));
+      const MutableBytes plain(buffer.data(), static_cast<std::size_t>(count));
       if (!tell([&] { sink_->receive(*this, plain); })) return false;
       continue;
     }

@@ -199,6 +199,8 @@ class Connection final : private TimerNode {
   // connection_path.cc
   void prepare_ping();
   void settle_ping(bool written);
+  void note_path_response(std::uint64_t in_flight_before);
+  std::size_t room_for_ping(std::size_t room) const;
   void watch(Timestamp now);
   void saw_silence(Timestamp now);
   void make_ready();
@@ -262,6 +264,7 @@ class Connection final : private TimerNode {
   bool reset_by_peer_ = false;        // a stateless reset arrived
   bool path_may_have_changed_ = false;
   bool challenge_written_ = false;  // into the packet being made
+  bool owes_ping_ = false;          // behind a PATH_RESPONSE
   bool handshake_noted_ = false;
   bool confirmation_noted_ = false;
   bool wants_new_token_ = false;

@@ -209,15 +209,17 @@ Connection::Written Connection::fill(MutableBytes space, std::size_t& used,
   udp::Transmit* batch = nullptr;
   Written result = Written::more;
   std::size_t written_bytes = 0;
+  if (owes_ping_) pings_wanted_ = std::max(pings_wanted_, 1);
   for (std::size_t count = 0; count < kMaxPacketsPerFill; ++count) {
     if (space.size() - used < largest) {
       result = Written::full;
       break;
     }
-    packet.space = space.subspan(used, credit_.room(largest));
+    const std::size_t room = credit_.room(largest);
+    packet.space = space.subspan(used, owes_ping_ ? room_for_ping(room) : room);
     packet.info = {};
     challenge_written_ = false;
-    const std::uint64_t in_flight = awaits_challenge() ? bytes_in_flight() : 0;
+    const std::uint64_t in_flight = awaits_challenge() || owes_ping_ ? bytes_in_flight() : 0;
     if (pings_wanted_ > 0) prepare_ping();
     const std::ptrdiff_t size = write_packet(packet, library_now);
     if (pings_wanted_ > 0) settle_ping(size > 0);
@@ -226,10 +228,11 @@ Connection::Written Connection::fill(MutableBytes space, std::size_t& used,
       return Written::failed;
     }
     if (size == 0) {
-      if (gave_up_path()) continue;
+      if (gave_up_path() || (packet.space.size() < room && pings_wanted_ == 0)) continue;
       result = Written::idle;
       break;
     }
+    note_path_response(in_flight);
     const auto length = static_cast<std::uint32_t>(size);
     const udp::Path path = from_library(packet.path.path);
     if (is_server_) note_written(path, length);

@@ -222,6 +222,35 @@ void Connection::settle_ping(bool written) {
   ngtcp2_conn_set_keep_alive_timeout(conn_, to_library(keep_alive_));
 }
 
+/// A packet was written. Behind one with a PATH_RESPONSE goes something that loss recovery looks
+/// after, a PING if there is nothing else: ngtcp2 1.11 has PATH_RESPONSEs, 1200 bytes each, fill
+/// the congestion window, but arms no timer for them. Were a few of them lost in a window that has
+/// become small, nothing more could leave, and nothing would ever be acknowledged. With the PING,
+/// the probe timer runs until something sent later is, and then they are known to be lost.
+void Connection::note_path_response(std::uint64_t in_flight_before) {
+  if (crypto_->take_path_response()) {
+    owes_ping_ = true;
+    pings_wanted_ = std::max(pings_wanted_, kPingTries);
+  } else if (owes_ping_ && bytes_in_flight() > in_flight_before) {
+    owes_ping_ = false;
+  }
+}
+
+/// For the next packet: so much less than `room` that the next PATH_RESPONSE does not fit but the
+/// PING does, where the congestion window may have none for it afterwards.
+std::size_t Connection::room_for_ping(std::size_t room) const {
+  ngtcp2_conn_info info;
+  ngtcp2_conn_get_conn_info(conn_, &info);
+  const bool last = info.bytes_in_flight < info.cwnd &&
+                    info.cwnd - info.bytes_in_flight <= NGTCP2_MAX_UDP_PAYLOAD_SIZE;
+  if (!last || pings_wanted_ == 0) return room;
+  // What ngtcp2 1.11 wants at least: a byte, the connection ID, a packet number of one to four,
+  // the frame, and the tag.
+  const std::size_t own = local_cids_.empty() ? 0 : local_cids_.front().size();
+  const std::size_t cid = std::max(ngtcp2_conn_get_dcid(conn_)->datalen, own);
+  return std::min(room, 1 + cid + 4 + 1 + kAeadTagLength);
+}
+
 void Connection::abandon(Error reason) { end(std::move(reason)); }
 
 }  // namespace tern::quic

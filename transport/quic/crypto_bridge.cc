@@ -77,7 +77,7 @@ struct PacketAead {
   CryptoBridge* watch = nullptr;
   std::uint64_t generation = 0;  // key updates before them
   std::array<std::uint8_t, kIvLength> iv{};
-  Random* challenges = nullptr;  // of keys that seal a server's 1-RTT packets: add_return_challenge
+  CryptoBridge* seals_for = nullptr;  // of keys that seal 1-RTT packets: who looks at them first
 
  private:
   std::optional<AeadKey> key_;
@@ -117,8 +117,8 @@ class KeyPair {
     aead.iv = keys_.iv;
   }
 
-  void challenges_by(Random* random) noexcept {
-    static_cast<PacketAead*>(aead_.native_handle)->challenges = random;
+  void seals_for(CryptoBridge& bridge) noexcept {
+    static_cast<PacketAead*>(aead_.native_handle)->seals_for = &bridge;
   }
 
   const ngtcp2_crypto_aead_ctx* aead() const noexcept { return &aead_; }
@@ -295,7 +295,7 @@ struct BridgeCallbacks {
     // forged one has the next key phase (RFC 9001 §6.3, §9.5).
     static_cast<void>(opens.key());
     derive(tx_secret, tx_aead, tx_iv, current_tx);
-    static_cast<PacketAead*>(tx_aead->native_handle)->challenges = bridge.challenges_;
+    static_cast<PacketAead*>(tx_aead->native_handle)->seals_for = &bridge;
     return 0;
   }
 
@@ -305,8 +305,8 @@ struct BridgeCallbacks {
                      std::size_t nonce_length, const std::uint8_t* ad,
                      std::size_t ad_length) noexcept {
     auto& aead = *static_cast<PacketAead*>(context->native_handle);
-    if (aead.challenges != nullptr && dest == plaintext) {
-      add_return_challenge({dest, plaintext_length}, *aead.challenges);
+    if (aead.seals_for != nullptr && dest == plaintext) {
+      aead.seals_for->about_to_seal({dest, plaintext_length});
     }
     const bool sealed = aead.key().seal(dest, {plaintext, plaintext_length}, {nonce, nonce_length},
                                         {ad, ad_length});
@@ -613,12 +613,20 @@ bool CryptoBridge::install_tx_secret(ngtcp2_encryption_level level, CipherSuite 
       // EncryptedExtensions come next, and the negotiated version, which they hold, is known now.
       return role_ == Role::client || set_local_transport_params();
     case NGTCP2_ENCRYPTION_LEVEL_1RTT:
-      keys.challenges_by(challenges_);
+      keys.seals_for(*this);
       return keys.taken(ngtcp2_conn_install_tx_key(conn_, secret.data(), secret.size(), keys.aead(),
                                                    keys.iv(), kIvLength, keys.header()));
     case NGTCP2_ENCRYPTION_LEVEL_INITIAL: break;
   }
   return false;
+}
+
+void CryptoBridge::about_to_seal(MutableBytes payload) noexcept {
+  // ngtcp2 1.11 puts it before all other frames.
+  constexpr std::uint8_t kPathResponse = 0x1b;
+  if (payload.empty() || payload[0] != kPathResponse) return;
+  sealed_path_response_ = true;
+  if (challenges_ != nullptr) add_return_challenge(payload, *challenges_);
 }
 
 bool CryptoBridge::set_crypto_context(ngtcp2_encryption_level level, CipherSuite suite) {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <ngtcp2/ngtcp2.h>
@@ -110,6 +111,9 @@ class CryptoBridge {
   /// (return_challenge.h). `random` outlives the connection.
   void challenge_probes(Random& random) noexcept { challenges_ = &random; }
 
+  /// Whether a packet with a PATH_RESPONSE has been made since this was asked last.
+  bool take_path_response() noexcept { return std::exchange(sealed_path_response_, false); }
+
   /// Of the peer's 0-RTT and 1-RTT packets.
   NonProductivePackets& non_productive() noexcept { return non_productive_; }
 
@@ -159,6 +163,7 @@ class CryptoBridge {
   bool set_crypto_context(ngtcp2_encryption_level level, CipherSuite suite);
   bool set_remote_transport_params();
   bool set_local_transport_params();
+  void about_to_seal(MutableBytes payload) noexcept;
   void receive_session(ssl_session_st* session);
 
   void complete();
@@ -168,6 +173,7 @@ class CryptoBridge {
   bool handshake_complete_ = false;
   bool offers_early_data_ = false;
   bool chacha20_only_ = false;
+  bool sealed_path_response_ = false;
   std::uint8_t alert_ = 0;
   CipherSuite suite_;  // of 1-RTT packets
   NonProductivePackets non_productive_;

@@ -10,11 +10,10 @@
 
 namespace tern::http {
 
-// ---- the awaitables
-// -------------------------------------------------------------------------------
+// ---- the awaitables -----------------------------------------------------------------------------
 
 template <bool kWhole>
-WebSocket::Receiving<kWhole>::~Receiving() {
+void WebSocket::Receiving<kWhole>::give_up() noexcept {
   core_.stop_receiving(waiter_);
 }
 

@@ -88,12 +88,13 @@ class WebSocket {
     explicit Receiving(WebSocketCore& core) noexcept : core_(core) {}
     Receiving(const Receiving&) = delete;
     Receiving& operator=(const Receiving&) = delete;
-    ~Receiving();
+    ~Receiving() { give_up(); }
     bool await_ready() const noexcept;
     void await_suspend(std::coroutine_handle<> handle) noexcept;
     std::optional<WebSocketMessage> await_resume();
 
    private:
+    void give_up() noexcept;
     WebSocketCore& core_;
     Waiter waiter_;
   };

@@ -324,8 +324,7 @@ void WebSocketDeflater::deflate(ByteView piece, bool last, std::string& out) {
   give_back(std::move(stream_));
 }
 
-// ---- decompressing
-// --------------------------------------------------------------------------------
+// ---- decompressing ------------------------------------------------------------------------------
 
 WebSocketInflater::WebSocketInflater(int window_bits, bool takeover) noexcept
     : window_bits_(window_bits), takeover_(takeover) {}

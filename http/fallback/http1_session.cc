@@ -46,7 +46,7 @@ void Http1Session::on_start() {
 }
 
 Http1Stream& Http1Session::add_stream() {
-  auto made = std::make_unique<Http1Stream>(*this, is_server(), now());
+  auto made = std::make_unique<Http1Stream>(*this, now());
   made->index = streams_.size();
   streams_.push_back(std::move(made));
   return *streams_.back();

@@ -22,8 +22,8 @@ class Http1Session;
 /// session, which owns it, sends it when its turn has come.
 class Http1Stream final : public http::Carrier {
  public:
-  Http1Stream(Http1Session& session, bool server, Timestamp now) noexcept
-      : session_(session), server_(server), last_received(now) {}
+  Http1Stream(Http1Session& session, Timestamp now) noexcept
+      : session_(session), last_received(now) {}
 
   void attach(http::detail::Ends& ends) noexcept { ends_ = &ends; }
   http::detail::Ends* ends() const noexcept { return ends_; }
@@ -51,7 +51,6 @@ class Http1Stream final : public http::Carrier {
   Http1Session& session_;
   http::detail::Ends* ends_ = nullptr;
   std::size_t unsent_ = 0;
-  bool server_;
 
  public:
   // ---- for the session

@@ -13,6 +13,7 @@
 #include <gtest/gtest.h>
 
 #include "http/fallback/context.h"
+#include "tests/unit/http/fetch.h"
 #include "transport/sim/world.h"
 #include "transport/tcp/network.h"
 
@@ -50,19 +51,8 @@ class Lines final : public LogSink {
   std::vector<std::string> all;
 };
 
-/// What a fetch brought.
-struct Reply {
-  bool done = false;
-  std::optional<Error> error;
-  int status = 0;
-  http::Fields fields;
-  std::string body;
-  http::Fields trailers;
-  std::vector<int> interim;
-  std::string_view field(std::string_view name) const {
-    return fields.find(name).value_or(std::string_view());
-  }
-};
+using http::testing::fetch;
+using http::testing::Reply;
 
 inline http::RequestHead request(std::string method, std::string path) {
   http::RequestHead head;
@@ -71,48 +61,6 @@ inline http::RequestHead request(std::string method, std::string path) {
   head.authority = "server";
   head.path = std::move(path);
   return head;
-}
-
-inline Task<void> send_body(std::shared_ptr<http::ClientExchange> exchange, std::string body,
-                            http::Fields trailers) {
-  for (std::size_t at = 0; at < body.size(); at += 16 * 1024) {
-    Bytes piece = Bytes::copy(std::string_view(body).substr(at, 16 * 1024));
-    auto sent = co_await exchange->write(std::move(piece));
-    if (!sent) co_return;
-  }
-  co_await exchange->finish(trailers);
-}
-
-/// Sends the request, and reads everything there is while its body is on the way.
-inline Task<void> fetch(std::shared_ptr<http::ClientExchange> exchange, http::RequestHead head,
-                        std::string body, http::Fields trailers, std::shared_ptr<Reply> reply) {
-  const bool bare = body.empty() && trailers.empty();
-  auto sent = co_await exchange->send(head, bare);
-  if (sent && !bare) {
-    exchange->runtime().spawn(send_body(exchange, std::move(body), std::move(trailers)));
-  }
-  auto response = co_await exchange->response();
-  for (const http::Response& interim : exchange->interim()) {
-    reply->interim.push_back(http::code(interim.status()));
-  }
-  if (!response) {
-    reply->error = response.error();
-    reply->done = true;
-    co_return;
-  }
-  reply->status = http::code(response->status());
-  reply->fields = response->fields();
-  for (;;) {
-    auto piece = co_await exchange->read();
-    if (!piece) {
-      reply->error = piece.error();
-      break;
-    }
-    if (piece->empty()) break;
-    reply->body += piece->text();
-  }
-  reply->trailers = exchange->trailers();
-  reply->done = true;
 }
 
 class Rig : private tcp::ListenSink {

@@ -9,14 +9,10 @@
 
 #include <fmt/format.h>
 
-// Header-only and without exceptions: a document that is wrong is a value.
-#define TOML_EXCEPTIONS 0
-#define TOML_ENABLE_FORMATTERS 0
-#include <toml++/toml.h>
-
 #include "base/error.h"
 #include "tools/tern/exit_code.h"
 #include "tools/tern/terminal.h"
+#include "tools/tern/toml_document.h"
 
 namespace tern::cli {
 namespace {
@@ -96,13 +92,14 @@ std::string misfit(const ConfigEntry& entry, const CLI::Option& option) {
 }  // namespace
 
 std::vector<ConfigEntry> parse_config(std::string_view text, const std::string& name) {
-  const toml::parse_result document = toml::parse(text);
-  if (!document) {
-    const toml::parse_error& error = document.error();
-    fail_at(name, error.source().begin.line, error.description());
+  toml::table document;
+  try {
+    document = parse_toml(text);
+  } catch (const TomlError& error) {
+    fail_at(name, error.line(), error.what());
   }
   std::vector<ConfigEntry> entries;
-  for (const auto& [key, node] : document.table()) {
+  for (const auto& [key, node] : document) {
     entries.push_back(read_entry(key.str(), node, name));
   }
   std::sort(entries.begin(), entries.end(),

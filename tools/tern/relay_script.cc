@@ -4,13 +4,8 @@
 
 #include <fmt/format.h>
 
-// Header-only and without exceptions: a document that is wrong is a value.
-#define TOML_EXCEPTIONS 0
-#define TOML_ENABLE_FORMATTERS 0
-#include <toml++/toml.h>
-
 #include "tools/tern/relay_settings.h"
-#include "tools/tern/terminal.h"
+#include "tools/tern/toml_document.h"
 
 /// The files of `tern relay --script`.
 
@@ -25,16 +20,17 @@ class ScriptReader {
   ScriptReader(const std::string& name, RelayPlan& plan) : name_(name), plan_(plan) {}
 
   void read(std::string_view text) {
-    const toml::parse_result document = toml::parse(text);
-    if (!document) {
-      const toml::parse_error& error = document.error();
-      fail_at(error.source().begin.line, std::string(error.description()));
+    toml::table document;
+    try {
+      document = parse_toml(text);
+    } catch (const TomlError& error) {
+      fail_at(error.line(), error.what());
     }
     relay::Timeline timeline;
     Duration repeat{0};
     Duration last{0};
     std::size_t repeat_line = 0;
-    for (const auto& [key, node] : document.table()) {
+    for (const auto& [key, node] : document) {
       if (key == "repeat") {
         repeat = duration(key.str(), node);
         repeat_line = line(node);

@@ -54,6 +54,8 @@ TEST(ConfigFile, ReadsStringsNumbersBooleansAndLists) {
   EXPECT_THAT(entries[4].values, ElementsAre("say \"hi\"\t\\"));
   EXPECT_EQ(entries[4].line, 9U);
   EXPECT_THAT(entries[5].values, IsEmpty());
+  EXPECT_THAT(parse_config("cert = 'schlüssel.pem'", "x.toml")[0].values,
+              ElementsAre("schlüssel.pem"));
   EXPECT_THAT(parse_config("", "x.toml"), IsEmpty());
   EXPECT_THAT(parse_config("# nothing\n\n", "x.toml"), IsEmpty());
 }
@@ -68,6 +70,8 @@ TEST(ConfigFile, SaysWhereItIsWrong) {
   EXPECT_THAT(refusal("a = 1 b = 2"), HasSubstr("x.toml:1: "));
   EXPECT_THAT(refusal("a = [1, 2"), HasSubstr("x.toml:1: "));
   EXPECT_THAT(refusal("a = [\n1,\ntrue]"), HasSubstr("x.toml:3: a list has strings"));
+  EXPECT_THAT(refusal("a = 1\nb = ü"), HasSubstr("x.toml:2: only strings and comments may have"));
+  EXPECT_THAT(refusal("\xcf\xa4[at]\n"), HasSubstr("x.toml:1: only strings and comments"));
   EXPECT_THAT(refusal("a = 2026-11-22"), HasSubstr("x.toml:1: 'a' wants a string"));
 }
 

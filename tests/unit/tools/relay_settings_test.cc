@@ -216,6 +216,7 @@ TEST(RelayScript, ErrorsNameTheLine) {
   EXPECT_THAT(refused_script("a = = 1"), HasSubstr("x.toml:1: "));
   EXPECT_EQ(refused_script("\nloss = \"2\"").substr(0, 19), "x.toml:2: 'loss': '");
   EXPECT_THAT(refused_script("speed = 1"), HasSubstr("x.toml:1: 'speed'"));
+  EXPECT_THAT(refused_script("\xcf\xa4[at]\n"), HasSubstr("x.toml:1: only strings and comments"));
   EXPECT_THAT(refused_script("delay = 1979-05-27"), HasSubstr("wants a string or a number"));
   EXPECT_THAT(refused_script("up = \"fast\""), HasSubstr("{ loss ="));
   EXPECT_THAT(refused_script("repeat = \"5s\""), HasSubstr("wants [[at]]"));

@@ -107,8 +107,19 @@ class Echo:
 def pcapng(path):
     """The UDP datagrams of a file: (time in ns, source, destination, ECN, payload), checksums
     checked."""
+    return [(time, source, destination, packet[1] & 3, packet[28:])
+            for time, source, destination, packet in pcapng_packets(path, socket.IPPROTO_UDP)]
+
+
+def pcapng_segments(path):
+    """The TCP segments of a file: (source, destination, flags, payload), checksums checked."""
+    return [(source, destination, packet[33], packet[20 + (packet[32] >> 4) * 4:])
+            for _, source, destination, packet in pcapng_packets(path, socket.IPPROTO_TCP)]
+
+
+def pcapng_packets(path, protocol):
     data = path.read_bytes()
-    datagrams = []
+    found = []
     at = 0
     while at < len(data):
         kind, length = struct.unpack_from("=II", data, at)
@@ -117,19 +128,18 @@ def pcapng(path):
             _, high, low, size, original = struct.unpack_from("=IIIII", data, at + 8)
             assert size == original
             packet = data[at + 28:at + 28 + size]
-            assert packet[0] == 0x45 and packet[9] == 17, packet[:20]
+            assert packet[0] == 0x45 and packet[9] in (6, 17), packet[:20]
             assert internet_sum(packet[:20]) == 0xffff
-            length_field, = struct.unpack_from(">H", packet, 24)
-            pseudo = packet[12:20] + b"\0\x11" + packet[24:26]
+            pseudo = packet[12:20] + struct.pack(">HH", packet[9], size - 20)
             assert internet_sum(pseudo + packet[20:]) == 0xffff
-            source_port, destination_port = struct.unpack_from(">HH", packet, 20)
-            assert length_field == len(packet) - 20
-            datagrams.append((high << 32 | low,
+            source_port, destination_port, length_field = struct.unpack_from(">HHH", packet, 20)
+            assert packet[9] == 6 or length_field == size - 20
+            if packet[9] == protocol:
+                found.append((high << 32 | low,
                               (socket.inet_ntoa(packet[12:16]), source_port),
-                              (socket.inet_ntoa(packet[16:20]), destination_port),
-                              packet[1] & 3, packet[28:]))
+                              (socket.inet_ntoa(packet[16:20]), destination_port), packet))
         at += length
-    return datagrams
+    return found
 
 
 def internet_sum(data):
@@ -296,6 +306,38 @@ class DatagramTest(RelayTest):
         self.assertGreaterEqual(came - sent, 20_000_000)
 
 
+class StreamTest(RelayTest):
+    def test_connections_are_in_the_captures(self):
+        listening = socket.create_server(("127.0.0.1", 0))
+        listening.settimeout(PATIENCE)
+        self.addCleanup(listening.close)
+        left, right = self.folder / "left.pcapng", self.folder / "right.pcapng"
+        relay = self.relay(listening.getsockname()[1], "--delay", "2ms",
+                           "--pcap-client", left, "--pcap-server", right)
+        client = socket.create_connection(("127.0.0.1", relay.port), PATIENCE)
+        client.sendall(b"hello")
+        server, outside = listening.accept()
+        server.settimeout(PATIENCE)
+        self.assertEqual(server.recv(100), b"hello")
+        server.sendall(b"good day")
+        self.assertEqual(client.recv(100), b"good day")
+        ends = client.getsockname(), client.getpeername()
+        client.close()
+        self.assertEqual(server.recv(100), b"")
+        server.close()
+        relay.stop()
+
+        for path, (one, other) in ((left, ends), (right, (outside, listening.getsockname()))):
+            segments = pcapng_segments(path)
+            syn, syn_ack, ack = segments[:3]
+            self.assertEqual([syn[:3], syn_ack[:3], ack[:3]],
+                             [(one, other, 0x02), (other, one, 0x12), (one, other, 0x10)])
+            self.assertEqual(b"".join(s[3] for s in segments if s[0] == one), b"hello")
+            self.assertEqual(b"".join(s[3] for s in segments if s[0] == other), b"good day")
+            self.assertEqual({s[:2] for s in segments}, {(one, other), (other, one)})
+            self.assertEqual(pcapng(path), [])
+
+
 class QuicTest(RelayTest):
     """tern get through a relay to tern serve."""
 
@@ -346,6 +388,12 @@ class QuicTest(RelayTest):
         self.assertGreater(stats["bindings"], 2)
         self.assertEqual(fetched.connection["migrations"], 0)  # the client knows nothing of it
         self.assertGreaterEqual(server.counters()["quic.paths_changed"], 2)
+
+
+    def test_a_scenario_of_the_handoff_tool(self):
+        _, _, stats = self.download(4_000_000, "--scenario", "sudden-cut")
+        self.assertEqual((stats["rebindings"], stats["bindings"]), (1, 2))
+        self.assertGreater(stats["to_client"]["dropped_by"]["cut"], 0)
 
 
 class UsageTest(TernTest):

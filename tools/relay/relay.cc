@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "tools/relay/capture.h"
 #include "tools/relay/outside_addresses.h"
 #include "tools/relay/paced_world.h"
 #include "tools/relay/tcp_relay.h"
@@ -44,6 +45,14 @@ Result<std::unique_ptr<Relay>> Relay::open(Runtime& runtime, udp::Network& netwo
   relay->world_ = std::make_unique<PacedWorld>(runtime, *relay->options_);
   relay->outside_ = std::make_unique<OutsideAddresses>(network, options.seed_);
   if (auto served = relay->choose_outside(); !served) return fail(std::move(served).error());
+  relay->captures_ = std::make_unique<Captures>();
+  PacedWorld& world = *relay->world_;
+  if (std::ostream* out = options.capture_clients_) {
+    relay->captures_->clients = std::make_unique<Capture>(world, *out, "clients");
+  }
+  if (std::ostream* out = options.capture_servers_) {
+    relay->captures_->servers = std::make_unique<Capture>(world, *out, "servers");
+  }
   if (auto opened = relay->open_sockets(network); !opened) return fail(std::move(opened).error());
   return relay;
 }
@@ -76,12 +85,12 @@ Result<void> Relay::open_sockets(udp::Network& network) {
     std::vector<udp::Address> addresses;
     for (const RelayOptions::Route& route : options_->routes_) addresses.push_back(route.listen);
     if (options_->udp_) {
-      udp_ = std::make_unique<UdpRelay>(*world_, network, *outside_, *options_);
+      udp_ = std::make_unique<UdpRelay>(*world_, network, *outside_, *captures_, *options_);
       if (auto opened = udp_->open(); !opened) return opened;
       addresses = udp_->addresses();
     }
     if (!options_->tcp_) return {};
-    tcp_ = std::make_unique<TcpRelay>(*world_, network.tcp(), *outside_, *options_);
+    tcp_ = std::make_unique<TcpRelay>(*world_, network.tcp(), *outside_, *captures_, *options_);
     auto opened = tcp_->open(addresses);
     if (opened || !options_->udp_ || !any_port || tries == kTries) return opened;
     tcp_.reset();

@@ -19,6 +19,7 @@
 
 namespace tern::relay {
 
+struct Captures;
 class OutsideAddresses;
 class PacedWorld;
 class TcpRelay;
@@ -84,8 +85,10 @@ class RelayOptions {
   /// that have ended are given so long to deliver what is left. Default 5 min.
   RelayOptions& idle_timeout(Duration time) { return idle_timeout_ = time, *this; }
 
-  /// Writes every datagram to and from clients, or servers, as pcapng with the real addresses. The
-  /// stream outlives the relay.
+  /// Writes every datagram and TCP segment to and from clients, or servers, as pcapng with the real
+  /// addresses. TCP is the simulated one in the middle, at that end of the link: what a real
+  /// connection over such a link would have been. What waits for a connection's real addresses is
+  /// written when they are known, at the latest when the relay dies; the stream outlives it.
   RelayOptions& capture_clients(std::ostream& out) { return capture_clients_ = &out, *this; }
   RelayOptions& capture_servers(std::ostream& out) { return capture_servers_ = &out, *this; }
 
@@ -186,6 +189,7 @@ class Relay {
   std::unique_ptr<RelayOptions> options_;  // the others refer to it
   std::unique_ptr<PacedWorld> world_;
   std::unique_ptr<OutsideAddresses> outside_;
+  std::unique_ptr<Captures> captures_;
   std::unique_ptr<UdpRelay> udp_;
   std::unique_ptr<TcpRelay> tcp_;
 };

@@ -83,7 +83,12 @@ class TcpRelay::Pipe {
       pipe.touch();
     }
     void writable(tcp::Stream&) override { pipe.touch(); }
-    void connected(tcp::Stream&) override { pipe.real_connected_ = true; }
+    void connected(tcp::Stream& stream) override {
+      pipe.real_connected_ = true;
+      if (Capture* capture = pipe.relay_.captures_.servers.get()) {
+        capture->show(pipe.simulated_->remote(), stream.local(), stream.remote());
+      }
+    }
     void failed(tcp::Stream&, const Error& error) override {
       pipe.real_failed_ = true;
       pipe.touch();
@@ -126,6 +131,9 @@ class TcpRelay::Pipe {
     auto connecting = relay_.world_.near().network().tcp().connect(options, simulated_sink_);
     if (!connecting) return false;
     simulated_ = std::move(*connecting);
+    if (Capture* capture = relay_.captures_.clients.get()) {
+      capture->show(simulated_->local(), real_->remote(), real_->local());
+    }
     return true;
   }
 
@@ -228,8 +236,8 @@ class TcpRelay::Route {
 // ---- TcpRelay -----------------------------------------------------------------------------------
 
 TcpRelay::TcpRelay(PacedWorld& world, tcp::Network& network, OutsideAddresses& outside,
-                   const RelayOptions& options)
-    : world_(world), network_(network), outside_(outside), options_(options) {
+                   const Captures& captures, const RelayOptions& options)
+    : world_(world), network_(network), outside_(outside), captures_(captures), options_(options) {
   world_.add(*this);
 }
 
@@ -243,7 +251,27 @@ Result<void> TcpRelay::open(const std::vector<udp::Address>& listen) {
                                               static_cast<std::uint16_t>(kFirstFarPort + index)));
     if (auto opened = routes_.back()->open(address); !opened) return opened;
   }
+  capture();
   return {};
+}
+
+void TcpRelay::capture() {
+  for (const auto& route : routes_) {
+    if (captures_.clients) {
+      captures_.clients->show_server(route->far_address(), route->listening().local());
+    }
+    if (captures_.servers) captures_.servers->show_server(route->far_address(), route->server());
+  }
+  if (captures_.clients) {
+    captures_.clients->tap(world_.near(), [](const udp::Address& inside) { return inside; });
+  }
+  if (captures_.servers) {
+    captures_.servers->tap(world_.far(), [&real = outside_](const udp::Address& outside) {
+      udp::Address shown = real.real(outside);
+      shown.set_port(outside.port());
+      return shown;
+    });
+  }
 }
 
 std::vector<udp::Address> TcpRelay::addresses() const {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "tools/relay/capture.h"
 #include "tools/relay/outside_addresses.h"
 #include "tools/relay/paced_world.h"
 #include "tools/relay/relay.h"
@@ -22,7 +23,7 @@ namespace tern::relay {
 class TcpRelay final : private Participant {
  public:
   TcpRelay(PacedWorld& world, tcp::Network& network, OutsideAddresses& outside,
-           const RelayOptions& options);
+           const Captures& captures, const RelayOptions& options);
   TcpRelay(const TcpRelay&) = delete;
   TcpRelay& operator=(const TcpRelay&) = delete;
   ~TcpRelay();
@@ -44,10 +45,12 @@ class TcpRelay final : private Participant {
   void to_server(Route& route, std::unique_ptr<tcp::Stream> stream);
   void refused(const Error& error);
   Pipe& add_pipe();
+  void capture();
 
   PacedWorld& world_;
   tcp::Network& network_;
   OutsideAddresses& outside_;
+  const Captures& captures_;
   const RelayOptions& options_;
   RelayStats counted_;
   std::vector<std::unique_ptr<Route>> routes_;

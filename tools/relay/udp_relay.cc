@@ -30,28 +30,6 @@ void each_datagram(const udp::Arrival& arrival, Each&& each) {
 
 // ---- parts --------------------------------------------------------------------------------------
 
-class UdpRelay::Capture {
- public:
-  Capture(PacedWorld& world, std::ostream& out, std::string_view name) : world_(world), file_(out) {
-    interface_ = file_.add_interface(name);
-  }
-  void write(const udp::Address& source, const udp::Address& destination, udp::Ecn ecn,
-             ByteView payload) {
-    sim::PcapngWriter::Datagram datagram;
-    datagram.time = world_.unix_nanoseconds();
-    datagram.source = source;
-    datagram.destination = destination;
-    datagram.ecn = ecn;
-    datagram.payload = payload;
-    file_.write(interface_, datagram);
-  }
-
- private:
-  PacedWorld& world_;
-  sim::PcapngWriter file_;
-  std::uint32_t interface_;
-};
-
 /// The near host's socket for one real client, whatever routes it uses: a NAT gives it one port.
 class UdpRelay::Client final : public udp::Sink {
  public:
@@ -184,11 +162,13 @@ class UdpRelay::Route {
 // ---- UdpRelay -----------------------------------------------------------------------------------
 
 UdpRelay::UdpRelay(PacedWorld& world, udp::Network& network, OutsideAddresses& outside,
-                   const RelayOptions& options)
+                   const Captures& captures, const RelayOptions& options)
     : world_(world),
       network_(network),
       options_(options),
       outside_(outside),
+      client_capture_(captures.clients.get()),
+      server_capture_(captures.servers.get()),
       into_near_(world.near().network()),
       into_far_(world.far().network()),
       out_(network),
@@ -196,12 +176,6 @@ UdpRelay::UdpRelay(PacedWorld& world, udp::Network& network, OutsideAddresses& o
         sweep_due_ = true;
         sweep_timer_.arm(now + kSweepPeriod);
       }) {
-  if (options.capture_clients_ != nullptr) {
-    client_capture_ = std::make_unique<Capture>(world, *options.capture_clients_, "clients");
-  }
-  if (options.capture_servers_ != nullptr) {
-    server_capture_ = std::make_unique<Capture>(world, *options.capture_servers_, "servers");
-  }
   world_.add(*this);
 }
 
@@ -252,7 +226,7 @@ void UdpRelay::from_client(Route& route, const udp::Arrival& arrival) {
   udp::Path path;
   path.remote = route.far_address();
   each_datagram(arrival, [&](ByteView datagram) {
-    if (client_capture_) {
+    if (client_capture_ != nullptr) {
       client_capture_->write(arrival.path.remote, arrival.path.local, arrival.ecn, datagram);
     }
     if (client == nullptr) {
@@ -270,7 +244,8 @@ void UdpRelay::to_server(Route& route, const udp::Arrival& arrival) {
   path.local = binding->socket().local();
   path.remote = route.server();
   each_datagram(arrival, [&](ByteView datagram) {
-    if (server_capture_) server_capture_->write(path.local, path.remote, arrival.ecn, datagram);
+    if (server_capture_ != nullptr)
+      server_capture_->write(path.local, path.remote, arrival.ecn, datagram);
     if (!out_.add(binding->socket(), path, arrival.ecn, datagram)) ++counted_.overload;
   });
 }
@@ -282,7 +257,7 @@ void UdpRelay::from_server(Binding& binding, const udp::Arrival& arrival) {
   path.remote = binding.outside();
   if (route != nullptr) path.local = route->far_address();
   each_datagram(arrival, [&](ByteView datagram) {
-    if (server_capture_) {
+    if (server_capture_ != nullptr) {
       server_capture_->write(arrival.path.remote, arrival.path.local, arrival.ecn, datagram);
     }
     const std::size_t size = datagram.size() + (arrival.path.remote.is_v6() ? 48 : 28);
@@ -308,7 +283,8 @@ void UdpRelay::to_client(Client& client, const udp::Arrival& arrival) {
   if (!path.local.specified()) path.local = route.listening().local();
   path.remote = client.address();
   each_datagram(arrival, [&](ByteView datagram) {
-    if (client_capture_) client_capture_->write(path.local, path.remote, arrival.ecn, datagram);
+    if (client_capture_ != nullptr)
+      client_capture_->write(path.local, path.remote, arrival.ecn, datagram);
     if (!out_.add(route.listening(), path, arrival.ecn, datagram)) ++counted_.overload;
   });
 }

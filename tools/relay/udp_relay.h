@@ -8,11 +8,11 @@
 
 #include "base/error.h"
 #include "base/timer_heap.h"
+#include "tools/relay/capture.h"
 #include "tools/relay/datagram_batch.h"
 #include "tools/relay/outside_addresses.h"
 #include "tools/relay/paced_world.h"
 #include "tools/relay/relay.h"
-#include "transport/sim/pcapng.h"
 #include "transport/udp/network.h"
 
 namespace tern::relay {
@@ -24,7 +24,7 @@ namespace tern::relay {
 class UdpRelay final : private Participant {
  public:
   UdpRelay(PacedWorld& world, udp::Network& network, OutsideAddresses& outside,
-           const RelayOptions& options);
+           const Captures& captures, const RelayOptions& options);
   UdpRelay(const UdpRelay&) = delete;
   UdpRelay& operator=(const UdpRelay&) = delete;
   ~UdpRelay();
@@ -38,7 +38,6 @@ class UdpRelay final : private Participant {
   class Client;
   class Binding;
   class Route;
-  class Capture;
 
   void enter() override;
   void leave() override;
@@ -59,8 +58,8 @@ class UdpRelay final : private Participant {
   udp::Network& network_;
   const RelayOptions& options_;
   OutsideAddresses& outside_;
-  std::unique_ptr<Capture> client_capture_;
-  std::unique_ptr<Capture> server_capture_;
+  Capture* const client_capture_;
+  Capture* const server_capture_;
   RelayStats counted_;
 
   // Sockets, then the batches that refer to them: those are gone first.

@@ -104,7 +104,7 @@ class RelayRun {
       runtime.submit([&] { print_stats(runtime.now(), "counters"); });
     });
     add_routes(options, runtime, **network);
-    const auto opened = relay::Relay::open(runtime, **network, options);
+    auto opened = relay::Relay::open(runtime, **network, options);
     if (!opened) {
       const Error& error = opened.error();
       fail_with(error.is(Code::invalid) ? ExitCode::usage : ExitCode::failed,
@@ -115,6 +115,8 @@ class RelayRun {
     announce((*network)->description());
     runtime.run();
     print_stats(runtime.now(), "stats");
+    relay_ = nullptr;
+    opened->reset();  // which writes what captures still lack
     finish(client_file_, "--pcap-client " + flags_.pcap_client);
     finish(server_file_, "--pcap-server " + flags_.pcap_server);
     return ExitCode::done;
@@ -126,7 +128,7 @@ class RelayRun {
   relay::RelayOptions make_options() {
     RelayPlan plan;
     try {
-      if (!flags_.scenario.empty()) read_interop_scenario(flags_.scenario, plan);
+      if (!flags_.scenario.empty()) read_scenario(flags_.scenario, flags_.seed, plan);
     } catch (const std::invalid_argument& error) {
       fail_with(ExitCode::usage, fmt::format("--scenario: {}", error.what()));
     }
@@ -373,8 +375,9 @@ void add_relay(CLI::App& app, ExitCode& result) {
       ->type_name("FILE")
       ->group(scenarios);
   verb->add_option("--scenario", flags->scenario,
-                   "A scenario of the QUIC interop runner, with its options, in quotes")
-      ->type_name("TEXT")
+                   "One of `tern handoff` by its name, as walk-out-of-wifi; or one of the QUIC "
+                   "interop runner with its options, in quotes")
+      ->type_name("SCENARIO")
       ->group(scenarios);
 
   verb->add_option("--pcap-client", flags->pcap_client, "Write what clients send and get (pcapng)")
@@ -395,6 +398,7 @@ void add_relay(CLI::App& app, ExitCode& result) {
       "  tern relay -l 9000 -t localhost:4433 --delay 40ms --rate 5mbps --loss 1%\n"
       "  tern relay -l 9000 -t localhost:4433 --rebind-every 5s --rebind-address\n"
       "  tern relay -l 9000 -t 192.0.2.7:443 --down rate=20mbps,queue=100p --up rate=2mbps\n"
+      "  tern relay -l 9000 -t localhost:4433 --scenario walk-out-of-wifi -v\n"
       "  tern relay -l 9000 -t localhost:4433 --scenario \"blackhole --delay=15ms\n"
       "      --bandwidth=10Mbps --queue=25 --on=5s --off=2s\"\n"
       "  tern get -k https://localhost:9000/hello");

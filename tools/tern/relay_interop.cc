@@ -55,7 +55,7 @@ class Words {
       for (const Scenario& one : scenarios()) {
         names += (names.empty() ? "" : ", ") + std::string(one.name);
       }
-      refuse("'{}' is none of {}", name_, names);
+      refuse("'{}' is none of {}, and `tern handoff` lists none of that name", name_, names);
     }
     std::string last;
     for (std::string word; in >> word;) {

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tools/handoff/scenario.h"
 #include "tools/relay/timeline.h"
 #include "transport/sim/link_options.h"
 
@@ -58,5 +59,14 @@ void read_script(std::string_view text, const std::string& name, RelayPlan& plan
 /// "drop-rate --delay=15ms --bandwidth=10Mbps --queue=25 --rate_to_client=2 --rate_to_server=2".
 /// Known are simple-p2p, drop-rate, corrupt-rate, droplist, blackhole and rebind.
 void read_interop_scenario(std::string_view text, RelayPlan& plan);
+
+/// A scenario of `tern handoff` as the one link that the phone uses at each time: its rates, delays
+/// and losses, as they change; silence where the phone has none; and where it takes another
+/// network, a new address. Numbers are those of the same seed there. Not for those of many phones
+/// or servers.
+void read_handoff_scenario(const handoff::Scenario& scenario, std::uint64_t seed, RelayPlan& plan);
+
+/// `--scenario`: the name of one of `tern handoff`, or one of the interop runner.
+void read_scenario(std::string_view text, std::uint64_t seed, RelayPlan& plan);
 
 }  // namespace tern::cli

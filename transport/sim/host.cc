@@ -87,6 +87,11 @@ void Host::arrive(Packet* packet, Interface& interface) {
   transmit(packet, out);
 }
 
+void Host::send(Packet* packet, Interface* out) {
+  if (tap_ != nullptr) show(*packet, 0);
+  transmit(packet, out);
+}
+
 void Host::transmit(Packet* packet, Interface* out) {
   if (!powered_) return drop(packet, Verdict::host_down);
   if (out == nullptr) {
@@ -105,6 +110,7 @@ void Host::fire(std::uint32_t, void* argument) {
 
 void Host::deliver(Packet* packet, Interface* interface) {
   if (packet->damaged) return drop(packet, Verdict::checksum);
+  if (tap_ != nullptr) show(*packet, 1);
   if (packet->is_tcp) return tcp_->receive(packet, interface);
   SimSocket* socket = find_socket(*packet, interface);
   if (socket == nullptr) return drop(packet, Verdict::no_socket);
@@ -157,18 +163,29 @@ std::uint16_t Host::free_port() {
   }
 }
 
-void Host::drop(Packet* packet, Verdict why) {
-  ++dropped_[static_cast<std::size_t>(why)];
+TraceEvent Host::event_of(const Packet& packet) const noexcept {
   TraceEvent event;
   event.now = world_.now();
   event.link = kHostTrace | index_;
-  event.verdict = why;
   event.where = name_;
-  event.source = packet->source;
-  event.destination = packet->destination;
-  event.ecn = packet->ecn;
-  event.payload = packet->payload;
-  if (packet->is_tcp) event.tcp = &packet->tcp;
+  event.source = packet.source;
+  event.destination = packet.destination;
+  event.ecn = packet.ecn;
+  event.payload = packet.payload;
+  if (packet.is_tcp) event.tcp = &packet.tcp;
+  return event;
+}
+
+void Host::show(const Packet& packet, std::uint8_t direction) const {
+  TraceEvent event = event_of(packet);
+  event.direction = direction;
+  tap_->observe(event);
+}
+
+void Host::drop(Packet* packet, Verdict why) {
+  ++dropped_[static_cast<std::size_t>(why)];
+  TraceEvent event = event_of(*packet);
+  event.verdict = why;
   world_.record(event);
   world_.pool_.give(packet);
 }

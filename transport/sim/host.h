@@ -75,6 +75,11 @@ class Host final : private EventTarget {
   void power_off() noexcept { powered_ = false; }
   void power_on() noexcept { powered_ = true; }
 
+  /// Shows `observer` what this host's own sockets and streams send (direction 0) and what reaches
+  /// them (1), as a capture on the machine itself would: before a link loses it, and with the
+  /// addresses that they know if the host has a NAT. Null: nobody. It is taken off before it dies.
+  void tap(TraceObserver* observer) noexcept { tap_ = observer; }
+
   /// Datagrams that arrived here and were given to nobody, by verdict.
   std::uint64_t dropped_for(Verdict why) const noexcept {
     return dropped_[static_cast<std::size_t>(why)];
@@ -100,6 +105,8 @@ class Host final : private EventTarget {
   void arrive(Packet* packet, Interface& interface);
   /// To one of this host's sockets, taken over. `interface` is null for loopback.
   void deliver(Packet* packet, Interface* interface);
+  /// What a socket or stream of this host sends; then as `transmit`.
+  void send(Packet* packet, Interface* out);
   /// Into `out`'s channel through its NAT, or back to this host if `out` is null; taken over.
   void transmit(Packet* packet, Interface* out);
   bool owns(const udp::Address& address) const noexcept;
@@ -108,6 +115,8 @@ class Host final : private EventTarget {
   SimSocket* find_socket(const Packet& packet, const Interface* interface) const;
   std::uint16_t free_port();
   void drop(Packet* packet, Verdict why);
+  TraceEvent event_of(const Packet& packet) const noexcept;
+  void show(const Packet& packet, std::uint8_t direction) const;
 
   World& world_;
   std::uint32_t index_;
@@ -127,6 +136,7 @@ class Host final : private EventTarget {
   std::size_t looping_ = 0;  // loopback datagrams on their way
   std::uint16_t next_port_ = 49152;
   std::array<std::uint64_t, kVerdicts> dropped_{};
+  TraceObserver* tap_ = nullptr;
   TcpModel tcp_model_;
   std::unique_ptr<TcpStack> tcp_;
   std::vector<std::unique_ptr<Worker>> workers_;  // last: what runs in them uses the above

@@ -146,7 +146,7 @@ void SimNetwork::send(SimSocket& socket, const udp::Transmit& transmit, ByteView
     packet->ecn = transmit.ecn;
     packet->payload.assign(segment.begin(), segment.end());
     datagrams_sent_.add();
-    host_.transmit(packet, out);
+    host_.send(packet, out);
   } while (!bytes.empty());
 }
 

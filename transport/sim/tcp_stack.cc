@@ -96,7 +96,7 @@ void TcpStack::transmit(Packet* packet, const TcpConnection::Ends& ends) {
   bool found = false;
   Interface* out = way(ends, found);
   if (!found) return host_.drop(packet, Verdict::interface_down);
-  host_.transmit(packet, out);
+  host_.send(packet, out);
 }
 
 std::uint16_t TcpStack::mss(const TcpConnection::Ends& ends) const {

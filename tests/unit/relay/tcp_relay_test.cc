@@ -1,69 +1,16 @@
 #include <cerrno>
-#include <memory>
-#include <string>
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/unit/sim/tcp_pair.h"
-#include "tools/relay/relay.h"
-
-/// TCP through a relay that lives in another world, as in relay_test.cc.
+#include "tests/unit/relay/tcp_stage.h"
 
 namespace tern::relay {
 namespace {
 
-using namespace std::chrono_literals;
-using sim::ChannelModel;
 using sim::TcpEnd;
-using sim::TcpServer;
-
-ChannelModel lossy(Duration delay, double loss) {
-  ChannelModel model;
-  model.delay = delay;
-  model.loss = loss;
-  return model;
-}
-
-struct Stage {
-  explicit Stage(RelayOptions options, bool listening = true) {
-    if (listening) {
-      tcp::ListenOptions listen;
-      listen.bind = server_host.v4(443);
-      server = std::make_unique<TcpServer>(server_host, listen);
-    }
-    options.route(middle.v4(9000), server_host.v4(443)).outside(middle.v4());
-    relay = *Relay::open(middle.runtime(), middle.network(), options);
-  }
-  void connect() {
-    tcp::ConnectOptions options;
-    options.remote = middle.v4(9000);
-    auto opened = phone.network().tcp().connect(options, client);
-    ASSERT_TRUE(opened);
-    client.own(std::move(*opened));
-  }
-  TcpEnd& accepted() { return server->ends.at(0); }
-  bool until(const std::function<bool()>& done, Duration limit = 60s) {
-    return world.run_until(done, limit);
-  }
-
-  sim::World world{1};
-  sim::Host& phone = world.host("phone");
-  sim::Host& middle = world.host("middle");
-  sim::Host& server_host = world.host("server");
-  sim::Link& first = world.link(phone, middle);
-  sim::Link& second = world.link(middle, server_host);
-  TcpEnd client{world};
-  std::unique_ptr<TcpServer> server;
-  std::unique_ptr<Relay> relay;
-};
-
-RelayOptions both(const ChannelModel& model) {
-  return RelayOptions().to_server(model).to_client(model);
-}
 
 TEST(TcpRelay, AConnectionHasTheLinksRoundTrips) {
-  Stage stage(both(lossy(10ms, 0)));
+  TcpStage stage(both(lossy(10ms, 0)));
   stage.connect();
   stage.client.send(5, false);
   ASSERT_TRUE(
@@ -76,7 +23,7 @@ TEST(TcpRelay, AConnectionHasTheLinksRoundTrips) {
 }
 
 TEST(TcpRelay, BytesGetThroughALossyLinkBothWays) {
-  Stage stage(both(lossy(5ms, 0.02)));
+  TcpStage stage(both(lossy(5ms, 0.02)));
   stage.server->on_accept = [](TcpEnd& end) { end.send(1'000'000); };
   stage.connect();
   stage.client.send(500'000);
@@ -92,7 +39,7 @@ TEST(TcpRelay, BytesGetThroughALossyLinkBothWays) {
 }
 
 TEST(TcpRelay, OneDirectionMayEndFirst) {
-  Stage stage(both(lossy(5ms, 0)));
+  TcpStage stage(both(lossy(5ms, 0)));
   stage.connect();
   stage.client.send(100);
   ASSERT_TRUE(stage.until([&] { return !stage.server->ends.empty() && stage.accepted().ended; }));
@@ -104,7 +51,7 @@ TEST(TcpRelay, OneDirectionMayEndFirst) {
 
 TEST(TcpRelay, WhoDoesNotReadHoldsTheOtherUp) {
   constexpr std::uint64_t kMuch = 40'000'000;
-  Stage stage(both(lossy(1ms, 0)));
+  TcpStage stage(both(lossy(1ms, 0)));
   stage.server->on_accept = [&](TcpEnd& end) {
     end.on_receive = [&end] {
       end.on_receive = nullptr;
@@ -132,7 +79,7 @@ TEST(TcpRelay, AnOutageIsSurvived) {
   Action restore;
   restore.kind = Action::Kind::restore;
   options.timeline(Timeline().at(50ms, cut).at(1s, restore));
-  Stage stage(options);
+  TcpStage stage(options);
   stage.server->on_accept = [](TcpEnd& end) { end.send(3'000'000); };
   stage.connect();
   ASSERT_TRUE(stage.until([&] { return stage.client.over(); }));
@@ -142,7 +89,7 @@ TEST(TcpRelay, AnOutageIsSurvived) {
 }
 
 TEST(TcpRelay, ARebindingBreaksWhatIsUnderWay) {
-  Stage stage(both(lossy(10ms, 0)));
+  TcpStage stage(both(lossy(10ms, 0)));
   stage.connect();
   stage.client.send(100, false);
   ASSERT_TRUE(stage.until([&] { return !stage.server->ends.empty(); }));
@@ -156,7 +103,7 @@ TEST(TcpRelay, ARebindingBreaksWhatIsUnderWay) {
 }
 
 TEST(TcpRelay, AServerThatIsNotThereIsAReset) {
-  Stage stage(both(lossy(1ms, 0)), false);
+  TcpStage stage(both(lossy(1ms, 0)), false);
   stage.connect();
   ASSERT_TRUE(stage.until([&] { return stage.client.over(); }));
   EXPECT_EQ(stage.client.failure(), ECONNRESET);
@@ -166,7 +113,7 @@ TEST(TcpRelay, AServerThatIsNotThereIsAReset) {
 
 TEST(TcpRelay, ResetsArePassedOn) {
   for (const bool by_client : {true, false}) {
-    Stage stage(both(lossy(1ms, 0)));
+    TcpStage stage(both(lossy(1ms, 0)));
     stage.connect();
     stage.client.send(100, false);
     ASSERT_TRUE(stage.until(
@@ -182,7 +129,7 @@ TEST(TcpRelay, ResetsArePassedOn) {
 
 TEST(TcpRelay, UdpAndTcpCanBeHadAlone) {
   for (const bool udp : {true, false}) {
-    Stage stage(RelayOptions().udp(udp).tcp(!udp));
+    TcpStage stage(RelayOptions().udp(udp).tcp(!udp));
     stage.connect();
     stage.world.run_for(5s);
     EXPECT_EQ(stage.client.is_connected, !udp);

@@ -310,7 +310,7 @@ void add_link_flags(CLI::App& verb, RelayFlags& flags) {
     const std::string flag = name;
     verb.add_option_function<std::vector<std::string>>(
             flag,
-            [note, flag, direction = direction](const std::vector<std::string>& values) {
+            [note, flag, direction](const std::vector<std::string>& values) {
               for (const std::string& value : values) {
                 note(flag, direction, [&] { return parse_link_settings(value); });
               }

@@ -177,7 +177,7 @@ Change set_mtu(const std::string& text) {
 
 Change set_loss(const std::string& text) {
   const auto [share, most] = parse_chance(text);
-  return [share = share, most = most](sim::ChannelModel& model) {
+  return [share, most](sim::ChannelModel& model) {
     model.loss = share;
     model.loss_run = most;
   };
@@ -185,7 +185,7 @@ Change set_loss(const std::string& text) {
 
 Change set_corrupt(const std::string& text) {
   const auto [share, most] = parse_chance(text);
-  return [share = share, most = most](sim::ChannelModel& model) {
+  return [share, most](sim::ChannelModel& model) {
     model.corrupt = share;
     model.corrupt_run = most;
   };

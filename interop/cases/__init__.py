@@ -5,7 +5,9 @@ imports is the order of the cases.
 """
 
 from cases import (browsers, http_clients, gtls_client, gtls_server, http_servers, over_tcp, prober,
-                   prober_control, proxies, relayed, replaced, tcp_clients, websockets)
+                   prober_control, proxies, relayed, replaced, tcp_clients, websocket_programs,
+                   websockets)
 
 __all__ = ["browsers", "http_clients", "gtls_client", "gtls_server", "http_servers", "over_tcp", "prober",
-           "prober_control", "proxies", "relayed", "replaced", "tcp_clients", "websockets"]
+           "prober_control", "proxies", "relayed", "replaced", "tcp_clients", "websocket_programs",
+           "websockets"]

@@ -18,16 +18,21 @@ def chromium_session(case, way, namespace=None, **serving):
     return browser_session(case, "chromium", arguments, serving, namespace)
 
 
-def firefox_session(case, way, **serving):
+def firefox_profile(case):
+    """A fresh profile that trusts the server's CA."""
     profile = case.folder / "profile"
     profile.mkdir()
-    arguments = {"module": peer_path("puppeteer-core"), "browser": peer_path("firefox"),
-                 "profile": str(profile), "way": way}
     for command in (["-N", "--empty-password"],
                     ["-A", "-n", "tern", "-t", "C,,", "-i", str(case.certs.ca)]):
         done = subprocess.run(["certutil", *command, "-d", f"sql:{profile}"], check=False,
                               capture_output=True, text=True)
         check(done.returncode == 0, f"certutil: {done.stderr.strip()}")
+    return str(profile)
+
+
+def firefox_session(case, way, **serving):
+    arguments = {"module": peer_path("puppeteer-core"), "browser": peer_path("firefox"),
+                 "profile": firefox_profile(case), "way": way}
     return browser_session(case, "firefox", arguments, serving)
 
 

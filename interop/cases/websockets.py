@@ -1,4 +1,4 @@
-"""WebSockets and server-sent events: Chromium, and aioquic on both sides.
+"""WebSockets and server-sent events: Chromium and Firefox, and aioquic on both sides.
 
 What a WebSocket ran over is taken from the server's access log, as browsers do not tell.
 """
@@ -7,6 +7,7 @@ import json
 import re
 import time
 
+from cases.browsers import firefox_profile
 from harness.matrix import case
 from harness.process import INTEROP, check, free_port, peer_path, wait_for_quic
 from harness.servers import in_chroot
@@ -36,12 +37,15 @@ def expect_carrier(lines, carrier, status=200):
 
 # ---- browsers ---------------------------------------------------------------------------------
 
-def browser_session(run, quic):
+def browser_session(run, browser, way):
     server = run.subject.serve(run, log=True)
-    arguments = {"module": peer_path("playwright-core"), "browser": peer_path("chromium"),
-                 "spki": run.certs.spki, "url": server.url(), "quic": quic}
-    status, text = run.run("chromium", ["node", INTEROP / "drivers/chromium_ws.mjs",
-                                        json.dumps(arguments)], timeout=120)
+    arguments = {"browser": peer_path(browser), "url": server.url(), "way": way}
+    if browser == "chromium":
+        arguments |= {"module": peer_path("playwright-core"), "spki": run.certs.spki}
+    else:
+        arguments |= {"module": peer_path("puppeteer-core"), "profile": firefox_profile(run)}
+    status, text = run.run(browser, ["node", INTEROP / f"drivers/{browser}_ws.mjs",
+                                     json.dumps(arguments)], timeout=120)
     lines = [line for line in text.splitlines() if line.startswith("{\"browser\"")]
     check(status == 0 and lines, f"the browser failed ({status}): {last_lines(text)}")
     return json.loads(lines[-1]), server
@@ -53,9 +57,13 @@ def expect_talk(talk, messages, code=1000):
     check(talk["code"] == code and talk["clean"], f"it ended with {talk['code']}: {talk}")
 
 
-@case("chromium/websocket-h3", "chromium", quic=True, carrier="h3")
-def chromium_websocket(run, quic, carrier):
-    seen, server = browser_session(run, quic)
+@case("firefox/websocket-http1.1", "firefox", browser="firefox", carrier="http/1.1")
+@case("firefox/websocket-h2", "firefox", browser="firefox", carrier="h2")
+@case("chromium/websocket-http1.1", "chromium", browser="chromium", carrier="http/1.1")
+@case("chromium/websocket-h2", "chromium", browser="chromium", carrier="h2")
+@case("chromium/websocket-h3", "chromium", browser="chromium", carrier="h3")
+def browser_websocket(run, browser, carrier):
+    seen, server = browser_session(run, browser, carrier)
     check(seen["navigation"] == carrier, f"the page came over {seen['navigation']}")
     expect_talk(seen["text"], 200)
     check("permessage-deflate" in seen["text"]["extensions"], f"{seen['text']}")

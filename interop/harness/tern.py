@@ -20,6 +20,7 @@ EXIT_HTTP_ERROR = 22  # `--fail` and a status of 400 or more, as in curl
 class Serving:
     port: int
     process: object
+    clear: int | None = None  # the port without TLS
 
     def url(self, path="/"):
         return f"https://localhost:{self.port}{path}"
@@ -76,11 +77,13 @@ class Tern:
         self.certs = certs
 
     def serve(self, case, root=None, retry=False, engine=None, workers=None, v2=False,
-              chacha20=False, preferred_port=None, log=False, namespace=None, flags=()):
+              chacha20=False, preferred_port=None, log=False, namespace=None, clear=False,
+              flags=()):
         """`tern serve`: the built-in demo site, or the files of `root`.
 
         v2: moves clients that know v2 to it. preferred_port: announced as preferred address.
         log: the access log is in the process's output, as JSON lines. namespace: where it runs.
+        clear: HTTP/2 and HTTP/1.1 without TLS, too.
         """
         port = free_port()
         command = [self.path, "serve", *([root] if root else []), "--listen", f"[::]:{port}",
@@ -99,16 +102,19 @@ class Tern:
             command += ["--preferred-address", f"127.0.0.1:{preferred_port}"]
         if log:
             command += ["--log", "json"]
+        clear_port = free_port() if clear else None
+        if clear:
+            command += ["--http", f"127.0.0.1:{clear_port}"]
         command += flags
         if namespace:
             process = case.start("tern-serve", namespace.command(command), on_stop=self.drained)
             wait_for_text(process, rf"https://localhost:{port}/")
-            return Serving(port, process)
+            return Serving(port, process, clear_port)
         process = case.start("tern-serve", command, on_stop=self.drained)
         wait_for_quic(process, port)
         if engine:  # it answers a moment before it says so
             wait_for_text(process, rf"\b{engine}\b")
-        return Serving(port, process)
+        return Serving(port, process, clear_port)
 
     @staticmethod
     def drained(process):
@@ -167,6 +173,20 @@ class Tern:
         report = read(output)
         check(report, f"`tern ws` exited with {status} and no report: {last_lines(text)}")
         return json.loads(report), status
+
+    def websocket_pipe(self, case, url, data, *flags, timeout=30.0):
+        """What `tern ws` writes when `data` is its input, which ends when as much has come back."""
+        given, got = case.outputs(2)
+        given.write_bytes(data)
+        script = """in=$1 out=$2 size=$3; shift 3; : > "$out"
+            { cat "$in"; for i in $(seq 400); do
+                [ "$(stat -c %s "$out")" -lt "$size" ] || break; sleep 0.05
+              done; } | "$@" > "$out" """
+        status, text = case.run("tern-ws", ["sh", "-c", script, "sh", given, got, len(data), self.path,
+                                            "ws", "--cacert", self.certs.ca, *flags, url],
+                                timeout=timeout)
+        check(status == 0, f"`tern ws` exited with {status}: {last_lines(text)}")
+        return got.read_bytes()
 
     def probe(self, case, url, *flags, timeout=120.0):
         """The report of `tern interop` about one endpoint, and the exit status."""

@@ -1,0 +1,200 @@
+"""WebSockets with programs over HTTP/1.1 and HTTP/2: npm's ws, undici and Python's websockets as clients of
+`tern serve` and as servers of `tern ws`, and proxies in between."""
+
+import json
+
+from harness.matrix import case
+from harness.process import INTEROP, check, free_port, peer_path, wait_for_quic
+from harness.proxies import PROXIES
+from harness.tern import last_lines, wait_for_text
+
+from cases.websockets import expect_carrier, logged
+
+DRIVERS = INTEROP / "drivers"
+CLOSED = {"code": 1000, "reason": "", "clean": True}
+
+
+# ---- clients of `tern serve` --------------------------------------------------------------------
+
+def report_of(run, name, command, mark):
+    status, text = run.run(name, command, timeout=90)
+    lines = [line for line in text.splitlines() if line.startswith(mark)]
+    check(status == 0 and lines, f"{name} exited with {status}: {last_lines(text)}")
+    return json.loads(lines[-1])
+
+
+def serve(run, tls):
+    """A server, and the URL of its echo."""
+    server = run.subject.serve(run, log=True, clear=not tls)
+    return server, (f"wss://localhost:{server.port}/ws/echo" if tls
+                    else f"ws://127.0.0.1:{server.clear}/ws/echo")
+
+
+def expect_echo(seen, count, code=1000, deflate=None):
+    check(seen["messages"] == count and seen["wrong"] == 0 and seen["code"] == code, f"{seen}")
+    if deflate is not None:
+        check(("permessage-deflate" in seen["extensions"]) == deflate, f"{seen}")
+
+
+def expect_common(seen):
+    """What all the clients do."""
+    expect_echo(seen["text"], 200, deflate=True)
+    expect_echo(seen["binary"], 4)
+    expect_echo(seen["own_code"], 1, code=4321)
+    for each in seen["many"]:
+        expect_echo(each, 10)
+
+
+def js_client(run, client, conversations, tls=True):
+    server, url = serve(run, tls)
+    options = {"client": client, "module": peer_path(client), "url": url, "ca": str(run.certs.ca),
+               "h2": False}
+    seen = report_of(run, client, ["node", DRIVERS / "ws_client.mjs", json.dumps(options)],
+                     '{"client"')
+    expect_common(seen)
+    lines = logged(server, "/ws/echo", conversations)
+    expect_carrier([line for line in lines if line["status"] != 403], "http/1.1")
+    return seen, server
+
+
+def ws_client(run, tls):
+    seen, server = js_client(run, "ws", 33, tls=tls)
+    expect_echo(seen["plain"], 200, deflate=False)
+    expect_echo(seen["small_windows"], 200, deflate=True)
+    expect_echo(seen["own_origin"], 1)
+    check(seen["no_code"]["code"] == 1005 and seen["no_code"]["clean"], f"{seen['no_code']}")
+    for name in ("fragments", "fragments_deflated"):
+        check(seen[name]["message"] == "one ä two three" and seen[name]["pong"] == "are you there",
+              f"{name}: {seen[name]}")
+    for name, code in (("not_utf8", 1007), ("not_masked", 1002), ("too_big", 1009)):
+        check(seen[name]["code"] == code, f"{name}: {seen[name]}")
+    check(not seen["stranger"]["opened"] and seen["stranger"]["status"] == 403,
+          f"{seen['stranger']}")
+    refused = [line for line in logged(server, "/ws/echo", 33) if line["status"] == 403]
+    check(len(refused) == 1, f"{len(refused)} were refused")
+
+
+case("ws/client", "ws", tls=True)(ws_client)
+case("ws/client-without-tls", "ws", tls=False)(ws_client)
+
+
+@case("undici/websocket", "undici")
+def undici_client(run):
+    js_client(run, "undici", 23)
+
+
+@case("websockets/client", "websockets", tls=True)
+@case("websockets/client-without-tls", "websockets", tls=False)
+def websockets_client(run, tls):
+    server, url = serve(run, tls)
+    seen = report_of(run, "websockets",
+                     [peer_path("websockets"), DRIVERS / "websockets_client.py", url, run.certs.ca],
+                     '{"version"')
+    expect_common(seen)
+    expect_echo(seen["plain"], 200, deflate=False)
+    check(seen["fragments"]["message"] == "one ä two three", f"{seen['fragments']}")
+    check(seen["stranger"] == {"status": 403}, f"{seen['stranger']}")
+    lines = logged(server, "/ws/echo", 26)
+    expect_carrier([line for line in lines if line["status"] != 403], "http/1.1")
+
+
+# ---- servers of `tern ws` -----------------------------------------------------------------------
+
+def ws_server(run, tls, deflate=True):
+    port = free_port()
+    options = {"module": peer_path("ws"), "port": port, "deflate": deflate}
+    if tls:
+        options |= {"cert": str(run.certs.cert), "key": str(run.certs.key)}
+    process = run.start("ws", ["node", DRIVERS / "ws_server.mjs", json.dumps(options)])
+    wait_for_text(process, "READY", timeout=15.0)
+    return f"{'wss' if tls else 'ws'}://localhost:{port}"
+
+
+def websockets_server(run, tls):
+    port = free_port()
+    files = [run.certs.cert, run.certs.key] if tls else []
+    process = run.start("websockets", [peer_path("websockets"), DRIVERS / "websockets_server.py",
+                                       port, *files])
+    wait_for_text(process, "READY", timeout=15.0)
+    return f"{'wss' if tls else 'ws'}://localhost:{port}"
+
+
+MESSAGES = [f"message {i} " + "ä" * i for i in range(100)]
+
+
+def expect_session(seen, status, messages, carrier, close=None, exit_status=0):
+    check(status == exit_status, f"`tern ws` exited with {status}: {seen.get('error')}")
+    check(seen["carrier"] == carrier, f"it ran over {seen['carrier']}")
+    check([each["text"] for each in seen["messages"]] == messages, "not what was sent")
+    check(seen["close"] == (close or CLOSED), f"{seen['close']}")
+
+
+def expect_facts(run, url, carrier, compressed=True):
+    seen, status = run.subject.websocket(run, url, "--wait", "1s", messages=["x" * 1000])
+    expect_session(seen, status, ["x" * 1000], carrier)
+    check(seen["compressed"] == compressed, f"permessage-deflate: {seen['compressed']}")
+
+
+def server_session(run, url):
+    """What both servers can do."""
+    lines = "".join(message + "\n" for message in MESSAGES).encode()
+    for path in ("/echo", "/fragments"):
+        check(run.subject.websocket_pipe(run, url + path, lines) == lines,
+              f"lines came back from {path} otherwise")
+    expect_facts(run, url + "/fragments", "http/1.1")
+    seen, status = run.subject.websocket(run, url + "/close", "--wait", "10s", messages=["x"])
+    expect_session(seen, status, [], "http/1.1", exit_status=56,
+                   close={"code": 4002, "reason": "the server says so", "clean": True})
+    # Lines of a MiB, and binary of 3 MiB in blocks.
+    line = ("0123456789abcdef" * 65_536)[:-1] + "\n"
+    check(run.subject.websocket_pipe(run, url + "/echo", (line * 3).encode()) ==
+          (line * 3).encode(), "long lines came back otherwise")
+    blocks = bytes((i * 31 + (i >> 7)) % 256 for i in range(3 << 20))
+    check(run.subject.websocket_pipe(run, url + "/echo", blocks, "--binary") == blocks,
+          "binary came back otherwise")
+
+
+@case("ws/server", "ws", tls=True)
+@case("ws/server-without-tls", "ws", tls=False)
+def ws_server_case(run, tls):
+    url = ws_server(run, tls)
+    server_session(run, url)
+    seen, status = run.subject.websocket(run, url + "/chat", "--protocol", "chat.v2",
+                                         "--protocol", "chat.v1", "--wait", "200ms")
+    expect_session(seen, status, ["you speak chat.v1"], "http/1.1")
+    check(seen["protocol"] == "chat.v1", f"{seen['protocol']}")
+    seen, status = run.subject.websocket(run, url + "/refused", messages=["x"])
+    check(status == 22 and "403 Forbidden" in seen["error"], f"{status}: {seen['error']}")
+
+
+@case("ws/server-without-deflate", "ws")
+def ws_server_plain(run):
+    expect_facts(run, ws_server(run, True, deflate=False) + "/echo", "http/1.1", compressed=False)
+
+
+@case("websockets/server", "websockets", tls=True)
+@case("websockets/server-without-tls", "websockets", tls=False)
+def websockets_server_case(run, tls):
+    server_session(run, websockets_server(run, tls))
+
+
+# ---- proxies in between -------------------------------------------------------------------------
+
+def behind_proxy(run, proxy, carrier):
+    """`tern ws` finds by itself in which version of HTTP the proxy has WebSockets: none has them over HTTP/3, haproxy
+    alone over HTTP/2. What reaches `tern serve` is an upgrade."""
+    server = run.subject.serve(run, log=True, clear=True)
+    port = free_port()
+    launch = PROXIES[proxy](run.folder, port, f"127.0.0.1:{server.clear}", run.certs)
+    process = run.start(proxy, launch.command, env=launch.env)
+    wait_for_quic(process, port)
+    url = f"wss://localhost:{port}/ws/echo"
+    expect_facts(run, url, carrier)
+    blocks = bytes((i * 31 + (i >> 7)) % 256 for i in range(3 << 20))
+    check(run.subject.websocket_pipe(run, url, blocks, "--binary", "--carrier", "http1.1") == blocks,
+          "binary came back otherwise")
+    expect_carrier(logged(server, "/ws/echo", 2), "http/1.1")
+
+
+for _proxy, _carrier in (("nginx", "http/1.1"), ("haproxy", "h2"), ("caddy", "http/1.1")):
+    case(f"{_proxy}/websocket-proxy", _proxy, proxy=_proxy, carrier=_carrier)(behind_proxy)

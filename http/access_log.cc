@@ -107,6 +107,27 @@ std::string without_secrets(std::string_view query) {
   return out;
 }
 
+std::string without_secrets(std::string_view name, std::string_view value) {
+  if (name == "authorization" || name == "proxy-authorization" || name == "cookie" ||
+      name == "set-cookie") {
+    return "***";
+  }
+  std::string out;
+  if (name == ":path" || name == "referer") {
+    const std::size_t query = std::min(value.find('?'), value.size() - 1) + 1;
+    out.append(value.substr(0, query)).append(without_secrets(value.substr(query)));
+    return out;
+  }
+  if (name != "sec-websocket-protocol") return std::string(value);
+  constexpr std::string_view kBearer = "bearer.";
+  for (std::size_t at = value.find(kBearer); at != std::string_view::npos;
+       at = value.find(kBearer)) {
+    out.append(value.substr(0, at + kBearer.size())).append("***");
+    value.remove_prefix(std::min(value.find(',', at), value.size()));
+  }
+  return out.append(value);
+}
+
 void AccessLog::operator()(const Exchange& exchange) const {
   if (!sink_->enabled(LogLevel::info)) return;
   sink_->line(LogLevel::info, access_line(AccessEntry::of(exchange), format_));

@@ -35,6 +35,10 @@ std::string access_line(const AccessEntry& entry, AccessLogFormat format);
 /// `query` with the values of parameters that usually are secrets (token, password, key, code,
 /// signature and names that hold those words) replaced by "***".
 std::string without_secrets(std::string_view query);
+/// A field's value as it may stand in a log: "***" for those of authorization, proxy-authorization,
+/// cookie and set-cookie, and for a token among the subprotocols (`bearer_token`); the secrets of
+/// `:path` and referer replaced. `name` in lower case.
+std::string without_secrets(std::string_view name, std::string_view value);
 
 /// Writes a line for each exchange; fits `serve`'s `done`. The sink outlives it.
 class AccessLog {

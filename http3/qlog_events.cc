@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "http/access_log.h"
 #include "http/escape.h"
 #include "http3/frame_walker.h"
 #include "transport/quic/qlog.h"
@@ -43,7 +44,7 @@ void append_line(std::string& out, std::string_view name, std::string_view value
   out += "{\"name\":\"";
   http::append_json_escaped(out, name);
   out += "\",\"value\":\"";
-  http::append_json_escaped(out, value);
+  http::append_json_escaped(out, http::without_secrets(name, value));
   out += "\"}";
 }
 

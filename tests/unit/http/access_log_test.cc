@@ -53,6 +53,17 @@ TEST(AccessLog, HidesSecrets) {
   EXPECT_EQ(without_secrets("&&a"), "&&a");
 }
 
+TEST(AccessLog, HidesSecretsInFields) {
+  EXPECT_EQ(without_secrets("authorization", "Bearer sesame"), "***");
+  EXPECT_EQ(without_secrets("cookie", "a=b"), "***");
+  EXPECT_EQ(without_secrets(":path", "/a?token=sesame&b=c"), "/a?token=***&b=c");
+  EXPECT_EQ(without_secrets(":path", "/a"), "/a");
+  EXPECT_EQ(without_secrets(":path", ""), "");
+  EXPECT_EQ(without_secrets("sec-websocket-protocol", "chat.v1, bearer.sesame, bearer.other,x"),
+            "chat.v1, bearer.***, bearer.***,x");
+  EXPECT_EQ(without_secrets("accept", "bearer.sesame"), "bearer.sesame");
+}
+
 TEST(AccessLog, TellsOfAnExchange) {
   World world;
   RecordingCarrier carrier;

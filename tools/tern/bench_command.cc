@@ -30,6 +30,9 @@ void check(const BenchOptions& options) {
   if (options.websocket && (options.connect || !options.method.empty())) {
     fail_with(ExitCode::usage, "a WebSocket has no --request, and --connect measures none");
   }
+  if (options.in_flight > 1 && (!options.websocket || options.rate > 0)) {
+    fail_with(ExitCode::usage, "--in-flight is about WebSockets, and not together with --rate");
+  }
   if (options.resume && !options.connect) {
     fail_with(ExitCode::usage, "--resume is about handshakes: it wants --connect");
   }
@@ -147,6 +150,9 @@ void add_bench(CLI::App& app, ExitCode& result) {
       protocol("--http1.1", "HTTP/1.1 over TCP (the default for http://)", BenchProtocol::http1);
   three->excludes(two)->excludes(one);
   two->excludes(one);
+  verb->add_option("--in-flight", o.in_flight, "Messages at a time on each WebSocket")
+      ->check(CLI::Range(1, 1000))
+      ->option_text("N (1)");
   verb->add_option("-n,--requests", o.requests, "Stop after so many requests, or handshakes")
       ->type_name("N");
   add_duration(*verb, "-D,--duration", o.duration, "Stop after this time (default: 5s without -n)");

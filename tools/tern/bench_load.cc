@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <utility>
 
+#include "base/fifo.h"
 #include "gateway/client.h"
 
 namespace tern::cli {
@@ -221,9 +222,8 @@ Task<void> Load::request_slot(BenchConnection& connection, std::size_t number) {
   changed_.notify_all();
 }
 
-Task<Result<void>> Load::echo(http::WebSocket& socket) {
-  Result<void> sent = co_await socket.send_binary(body_);
-  if (!sent) co_return sent;
+/// One message that was sent comes back.
+Task<Result<void>> Load::echoed(http::WebSocket& socket) {
   const std::optional<http::WebSocketMessage> message = co_await socket.receive();
   if (!message) {
     co_return fail(socket.error() ? *socket.error() : Error::closed("the server has closed"));
@@ -233,6 +233,24 @@ Task<Result<void>> Load::echo(http::WebSocket& socket) {
   }
   if (measuring_) report_->bytes += message->data.size();
   co_return Result<void>();
+}
+
+/// Keeps `in_flight` messages under way.
+Task<void> Load::echo(http::WebSocket& socket) {
+  Fifo<Timestamp> begun;
+  Timestamp begin{};
+  while (!socket.ended()) {
+    while (begun.size() < options_.in_flight && take_ticket(begin)) {
+      if (begin > runtime_.now()) co_await runtime_.sleep(begin - runtime_.now());
+      begun.push(begin);
+      // That it fails, the answer that does not come tells as well.
+      const Result<void> sent = co_await socket.send_binary(body_);
+      if (!sent) break;
+    }
+    if (begun.empty()) co_return;
+    const Result<void> outcome = co_await echoed(socket);
+    note(begun.pop(), outcome, 0);
+  }
 }
 
 Task<void> Load::websocket_slot(BenchConnection& connection) {
@@ -253,12 +271,7 @@ Task<void> Load::websocket_slot(BenchConnection& connection) {
   } else if (options_.idle) {
     while (!stopping_ && !(*opened)->ended()) co_await changed_.wait();
   } else {
-    Timestamp begin{};
-    while (!(*opened)->ended() && take_ticket(begin)) {
-      if (begin > runtime_.now()) co_await runtime_.sleep(begin - runtime_.now());
-      const Result<void> outcome = co_await echo(**opened);
-      note(begin, outcome, 0);
-    }
+    co_await echo(**opened);
   }
   --running_;
   changed_.notify_all();

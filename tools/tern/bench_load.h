@@ -56,9 +56,10 @@ class Load {
 
   Task<void> request_slot(BenchConnection& connection, std::size_t number);
   Task<Result<void>> request(BenchConnection& connection, int& status);
-  /// A WebSocket on the connection: sends a message, wants it back, sends the next one.
+  /// A WebSocket on the connection: sends messages, wants them back, sends the next ones.
   Task<void> websocket_slot(BenchConnection& connection);
-  Task<Result<void>> echo(http::WebSocket& socket);
+  Task<void> echo(http::WebSocket& socket);
+  Task<Result<void>> echoed(http::WebSocket& socket);
   Task<void> handshake_slot(std::size_t number);
   Task<Result<void>> first_session();
 

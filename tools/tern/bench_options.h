@@ -22,7 +22,8 @@ struct BenchOptions {
   BenchProtocol protocol = BenchProtocol::http3;  ///< what that comes to
   std::size_t connections = 10;
   std::optional<std::size_t> asked_streams;
-  std::size_t streams = 10;  ///< what that comes to
+  std::size_t in_flight = 1;  ///< messages of a WebSocket
+  std::size_t streams = 10;   ///< what that comes to
   std::optional<std::uint64_t> requests;
   std::optional<Duration> duration;
   std::optional<Duration> warm_up;

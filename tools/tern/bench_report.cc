@@ -53,10 +53,12 @@ void write_histogram(JsonWriter& json, const char* name, const Histogram& histog
 
 /// "10 connections × 10 streams"
 std::string shape(const BenchOptions& options) {
-  const std::string connections = fmt::format("{} connections", options.connections);
-  if (options.protocol == BenchProtocol::http1) return connections;
-  return fmt::format("{} × {} {}", connections, options.streams,
-                     options.websocket ? "WebSockets" : "streams");
+  std::string text = fmt::format("{} connections", options.connections);
+  if (options.protocol != BenchProtocol::http1) {
+    text += fmt::format(" × {} {}", options.streams, options.websocket ? "WebSockets" : "streams");
+  }
+  if (options.in_flight > 1) text += fmt::format(" × {} messages", options.in_flight);
+  return text;
 }
 
 }  // namespace
@@ -163,6 +165,7 @@ void print_bench_json(const BenchOptions& options, const BenchReport& report) {
   json.member("client_engine", report.engine);
   json.member("connections", static_cast<std::uint64_t>(options.connections));
   json.member("streams", static_cast<std::uint64_t>(options.streams));
+  if (options.websocket) json.member("in_flight", static_cast<std::uint64_t>(options.in_flight));
   if (options.rate > 0) json.member("rate", options.rate);
   json.member("seconds", seconds(report.elapsed));
   json.member("requests", report.requests);

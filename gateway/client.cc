@@ -123,34 +123,6 @@ Task<Result<ClientStream>> Client::open(ClientRequest request) {
   }
 }
 
-Task<Result<std::unique_ptr<http::WebSocket>>> Client::websocket(ClientRequest request,
-                                                                 http::WebSocketOptions options) {
-  std::string what = "no WebSocket to " + request.url_ + " in time";
-  Task<Result<std::unique_ptr<http::WebSocket>>> opening =
-      open_websocket(std::move(request), std::move(options));
-  Result<std::unique_ptr<http::WebSocket>> socket =
-      co_await within(pool_->runtime, pool_->options.timeout_, std::move(what), std::move(opening));
-  co_return socket;
-}
-
-Task<Result<std::unique_ptr<http::WebSocket>>> Client::open_websocket(
-    ClientRequest request, http::WebSocketOptions options) {
-  if (request.url_.starts_with("wss://")) request.url_.replace(0, 3, "https");
-  if (request.url_.starts_with("ws://")) request.url_.replace(0, 2, "http");
-  http::RequestHead head;
-  head.fields = std::move(request.fields_);
-  const Result<void> complete = http::complete_websocket_request(head, options);
-  if (!complete) co_return fail(complete.error());
-  request.protocol(std::move(head.protocol)).streaming();
-  request.fields_ = std::move(head.fields);
-  request.body_ = Bytes();
-  Result<ClientStream> stream = co_await open(std::move(request));
-  if (!stream) co_return fail(std::move(stream).error());
-  Result<std::unique_ptr<http::WebSocket>> socket = co_await http::await_websocket(
-      std::move(stream->exchange_), std::move(options), std::move(stream->connection_));
-  co_return socket;
-}
-
 Task<Result<ClientResponse>> Client::get(std::string url) {
   ClientRequest request(std::move(url));
   Result<ClientResponse> response = co_await send(std::move(request));

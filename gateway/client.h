@@ -180,10 +180,14 @@ class Client {
   /// Sends the head (and the body, unless it streams). Follows no redirects and repeats nothing
   /// after the head was sent.
   Task<Result<ClientStream>> open(ClientRequest request);
-  /// A WebSocket (RFC 9220) to an https:// or wss:// URL. `request` may have fields, a token or an
+  /// A WebSocket to a wss:// or ws:// (https://, http://) URL: over HTTP/3 (RFC 9220) or HTTP/2
+  /// (RFC 8441), beside requests, where the connection that requests would take is one and the
+  /// server has WebSockets there, else over HTTP/1.1 (RFC 6455) on a connection of its own;
+  /// `WebSocket::carrier` says which (docs/fallback.md). `request` may have fields, a token or an
   /// origin; its method and body are not looked at. Error of Domain::http when the server refuses
-  /// it; timed_out when it has not answered within `timeout`. The WebSocket must be gone before the
-  /// client.
+  /// it (redirects too: browsers follow none); unsupported when it has no WebSocket in the one
+  /// version of HTTP that the options leave; timed_out when it has not answered within `timeout`.
+  /// The WebSocket must be gone before the client.
   Task<Result<std::unique_ptr<http::WebSocket>>> websocket(
       ClientRequest request, http::WebSocketOptions options = http::WebSocketOptions());
   /// Has a connection to the URL's origin ready.
@@ -206,6 +210,9 @@ class Client {
  private:
   Task<Result<std::unique_ptr<http::WebSocket>>> open_websocket(ClientRequest request,
                                                                 http::WebSocketOptions options);
+  Task<Result<std::unique_ptr<http::WebSocket>>> websocket_on(
+      std::shared_ptr<OriginConnection> connection, http::RequestHead head,
+      http::WebSocketOptions options);
   Task<Result<ClientResponse>> follow(ClientRequest request);
   Task<Result<ClientResponse>> exchange_once(ClientRequest& request);
   Task<Result<ClientResponse>> collect(ClientStream& stream);

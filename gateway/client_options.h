@@ -39,10 +39,12 @@ struct ClientEvent {
     path_lost,            ///< the path in use is silent or gone; `text` says which
     migrating,            ///< to `text`, for the reason it gives; path_changed tells of success
     migration_failed,     ///< `text` says why
-    falling_back,         ///< HTTP/2 is tried as well, or instead; `text` says why
-    climbed,              ///< requests go over HTTP/3 from now on
-    reconnecting,         ///< beside the one that no migration can save; `text` says why
-    retried,              ///< a request goes again, on a new connection; `text` says why
+    /// Another version of HTTP is tried, as well or instead: HTTP/2 or, for a WebSocket on a
+    /// connection that is over TCP already, HTTP/1.1; `text` says why.
+    falling_back,
+    climbed,       ///< requests go over HTTP/3 from now on
+    reconnecting,  ///< beside the one that no migration can save; `text` says why
+    retried,       ///< a request goes again, on a new connection; `text` says why
     keys_updated,
     goaway,  ///< the server takes no new requests on this connection
     closed,  ///< `text` says why
@@ -63,6 +65,7 @@ enum class ClientProtocols : std::uint8_t {
   automatic,
   http3_only,
   http2,  ///< over TCP; HTTP/1.1 where the server has no HTTP/2. For http:// URLs: HTTP/2 at once.
+  http2_only,  ///< the same, or nothing
   http1,
 };
 

@@ -268,8 +268,8 @@ std::shared_ptr<OriginConnection> ClientPool::begin_quic(const http::Url& url) {
   return connection;
 }
 
-std::shared_ptr<OriginConnection> ClientPool::begin_tcp(const http::Url& url) {
-  auto connection = std::make_shared<TcpOriginConnection>(*this, url, next_id_++);
+std::shared_ptr<OriginConnection> ClientPool::begin_tcp(const http::Url& url, bool http1_only) {
+  auto connection = std::make_shared<TcpOriginConnection>(*this, url, next_id_++, http1_only);
   all_.push_back(connection);
   scope_.spawn(establish(connection));
   return connection;
@@ -436,13 +436,19 @@ Task<void> ClientPool::succeed(std::shared_ptr<QuicOriginConnection> old,
 void ClientPool::close_idle() {
   for (auto entry = by_origin_.begin(); entry != by_origin_.end(); ++entry) {
     Origin& origin = entry->second;
-    const bool idle = origin.serial.empty() && origin.climbing == nullptr &&
-                      (origin.current == nullptr || (origin.current->session() != nullptr &&
-                                                     origin.current->session()->requests() == 0));
-    if (!idle) continue;
+    const auto idle = [](const std::shared_ptr<OriginConnection>& connection) {
+      return connection == nullptr ||
+             (connection->session() != nullptr && connection->session()->requests() == 0);
+    };
+    if (!origin.serial.empty() || origin.climbing != nullptr || !idle(origin.current) ||
+        !idle(origin.beside)) {
+      continue;
+    }
     const std::shared_ptr<OriginConnection> current = std::move(origin.current);
+    const std::shared_ptr<OriginConnection> beside = std::move(origin.beside);
     by_origin_.erase(entry);
     if (current != nullptr) current->close();
+    if (beside != nullptr) beside->close();
     return;
   }
 }
@@ -454,9 +460,10 @@ void ClientPool::forget(OriginConnection& connection) {
   if (found != by_origin_.end()) {
     Origin& origin = found->second;
     if (origin.current.get() == &connection) origin.current = nullptr;
+    if (origin.beside.get() == &connection) origin.beside = nullptr;
     std::erase_if(origin.serial, [&](const auto& entry) { return entry.get() == &connection; });
     const bool nothing = origin.current == nullptr && origin.serial.empty() &&
-                         origin.climbing == nullptr && !origin.silent;
+                         origin.climbing == nullptr && origin.beside == nullptr && !origin.silent;
     if (nothing) by_origin_.erase(found);
   }
   const auto place = std::find_if(all_.begin(), all_.end(),

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -37,6 +38,8 @@ class ClientPool {
   static constexpr int kMaxConnects = 4;
   /// HTTP/1.1 connections to one origin, which take one request at a time each.
   static constexpr std::size_t kMaxSerial = 6;
+  /// Connections at most when another one is wanted for a WebSocket of its own.
+  static constexpr std::size_t kMaxConnections = 4096;
 
   ClientPool(Runtime& runtime, udp::Network& network, ClientOptions options);
   ClientPool(const ClientPool&) = delete;
@@ -45,6 +48,20 @@ class ClientPool {
 
   /// A connection that takes a new request to this origin, established if need be.
   Task<Result<std::shared_ptr<OriginConnection>>> acquire(http::Url url);
+
+  /// What a WebSocket may run on still.
+  enum class WebSocketRung : std::uint8_t {
+    any,       ///< whatever connection requests take
+    over_tcp,  ///< HTTP/2, beside a connection of HTTP/3
+    http1,     ///< a connection of its own
+  };
+  /// A connection for one WebSocket handshake. One of HTTP/1.1 is nobody else's from now on.
+  Task<Result<std::shared_ptr<OriginConnection>>> acquire_for_websocket(http::Url url,
+                                                                        WebSocketRung from);
+  /// The server has no WebSockets in that `version` of HTTP, "h3" for instance: what else there is
+  /// to try; nothing: that was the last.
+  std::optional<WebSocketRung> next_rung(const std::shared_ptr<OriginConnection>& failed,
+                                         std::string_view version);
 
   /// Makes endpoint and TLS context at the first use, and says what is wrong with the options.
   Result<void> prepare();
@@ -109,6 +126,10 @@ class ClientPool {
     std::vector<std::shared_ptr<OriginConnection>> serial;
     /// An attempt at HTTP/3, beside the requests that TCP serves meanwhile perhaps.
     std::shared_ptr<QuicOriginConnection> climbing;
+    /// HTTP/2 beside HTTP/3, for WebSockets that the server does not have there.
+    std::shared_ptr<OriginConnection> beside;
+    /// It has none in HTTP/2 either.
+    bool websockets_in_http1 = false;
     /// It failed, for want of an answer.
     bool silent = false;
   };
@@ -121,7 +142,11 @@ class ClientPool {
   };
   Task<void> run(std::shared_ptr<Race> race, http::Url url);
   std::shared_ptr<OriginConnection> begin_quic(const http::Url& url);
-  std::shared_ptr<OriginConnection> begin_tcp(const http::Url& url);
+  std::shared_ptr<OriginConnection> begin_tcp(const http::Url& url, bool http1_only = false);
+  /// No request goes there any more but the one that is about to.
+  void set_apart(const std::shared_ptr<OriginConnection>& connection);
+  Task<Result<std::shared_ptr<OriginConnection>>> acquire_beside(http::Url url);
+  Task<Result<std::shared_ptr<OriginConnection>>> connect_alone(http::Url url);
   Task<void> climb(std::shared_ptr<QuicOriginConnection> connection);
   void settle(const std::shared_ptr<OriginConnection>& connection);
   bool may_quic(const http::Url& url) const;

@@ -25,6 +25,10 @@ class TcpOriginConnection::Attempt final : public tcp::StreamSink {
 
   void connected(tcp::Stream& connected_stream) override {
     connected_stream.pause();  // what the server says first is for the session
+    if (owner_.pool_.options.protocols() == ClientProtocols::http2_only && secure != nullptr &&
+        secure->handshake().alpn != "h2") {
+      return fail_with(Error(Code::unsupported, "the server has no HTTP/2", Origin::remote));
+    }
     ready = true;
     owner_.changed_.notify_all();
   }
@@ -48,11 +52,15 @@ class TcpOriginConnection::Attempt final : public tcp::StreamSink {
   TcpOriginConnection& owner_;
 };
 
-TcpOriginConnection::TcpOriginConnection(ClientPool& pool, http::Url url, std::uint64_t id)
+TcpOriginConnection::TcpOriginConnection(ClientPool& pool, http::Url url, std::uint64_t id,
+                                         bool http1_only)
     : OriginConnection(pool, std::move(url), id),
       proxy_(pool.options.proxy().proxy_for(url_)),
-      forwarded_(proxy_ && url_.scheme() == "http" &&
-                 pool.options.protocols() != ClientProtocols::http2) {}
+      // A WebSocket wants a tunnel through the proxy (RFC 6455 §4.1), and so does HTTP/2.
+      forwarded_(proxy_ && url_.scheme() == "http" && !http1_only &&
+                 pool.options.protocols() != ClientProtocols::http2 &&
+                 pool.options.protocols() != ClientProtocols::http2_only),
+      http1_only_(http1_only) {}
 
 TcpOriginConnection::~TcpOriginConnection() = default;
 
@@ -107,7 +115,8 @@ Task<Result<void>> TcpOriginConnection::race(std::vector<udp::Address> addresses
 }
 
 std::vector<std::string> TcpOriginConnection::protocols() const {
-  if (pool_.options.protocols() == ClientProtocols::http1) return {"http/1.1"};
+  if (http1_only_ || pool_.options.protocols() == ClientProtocols::http1) return {"http/1.1"};
+  if (pool_.options.protocols() == ClientProtocols::http2_only) return {"h2"};
   return {"h2", "http/1.1"};
 }
 
@@ -221,7 +230,9 @@ void TcpOriginConnection::take(Attempt& winner) {
     handshake_.peer_certificate_subject = facts.peer_certificate_subject;
   } else {
     // Nothing is negotiated: who asks for HTTP/2 alone knows that the server speaks it.
-    const bool known = pool_.options.protocols() == ClientProtocols::http2;
+    const ClientProtocols protocols = pool_.options.protocols();
+    const bool known = !http1_only_ && (protocols == ClientProtocols::http2 ||
+                                        protocols == ClientProtocols::http2_only);
     if (known) protocol = fallback::Protocol::http2;
     handshake_.alpn = known ? "h2" : "http/1.1";
   }

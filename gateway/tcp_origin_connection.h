@@ -25,7 +25,8 @@ namespace tern {
 /// to instead, and the way on is asked of it.
 class TcpOriginConnection final : public OriginConnection {
  public:
-  TcpOriginConnection(ClientPool& pool, http::Url url, std::uint64_t id);
+  /// `http1_only`: HTTP/1.1 whatever the client's options say, for a WebSocket.
+  TcpOriginConnection(ClientPool& pool, http::Url url, std::uint64_t id, bool http1_only = false);
   ~TcpOriginConnection() override;
 
   Task<Result<void>> establish() override;
@@ -58,6 +59,7 @@ class TcpOriginConnection final : public OriginConnection {
   const bool forwarded_;
   std::deque<std::unique_ptr<Attempt>> attempts_;
   fallback::Session* session_ = nullptr;
+  const bool http1_only_;
   bool serial_ = false;
   // Kept when the connection has gone.
   udp::Path path_;

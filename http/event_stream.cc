@@ -47,9 +47,12 @@ Result<std::string> ServerEvent::encoded() const {
 }
 
 EventStream::EventStream(Exchange& exchange, EventStreamOptions options)
-    : exchange_(exchange), options_(options) {}
+    : exchange_(exchange), options_(options) {
+  exchange_.set_drain_listener(this);
+}
 
 EventStream::~EventStream() {
+  exchange_.set_drain_listener(nullptr);
   // The response has no announced length: this is its end, not its middle.
   if (exchange_.responded() && !exchange_.finished() && !gone()) {
     const auto finished = exchange_.finish();
@@ -120,7 +123,8 @@ void EventStream::expire(Timestamp now) {
 /// told.
 class EventStream::Doze final : TimerNode {
  public:
-  Doze(Exchange& exchange, Timestamp until) noexcept : exchange_(exchange), until_(until) {}
+  Doze(EventStream& events, Timestamp until) noexcept
+      : events_(events), exchange_(events.exchange_), until_(until) {}
   Doze(const Doze&) = delete;
   Doze& operator=(const Doze&) = delete;
   ~Doze() { leave(); }
@@ -128,7 +132,7 @@ class EventStream::Doze final : TimerNode {
   void await_suspend(std::coroutine_handle<> handle) {
     TERN_CHECK(exchange_.outgoing().writer == nullptr);  // one coroutine
     waiter_.suspend(handle);
-    exchange_.outgoing().writer = &waiter_;
+    exchange_.outgoing().writer = events_.dozing_ = &waiter_;
     exchange_.runtime().timers().arm(*this, until_);
   }
   void await_resume() noexcept { leave(); }
@@ -136,9 +140,11 @@ class EventStream::Doze final : TimerNode {
  private:
   void expire(Timestamp) override { waiter_.wake(exchange_.runtime().ready()); }
   void leave() noexcept {
+    if (events_.dozing_ == &waiter_) events_.dozing_ = nullptr;
     if (exchange_.outgoing().writer == &waiter_) exchange_.outgoing().writer = nullptr;
   }
 
+  EventStream& events_;
   Exchange& exchange_;
   Timestamp until_;
   Waiter waiter_;
@@ -146,8 +152,14 @@ class EventStream::Doze final : TimerNode {
 
 Task<bool> EventStream::pause(Duration time) {
   const Timestamp until = exchange_.runtime().now() + time;
-  while (!gone() && exchange_.runtime().now() < until) co_await Doze(exchange_, until);
-  co_return !gone();
+  while (!gone() && !exchange_.draining() && exchange_.runtime().now() < until) {
+    co_await Doze(*this, until);
+  }
+  co_return !gone() && !exchange_.draining();
+}
+
+void EventStream::on_drain() noexcept {
+  if (dozing_ != nullptr) dozing_->wake(exchange_.runtime().ready());
 }
 
 }  // namespace tern::http

@@ -74,8 +74,8 @@ class EventStreamOptions {
 ///   }
 ///
 /// When the handler returns, the response ends, and the browser will connect again: to have it stay
-/// away answer its next request with 204.
-class EventStream final : TimerNode {
+/// away answer its next request with 204. A server that drains ends its streams: `pause` says so.
+class EventStream final : TimerNode, detail::DrainListener {
  public:
   explicit EventStream(Exchange& exchange, EventStreamOptions options = EventStreamOptions());
   ~EventStream();
@@ -96,19 +96,22 @@ class EventStream final : TimerNode {
   /// The client has gone, or was given up.
   bool gone() const noexcept { return exchange_.outgoing().failed(); }
 
-  /// Sleeps, but not longer than the client is there; whether it still is.
+  /// Sleeps, but not longer than the client is there and the server wants to serve it; whether that
+  /// is still so.
   Task<bool> pause(Duration time);
 
  private:
   class Doze;
 
   void expire(Timestamp now) override;
+  void on_drain() noexcept override;
   void sent_something() noexcept { last_sent_ = exchange_.runtime().now(); }
 
   Exchange& exchange_;
   EventStreamOptions options_;
   Timestamp last_sent_{};
   std::optional<Timestamp> full_since_;
+  Waiter* dozing_ = nullptr;
 };
 
 }  // namespace tern::http

@@ -118,6 +118,15 @@ class Outgoing {
 
 namespace detail {
 
+/// Wants to know that an exchange's connection drains.
+class DrainListener {
+ public:
+  virtual void on_drain() noexcept = 0;
+
+ protected:
+  ~DrainListener() = default;
+};
+
 /// State that `Exchange` and `ClientExchange` share.
 class Ends {
  public:
@@ -135,6 +144,10 @@ class Ends {
   /// fail with `error`. Body bytes that are buffered stay readable; as `consumed` will not be
   /// called for them, the carrier credits `incoming().buffered()` to the connection first.
   void carrier_gone(Error error);
+  /// Server: the connection drains. It will wait for this exchange, but not without end.
+  void drain() noexcept {
+    if (!std::exchange(draining_, true) && drain_listener_ != nullptr) drain_listener_->on_drain();
+  }
 
   // ---- for applications
   Runtime& runtime() const noexcept { return runtime_; }
@@ -221,6 +234,13 @@ class Ends {
   /// Body bytes given to the carrier, for the access log.
   std::uint64_t sent_bytes() const noexcept { return sent_bytes_; }
 
+  /// Server: the connection is to end when its exchanges have (`Server::drain`). A handler that
+  /// would go on for ever (WebSocket and EventStream see to it themselves) had better come to its
+  /// end; at the latest after ServerOptions::drain_timeout it is broken off.
+  bool draining() const noexcept { return draining_; }
+  /// Told when that begins; null: nobody. The listener removes itself.
+  void set_drain_listener(DrainListener* listener) noexcept { drain_listener_ = listener; }
+
   void set_priority(Priority priority);
   /// Gives up: resets the stream both ways. The first call counts.
   void abort(Abort why);
@@ -248,6 +268,7 @@ class Ends {
   bool aborted_ = false;
   bool continue_wanted_ = false;
   bool bodyless_ = false;  // the message has ended with its head; what is written is dropped
+  bool draining_ = false;
   std::uint64_t remaining_ = kUnknownLength;  // of a declared content-length
   std::uint64_t sent_bytes_ = 0;
 
@@ -258,6 +279,7 @@ class Ends {
     udp::Path path;
   };
   std::unique_ptr<Gone> gone_;
+  DrainListener* drain_listener_ = nullptr;
 };
 
 }  // namespace detail

@@ -121,6 +121,11 @@ void WebSocketRoute::log_refusal(Exchange& exchange, std::string_view why) {
 Task<void> WebSocketRoute::run(Exchange& exchange, std::shared_ptr<const Shared> shared) {
   const WebSocketOptions& options = shared->options;
   WebSocketAnswer answer = answer_websocket(exchange.request(), options);
+  if (answer.refusal.empty() && exchange.draining()) {
+    answer.refusal = "the server is going away";
+    answer.response = Response(Status::service_unavailable);
+    answer.response.text(answer.refusal + "\n");
+  }
   if (answer.refusal.empty() && options.authorize()) {
     const Status status = options.authorize()(exchange);
     if (status != Status::ok) {

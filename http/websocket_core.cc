@@ -62,12 +62,14 @@ WebSocketCore::WebSocketCore(detail::Ends& ends, WebSocketProtocol::Role role,
       control_frames_(options_->max_control_frames(), kControlWindow),
       scope_(runtime_.ready()) {
   runtime_.counters().at("websocket.opened").add();
+  ends_.set_drain_listener(this);
   scope_.spawn(pump());
   expire(runtime_.now());
 }
 
 WebSocketCore::~WebSocketCore() {
   TERN_CHECK(waiting_ == 0 && receiver_ == nullptr);
+  ends_.set_drain_listener(nullptr);
   if (!gone_ && !over_) ends_.abort(Abort::cancelled);
   runtime_.counters().at("websocket.closed").add();
 }
@@ -500,6 +502,7 @@ void WebSocketCore::expire(Timestamp now) {
 
 Timestamp WebSocketCore::check_deadlines(Timestamp now) {
   if (gone_) return kNever;
+  if (ends_.draining()) start_close(websocket_code::kGoingAway, "the server is going away");
   if (over_ || close_sent_) {
     // An application that does not take what came is the one that makes the peer wait.
     if (paused_ && !over_) close_deadline_ = now + options_->close_timeout();

@@ -22,7 +22,7 @@ namespace tern::http {
 /// What an open WebSocket is: the protocol between an exchange's two bodies and the application's
 /// coroutines. One task, the pump, reads and answers what answers itself; a second one exists while
 /// senders wait; one timer looks after the deadlines.
-class WebSocketCore final : TimerNode {
+class WebSocketCore final : TimerNode, detail::DrainListener {
  public:
   WebSocketCore(detail::Ends& ends, WebSocketProtocol::Role role,
                 std::shared_ptr<const WebSocketOptions> options, WebSocketTerms terms);
@@ -93,6 +93,8 @@ class WebSocketCore final : TimerNode {
   void gone();
   void wake(std::vector<Waiter*>& waiters) noexcept;
 
+  /// From inside the session: acts on it when it is the timers' turn.
+  void on_drain() noexcept override { arm(runtime_.now()); }
   void expire(Timestamp now) override;
   void arm(Timestamp deadline);
   /// Does what is due and says when to look again.

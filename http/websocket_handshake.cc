@@ -60,6 +60,29 @@ WebSocketAnswer refuse(Status status, std::string why) {
   return answer;
 }
 
+/// Why a client has no WebSocket, in one line.
+std::string refusal_text(const Response& response) {
+  const int status = code(response.status());
+  std::string text = std::to_string(status);
+  if (const auto name = reason(response.status()); !name.empty()) text.append(" ").append(name);
+  const Fields& fields = response.fields();
+  if (status / 100 == 3) {
+    text = "the server sends the WebSocket elsewhere, which is not followed: " + text;
+    if (const auto place = fields.find("location")) text += ", to " + escaped(*place, 256);
+    return text;
+  }
+  text = "the server refuses the WebSocket: " + text;
+  const auto challenge = fields.find("www-authenticate");
+  if (status == 401 && challenge) {
+    // The scheme alone: what follows may be long.
+    text += " (it wants " + escaped(challenge->substr(0, challenge->find(' ')), 64) +
+            " authentication)";
+  }
+  const auto version = fields.joined("sec-websocket-version");
+  if (status == 426 && version) text += " (it speaks version " + escaped(*version, 64) + ")";
+  return text;
+}
+
 /// Scheme, host and port of an origin; nothing for "null" and whatever else is none.
 std::optional<Url> parse_origin(std::string_view text) {
   if (text.find("://") == std::string_view::npos) return std::nullopt;
@@ -155,9 +178,7 @@ Result<WebSocketTerms> confirm_websocket(const Response& response,
                                          const WebSocketOptions& options) {
   const int status = code(response.status());
   if (status < 200 || status > 299) {
-    return fail(Error(Domain::http, static_cast<std::uint64_t>(status),
-                      "the server refuses the WebSocket: " + std::to_string(status) + " " +
-                          std::string(reason(response.status())),
+    return fail(Error(Domain::http, static_cast<std::uint64_t>(status), refusal_text(response),
                       Origin::remote));
   }
   WebSocketTerms terms;

@@ -54,6 +54,9 @@ class RequestStream final : public http::Carrier {
   quic::StreamId id() const noexcept { return id_; }
   void attach(http::detail::Ends& ends) noexcept { ends_ = &ends; }
   bool attached() const noexcept { return ends_ != nullptr; }
+  void drain() noexcept {
+    if (ends_ != nullptr) ends_->drain();
+  }
 
   // ---- Carrier
   std::string_view protocol() const noexcept override { return "h3"; }

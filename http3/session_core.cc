@@ -686,6 +686,9 @@ void SessionCore::drain() {
   const Duration notice =
       std::clamp<Duration>(connection_.stats().smoothed_rtt * 3 / 2, kMinNotice, kMaxNotice);
   shutdown_at_ = now() + notice;
+  for (RequestStream* stream = table_.first(); stream != nullptr; stream = stream->next) {
+    stream->drain();
+  }
   rearm();
   wake();
 }

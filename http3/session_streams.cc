@@ -192,6 +192,7 @@ void SessionCore::dispatch(RequestStream& stream) {
   auto exchange = stream.take_exchange();
   stream.attach(*exchange);
   if (!early_datagrams_.empty()) give_early_datagrams(stream);
+  if (drain_ != Drain::no) stream.drain();
   // The Context, whose hooks these are, outlives the task.
   const http::ServerHooks& hooks = context_.hooks();
   http::serve_in(context_.tasks(), hooks.handler, std::move(exchange), hooks.done);

@@ -101,6 +101,9 @@ void Http1Session::drain() {
     last_ = true;
     end_when_sent(Error::closed("drained"));
   }
+  for (const auto& stream : streams_) {
+    if (stream->ends() != nullptr) stream->ends()->drain();
+  }
 }
 
 void Http1Session::close() {

@@ -79,6 +79,7 @@ void Http1Session::dispatch(Http1Stream& stream) {
   stream.dispatched = true;
   auto exchange = std::make_unique<http::Exchange>(runtime(), stream, std::move(stream.head));
   stream.attach(*exchange);
+  if (draining_) exchange->drain();
   if (stream.receiving_done) exchange->incoming().finish();
   serve(std::move(exchange));
 }
@@ -172,11 +173,12 @@ void Http1Session::on_response() {
     const auto accept = head.fields.find("sec-websocket-accept");
     if (!handshake || !head.upgrade || !upgrade || !has_token(*upgrade, "websocket") || !accept ||
         *accept != websocket_accept(stream.websocket_key)) {
-      return on_failure({502, "an upgrade that was not asked for, or not like that"});
+      return on_failure({502, handshake ? "the server's WebSocket handshake is not RFC 6455's"
+                                        : "an upgrade that was not asked for"});
     }
     head.fields.remove("sec-websocket-accept");
   } else if (handshake && status < 300) {
-    return on_failure({502, "an answer to a WebSocket handshake that does not upgrade"});
+    return on_failure({502, "the server answered the WebSocket handshake without upgrading"});
   }
   const bool tunnel = status == 101 || (stream.may_switch && !handshake && status < 300);
   if (tunnel) {

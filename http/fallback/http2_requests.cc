@@ -34,6 +34,7 @@ Http2Stream* Http2Session::begin_request(Http2StreamId id) noexcept {
 void Http2Session::dispatch(Http2Stream& stream) {
   auto exchange = std::make_unique<http::Exchange>(runtime(), stream, std::move(stream.head()));
   stream.attach(*exchange);
+  if (drain_ != Drain::no) stream.drain();
   serve(std::move(exchange));
 }
 

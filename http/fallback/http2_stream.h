@@ -46,6 +46,9 @@ class Http2Stream final : public http::Carrier {
   Http2StreamId id() const noexcept { return id_; }
   void attach(http::detail::Ends& ends) noexcept { ends_ = &ends; }
   bool attached() const noexcept { return ends_ != nullptr; }
+  void drain() noexcept {
+    if (ends_ != nullptr) ends_->drain();
+  }
 
   // ---- Carrier
   std::string_view protocol() const noexcept override { return "h2"; }

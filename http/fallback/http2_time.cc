@@ -35,6 +35,9 @@ void Http2Session::drain() {
   const Duration notice = std::clamp<Duration>(stream().info().rtt * 3 / 2, kMinNotice, kMaxNotice);
   shutdown_at_ = now() + notice;
   watch(shutdown_at_);
+  for (Http2Stream* stream = table_.first(); stream != nullptr; stream = stream->next) {
+    stream->drain();
+  }
 }
 
 void Http2Session::commence_shutdown() {

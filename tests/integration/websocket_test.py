@@ -1,10 +1,15 @@
 """`tern ws` against `tern serve`: as a script uses it, and what it says when things go wrong."""
 
 import json
+import signal
 import socket
 import subprocess
+import threading
 
+from http_proxy import Proxy
 from tern_program import PATIENCE, TERN, TernTest, environment
+
+CARRIERS = {"h3": "h3", "h2": "h2", "http1.1": "http/1.1"}
 
 
 class WebSocketTest(TernTest):
@@ -95,18 +100,114 @@ class WebSocketTest(TernTest):
         self.assertEqual(trusting.returncode, 60, trusting.stderr)
         self.assertIn(b"--cacert", trusting.stderr)
 
-    def test_a_server_that_goes(self):
-        server = self.serve()
-        waiting = subprocess.Popen([TERN, "ws", "-k", "--json", "--wait", "10m", self.url(server)],
+    def waiting(self, server, carrier):
+        """`tern ws` with an open WebSocket that nothing is sent on."""
+        waiting = subprocess.Popen([TERN, "ws", "-k", "--json", "--wait", "10m", "--carrier", carrier,
+                                    self.url(server)],
                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, env=environment(self.folder))
         while server.counters().get("websocket.opened", 0) == 0:
             pass
-        server.stop()
+        return waiting
+
+    def test_a_server_that_drains(self):
+        for carrier, name in CARRIERS.items():
+            with self.subTest(carrier=carrier):
+                server = self.serve()
+                waiting = self.waiting(server, carrier)
+                server.signal(signal.SIGINT)
+                out, _ = waiting.communicate(timeout=PATIENCE)
+                report = json.loads(out)
+                self.assertEqual(waiting.returncode, 0, report)
+                self.assertEqual(report["carrier"], name)
+                self.assertEqual(report["close"], {
+                    "code": 1001, "reason": "the server is going away", "clean": True})
+                self.assertEqual(server.wait(), 0)
+
+    def test_a_server_that_dies(self):
+        server = self.serve()
+        waiting = self.waiting(server, "http1.1")
+        server.process.kill()
         out, _ = waiting.communicate(timeout=PATIENCE)
         report = json.loads(out)
         self.assertEqual(waiting.returncode, 56, report)
         self.assertFalse(report["close"]["clean"])
+
+    def test_carriers(self):
+        server = self.serve("--http", "127.0.0.1:0")
+        clear = "ws://" + server.start["http_addresses"] + "/ws/echo"
+        large = b"0123456789abcdef" * 65_536 + b"\n"
+        for flags, url, name in [
+                *((["--carrier", carrier], self.url(server), name)
+                  for carrier, name in CARRIERS.items()),
+                ([], clear, "http/1.1"), (["--carrier", "http1.1"], clear, "http/1.1"),
+                (["--carrier", "h2"], clear, "h2")]:
+            with self.subTest(flags=flags, url=url):
+                done = self.ws("-v", *flags, url, stdin=large)
+                self.assertEqual((done.returncode, len(done.stdout)), (0, len(large)), done.stderr)
+                self.assertIn(f"* WebSocket open over {name}, permessage-deflate\n".encode(),
+                              done.stderr)
+                line = server.access("/ws/echo")
+                self.assertEqual((line["protocol"], line["method"], line["status"]),
+                                 (name, "CONNECT", 200))
+        refused = self.ws("--carrier", "h3", clear)
+        self.assertEqual(refused.returncode, 3)
+        self.assertIn(b"HTTP/3 wants wss://", refused.stderr)
+
+    def test_a_server_without_some_of_them(self):
+        """No UDP: the ladder goes down by itself. A plain HTTP/1.1 server: each refusal is a line."""
+        server = self.serve()
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            def answer():
+                while True:
+                    try:
+                        peer, _ = listener.accept()
+                    except OSError:
+                        return
+                    with peer:
+                        peer.recv(10_000)
+                        peer.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi")
+            thread = threading.Thread(target=answer, daemon=True)
+            thread.start()
+            done = self.ws(f"ws://127.0.0.1:{listener.getsockname()[1]}/")
+            listener.shutdown(socket.SHUT_RDWR)
+        self.assertEqual(done.returncode, 22)
+        self.assertEqual(done.stderr.count(b"\n"), 1, done.stderr)
+        self.assertIn(b"without upgrading", done.stderr)
+        for carrier in CARRIERS:
+            stranger = self.ws("--carrier", carrier, "--origin", "https://evil.example", "-m", "x",
+                               self.url(server))
+            self.assertEqual(stranger.returncode, 22)
+            self.assertIn(b"403 Forbidden", stranger.stderr)
+            self.assertEqual(stranger.stderr.count(b"\n"), 1, stranger.stderr)
+
+    def test_through_a_proxy(self):
+        server = self.serve("--http", "127.0.0.1:0")
+        proxy = Proxy()
+        self.addCleanup(proxy.stop)
+        there = f"http://127.0.0.1:{proxy.port}"
+        clear = server.start["http_addresses"]
+        for url, carrier in ((self.url(server), "h2"), (f"ws://{clear}/ws/echo", "http/1.1")):
+            proxy.requests.clear()
+            done = self.ws("-v", "-x", there, url, stdin="hello\n")
+            self.assertEqual((done.returncode, done.stdout), (0, b"hello\n"), done.stderr)
+            self.assertIn(f"open over {carrier}".encode(), done.stderr)
+            [(line, _)] = proxy.requests
+            self.assertEqual(line, f"CONNECT {url.split('/')[2]} HTTP/1.1")
+
+    def test_secrets_are_not_logged(self):
+        server = self.serve()
+        for carrier in CARRIERS:
+            self.ws("--carrier", carrier, "-m", "x", "-H", "authorization: Bearer sesame-1",
+                    "-p", "bearer.sesame-2", self.url(server, "/ws/echo?access_token=sesame-3"))
+            self.ws("--carrier", carrier, "-m", "x", "-H", "authorization: Bearer sesame-1",
+                    "-p", "bearer.sesame-2", "--origin", "https://evil.example",
+                    self.url(server, "/ws/echo?access_token=sesame-3"))
+        server.stop()
+        lines = [server.next_line() for _ in range(server.lines.qsize())]
+        text = json.dumps(lines) + "".join(server.errors)
+        self.assertEqual(text.count('"status": 403'), 3, text)
+        self.assertNotIn("sesame", text)
 
     def test_events(self):
         server = self.serve()
@@ -119,9 +220,18 @@ class WebSocketTest(TernTest):
 
     def test_bench(self):
         server = self.serve()
-        done = self.tern("bench", "-k", "--json", "-c", "2", "-m", "3", "-n", "600",
-                         self.url(server))
-        self.assertEqual(done.returncode, 0, done.stderr)
-        report = json.loads(done.stdout)
-        self.assertEqual(report["requests"], 600)
-        self.assertEqual(report["bytes"], 600 * 64)
+        for flags, name, sockets in [(["-m", "3"], "h3", 6), (["-m", "3", "--http2"], "h2", 6),
+                                     (["--http1.1", "--in-flight", "8"], "http/1.1", 2)]:
+            with self.subTest(carrier=name):
+                done = self.tern("bench", "-k", "--json", "-c", "2", "-n", "600", *flags,
+                                 self.url(server))
+                self.assertEqual(done.returncode, 0, done.stderr)
+                report = json.loads(done.stdout)
+                self.assertEqual(report["requests"], 600)
+                self.assertEqual(report["bytes"], 600 * 64)
+                self.assertEqual(report["errors"], {})
+                self.assertEqual({server.access("/ws/echo")["protocol"] for _ in range(sockets)},
+                                 {name})
+        refused = self.tern("bench", "--in-flight", "8", server.url + "/hello")
+        self.assertEqual(refused.returncode, 2)
+        self.assertIn("--in-flight", refused.stderr)

@@ -115,7 +115,9 @@ std::string event_text(const ClientEvent& event) {
     case Type::connecting:
       return "connecting to " + event.path.remote.to_string() +
              (event.over_tcp ? " over TCP" : " over UDP");
-    case Type::falling_back: return "trying HTTP/2 over TCP: " + printable(event.text);
+    case Type::falling_back:
+      return (event.over_tcp ? "trying HTTP/1.1: " : "trying HTTP/2 over TCP: ") +
+             printable(event.text);
     case Type::climbed: return "requests go over HTTP/3 from now on";
     case Type::tunnelling: return "through the proxy " + printable(event.text);
     case Type::connected: {

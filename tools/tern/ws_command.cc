@@ -14,7 +14,9 @@ void add_ws(CLI::App& app, ExitCode& result) {
   WsOptions& o = *options;
   CLI::App* verb =
       app.add_subcommand("ws", "Talk to a WebSocket: stdin's lines there, messages back");
-  verb->add_option("URL", o.url, "wss://host[:port]/path, or https://")->required()->type_name("");
+  verb->add_option("URL", o.url, "wss://host[:port]/path, or ws:// without TLS")
+      ->required()
+      ->type_name("");
   verb->add_option("-m,--message", o.messages, "Send this, not stdin; again for more")
       ->type_name("TEXT")
       ->allow_extra_args(false);
@@ -32,9 +34,12 @@ void add_ws(CLI::App& app, ExitCode& result) {
   add_duration(*verb, "--wait", o.wait, "Stay so long after the last message was sent");
   add_duration(*verb, "--ping", o.ping, "Ping when nothing has come for so long (default: 20s)");
   add_duration(*verb, "--max-time", o.max_time, "Close after so long");
-  verb->add_option("--carrier", o.carrier, "What to run on: HTTP/3 (RFC 9220) is all there is yet")
-      ->check(CLI::IsMember({"auto", "h3"}))
-      ->type_name("auto|h3");
+  verb->add_option(
+          "--carrier", o.carrier,
+          "What to run on: HTTP/3 (RFC 9220), HTTP/2 (RFC 8441), HTTP/1.1, or the first of\n"
+          "them that works (default)")
+      ->check(CLI::IsMember({"auto", "h3", "h2", "http1.1"}))
+      ->type_name("auto|h3|h2|http1.1");
   verb->add_flag("--json", o.json, "Print one JSON object about everything (docs/cli.md)");
   verb->add_flag("-v,--verbose", o.verbose, "Tell the handshake, pings and the end");
   verb->add_option("--qlog", o.qlog, "Write a qlog file (default: QLOGDIR)")->type_name("DIR");
@@ -43,12 +48,21 @@ void add_ws(CLI::App& app, ExitCode& result) {
   verb->add_option("--resolve", o.resolve, "Connect there instead; again for more")
       ->type_name("HOST:PORT:ADDR")
       ->allow_extra_args(false);
+  verb->add_option(
+          "-x,--proxy", o.proxy,
+          "Through this HTTP proxy; '': none (default: https_proxy, http_proxy, all_proxy)")
+      ->type_name("[USER:PASSWORD@]URL")
+      ->allow_extra_args(false);
+  verb->add_option("--noproxy", o.no_proxy, "Not to these hosts; '*': to none (default: no_proxy)")
+      ->type_name("HOSTS")
+      ->allow_extra_args(false);
   add_duration(*verb, "--connect-timeout", o.connect_timeout,
                "Until the handshake is complete (default: 10s)");
   add_engine(*verb, o.engine);
   verb->footer(
       "At the end of stdin, or on Ctrl-C, the WebSocket is closed with 1000; what the server says\n"
       "until it answers is still printed. On a terminal it stays open until Ctrl-D.\n\n"
+      "ws:// is HTTP/1.1, or with --carrier h2 HTTP/2 at once.\n\n"
       "Exit codes: 0 done, 2 usage, 3 bad URL, 6 cannot resolve, 7 cannot connect, 22 refused by\n"
       "the server, 23 cannot write, 28 timed out, 56 the connection was lost or the server closed\n"
       "it with another code than 1000, 1001 or none, 60 certificate not trusted.\n\n"
@@ -56,6 +70,7 @@ void add_ws(CLI::App& app, ExitCode& result) {
       "  tern ws -k wss://localhost:4433/ws/echo\n"
       "  echo hello | tern ws -k wss://localhost:4433/ws/echo\n"
       "  tern ws -p chat.v1 -H 'authorization: Bearer abc' --wait 1m wss://example.com/chat\n"
+      "  tern ws --carrier http1.1 -v ws://localhost:8080/echo\n"
       "  tern ws --binary wss://example.com/upload < big.bin");
   verb->callback([options, &result] {
     try {

@@ -26,6 +26,8 @@ struct WsOptions {
   bool insecure = false;
   std::string ca_file;
   std::vector<std::string> resolve;
+  std::optional<std::string> proxy;     ///< instead of the environment's; empty: none
+  std::optional<std::string> no_proxy;  ///< likewise
   std::optional<Duration> connect_timeout;
   std::optional<Duration> max_time;
   engine::EngineKind engine = engine::EngineKind::automatic;

@@ -61,8 +61,10 @@ class Ws {
     ClientOptions client;
     check_ca_file(options_.ca_file);
     client.insecure(options_.insecure)
+        .protocols(protocols())
         .ca_file(options_.ca_file)
         .key_log(key_log_from_environment())
+        .proxy(proxies_from_environment(options_.proxy, options_.no_proxy))
         .qlog(qlog_from_environment(options_.qlog));
     if (options_.connect_timeout) client.connect_timeout(*options_.connect_timeout);
     for (const std::string& entry : options_.resolve) {
@@ -71,6 +73,13 @@ class Ws {
     }
     if (options_.verbose) client.watch([](const ClientEvent& event) { print_event(event); });
     return client;
+  }
+
+  ClientProtocols protocols() const {
+    if (options_.carrier == "h3") return ClientProtocols::http3_only;
+    if (options_.carrier == "h2") return ClientProtocols::http2_only;
+    if (options_.carrier == "http1.1") return ClientProtocols::http1;
+    return ClientProtocols::automatic;
   }
 
   ClientRequest make_request() const {

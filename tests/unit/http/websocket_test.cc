@@ -197,6 +197,32 @@ TEST(WebSocket, DoesNotWaitForeverForTheEndOfTheStream) {
   EXPECT_EQ(rig.carrier.stopped, Abort::no_error);
 }
 
+TEST(WebSocket, IsClosedWhenTheServerDrains) {
+  Rig rig(echo);
+  rig.push(text("a"));
+  EXPECT_EQ(rig.sent(), bare(1, "a"));
+  rig.exchange().drain();
+  rig.settle();
+  EXPECT_EQ(rig.sent(), closing(1001, "the server is going away"));
+  // What was on its way is not answered any more.
+  rig.push(text("b") + close_frame(1001));
+  rig.finish();
+  EXPECT_EQ(rig.sent(), "");
+  EXPECT_TRUE(rig.returned());
+  EXPECT_EQ(rig.carrier.aborted, std::nullopt);
+}
+
+TEST(WebSocket, IsRefusedWhenTheServerDrains) {
+  World world;
+  RecordingCarrier carrier;
+  auto exchange = std::make_unique<Exchange>(world.runtime, carrier, handshake());
+  exchange->drain();
+  Scope scope(world.runtime.ready());
+  scope.spawn(serve(websocket(echo), std::move(exchange), nullptr));
+  while (world.runtime.next_deadline() <= world.driver.now()) world.runtime.turn();
+  EXPECT_EQ(carrier.status, 503);
+}
+
 TEST(WebSocket, TellsHowItEnded) {
   struct Row {
     std::string bytes;

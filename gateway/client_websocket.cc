@@ -1,0 +1,103 @@
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "gateway/client.h"
+#include "gateway/client_pool.h"
+#include "gateway/origin_connection.h"
+#include "gateway/within.h"
+#include "http/uri.h"
+#include "http/websocket.h"
+#include "http/websocket_handshake.h"
+
+/// A WebSocket's own ladder: HTTP/3 (RFC 9220), HTTP/2 (RFC 8441), HTTP/1.1 (RFC 6455).
+
+namespace tern {
+namespace {
+
+using Opened = Result<std::unique_ptr<http::WebSocket>>;
+
+/// Tries at a handshake that the server has certainly not looked at.
+constexpr int kMaxTries = 4;
+
+/// The server has no WebSocket in this version of HTTP; it may have one in another. 501 is what
+/// RFC 9220 §3 has it say who knows extended CONNECT, but no WebSocket in it.
+bool not_in_this_version(const Error& error) noexcept {
+  return error.is(Code::unsupported) || (error.domain == Domain::http && error.code == 501);
+}
+
+/// "ws" and "wss" are names for what http and https are to a connection (RFC 6455 §3).
+Result<http::Url> parse_websocket_url(const std::string& text, ClientProtocols protocols) {
+  std::string url = text;
+  if (url.starts_with("wss://")) {
+    url.replace(0, 3, "https");
+  } else if (url.starts_with("ws://")) {
+    url.replace(0, 2, "http");
+  }
+  auto parsed = http::Url::parse(url);
+  if (!parsed && parsed.error().is(Code::unsupported)) {
+    return fail(Error::invalid(parsed.error().detail));
+  }
+  if (parsed && parsed->scheme() != "https" && protocols == ClientProtocols::http3_only) {
+    return fail(Error::invalid("URL \"" + text + "\": HTTP/3 wants wss://"));
+  }
+  return parsed;
+}
+
+}  // namespace
+
+Task<Opened> Client::websocket(ClientRequest request, http::WebSocketOptions options) {
+  std::string what = "no WebSocket to " + request.url_ + " in time";
+  Task<Opened> opening = open_websocket(std::move(request), std::move(options));
+  Opened socket =
+      co_await within(pool_->runtime, pool_->options.timeout_, std::move(what), std::move(opening));
+  co_return socket;
+}
+
+/// The handshake on one connection.
+Task<Opened> Client::websocket_on(std::shared_ptr<OriginConnection> connection,
+                                  http::RequestHead head, http::WebSocketOptions options) {
+  Result<std::unique_ptr<http::ClientExchange>> exchange = connection->session()->open();
+  if (!exchange) co_return fail(std::move(exchange).error());
+  connection->count_request();
+  Opened socket = co_await http::open_websocket(std::move(*exchange), std::move(head),
+                                                std::move(options), std::move(connection));
+  co_return socket;
+}
+
+Task<Opened> Client::open_websocket(ClientRequest request, http::WebSocketOptions options) {
+  const ClientProtocols protocols = pool_->options.protocols();
+  const Result<http::Url> url = parse_websocket_url(request.url_, protocols);
+  if (!url) co_return fail(url.error());
+  http::RequestHead head;
+  head.scheme = url->scheme();
+  head.authority = url->authority();
+  head.path = url->target();
+  for (const http::Field& field : request.fields_) {
+    if (field.name == "host") {
+      head.authority = field.value;
+    } else {
+      head.fields.add(field.name, field.value);
+    }
+  }
+  using Rung = ClientPool::WebSocketRung;
+  Rung rung = Rung::any;
+  for (int tries = 1;;) {
+    Result<std::shared_ptr<OriginConnection>> connection =
+        co_await pool_->acquire_for_websocket(*url, rung);
+    if (!connection) co_return fail(std::move(connection).error());
+    const std::shared_ptr<OriginConnection> chosen = std::move(*connection);
+    const std::string version(chosen->session()->protocol());
+    Opened socket = co_await websocket_on(chosen, head, options);
+    if (socket) co_return socket;
+    // Nobody else's, and of no use any more.
+    if (version == "http/1.1" && chosen->session() != nullptr) chosen->session()->drain();
+    if (socket.error().is(Code::rejected) && ++tries <= kMaxTries) continue;
+    if (!not_in_this_version(socket.error())) co_return socket;
+    const std::optional<Rung> next = pool_->next_rung(chosen, version);
+    if (!next) co_return socket;
+    rung = *next;
+  }
+}
+
+}  // namespace tern

@@ -22,13 +22,10 @@ const within = (promise, milliseconds) =>
 const conversation = async (socket, work) => {
   const seen = { opened: false };
   socket.binaryType = options.client === 'ws' ? 'nodebuffer' : 'arraybuffer';
-  if (options.client === 'ws') {
-    socket.on('unexpected-response', (request, response) => {
-      seen.status = response.statusCode;
-      request.destroy();
-    });
-  }
-  socket.addEventListener('error', (event) => { seen.error = String(event.message ?? event.error); });
+  socket.addEventListener('error', (event) => {
+    seen.error = String(event.message ?? event.error);
+    seen.status = Number(/server response: (\d+)/.exec(seen.error)?.[1]);
+  });
   const closed = new Promise((resolve) => socket.addEventListener('close', resolve));
   seen.opened = await within(Promise.race([
     new Promise((resolve) => socket.addEventListener('open', () => resolve(true))),

@@ -1,5 +1,8 @@
 #include "http/fallback/http1_scanner.h"
 
+#include <algorithm>
+#include <cstring>
+
 namespace tern::fallback {
 
 namespace {
@@ -15,6 +18,32 @@ constexpr std::size_t kMaxExtensions = 4096;
 
 bool control(std::uint8_t byte) noexcept { return (byte < 0x20 && byte != '\t') || byte == 0x7f; }
 bool blank(std::uint8_t byte) noexcept { return byte == ' ' || byte == '\t'; }
+
+/// How many bytes come before the first one below 0x20 or equal to 0x7f, eight at a time; where one
+/// is among the last eight looked at, it is found one by one.
+std::size_t plain_text(const std::uint8_t* bytes, std::size_t size) noexcept {
+  constexpr std::uint64_t kOnes = 0x0101010101010101;
+  constexpr std::uint64_t kHigh = 0x8080808080808080;
+  std::size_t count = 0;
+  for (; count + 8 <= size; count += 8) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, bytes + count, 8);
+    const std::uint64_t below = (word - kOnes * 0x20) & ~word & kHigh;
+    const std::uint64_t turned = word ^ (kOnes * 0x7f);
+    const std::uint64_t deleted = (turned - kOnes) & ~turned & kHigh;
+    if ((below | deleted) != 0) break;
+  }
+  while (count < size && bytes[count] >= 0x20 && bytes[count] != 0x7f) ++count;
+  return count;
+}
+
+std::size_t plain_name(const std::uint8_t* bytes, std::size_t size) noexcept {
+  std::size_t count = 0;
+  while (count < size && bytes[count] > 0x20 && bytes[count] < 0x7f && bytes[count] != ':') {
+    ++count;
+  }
+  return count;
+}
 
 }  // namespace
 
@@ -38,10 +67,36 @@ Http1Scanner::Result Http1Scanner::fail(int status, const char* reason) noexcept
 
 Http1Scanner::Result Http1Scanner::scan(ByteView bytes, std::size_t& used) noexcept {
   for (used = 0; used < bytes.size();) {
+    used += skip_plain(bytes.subspan(used));
+    if (used == bytes.size()) break;
     const Result result = step(bytes[used++]);
     if (result != Result::more) return result;
   }
   return Result::more;
+}
+
+/// Most bytes are such. At a limit it stops, and `step` says what that means.
+std::size_t Http1Scanner::skip_plain(ByteView bytes) noexcept {
+  const auto upto = [&](std::size_t limit, std::size_t counted) {
+    return std::min(bytes.size(), limit - std::min(limit, counted));
+  };
+  std::size_t count = 0;
+  switch (state_) {
+    case State::start_line:
+      if (!begun_) return 0;
+      count = plain_text(bytes.data(), upto(limits_.max_target + kLineSlack, line_size_));
+      line_size_ += count;
+      return count;
+    case State::name:
+      count = plain_name(bytes.data(), upto(limits_.max_field_section + 2, fields_size_));
+      break;
+    case State::value:
+      count = plain_text(bytes.data(), upto(limits_.max_field_section + 2, fields_size_));
+      break;
+    default: return 0;
+  }
+  fields_size_ += count;
+  return count;
 }
 
 Http1Scanner::Result Http1Scanner::step(std::uint8_t byte) noexcept {

@@ -65,6 +65,8 @@ class Http1Scanner {
   };
 
   Result fail(int status, const char* reason) noexcept;
+  /// How many of the bytes, from the first on, are plain text that changes no state; counted.
+  std::size_t skip_plain(ByteView bytes) noexcept;
   /// One byte; `more` unless it decides something.
   Result step(std::uint8_t byte) noexcept;
   Result fields(std::uint8_t byte) noexcept;

@@ -33,7 +33,7 @@ THIRD_PARTY = {
     "fmt/": ([""], True),
     "ngtcp2/": (["transport/quic"], False),
     "openssl/": (["transport/tls", "transport/quic"], False),
-    "intel-ipsec-mb.h": (["transport/quic"], False),
+    "intel-ipsec-mb.h": (["transport/tls"], False),
     "liburing": (["transport/engine"], False),
     "nghttp3/": (["http3", "tools/bench"], False),
     "nghttp2/": (["http/fallback"], False),

@@ -4,7 +4,6 @@
 
 #include <openssl/chacha.h>
 #include <openssl/digest.h>
-#include <openssl/err.h>
 #include <openssl/hkdf.h>
 #include <openssl/mem.h>
 
@@ -21,19 +20,6 @@ constexpr std::uint8_t kRetryKeyV1[] = {0xbe, 0x0c, 0x69, 0x0b, 0x9f, 0x66, 0x57
                                         0x1d, 0x76, 0x6b, 0x54, 0xe3, 0x68, 0xc8, 0x4e};
 constexpr std::uint8_t kRetryKeyV2[] = {0x8f, 0xb4, 0xb0, 0x1b, 0x56, 0xac, 0x48, 0xe2,
                                         0x60, 0xfb, 0xcb, 0xce, 0xad, 0x7c, 0xcc, 0x92};
-
-const EVP_MD* digest(Hash hash) noexcept {
-  return hash == Hash::sha256 ? EVP_sha256() : EVP_sha384();
-}
-
-const EVP_AEAD* cipher(Aead aead) noexcept {
-  switch (aead) {
-    case Aead::aes_128_gcm: return EVP_aead_aes_128_gcm();
-    case Aead::aes_256_gcm: return EVP_aead_aes_256_gcm();
-    case Aead::chacha20_poly1305: break;
-  }
-  return EVP_aead_chacha20_poly1305();
-}
 
 }  // namespace
 
@@ -58,24 +44,6 @@ std::optional<CipherSuite> CipherSuite::from_tls(std::uint16_t suite) noexcept {
 PacketKeys::~PacketKeys() {
   OPENSSL_cleanse(key.data(), key.size());
   OPENSSL_cleanse(hp.data(), hp.size());
-}
-
-void hkdf_expand_label(MutableBytes out, Hash hash, ByteView secret,
-                       std::string_view label) noexcept {
-  // struct { uint16 length; opaque label<7..255> = "tls13 " + label; opaque context<0..255>; }
-  constexpr std::string_view kPrefix = "tls13 ";
-  std::uint8_t info[64];
-  TERN_CHECK(kPrefix.size() + label.size() + 4 <= sizeof(info));
-  std::uint8_t* end = info;
-  *end++ = static_cast<std::uint8_t>(out.size() >> 8);
-  *end++ = static_cast<std::uint8_t>(out.size());
-  *end++ = static_cast<std::uint8_t>(kPrefix.size() + label.size());
-  end =
-      static_cast<std::uint8_t*>(std::memcpy(end, kPrefix.data(), kPrefix.size())) + kPrefix.size();
-  end = static_cast<std::uint8_t*>(std::memcpy(end, label.data(), label.size())) + label.size();
-  *end++ = 0;
-  TERN_CHECK(HKDF_expand(out.data(), out.size(), digest(hash), secret.data(), secret.size(), info,
-                         static_cast<std::size_t>(end - info)) == 1);
 }
 
 InitialSecrets initial_secrets(std::uint32_t version, ByteView client_dcid) noexcept {
@@ -111,50 +79,6 @@ void derive_next_secret(MutableBytes out, std::uint32_t version, Hash hash,
 
 ByteView retry_key(std::uint32_t version) noexcept {
   return version == kVersion2 ? ByteView(kRetryKeyV2) : ByteView(kRetryKeyV1);
-}
-
-bool ipsec_mb_available() noexcept { return ipsec_mb::available(); }
-
-AeadKey::AeadKey(Aead aead, ByteView key, AeadBackend backend) noexcept {
-  const bool gcm = aead != Aead::chacha20_poly1305;
-  if (backend == AeadBackend::automatic) {
-    backend = gcm && ipsec_mb::available() ? AeadBackend::ipsec_mb : AeadBackend::boringssl;
-  }
-  if (backend == AeadBackend::ipsec_mb) {
-    TERN_CHECK(gcm && ipsec_mb::available());
-    TERN_CHECK(key.size() == (aead == Aead::aes_128_gcm ? 16u : 32u));
-    ipsec_mb_ = ipsec_mb::make_key(key);
-  } else {
-    boringssl_.reset(EVP_AEAD_CTX_new(cipher(aead), key.data(), key.size(), kAeadTagLength));
-    TERN_CHECK(boringssl_ != nullptr);
-  }
-}
-
-bool AeadKey::seal(std::uint8_t* out, ByteView plaintext, ByteView nonce,
-                   ByteView ad) const noexcept {
-  TERN_CHECK(nonce.size() == kIvLength);
-  if (ipsec_mb_) {
-    ipsec_mb::seal(*ipsec_mb_, out, plaintext, nonce.data(), ad);
-    return true;
-  }
-  std::size_t length = 0;
-  return EVP_AEAD_CTX_seal(boringssl_.get(), out, &length, plaintext.size() + kAeadTagLength,
-                           nonce.data(), nonce.size(), plaintext.data(), plaintext.size(),
-                           ad.data(), ad.size()) == 1;
-}
-
-bool AeadKey::open(std::uint8_t* out, ByteView ciphertext, ByteView nonce,
-                   ByteView ad) const noexcept {
-  TERN_CHECK(nonce.size() == kIvLength);
-  if (ipsec_mb_) return ipsec_mb::open(*ipsec_mb_, out, ciphertext, nonce.data(), ad);
-  std::size_t length = 0;
-  if (EVP_AEAD_CTX_open(boringssl_.get(), out, &length, ciphertext.size(), nonce.data(),
-                        nonce.size(), ciphertext.data(), ciphertext.size(), ad.data(),
-                        ad.size()) == 1) [[likely]] {
-    return true;
-  }
-  ERR_clear_error();  // a forged packet must leave nothing behind for the next TLS call to find
-  return false;
 }
 
 HeaderKey::HeaderKey(Aead aead, ByteView key) noexcept

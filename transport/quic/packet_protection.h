@@ -7,7 +7,6 @@
 #include <optional>
 #include <string_view>
 
-#include <openssl/aead.h>
 #include <openssl/aes.h>
 
 #ifndef OPENSSL_IS_BORINGSSL
@@ -16,20 +15,25 @@
 
 #include "base/bytes.h"
 #include "transport/quic/event.h"
-#include "transport/quic/ipsec_mb_gcm.h"
+#include "transport/tls/aead.h"
 
-/// QUIC packet protection (RFC 9001 §5, RFC 9369 §3.3): key derivation, AEAD, header protection,
-/// the keys of Retry. Pure functions of their input. Internal to transport/quic.
+/// QUIC packet protection (RFC 9001 §5, RFC 9369 §3.3): key derivation, header protection, the keys
+/// of Retry; the AEAD is transport/tls's. Pure functions of their input. Internal to
+/// transport/quic.
 
 namespace tern::quic {
 
-inline constexpr std::size_t kAeadTagLength = 16;
-inline constexpr std::size_t kIvLength = 12;
-inline constexpr std::size_t kMaxSecretLength = 48;  // SHA-384
-inline constexpr std::size_t kSampleLength = 16;
+using tls::Aead;
+using tls::AeadBackend;
+using tls::AeadKey;
+using tls::Hash;
+using tls::hkdf_expand_label;
+using tls::ipsec_mb_available;
+using tls::kAeadTagLength;
+using tls::kIvLength;
+using tls::kMaxSecretLength;
 
-enum class Aead : std::uint8_t { aes_128_gcm, aes_256_gcm, chacha20_poly1305 };
-enum class Hash : std::uint8_t { sha256, sha384 };
+inline constexpr std::size_t kSampleLength = 16;
 
 /// A TLS 1.3 cipher suite as packet protection sees it.
 struct CipherSuite {
@@ -63,10 +67,6 @@ struct PacketKeys {
   ~PacketKeys();
 };
 
-/// HKDF-Expand-Label with an empty context (RFC 8446 §7.1); `label` without "tls13 ".
-void hkdf_expand_label(MutableBytes out, Hash hash, ByteView secret,
-                       std::string_view label) noexcept;
-
 /// Initial secrets (RFC 9001 §5.2, RFC 9369 §3.3.1); the first 32 bytes are used. `version` other
 /// than v2 is treated as v1.
 struct InitialSecrets {
@@ -82,38 +82,6 @@ void derive_next_secret(MutableBytes out, std::uint32_t version, Hash hash,
 
 /// The fixed key of Retry's integrity tag (RFC 9001 §5.8, RFC 9369 §3.3.3).
 ByteView retry_key(std::uint32_t version) noexcept;
-
-/// Whose code an AeadKey runs.
-enum class AeadBackend : std::uint8_t {
-  automatic,  // ipsec_mb for AES-GCM where it is available, else boringssl
-  boringssl,
-  ipsec_mb,
-};
-/// Whether AES-GCM can be ipsec_mb's: built in, and faster than BoringSSL's on this CPU.
-bool ipsec_mb_available() noexcept;
-
-/// An AEAD with its key schedule. Allocates when it is made, never per packet; wipes the schedule
-/// when it goes. Const functions may run on several threads at once.
-class AeadKey {
- public:
-  /// `backend` other than automatic is for tests and measurements. ipsec_mb is for AES-GCM, where
-  /// ipsec_mb_available().
-  AeadKey(Aead aead, ByteView key, AeadBackend backend = AeadBackend::automatic) noexcept;
-  AeadKey(const AeadKey&) = delete;
-  AeadKey& operator=(const AeadKey&) = delete;
-
-  /// `nonce` is kIvLength bytes. `out` has room for plaintext + 16 bytes, and either is `plaintext`
-  /// (in place) or does not overlap it.
-  bool seal(std::uint8_t* out, ByteView plaintext, ByteView nonce, ByteView ad) const noexcept;
-  /// `out` has room for `ciphertext`, and either is `ciphertext` (in place) or does not overlap it.
-  /// False: forged or damaged; `out` holds nothing of the plaintext then.
-  bool open(std::uint8_t* out, ByteView ciphertext, ByteView nonce, ByteView ad) const noexcept;
-
- private:
-  // One of the two.
-  IpsecMbKeyPtr ipsec_mb_;
-  bssl::UniquePtr<EVP_AEAD_CTX> boringssl_;
-};
 
 /// Header protection (RFC 9001 §5.4).
 class HeaderKey {

@@ -9,12 +9,14 @@
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
+#include <openssl/mem.h>
 #include <openssl/x509.h>
 
 #include "base/check.h"
 #include "transport/tls/alert.h"
 #include "transport/tls/boringssl.h"
 #include "transport/tls/handshake_state.h"
+#include "transport/tls/record_layer.h"
 
 namespace tern::tls {
 namespace {
@@ -52,24 +54,56 @@ struct SecureStream::Session : HandshakeState {
   std::shared_ptr<const ServerContext> server_context;
   std::function<void(StreamSession)> take_session;
   std::vector<std::uint8_t> output;  // records not yet given to the stream
-  ByteView* input = nullptr;
+  MutableBytes* input = nullptr;
   std::uint8_t alert = 0;
   bool alert_is_remote = false;
+
+  ~Session() { forget_secret(); }
+  void forget_secret() noexcept {
+    OPENSSL_cleanse(first_write_secret.data(), first_write_secret.size());
+    first_write_secret = {};
+  }
 
   static Session& of(BIO* bio) noexcept { return *static_cast<Session*>(BIO_get_data(bio)); }
 
   static int read(BIO* bio, char* out, int size) {
     BIO_clear_retry_flags(bio);
-    ByteView& input = *of(bio).input;
+    MutableBytes& input = *of(bio).input;
     if (input.empty()) {
       BIO_set_retry_read(bio);
       return -1;
     }
     const std::size_t taken = std::min(input.size(), static_cast<std::size_t>(size));
     std::memcpy(out, input.data(), taken);
+    of(bio).follow(input.first(taken));
     input = input.subspan(taken);
     return static_cast<int>(taken);
   }
+
+  /// Where records begin and end in what BoringSSL has taken.
+  void follow(ByteView taken) noexcept {
+    while (!taken.empty()) {
+      if (body_left > 0) {
+        const std::size_t part = std::min(body_left, taken.size());
+        body_left -= part;
+        taken = taken.subspan(part);
+        continue;
+      }
+      header[header_size++] = taken.front();
+      taken = taken.subspan(1);
+      if (header_size < RecordLayer::kHeader) continue;
+      header_size = 0;
+      body_left = static_cast<std::size_t>(header[3]) << 8 | header[4];
+    }
+  }
+  bool between_records() const noexcept { return header_size == 0 && body_left == 0; }
+  std::array<std::uint8_t, RecordLayer::kHeader> header{};
+  std::size_t header_size = 0;
+  std::size_t body_left = 0;
+
+  /// Client: our first secret. If it is another one later, an answer to a KeyUpdate may wait in
+  /// BoringSSL.
+  std::vector<std::uint8_t> first_write_secret;
 
   static int write(BIO* bio, const char* data, int size) {
     BIO_clear_retry_flags(bio);
@@ -120,7 +154,7 @@ struct SecureStream::Session : HandshakeState {
   }
 
   /// Makes `ssl`; then the side's own settings follow.
-  Result<void> make(SSL_CTX* context, ByteView& input_view, UnixSeconds unix_now, bool tls12) {
+  Result<void> make(SSL_CTX* context, MutableBytes& input_view, UnixSeconds unix_now, bool tls12) {
     ssl.reset(SSL_new(context));
     BIO* const bio = ssl == nullptr ? nullptr : BIO_new(bio_method());
     if (bio == nullptr) {
@@ -318,7 +352,13 @@ bool SecureStream::shake_hands() {
     handshake_.cipher = SSL_CIPHER_standard_name(cipher);
   }
   handshake_.group = group_name(ssl);
-  if (session_->server_context != nullptr) {
+  if (session_->client_context != nullptr) {
+    bssl::Span<const std::uint8_t> read;
+    bssl::Span<const std::uint8_t> write;
+    if (SSL_version(ssl) == TLS1_3_VERSION && bssl::SSL_get_traffic_secrets(ssl, &read, &write)) {
+      session_->first_write_secret.assign(write.begin(), write.end());
+    }
+  } else {
     const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
     if (name != nullptr) handshake_.server_name = name;
   }
@@ -354,6 +394,7 @@ void SecureStream::receive(tcp::Stream&, MutableBytes bytes) {
 bool SecureStream::process() {
   RecordBuffer& buffer = lies_in(input_, incoming_plain) ? inner_plain : incoming_plain;
   if (!complete_ && !shake_hands()) return false;
+  if (records_ != nullptr) return process_records();
   SSL* const ssl = session_->ssl.get();
   while (complete_ && !over_ && !paused_ && !peer_closed_) {
     const ScopedTime time(session_->now);
@@ -362,6 +403,9 @@ bool SecureStream::process() {
     if (count > 0) {
       const MutableBytes plain(buffer.data(), static_cast<std::size_t>(count));
       if (!tell([&] { sink_->receive(*this, plain); })) return false;
+      // The server's tickets, if it gives any, came before its first data.
+      if (session_->client_context != nullptr && !over_) take_over();
+      if (records_ != nullptr) return process_records();
       continue;
     }
     const int error = SSL_get_error(ssl, count);
@@ -373,6 +417,74 @@ bool SecureStream::process() {
   }
   // An answer to a KeyUpdate.
   return over_ || send_records() || end(Error::closed("TCP takes no more"));
+}
+
+/// The same once the records are ours.
+bool SecureStream::process_records() {
+  using Kind = RecordLayer::Step::Kind;
+  while (!over_ && !paused_ && !peer_closed_) {
+    const RecordLayer::Step step = records_->next(input_);
+    if (step.kind == Kind::nothing) break;
+    switch (step.kind) {
+      case Kind::data:
+        if (!tell([&] { sink_->receive(*this, step.data); })) return false;
+        break;
+      case Kind::closed:
+        peer_closed_ = true;
+        told_end_ = true;
+        if (!tell([this] { sink_->end_of_stream(*this); })) return false;
+        break;
+      case Kind::alert:
+        stream_->finish();
+        return end(
+            Error(Domain::tls, step.alert, std::string(alert_name(step.alert)), Origin::remote));
+      case Kind::failed: return fail_record(step.alert, step.reason);
+      case Kind::other:
+      case Kind::nothing: break;
+    }
+  }
+  if (over_ || finished_ || !records_->owes_update()) return true;
+  return stream_->write(records_->key_update()) || end(Error::closed("TCP takes no more"));
+}
+
+bool SecureStream::fail_record(std::uint8_t alert, const char* reason) {
+  // The alert leaves before the connection ends.
+  if (finished_ || stream_->write(records_->alert(alert))) stream_->finish();
+  return end(Error(Domain::tls, alert, std::string(alert_name(alert)) + ": " + reason));
+}
+
+/// From now on the records are ours, if they can be: in TLS 1.3, and between two of them. Only
+/// when BoringSSL has nothing left to say.
+void SecureStream::take_over() {
+  SSL* const ssl = session_->ssl.get();
+  if (SSL_version(ssl) != TLS1_3_VERSION || !session_->between_records() || SSL_pending(ssl) != 0) {
+    return;
+  }
+  Aead aead = Aead::aes_128_gcm;
+  Hash hash = Hash::sha256;
+  switch (SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl))) {
+    case 0x1301: break;
+    case 0x1302:
+      aead = Aead::aes_256_gcm;
+      hash = Hash::sha384;
+      break;
+    case 0x1303: aead = Aead::chacha20_poly1305; break;
+    default: return;
+  }
+  bssl::Span<const std::uint8_t> read;
+  bssl::Span<const std::uint8_t> write;
+  if (!bssl::SSL_get_traffic_secrets(ssl, &read, &write)) return ERR_clear_error();
+  const bool client = session_->client_context != nullptr;
+  if (client && !std::equal(write.begin(), write.end(), session_->first_write_secret.begin(),
+                            session_->first_write_secret.end())) {
+    return;
+  }
+  records_ = std::make_unique<RecordLayer>(
+      client, aead, hash,
+      RecordLayer::Start{{read.data(), read.size()}, SSL_get_read_sequence(ssl)},
+      RecordLayer::Start{{write.data(), write.size()}, SSL_get_write_sequence(ssl)});
+  session_->forget_secret();
+  session_->ssl.reset();
 }
 
 /// What a paused reader does not want yet is in a buffer of the network's now.
@@ -443,6 +555,10 @@ Result<void> SecureStream::write(std::span<Bytes> pieces) {
 
 /// All pieces into records. False: the stream underneath refused them.
 bool SecureStream::encrypt(std::span<Bytes> pieces) {
+  if (records_ != nullptr) {
+    Bytes sealed = records_->seal(pieces);
+    return sealed.empty() || stream_->write(std::move(sealed)).has_value();
+  }
   SSL* const ssl = session_->ssl.get();
   const ScopedTime time(session_->now);
   std::size_t total = 0;
@@ -480,7 +596,10 @@ bool SecureStream::encrypt(std::span<Bytes> pieces) {
     piece = Bytes();
   }
   if (gathered > 0) seal(outgoing_plain.data(), gathered);
-  return send_records();
+  if (!send_records()) return false;
+  // The session tickets have gone out before the first data.
+  if (session_->server_context != nullptr) take_over();
+  return true;
 }
 
 bool SecureStream::send_records() {
@@ -505,6 +624,10 @@ void SecureStream::finish() {
 }
 
 void SecureStream::say_goodbye() {
+  if (records_ != nullptr) {
+    if (stream_->write(records_->alert(0))) stream_->finish();
+    return;
+  }
   ERR_clear_error();
   SSL_shutdown(session_->ssl.get());
   send_records();

@@ -22,6 +22,8 @@
 
 namespace tern::tls {
 
+class RecordLayer;
+
 /// What a handshake settled.
 struct StreamHandshake {
   std::string version;                   ///< "TLSv1.3" or "TLSv1.2"
@@ -78,6 +80,8 @@ class SecureClientOptions {
 ///   A write that there is no room for (Code::limit) once the handshake is complete breaks the
 ///   stream: records cannot be taken back, and all it is good for is `reset`.
 /// - 0-RTT is not offered and not taken.
+/// - BoringSSL shakes hands and takes and gives the session tickets; TLS 1.3's records after that
+///   are sealed and opened by us, in the memory that is sent and received (docs/decisions/0023).
 ///
 /// Sinks hear from it in reap, and in the timers' part of a turn: of a handshake that takes too
 /// long, and of bytes that had come before `resume`. Runtime and context outlive it; on one thread.
@@ -153,6 +157,9 @@ class SecureStream final : public tcp::Stream, private tcp::StreamSink, private 
   void say_goodbye();
   bool encrypt(std::span<Bytes> pieces);
   bool send_records();
+  bool process_records();
+  bool fail_record(std::uint8_t alert, const char* reason);
+  void take_over();
 
   Runtime& runtime_;
   tcp::StreamSink* sink_;
@@ -162,10 +169,11 @@ class SecureStream final : public tcp::Stream, private tcp::StreamSink, private 
   Duration handshake_limit_{};
   std::vector<Bytes> waiting_;  // for the handshake
   std::size_t waiting_size_ = 0;
-  std::vector<std::uint8_t> held_;  // records that came before a pause ended
-  ByteView input_;                  // records not yet given to BoringSSL
-  bool* destroyed_ = nullptr;       // tells a caller further up that we are gone
-  bool begun_ = false;              // the handshake
+  std::vector<std::uint8_t> held_;        // records that came before a pause ended
+  MutableBytes input_;                    // records not yet looked at
+  std::unique_ptr<RecordLayer> records_;  // once it is they, not BoringSSL
+  bool* destroyed_ = nullptr;             // tells a caller further up that we are gone
+  bool begun_ = false;                    // the handshake
   bool complete_ = false;
   bool paused_ = false;
   bool finished_ = false;     // finish was called

@@ -1,4 +1,4 @@
-#include "transport/quic/ipsec_mb_gcm.h"
+#include "transport/tls/ipsec_mb_gcm.h"
 
 #include <cstring>
 
@@ -10,7 +10,7 @@
 
 #include <intel-ipsec-mb.h>
 
-namespace tern::quic {
+namespace tern::tls {
 namespace {
 
 constexpr std::size_t kTagLength = 16;
@@ -98,11 +98,11 @@ bool open(const IpsecMbKey& key, std::uint8_t* out, ByteView ciphertext, const s
 }
 
 }  // namespace ipsec_mb
-}  // namespace tern::quic
+}  // namespace tern::tls
 
 #else
 
-namespace tern::quic {
+namespace tern::tls {
 
 void IpsecMbKeyDelete::operator()(const IpsecMbKey*) const noexcept { TERN_CHECK(false); }
 
@@ -125,6 +125,6 @@ bool open(const IpsecMbKey&, std::uint8_t*, ByteView, const std::uint8_t*, ByteV
 }
 
 }  // namespace ipsec_mb
-}  // namespace tern::quic
+}  // namespace tern::tls
 
 #endif

@@ -7,9 +7,9 @@
 
 /// AES-GCM by libipsec-mb (docs/decisions/0009-aes-gcm-by-libipsec-mb.md). Without that library in
 /// the build, or on a CPU it does not make faster, available() is false and nothing else may be
-/// called. Used by AeadKey alone; its functions say what the arguments may be.
+/// called. Used by AeadKey alone, whose functions say what the arguments may be.
 
-namespace tern::quic {
+namespace tern::tls {
 
 /// Key schedule and powers of H: a kilobyte. Immutable; wiped when it goes.
 struct IpsecMbKey;
@@ -34,4 +34,4 @@ bool open(const IpsecMbKey& key, std::uint8_t* out, ByteView ciphertext, const s
           ByteView ad) noexcept;
 
 }  // namespace ipsec_mb
-}  // namespace tern::quic
+}  // namespace tern::tls

@@ -9,8 +9,8 @@
 #include "transport/tls/record_layer.h"
 
 /// TLS records, at once and byte by byte: both must say the same. The first byte says whose they
-/// are; then come pieces, each a byte for its kind, one for its length, and the bytes: 0 goes to the
-/// wire as it is, others are the content type of a record that is sealed properly.
+/// are; then come pieces, each a byte for its kind, one for its length, and the bytes: 0 goes to
+/// the wire as it is, others are the content type of a record that is sealed properly.
 
 namespace {
 
@@ -62,8 +62,8 @@ std::string read(const std::vector<std::uint8_t>& bytes, bool client, std::size_
     while (true) {
       const RecordLayer::Step step = layer.next(input);
       if (step.kind == Kind::nothing) break;
-      out += '<' + std::to_string(static_cast<int>(step.kind)) + ' ' +
-             std::to_string(step.alert) + ' ' + step.reason + '>';
+      out += '<' + std::to_string(static_cast<int>(step.kind)) + ' ' + std::to_string(step.alert) +
+             ' ' + step.reason + '>';
       if (step.kind == Kind::data) {
         if (step.data.size() > RecordLayer::kMaxPlaintext) std::abort();
         out += tern::as_text(step.data);

@@ -1,9 +1,12 @@
 #include "base/bytes.h"
 
+#include <array>
 #include <cstdlib>
 #include <new>
+#include <utility>
 
 #include "base/check.h"
+#include "base/recycled_memory.h"
 
 namespace tern {
 
@@ -14,13 +17,43 @@ namespace {
 template <typename Base, typename Container>
 struct Holder : Base {
   explicit Holder(Container&& taken) : container(std::move(taken)) {}
+  static void* operator new(std::size_t size) { return allocate_recycled(size); }
+  static void operator delete(void* memory, std::size_t size) noexcept {
+    free_recycled(memory, size);
+  }
   Container container;
 };
+
+/// Small blocks come and go with every message; their sizes are rounded up, so that what frees one
+/// knows how large it was.
+constexpr std::size_t kStep = detail::RecycledLists::kStep;
+
+template <typename Block, std::size_t kSize>
+void destroy_recycled(Block* dying) noexcept {
+  dying->~Block();
+  free_recycled(dying, kSize);
+}
+
+template <typename Block, std::size_t... kIndices>
+constexpr auto destroyers(std::index_sequence<kIndices...>) {
+  using Destroy = void (*)(Block*) noexcept;
+  return std::array<Destroy, sizeof...(kIndices)>{
+      &destroy_recycled<Block, (kIndices + 1) * kStep>...};
+}
 
 }  // namespace
 
 Bytes::Block* Bytes::allocate(std::size_t payload_size) {
-  void* memory = std::malloc(sizeof(Block) + payload_size);
+  const std::size_t size = sizeof(Block) + payload_size;
+  if (size <= kMaxRecycled) {
+    static constexpr auto kDestroyers =
+        destroyers<Block>(std::make_index_sequence<kMaxRecycled / kStep>());
+    const std::size_t index = detail::RecycledLists::index_of(size);
+    auto* block = new (allocate_recycled((index + 1) * kStep)) Block;
+    block->destroy = kDestroyers[index];
+    return block;
+  }
+  void* memory = std::malloc(size);
   TERN_CHECK(memory != nullptr);
   auto* block = new (memory) Block;
   block->destroy = [](Block* dying) noexcept {

@@ -1,6 +1,7 @@
 #include "http/websocket_frames.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <utility>
 #include <vector>
@@ -66,12 +67,10 @@ class WebSocketCodecs {
     codec->input = {};
     if (pool().size() < kMaxSpare) pool().push_back(std::move(codec));
   }
-  /// One that only writes, whole frames, so that it never has a state to keep; but wslay masks
-  /// every frame after the first that was masked.
-  static Codec& writer(bool masks) {
+  /// One that only writes, whole and masked frames, so that it never has a state to keep.
+  static Codec& writer() {
     thread_local Codec masking;
-    thread_local Codec bare;
-    return masks ? masking : bare;
+    return masking;
   }
 
  private:
@@ -89,24 +88,52 @@ std::size_t head_size(std::uint64_t length, bool masked) noexcept {
   return 2 + extended + (masked ? 4 : 0);
 }
 
-/// Writes head and payload to `out`; without `out_payload` the head alone, for a payload that
-/// follows by itself.
-void write_frame(std::uint8_t* out, wslay_frame_iocb frame, Random* mask) {
-  auto& codec = WebSocketCodecs::writer(mask != nullptr);
+void unmask(const std::uint8_t* key, ByteView payload, std::uint8_t* out) noexcept {
+  std::array<std::uint8_t, 8> twice;
+  std::memcpy(twice.data(), key, 4);
+  std::memcpy(twice.data() + 4, key, 4);
+  std::uint64_t mask = 0;
+  std::memcpy(&mask, twice.data(), sizeof(mask));
+  std::size_t i = 0;
+  for (; i + sizeof(mask) <= payload.size(); i += sizeof(mask)) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, payload.data() + i, sizeof(word));
+    word ^= mask;
+    std::memcpy(out + i, &word, sizeof(word));
+  }
+  for (; i < payload.size(); ++i) out[i] = payload[i] ^ key[i & 3U];
+}
+
+/// The head of a frame that is not masked (RFC 6455 §5.2). Returns its size.
+std::size_t write_head(std::uint8_t* out, WebSocketOpcode opcode, bool fin, bool rsv1,
+                       std::uint64_t length) noexcept {
+  out[0] = static_cast<std::uint8_t>((fin ? 0x80U : 0U) | (rsv1 ? 0x40U : 0U) |
+                                     static_cast<unsigned>(opcode));
+  const std::size_t size = head_size(length, false);
+  out[1] = static_cast<std::uint8_t>(size == 2 ? length : size == 4 ? 126 : 127);
+  for (std::size_t i = size; i > 2; --i) {
+    out[i - 1] = static_cast<std::uint8_t>(length);
+    length >>= 8;
+  }
+  return size;
+}
+
+/// Writes head and masked payload to `out`.
+void write_masked(std::uint8_t* out, wslay_frame_iocb frame, Random* mask) {
+  auto& codec = WebSocketCodecs::writer();
   codec.output = out;
   codec.random = mask;
   const ssize_t sent = wslay_frame_send(codec.context, &frame);
   TERN_CHECK(sent == static_cast<ssize_t>(frame.data_length));
 }
 
-wslay_frame_iocb frame_of(WebSocketOpcode opcode, bool fin, bool rsv1, ByteView payload,
-                          bool masked) {
+wslay_frame_iocb masked_frame(WebSocketOpcode opcode, bool fin, bool rsv1, ByteView payload) {
   wslay_frame_iocb frame = {};
   frame.fin = fin ? 1 : 0;
   frame.rsv = rsv1 ? WSLAY_RSV1_BIT : WSLAY_RSV_NONE;
   frame.opcode = static_cast<std::uint8_t>(opcode);
   frame.payload_length = payload.size();
-  frame.mask = masked ? 1 : 0;
+  frame.mask = 1;
   frame.data = payload.data();
   frame.data_length = payload.size();
   return frame;
@@ -117,9 +144,38 @@ wslay_frame_iocb frame_of(WebSocketOpcode opcode, bool fin, bool rsv1, ByteView 
 WebSocketFrameReader::WebSocketFrameReader() noexcept = default;
 WebSocketFrameReader::~WebSocketFrameReader() = default;
 
+/// A whole frame of at most 125 bytes at the front of the input: most messages, for which wslay's
+/// copy into its own buffer would cost more than all the rest. What is wrong with one is wslay's to
+/// say.
+bool WebSocketFrameReader::take_small(Piece& piece) {
+  if (input_.size() < 2) return false;
+  const std::size_t length = input_[1] & 0x7FU;
+  const bool masked = (input_[1] & 0x80U) != 0;
+  const std::size_t head = head_size(length, masked);
+  piece.opcode = static_cast<WebSocketOpcode>(input_[0] & 0x0FU);
+  piece.fin = (input_[0] & 0x80U) != 0;
+  if (length > kSmall || input_.size() < head + length) return false;
+  if (is_control(piece.opcode) && !piece.fin) return false;
+  piece.rsv = static_cast<std::uint8_t>((input_[0] >> 4) & 7U);
+  piece.masked = masked;
+  piece.length = length;
+  piece.first = piece.last = true;
+  const ByteView payload = input_.subspan(head, length);
+  if (masked) {
+    unmask(input_.data() + 2, payload, small_.data());
+    piece.payload = ByteView(small_.data(), length);
+  } else {
+    piece.payload = payload;
+  }
+  input_ = input_.subspan(head + length);
+  return true;
+}
+
 Result<std::optional<WebSocketFrameReader::Piece>> WebSocketFrameReader::next() {
   if (codec_ == nullptr) {
     if (input_.empty()) return std::nullopt;
+    Piece piece;
+    if (take_small(piece)) return piece;
     codec_ = WebSocketCodecs::take();
     taken_ = used_ = offset_ = 0;
   }
@@ -163,16 +219,8 @@ WebSocketFrame make_websocket_frame(WebSocketOpcode opcode, bool fin, bool rsv1,
     out.head = make_websocket_frame(opcode, fin, rsv1, payload.view(), mask);
     return out;
   }
-  // wslay writes the head of a frame before it has its payload; the payload then goes by itself.
-  wslay_frame_iocb frame = frame_of(opcode, fin, rsv1, payload, false);
-  const std::size_t size = head_size(payload.size(), false);
-  out.head = Bytes::make(size, [&](MutableBytes head) {
-    // A codec of its own, as this one stays in the middle of a frame.
-    WebSocketCodecs::Codec codec;
-    codec.output = head.data();
-    frame.data_length = 0;
-    TERN_CHECK(wslay_frame_send(codec.context, &frame) == 0);
-    return size;
+  out.head = Bytes::make(head_size(payload.size(), false), [&](MutableBytes head) {
+    return write_head(head.data(), opcode, fin, rsv1, payload.size());
   });
   out.payload = payload;
   return out;
@@ -182,7 +230,12 @@ Bytes make_websocket_frame(WebSocketOpcode opcode, bool fin, bool rsv1, ByteView
                            Random* mask) {
   const std::size_t size = head_size(payload.size(), mask != nullptr) + payload.size();
   return Bytes::make(size, [&](MutableBytes out) {
-    write_frame(out.data(), frame_of(opcode, fin, rsv1, payload, mask != nullptr), mask);
+    if (mask != nullptr) {
+      write_masked(out.data(), masked_frame(opcode, fin, rsv1, payload), mask);
+    } else {
+      const std::size_t head = write_head(out.data(), opcode, fin, rsv1, payload.size());
+      if (!payload.empty()) std::memcpy(out.data() + head, payload.data(), payload.size());
+    }
     return size;
   });
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -25,8 +26,9 @@ inline bool is_control(WebSocketOpcode opcode) noexcept {
   return (static_cast<unsigned>(opcode) & 8U) != 0;
 }
 
-/// Cuts a byte stream into WebSocket frames (RFC 6455 §5.2), on wslay, and undoes the mask. A
-/// frame's payload comes in pieces of at most 4 KiB, as it arrives. Checks what one frame alone
+/// Cuts a byte stream into WebSocket frames (RFC 6455 §5.2), on wslay but for small ones that are
+/// there whole, and undoes the mask. A frame's payload comes in pieces of at most 4 KiB, as it
+/// arrives. Checks what one frame alone
 /// shows: lengths in their shortest form and below 2^63, control frames whole and of at most 125
 /// bytes. Between two frames it holds no buffer: wslay's (4 KiB) are lent by a pool of the thread.
 class WebSocketFrameReader {
@@ -59,12 +61,16 @@ class WebSocketFrameReader {
  private:
   friend class WebSocketCodecs;
   struct Codec;
+  static constexpr std::size_t kSmall = 125;
+
+  bool take_small(Piece& piece);
 
   ByteView input_;
   std::unique_ptr<Codec> codec_;
   std::uint64_t taken_ = 0;   // bytes of input_ given to wslay since it was last empty
   std::uint64_t used_ = 0;    // of those, bytes of complete frames
   std::uint64_t offset_ = 0;  // within the frame's payload
+  std::array<std::uint8_t, kSmall> small_;  // a small frame's payload
 };
 
 /// A frame as it goes out: its head and, when that saves a copy, its payload apart.
@@ -76,7 +82,7 @@ struct WebSocketFrame {
 /// Payloads of at least this size are not copied behind their frame's head, unless they are masked.
 inline constexpr std::size_t kWebSocketCopyLimit = 4096;
 
-/// One whole frame, on wslay. `mask`: the source of the masking key, for clients; null for servers.
+/// One whole frame. `mask`: the source of the masking key, for clients; null for servers.
 WebSocketFrame make_websocket_frame(WebSocketOpcode opcode, bool fin, bool rsv1,
                                     const Bytes& payload, Random* mask);
 /// The same for bytes that are somebody else's: copied.

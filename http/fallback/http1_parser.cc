@@ -100,8 +100,7 @@ class Http1Parser::BeastOf final : public Http1Parser::Beast {
 
   void reset(bool no_body) override {
     clear();
-    parser_.reset();
-    parser_.emplace(*this);
+    parser_.emplace(*this);  // which destroys the last message's
     // The scanner has our limits.
     parser_->header_limit(UINT32_MAX);
     parser_->body_limit(UINT64_MAX);  // not "none", which Beast 1.74 takes for less than anything

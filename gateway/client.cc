@@ -12,7 +12,7 @@ namespace tern {
 namespace {
 
 /// Tries at a request that servers have refused before processing it.
-constexpr std::size_t kMaxTries = 4;
+constexpr std::size_t kMaxTries = Client::kMaxTries;
 
 bool is_redirect(int status) noexcept {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
@@ -48,7 +48,9 @@ ClientTimings ClientStream::timings() const noexcept {
 
 std::uint64_t ClientStream::connection() const noexcept { return connection_->id(); }
 
-bool ClientStream::path_lost() const noexcept { return connection_->lost(); }
+bool ClientStream::path_lost() const noexcept {
+  return connection_->lost() || (reused_ && !connection_->open() && !exchange_->responded());
+}
 
 Client::Client(Runtime& runtime, udp::Network& network, ClientOptions options)
     : pool_(std::make_unique<ClientPool>(runtime, network, std::move(options))) {}
@@ -107,6 +109,7 @@ Task<Result<ClientStream>> Client::open(ClientRequest request) {
     stream.url_ = url->to_string();
     stream.begun_ = begun;
     stream.early_data_ = !chosen.connected_at() && http::is_safe(head.method);
+    stream.reused_ = chosen.over_tcp() && chosen.requests() > 0;
     chosen.count_request();
     const bool head_ends = !has_body && !request.streaming_;
     Result<void> sent = co_await stream.exchange_->send(head, head_ends);
@@ -114,7 +117,10 @@ Task<Result<ClientStream>> Client::open(ClientRequest request) {
       if (request.streaming_) {
         sent = co_await stream.exchange_->write(request.body_);
       } else {
-        sent = co_await stream.exchange_->finish(request.body_);
+        // All of it is in memory: the response may be read while it goes. A server that answers as
+        // it reads would wait for that.
+        http::ClientExchange::Write queued = stream.exchange_->finish(request.body_);
+        if (queued.await_ready()) sent = queued.await_resume();
       }
     }
     if (!sent && sent.error().is(Code::invalid)) co_return fail(std::move(sent).error());

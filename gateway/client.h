@@ -121,7 +121,9 @@ class ClientStream {
   /// Names the connection in Client::connections(); several requests share one.
   std::uint64_t connection() const noexcept;
   /// Its connection ended because no network led to the server any more, or the server had
-  /// forgotten it meanwhile: a request that is idempotent may be sent again.
+  /// forgotten it meanwhile; over TCP also one that had served earlier requests and ended before
+  /// anything of this response came, as with a server's idle limit or restart. A request that is
+  /// idempotent may be sent again (RFC 9110 §9.2.2).
   bool path_lost() const noexcept;
 
  private:
@@ -131,6 +133,7 @@ class ClientStream {
   std::string url_;
   Timestamp begun_{};
   bool early_data_ = false;
+  bool reused_ = false;  // over TCP, and not its connection's first
 };
 
 /// A connection of a client, as Client::connections() shows it.
@@ -165,6 +168,9 @@ struct ClientConnectionInfo {
 class Client {
  public:
   static constexpr std::size_t kMaxOrigins = 256;  ///< idle connections make room beyond it
+  /// Times that a request is sent which servers refuse before processing it: a server that takes a
+  /// few requests on each connection refuses most of a burst again and again.
+  static constexpr std::size_t kMaxTries = 10;
 
   /// Runtime and network outlive the client; the network is the runtime's driver.
   Client(Runtime& runtime, udp::Network& network, ClientOptions options);

@@ -57,6 +57,7 @@ class OriginConnection : public std::enable_shared_from_this<OriginConnection> {
   std::optional<Timestamp> connected_at() const noexcept { return connected_at_; }
   virtual ClientConnectionInfo info() const = 0;
   void count_request() noexcept { ++requests_; }
+  std::uint64_t requests() const noexcept { return requests_; }
 
   /// The interfaces are others than they were.
   virtual void networks_changed() = 0;

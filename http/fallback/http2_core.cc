@@ -18,6 +18,9 @@ namespace {
 /// Of a GOAWAY's text, what the log shows, and what we send.
 constexpr std::size_t kMaxDebug = 256;
 
+/// No peer reads less at a time, unless it is out to send us many small frames.
+constexpr std::size_t kPieceRead = 1024;
+
 Error connection_error(Http2Code code, std::string_view reason, Origin origin) {
   return Error(Domain::application, static_cast<std::uint64_t>(code),
                fmt::format("{}: {}", name(code), reason), origin);
@@ -291,8 +294,8 @@ bool Http2Session::put_data(Http2Stream& stream, ByteView header, std::size_t si
   stream.take_body(size, [this](Bytes piece) { put(std::move(piece)); });
   stream.sent();
   blocked_since_ = kNever;
-  // One for the stream, one for the connection.
-  guard_.expect_window_updates(2);
+  // One for the stream, one for the connection, from peers who tell each piece they read.
+  guard_.expect_window_updates(2 * (1 + static_cast<std::uint32_t>(size / kPieceRead)));
   return room() > 0;
 }
 

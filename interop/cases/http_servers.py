@@ -9,8 +9,11 @@ from harness.process import INTEROP, check, free_port, wait_for_quic, wait_for_t
 from harness.tern import EXIT_HTTP_ERROR, Fetch, last_lines
 
 
-def http3_server(case, name):
-    """One of servers.SERVERS with the test site and POST /echo; returns (port, process, log)."""
+def http3_server(case, name, prepare=None):
+    """One of servers.SERVERS with the test site and POST /echo; returns (port, access log).
+
+    prepare: called when the configuration is written, before the server starts.
+    """
     port = free_port()
     origin = None
     if name in ("nginx", "haproxy"):
@@ -22,6 +25,8 @@ def http3_server(case, name):
     access_log = case.folder / "access.log"
     launch = servers.server(name)(case.folder, port, case.site, case.certs, origin=origin,
                                   log=access_log)
+    if prepare:
+        prepare()
     process = case.start(name, launch.command, env=launch.env)
     wait_for_quic(process, port)
     return port, access_log

@@ -1,14 +1,13 @@
-"""HTTP/2 and HTTP/1.1: curl as a client of `tern serve`, caddy and nginx as servers of `tern get`."""
+"""curl as a client of `tern serve` over HTTP/2 and HTTP/1.1."""
 
 import re
 
-from harness.matrix import HUGE, LARGE, POSTED, POSTED_TYPE, SMALL, case, digest, pattern
+from harness.matrix import LARGE, POSTED, POSTED_TYPE, case, pattern
 from harness.process import check, peer_path
 from harness.servers import in_chroot
-from harness.tern import Fetch, last_lines
-from cases.http_servers import http3_server
+from harness.tern import last_lines
 
-VERSIONS = {"h2": ("--http2", "2"), "h1": ("--http1.1", "1.1")}  # the flag of curl and of tern
+VERSIONS = {"h2": ("--http2", "2"), "h1": ("--http1.1", "1.1")}  # curl's flag, and what it says
 
 
 def curl(run, server, version, *arguments, path, expect=200):
@@ -64,48 +63,3 @@ for _version in VERSIONS:
         case(f"curl/{_version}-{_what}", "curl", version=_version)(_function)
     case(f"curl/{_version}-20mb-epoll", "curl", version=_version, engine="epoll")(curl_large)
     case(f"curl/{_version}-get-workers", "curl", version=_version, workers=2)(curl_get)
-
-
-def fetch_from(run, name, version, *paths, **options):
-    port, access_log = http3_server(run, name)
-    fetch = Fetch([f"https://localhost:{port}{path}" for path in paths],
-                  protocol=VERSIONS[version][0], **options)
-    fetched = run.subject.get(run, fetch, port).expect_success()
-    spoken = {"h2": "h2", "h1": "http/1.1"}[version]
-    check(f", {spoken}, " in fetched.text, f"not {spoken}: {last_lines(fetched.text)}")
-    return fetched, access_log
-
-
-def server_get(run, name, version):
-    fetched, _ = fetch_from(run, name, version, f"/{SMALL}")
-    check(fetched.files == [(run.site / SMALL).read_bytes()], "another body")
-
-
-def server_large(run, name, version):
-    fetched, _ = fetch_from(run, name, version, f"/{HUGE}")
-    [body] = fetched.files
-    check(digest(body) == digest((run.site / HUGE).read_bytes()), f"{len(body)} bytes, wrong hash")
-
-
-def server_post(run, name, version):
-    file = run.folder / "posted.bin"
-    file.write_bytes(POSTED)
-    fetched, _ = fetch_from(run, name, version, "/echo", data=file, content_type=POSTED_TYPE)
-    check(fetched.files == [POSTED], "another body came back")
-
-
-def server_many(run, name, version):
-    """A hundred URLs at once: on one connection of HTTP/2, on up to six of HTTP/1.1."""
-    fetched, _ = fetch_from(run, name, version, *[f"/bytes/{1000 + i}" for i in range(100)],
-                            parallel=True)
-    for i, body in enumerate(fetched.files):
-        check(body == pattern(1000 + i), f"/bytes/{1000 + i}: {len(body)} bytes")
-    connections = len(re.findall(r"^\* connected: ", fetched.text, re.MULTILINE))
-    check(connections == 1 if version == "h2" else 1 < connections <= 6,
-          f"{connections} connections")
-
-
-for _name, _version in (("caddy", "h2"), ("caddy", "h1"), ("nginx", "h1")):
-    for _what, _function in {"get": server_get, "20mb": server_large, "post": server_post,
-                             "parallel": server_many}.items():
-        case(f"{_name}/{_version}-{_what}", _name, name=_name, version=_version)(_function)

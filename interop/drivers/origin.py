@@ -1,6 +1,7 @@
 """A plain HTTP/1.1 origin for the proxies: python3 origin.py PORT ROOT
 
-GET and HEAD answer with the files of ROOT, POST /echo with the request's body and content type.
+GET and HEAD answer with the files of ROOT, POST to /echo and /upload with the request's body and content
+type, and /old redirects to a file.
 """
 
 import functools
@@ -12,9 +13,18 @@ class Origin(http.server.SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # head and body in one segment: no delayed acknowledgement between them
 
-    def do_POST(self):  # the name is http.server's
+    def do_GET(self):  # the name is http.server's
+        if self.path != "/old":
+            super().do_GET()
+            return
+        self.send_response(302)
+        self.send_header("location", "/small.txt")
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def do_POST(self):
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
-        self.send_response(200 if self.path == "/echo" else 404)
+        self.send_response(200 if self.path in ("/echo", "/upload") else 404)
         self.send_header("content-type", self.headers.get("content-type", "text/plain"))
         self.send_header("content-length", str(len(body)))
         self.end_headers()

@@ -48,17 +48,19 @@ class Control:
     def probe(self, case, url, *flags):
         raise NotRun("nothing stands in for the prober")
 
-    def get(self, case, fetch, port):
+    def get(self, case, fetch, port, meanwhile=None):
+        if fetch.protocol not in ("--http3-only", "--http3"):
+            return self._curl(case, fetch, meanwhile)
         if fetch.engine:
             raise NotRun("the stand-in has no engines")
         if case.peer == "gtls":
             return self._gtlsclient(case, fetch, port)
         return self._curl(case, fetch)
 
-    def _curl(self, case, fetch):
+    def _curl(self, case, fetch, meanwhile=None):
         peer_path("curl")
         outputs = case.outputs(len(fetch.urls))
-        command = ["curl", "-sS", "-v", "--http3-only", "--cacert", self.certs.ca]
+        command = ["curl", "-sS", "-v", fetch.protocol, "--cacert", self.certs.ca, *fetch.flags]
         if fetch.head:
             command.append("--head")
         if fetch.data:
@@ -71,7 +73,8 @@ class Control:
             command.append("--fail")
         for url, output in zip(fetch.urls, outputs):
             command += ["-o", output, url]
-        status, text = case.run("curl", servers.in_chroot([], command), timeout=fetch.timeout)
+        status, text = case.run("curl", servers.in_chroot([], command), timeout=fetch.timeout,
+                                meanwhile=meanwhile)
         return Fetched(status, text, [read(output) for output in outputs])
 
     def _gtlsclient(self, case, fetch, port):

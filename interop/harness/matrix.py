@@ -16,12 +16,13 @@ class Definition:
     name: str  # PEER-AND-ROLE/WHAT
     peer: str  # as interop/peers knows it
     function: object
+    beside: bool = False  # it mostly waits, and runs beside the others
 
 
-def case(name, peer, /, **parameters):
+def case(name, peer, /, beside=False, **parameters):
     """Registers a function of (run, **parameters) as a case; one function may be several."""
     def register(function):
-        CASES.append(Definition(name, peer, lambda run: function(run, **parameters)))
+        CASES.append(Definition(name, peer, lambda run: function(run, **parameters), beside))
         return function
     return register
 

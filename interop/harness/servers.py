@@ -43,7 +43,9 @@ def caddy(work, port, root, certs, origin=None, log=None, clear=None):
 https://:{port} {{
 	tls {certs.cert} {certs.key}
 	root * {root}
-	handle /echo {{
+	redir /old /small.txt 302
+	@posted path /echo /upload
+	handle @posted {{
 		header Content-Type {{http.request.header.Content-Type}}
 		respond "{{http.request.body}}"
 	}}
@@ -92,9 +94,14 @@ http {{
 
 
 def nginx(work, port, root, certs, origin=None, log=None, clear=None):
-    """nginx with HTTP/3 and, over TCP, HTTP/2 and HTTP/1.1, in the chroot. POST /echo needs `origin`, an HTTP/1.1 host:port."""
+    """nginx with HTTP/3 and, over TCP, HTTP/2 and HTTP/1.1, in the chroot.
+
+    POST /echo (1 MB at most), POST /upload and /old need `origin`, an HTTP/1.1 host:port.
+    """
     config = work / "nginx.conf"
-    echo = f"location = /echo {{ proxy_pass http://{origin}; }}" if origin else ""
+    echo = (f"location ~ ^/(echo|old)$ {{ proxy_pass http://{origin}; }}\n"
+            f"    location = /upload {{ client_max_body_size 100m; proxy_pass http://{origin}; }}"
+            if origin else "")
     without_tls = f"listen 127.0.0.1:{clear};" if clear else ""
     config.write_text("user root;\n" + nginx_configuration(
         work,

@@ -43,6 +43,7 @@ class Fetch:
     parallel: bool = False  # all URLs at once
     chacha20: bool = False
     engine: str | None = None
+    flags: list = dataclasses.field(default_factory=list)  # whatever else, as tern and curl have it
     timeout: float = 30.0
 
 
@@ -127,7 +128,8 @@ class Tern:
         check(status is not None, "tern serve did not end within 10 s of Ctrl-C")
         check(status == 0, f"tern serve exited with {status} on Ctrl-C: {process.tail()}")
 
-    def get(self, case, fetch, port):
+    def get(self, case, fetch, port, meanwhile=None):
+        """meanwhile: called while it runs."""
         outputs = case.outputs(len(fetch.urls))
         command = [self.path, "get", "-v", fetch.protocol, "--cacert", self.certs.ca]
         if fetch.head:
@@ -154,9 +156,10 @@ class Tern:
             command.append("--chacha20")
         if fetch.engine:
             command += ["--engine", fetch.engine]
+        command += fetch.flags
         for url, output in zip(fetch.urls, outputs):
             command += [url] if fetch.head else ["-o", output, url]
-        status, text = case.run("tern-get", command, timeout=fetch.timeout)
+        status, text = case.run("tern-get", command, timeout=fetch.timeout, meanwhile=meanwhile)
         if fetch.head:  # on stdout; what -v tells about it on stderr is prefixed
             heads = re.findall(r"^HTTP/[0-9.]+ .*?^$", text, re.MULTILINE | re.DOTALL)
             return Fetched(status, text, [head.encode() for head in heads])

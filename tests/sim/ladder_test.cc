@@ -16,6 +16,10 @@ using Type = ClientEvent::Type;
 
 constexpr Duration kRtt = 20ms;
 
+Task<void> get_into(Client& client, std::string url, std::optional<Result<ClientResponse>>& out) {
+  out.emplace(co_await client.get(std::move(url)));
+}
+
 struct Ladder : Scene {
   explicit Ladder(const LinkOptions& options = LinkOptions().delay(kRtt / 2).mbps(50))
       : wire(link(options)) {}
@@ -24,12 +28,8 @@ struct Ladder : Scene {
   /// A GET through Client::send, to its end.
   Result<ClientResponse> get(const std::string& path) {
     std::optional<Result<ClientResponse>> response;
-    const auto run = [](Client& with, std::string url,
-                        std::optional<Result<ClientResponse>>& out) -> Task<void> {
-      out.emplace(co_await with.get(std::move(url)));
-    };
     Scope scope(client_host.runtime().ready());
-    scope.spawn(run(client(), "https://server" + path, response));
+    scope.spawn(get_into(client(), "https://server" + path, response));
     EXPECT_TRUE(world.run_until([&] { return response.has_value(); }));
     return *response;
   }
@@ -157,6 +157,75 @@ TEST(Ladder, Http1RequestsOneAfterTheOtherHaveOneConnection) {
   scope.spawn(get_in_turn(scene.client(), "https://server/hello", 5, done));
   ASSERT_TRUE(scene.world.run_until([&] { return done == 5; }));
   EXPECT_EQ(scene.told(Type::connected), 1);
+}
+
+Task<void> echo(http::Exchange& exchange) {
+  co_await exchange.start(http::Response(http::Status::ok));
+  while (true) {
+    Result<Bytes> piece = co_await exchange.read();
+    if (!piece || piece->empty()) break;
+    Bytes bytes = *std::move(piece);
+    co_await exchange.write(std::move(bytes));
+  }
+  co_await exchange.finish();
+}
+
+Task<void> post(Client& client, std::size_t size, std::optional<Result<ClientResponse>>& out) {
+  ClientRequest request("https://server/echo");
+  request.method("POST").body(Bytes::copy(std::string(size, 'x')));
+  out.emplace(co_await client.send(std::move(request)));
+}
+
+/// The server has room for little of what it cannot send back yet.
+TEST(Ladder, AnEchoMayBeLargerThanAllWindows) {
+  for (const ClientProtocols protocols :
+       {ClientProtocols::http1, ClientProtocols::http2, ClientProtocols::http3_only}) {
+    Ladder scene;
+    scene.router.post("/echo", echo);
+    scene.serve();
+    scene.use_client(scene.any().protocols(protocols));
+    std::optional<Result<ClientResponse>> response;
+    Scope scope(scene.client_host.runtime().ready());
+    scope.spawn(post(scene.client(), 30'000'000, response));
+    ASSERT_TRUE(scene.world.run_until([&] { return response.has_value(); }, 120s));
+    ASSERT_TRUE(*response) << response->error().to_string();
+    EXPECT_EQ((*response)->body().size(), 30'000'000u);
+  }
+}
+
+/// The server has restarted, or ended a connection that was idle for too long, as the request was
+/// on its way.
+TEST(Ladder, AConnectionThatTheServerHasForgottenIsReplaced) {
+  for (const ClientProtocols protocols : {ClientProtocols::http1, ClientProtocols::http2}) {
+    Ladder scene;
+    scene.serve();
+    scene.use_client(scene.any().protocols(protocols));
+    EXPECT_TRUE(scene.get("/hello"));
+    scene.crash_server();
+    scene.serve();
+    const Result<ClientResponse> again = scene.get("/hello");
+    ASSERT_TRUE(again) << again.error().to_string();
+    EXPECT_EQ(again->attempts(), 2u);
+    EXPECT_EQ(scene.told(Type::retried), 1);
+  }
+}
+
+/// A connection's first request is not repeated: nothing says that the next one would fare better.
+TEST(Ladder, AServerThatNeverAnswersIsNotAskedAgain) {
+  Ladder scene;
+  scene.router.get("/hang", [](http::Exchange& exchange) -> Task<void> {
+    co_await exchange.runtime().sleep(1h);
+  });
+  scene.serve();
+  scene.use_client(scene.any().protocols(ClientProtocols::http2));
+  std::optional<Result<ClientResponse>> response;
+  Scope scope(scene.client_host.runtime().ready());
+  scope.spawn(get_into(scene.client(), "https://server/hang", response));
+  scene.world.run_for(1s);
+  scene.server().stop();
+  ASSERT_TRUE(scene.world.run_until([&] { return response.has_value(); }));
+  EXPECT_FALSE(*response);
+  EXPECT_EQ(scene.told(Type::retried), 0);
 }
 
 TEST(Ladder, NothingAnswers) {

@@ -187,7 +187,7 @@ void Transfer::set_failure(ExitCode code, std::string message) {
 
 Task<Result<void>> Transfer::attempt() {
   ClientRequest request = make_request();
-  while (true) {
+  for (std::size_t tries = 1;; ++tries) {
     bool redirected = false;
     Result<void> outcome = co_await attempt_once(request, redirected);
     if (outcome && redirected) {
@@ -196,16 +196,17 @@ Task<Result<void>> Transfer::attempt() {
                                                 options_.max_redirects, request.url())));
       }
       result_.final_url = request.url();
+      tries = 0;
       continue;
     }
     if (outcome) co_return outcome;
     const Error& error = outcome.error();
     const bool broke =
         std::exchange(path_lost_, false) || (options_.retry_on_close && connection_broke(error));
-    const bool again = error.is(Code::rejected) || (broke && http::is_idempotent(request.method()));
-    if (!again || result_.repeated || !plan_.upload.empty() || !output_.restart()) {
-      co_return outcome;
-    }
+    const bool refused = error.is(Code::rejected) && tries < Client::kMaxTries;
+    const bool again = refused || (broke && !repeated_ && http::is_idempotent(request.method()));
+    if (!again || !plan_.upload.empty() || !output_.restart()) co_return outcome;
+    repeated_ = repeated_ || !refused;
     result_.repeated = true;
     result_.received_bytes = 0;
     if (options_.verbose)

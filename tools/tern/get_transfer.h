@@ -66,7 +66,8 @@ class Transfer {
   TransferResult result_;
   std::optional<std::uint64_t> expected_;
   std::optional<Error> upload_error_;
-  bool path_lost_ = false;  // the last attempt ended for want of a network
+  bool path_lost_ = false;  // the last attempt's connection was gone (ClientStream::path_lost)
+  bool repeated_ = false;   // a request that may have been processed went out again
   bool write_failed_ = false;
   bool read_failed_ = false;
   bool proxy_refused_ = false;

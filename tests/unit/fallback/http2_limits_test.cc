@@ -188,6 +188,30 @@ TEST(Http2Limits, WindowUpdatesForWhatWasSentAreFine) {
   EXPECT_EQ(rig.count("http2.limit.glitches"), 0U);
 }
 
+/// haproxy says so for each part of a frame that it reads.
+TEST(Http2Limits, WindowUpdatesForPartsOfFramesAreFine) {
+  SessionOptions options;
+  options.max_glitches = 10;
+  Http2Rig rig(handler, options);
+  greet(rig);
+  rig.feed(get(1, "/big"));
+  std::size_t got = 0;
+  for (int i = 0; i < 20'000 && got < 1'000'000; ++i) {
+    for (const Frame& one : rig.frames()) {
+      if (one.type != kFrameData) continue;
+      got += one.payload.size();
+      for (std::size_t left = one.payload.size(); left > 0;) {
+        const std::size_t part = std::min<std::size_t>(left, 1400);
+        const auto size = static_cast<std::uint32_t>(part);
+        rig.feed(window_update(1, size) + window_update(0, size));
+        left -= part;
+      }
+    }
+  }
+  EXPECT_EQ(got, 1'000'000U);
+  EXPECT_EQ(rig.count("http2.limit.glitches"), 0U);
+}
+
 TEST(Http2Limits, AcknowledgementsThatNobodyReads) {
   SessionOptions options;
   options.max_glitches = 1'000'000;

@@ -49,7 +49,7 @@ ClientTimings ClientStream::timings() const noexcept {
 std::uint64_t ClientStream::connection() const noexcept { return connection_->id(); }
 
 bool ClientStream::path_lost() const noexcept {
-  return connection_->lost() || (reused_ && !connection_->open() && !exchange_->responded());
+  return connection_->lost() || (reused_ && !connection_->open());
 }
 
 Client::Client(Runtime& runtime, udp::Network& network, ClientOptions options)

@@ -48,7 +48,7 @@ std::vector<std::uint8_t> message(Kind kind, ByteView body) {
 }
 
 std::optional<Kind> kind_of(ByteView message) noexcept {
-  constexpr std::string_view kKinds = "HSKORIYDBF";
+  constexpr std::string_view kKinds = "HSLCKOTRIYDBPF";
   if (message.empty() || kKinds.find(static_cast<char>(message[0])) == std::string_view::npos) {
     return std::nullopt;
   }
@@ -76,8 +76,8 @@ std::optional<Datagram> read_datagram(ByteView message) noexcept {
   return datagram;
 }
 
-std::vector<std::uint8_t> addresses_message(const std::vector<udp::Address>& addresses) {
-  std::vector<std::uint8_t> bytes{static_cast<std::uint8_t>(Kind::ready)};
+std::vector<std::uint8_t> addresses_message(Kind kind, const std::vector<udp::Address>& addresses) {
+  std::vector<std::uint8_t> bytes{static_cast<std::uint8_t>(kind)};
   for (const udp::Address& address : addresses) {
     bytes.resize(bytes.size() + kAddress);
     write_address(address, bytes.data() + bytes.size() - kAddress);

@@ -15,25 +15,30 @@
 /// What two processes of a server say to each other while one takes over from the other
 /// (docs/decisions/0013). One message a packet; its first byte is the kind.
 ///
-///     new: hello            old: sockets (one for each run of descriptors) … keys, offered
-///     new: ready            old: handshakes …, yours
-///     new: datagram …, stopping           old: finished
+///     new: hello            old: sockets, listeners, cleartext (one for each run of descriptors) …
+///                                keys, offered
+///     new: listening, ready old: handshakes …, yours
+///     new: datagram …, stopping, passed_on          old: finished
 
 namespace tern::handover {
 
 /// Both sides have the same, or there is no hand-over.
-inline constexpr std::uint8_t kVersion = 1;
+inline constexpr std::uint8_t kVersion = 2;
 
 enum class Kind : std::uint8_t {
   hello = 'H',       ///< kVersion
   sockets = 'S',     ///< descriptors of one address, in the order of their group
+  listeners = 'L',   ///< the same of an address on TCP, with TLS
+  cleartext = 'C',   ///< and without
   keys = 'K',        ///< the stateless reset secret, 32 bytes, and the key ring's text
   offered = 'O',     ///< the end of the offer
-  ready = 'R',       ///< the addresses that are taken over
+  listening = 'T',   ///< the addresses on TCP that are taken over
+  ready = 'R',       ///< those on UDP
   handshakes = 'I',  ///< connection IDs that clients chose, of handshakes that go on in the old
   yours = 'Y',       ///< the old one reads no more
   datagram = 'D',    ///< for a connection of the old one's
   stopping = 'B',    ///< the new one is told to stop: so should the old one
+  passed_on = 'P',   ///< the new one was replaced in turn: the old one will not serve again
   finished = 'F',    ///< the old one has no connection left
 };
 
@@ -51,7 +56,7 @@ struct Datagram {
 /// nullopt: not a whole one.
 std::optional<Datagram> read_datagram(ByteView message) noexcept;
 
-std::vector<std::uint8_t> addresses_message(const std::vector<udp::Address>& addresses);
+std::vector<std::uint8_t> addresses_message(Kind kind, const std::vector<udp::Address>& addresses);
 std::vector<udp::Address> read_addresses(ByteView message);
 
 /// As many messages as it takes.

@@ -81,11 +81,14 @@ Result<void> ServerHandover::ask() {
     }
     const auto kind = handover::kind_of(answer->bytes);
     const ByteView body = answer->bytes.empty() ? ByteView() : answer->bytes.subspan(1);
-    if (kind == Kind::sockets) {
+    if (kind == Kind::sockets || kind == Kind::listeners || kind == Kind::cleartext) {
       const auto addresses = handover::read_addresses(answer->bytes);
-      if (addresses.size() == 1) {
-        shared_.offered(addresses.front()).append(std::move(answer->descriptors));
-      }
+      if (addresses.size() != 1) continue;
+      engine::Descriptors& offered =
+          kind == Kind::sockets
+              ? shared_.offered(addresses.front())
+              : shared_.listeners(kind == Kind::cleartext).offered(addresses.front());
+      offered.append(std::move(answer->descriptors));
     } else if (kind == Kind::keys && body.size() > kResetSecret) {
       TERN_TRY(shared_.inherited_keys, tls::KeyRing::parse(as_text(body.subspan(kResetSecret))));
       std::copy_n(body.begin(), kResetSecret, shared_.reset_secret.begin());
@@ -115,8 +118,13 @@ Result<void> ServerHandover::begin() {
 }
 
 bool ServerHandover::take_over() {
-  const std::vector<std::uint8_t> ready = handover::addresses_message(shared_.taken());
-  if (!predecessor_->send(ready, {}, kAnswerLimit)) return false;
+  std::vector<udp::Address> listening = shared_.listeners(false).taken();
+  const std::vector<udp::Address>& clear = shared_.listeners(true).taken();
+  listening.insert(listening.end(), clear.begin(), clear.end());
+  for (const auto& message : {handover::addresses_message(Kind::listening, listening),
+                              handover::addresses_message(Kind::ready, shared_.taken())}) {
+    if (!predecessor_->send(message, {}, kAnswerLimit)) return false;
+  }
   std::vector<quic::ConnectionId> handshakes;
   for (;;) {
     const auto answer = predecessor_->receive(kAnswerLimit);
@@ -135,6 +143,7 @@ bool ServerHandover::take_over() {
   shared_.on_every_worker([](ServerWorker& worker) { worker.resume(); });
   took_over_.store(true);
   shared_.forget_offers();
+  for (const bool cleartext : {false, true}) shared_.listeners(cleartext).forget_offers();
   shared_.log(LogLevel::info, "took over from the process that served before");
   return true;
 }
@@ -193,16 +202,31 @@ void ServerHandover::offer() {
 }
 
 Result<void> ServerHandover::make_offer(engine::UnixChannel& channel) {
-  for (const auto& [address, descriptors] : shared_.sockets()) {
+  const auto send = [&channel](Kind kind, const udp::Address& address,
+                               const std::vector<int>& descriptors) -> Result<void> {
     for (std::size_t at = 0; at < descriptors.size(); at += engine::UnixChannel::kMaxDescriptors) {
       const std::size_t end =
           std::min(descriptors.size(), at + engine::UnixChannel::kMaxDescriptors);
-      std::vector<std::uint8_t> message = handover::addresses_message({address});
-      message[0] = static_cast<std::uint8_t>(Kind::sockets);
       const auto begin = descriptors.begin();
       const std::vector<int> part(begin + static_cast<std::ptrdiff_t>(at),
                                   begin + static_cast<std::ptrdiff_t>(end));
+      const auto message = handover::addresses_message(kind, {address});
       if (auto sent = channel.send(message, part, kAnswerLimit); !sent) return sent;
+    }
+    return {};
+  };
+  for (const auto& [address, descriptors] : shared_.sockets()) {
+    if (auto sent = send(Kind::sockets, address, descriptors); !sent) return sent;
+  }
+  for (const bool cleartext : {false, true}) {
+    for (const HandedListeners::Group& group : shared_.listeners(cleartext).all()) {
+      std::vector<int> descriptors;
+      for (const auto& one : group.sockets) {
+        if (one != nullptr)
+          descriptors.insert(descriptors.end(), one->all().begin(), one->all().end());
+      }
+      const Kind kind = cleartext ? Kind::cleartext : Kind::listeners;
+      if (auto sent = send(kind, group.local, descriptors); !sent) return sent;
     }
   }
   std::vector<std::uint8_t> keys(shared_.reset_secret.begin(), shared_.reset_secret.end());
@@ -216,23 +240,26 @@ Result<void> ServerHandover::make_offer(engine::UnixChannel& channel) {
 
 Result<void> ServerHandover::give(std::unique_ptr<engine::UnixChannel> channel) {
   engine::wait_readable({channel->descriptor(), wake_}, kStartLimit);
-  const auto ready = channel->receive(Duration());
-  if (!ready || handover::kind_of(ready->bytes) != Kind::ready) {
-    return fail(Error(Code::closed, "the new process did not start"));
-  }
+  const Error no_start(Code::closed, "the new process did not start");
+  auto said = channel->receive(Duration());
+  if (!said || handover::kind_of(said->bytes) != Kind::listening) return fail(no_start);
+  const std::vector<udp::Address> listening = handover::read_addresses(said->bytes);
+  said = channel->receive(kAnswerLimit);
+  if (!said || handover::kind_of(said->bytes) != Kind::ready) return fail(no_start);
+  const std::vector<udp::Address> ready = handover::read_addresses(said->bytes);
   struct Open {
     std::mutex mutex;
     std::vector<std::pair<quic::ConnectionId, std::size_t>> handshakes;  // and their worker
   };
   const auto open = std::make_shared<Open>();
-  const bool paused = on_all([addresses = handover::read_addresses(ready->bytes)](
-                                 ServerWorker& worker) { worker.pause(addresses); },
-                             [open](ServerWorker& worker) {
-                               const std::vector<quic::ConnectionId> cids = worker.leave();
-                               const std::lock_guard lock(open->mutex);
-                               for (const auto& cid : cids)
-                                 open->handshakes.emplace_back(cid, worker.index());
-                             });
+  for (const bool cleartext : {false, true}) shared_.listeners(cleartext).keep(listening);
+  const bool paused =
+      on_all([ready, listening](ServerWorker& worker) { worker.pause(ready, listening); },
+             [open](ServerWorker& worker) {
+               const std::vector<quic::ConnectionId> cids = worker.leave();
+               const std::lock_guard lock(open->mutex);
+               for (const auto& cid : cids) open->handshakes.emplace_back(cid, worker.index());
+             });
   handshakes_.clear();
   std::vector<quic::ConnectionId> cids;
   {
@@ -244,7 +271,7 @@ Result<void> ServerHandover::give(std::unique_ptr<engine::UnixChannel> channel) 
   }
   listener_.reset();  // the name is the new process's
   successor_ = std::move(channel);
-  successor_stops_ = false;
+  successor_stops_ = passed_on_ = false;
   left_ = true;
   Result<void> told;
   for (const auto& message : handover::handshake_messages(cids)) {
@@ -255,6 +282,7 @@ Result<void> ServerHandover::give(std::unique_ptr<engine::UnixChannel> channel) 
     take_back();
     return fail(Error(Code::closed, "the new process is gone"));
   }
+  if (predecessor_lives_) predecessor_->try_send(handover::message(Kind::passed_on), {});
   shared_.log(LogLevel::info,
               "handed over to a new process; connections that are open stay until they end");
   return {};
@@ -283,6 +311,9 @@ void ServerHandover::read_successor() {
     const auto kind = handover::kind_of(message->bytes);
     if (kind == Kind::datagram) {
       if (const auto datagram = handover::read_datagram(message->bytes)) dispatch(*datagram);
+    } else if (kind == Kind::passed_on) {
+      passed_on_ = true;
+      shared_.on_every_worker([](ServerWorker& worker) { worker.stop_listening(); });
     } else if (kind == Kind::stopping) {
       successor_stops_ = true;
       shared_.on_every_worker([](ServerWorker& worker) { worker.drain(); });
@@ -323,6 +354,11 @@ std::size_t ServerHandover::worker_for(ByteView datagram) const {
 void ServerHandover::take_back() {
   successor_.reset();
   left_ = false;
+  if (passed_on_) {
+    shared_.log(LogLevel::warning, "the process after is gone, and its successor serves");
+    shared_.on_every_worker([](ServerWorker& worker) { worker.close(); });
+    return;
+  }
   const bool serve_on = !successor_stops_;
   shared_.on_every_worker([serve_on](ServerWorker& worker) {
     worker.resume();

@@ -97,6 +97,7 @@ class ServerHandover {
   bool predecessor_lives_ = false;
   bool left_ = false;             // to a successor
   bool successor_stops_ = false;  // or this process does: it does not serve again
+  bool passed_on_ = false;        // the successor has one of its own, who has the sockets
   int wake_ = -1;
   std::atomic<bool> ending_{false};
   std::thread thread_;

@@ -15,6 +15,7 @@
 #include "base/counters.h"
 #include "base/error.h"
 #include "base/runtime.h"
+#include "gateway/handed_listeners.h"
 #include "gateway/server_options.h"
 #include "http/exchange.h"
 #include "transport/engine/unix_channel.h"
@@ -89,6 +90,11 @@ class ServerShared {
   /// For LogSink: a line of the server's own.
   void log(LogLevel level, const std::string& text) const { options.log_->line(level, text); }
 
+  /// Listeners on TCP: those of TLS, and those without.
+  HandedListeners& listeners(bool cleartext) noexcept {
+    return cleartext ? cleartext_listeners_ : tls_listeners_;
+  }
+
   ServerOptions options;
   http::Handler handler;  ///< set before there are workers
   std::size_t worker_count = 1;
@@ -144,6 +150,8 @@ class ServerShared {
   std::vector<SocketGroup> sockets_;
   std::vector<std::pair<udp::Address, engine::Descriptors>> offered_;
   std::vector<udp::Address> taken_;
+  HandedListeners tls_listeners_;
+  HandedListeners cleartext_listeners_;
   Counters counters_;
   Counter& forwarded_received_ = counters_.at("server.forwarded_received");
   Counter& forwarded_lost_ = counters_.at("server.forwarded_lost");

@@ -173,6 +173,7 @@ Result<udp::Address> ServerWorker::bind_both(const udp::Address& address) {
     auto bound = bind(listening);
     if (bound) return bound;
     streams_->unlisten();
+    shared_->listeners(false).forget(listening);
     tcp_addresses_.pop_back();
     const bool taken = bound.error().domain == Domain::os && bound.error().code == EADDRINUSE;
     if (!taken || attempt == kPortAttempts) return bound;
@@ -181,6 +182,12 @@ Result<udp::Address> ServerWorker::bind_both(const udp::Address& address) {
 
 Result<udp::Address> ServerWorker::listen(const udp::Address& address, bool cleartext) {
   const ServerOptions& options = shared_->options;
+  HandedListeners& handed = shared_->listeners(cleartext);
+  const std::optional<udp::Address> offered = handed.find_offered(address);
+  if (offered && index_ == 0) handed.note_taken(*offered);
+  if (offered && index_ < handed.offered(*offered).size()) {
+    return adopt_listeners(*offered, cleartext);
+  }
   tcp::ReusePort group;
   group.index = static_cast<std::uint32_t>(index_);
   group.count = static_cast<std::uint32_t>(shared_->worker_count);
@@ -191,9 +198,13 @@ Result<udp::Address> ServerWorker::listen(const udp::Address& address, bool clea
     group.index += joins ? 1 : 0;
     group.count += 1;
   }
-  auto listening = streams_->listen(address, group, cleartext);
+  auto listening = streams_->listen(offered.value_or(address), group, cleartext);
   if (listening) {
     if (!cleartext) tcp_addresses_.push_back(*listening);
+    note_listener(*listening, cleartext, index_);
+    // It has joined the other process's group: its clients wait, as those of the listeners that
+    // were given.
+    if (offered) engine::pause(streams_->newest());
     return listening;
   }
   if (listening.error().domain != Domain::os) return listening;
@@ -203,6 +214,22 @@ Result<udp::Address> ServerWorker::listen(const udp::Address& address, bool clea
   if (number == EACCES) error.detail += "; ports below 1024 are for root: choose another";
   if (number == EADDRNOTAVAIL) error.detail += "; this machine does not have that address";
   return fail(std::move(error));
+}
+
+/// A share of the listeners that the process before had there, as in `adopt`.
+Result<udp::Address> ServerWorker::adopt_listeners(const udp::Address& address, bool cleartext) {
+  engine::Descriptors& group = shared_->listeners(cleartext).offered(address);
+  for (std::size_t place = index_; place < group.size(); place += shared_->worker_count) {
+    TERN_TRY(const udp::Address local, streams_->adopt(group.take(place), cleartext));
+    note_listener(local, cleartext, place);
+  }
+  if (!cleartext) tcp_addresses_.push_back(address);
+  return address;
+}
+
+void ServerWorker::note_listener(const udp::Address& local, bool cleartext, std::size_t place) {
+  if (shared_->options.handover_.empty()) return;
+  shared_->listeners(cleartext).note(local, place, engine::descriptor_of(streams_->newest()));
 }
 
 std::size_t ServerWorker::connections() const {
@@ -251,7 +278,9 @@ void ServerWorker::note_socket(const udp::Address& local, std::size_t place) {
   shared_->note_socket(local, place, engine::descriptor_of(*endpoint_->sockets().back()));
 }
 
-void ServerWorker::pause(const std::vector<udp::Address>& addresses) {
+void ServerWorker::pause(const std::vector<udp::Address>& addresses,
+                         const std::vector<udp::Address>& listening) {
+  if (streams_ != nullptr) streams_->pause(listening);
   for (const auto& socket : endpoint_->sockets()) {
     const bool meant =
         std::find(addresses.begin(), addresses.end(), socket->local()) != addresses.end();
@@ -268,13 +297,19 @@ std::vector<quic::ConnectionId> ServerWorker::leave() {
     phase_ = Phase::leaving;
     endpoint_->endpoint().set_accepting(false);
     // Clients on TCP lose nothing by coming again, to the new process.
-    if (streams_ != nullptr) streams_->drain();
+    if (streams_ != nullptr) streams_->leave();
     deadline_.arm(runtime_.now() + shared_->options.handover_drain_);
   }
   return handshakes;
 }
 
+void ServerWorker::stop_listening() {
+  if (streams_ != nullptr) streams_->stop_listening();
+  forget_listeners();
+}
+
 void ServerWorker::resume() {
+  if (streams_ != nullptr) streams_->resume();
   udp::Address steered;
   for (const auto& socket : endpoint_->sockets()) {
     // Once for each address, by the first worker.
@@ -300,11 +335,17 @@ void ServerWorker::return_to_service() {
 }
 
 Result<void> ServerWorker::listen_again() {
-  for (const udp::Address& address : std::exchange(tcp_addresses_, {})) {
+  std::vector<udp::Address> gone;
+  for (const udp::Address& address : tcp_addresses_) {
+    if (!streams_->listens(address)) gone.push_back(address);
+  }
+  for (const udp::Address& address : gone) {
+    std::erase(tcp_addresses_, address);
     TERN_TRY(const udp::Address secure, listen(address, false));
     TERN_CHECK(secure == address);
   }
   for (const udp::Address& address : shared_->bound_cleartext()) {
+    if (streams_->listens(address)) continue;
     TERN_TRY(const udp::Address bare, listen(address, true));
     TERN_CHECK(bare == address);
   }
@@ -349,7 +390,12 @@ void ServerWorker::drain() {
     }
   });
   if (streams_ != nullptr) streams_->drain();
+  forget_listeners();
   deadline_.arm(runtime_.now() + shared_->options.drain_timeout_);
+}
+
+void ServerWorker::forget_listeners() {
+  for (const bool cleartext : {false, true}) shared_->listeners(cleartext).keep({});
 }
 
 void ServerWorker::close() {
@@ -359,6 +405,7 @@ void ServerWorker::close() {
   endpoint_->endpoint().close_all(static_cast<std::uint64_t>(http3::ErrorCode::no_error),
                                   "server stops");
   if (streams_ != nullptr) streams_->close();
+  forget_listeners();
   deadline_.arm(runtime_.now() + kLastWords);
 }
 

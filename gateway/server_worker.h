@@ -41,11 +41,14 @@ class ServerWorker final : public std::enable_shared_from_this<ServerWorker>, pr
 
   // The hand-over to another process (server_handover.h), for servers on threads of their own:
 
-  /// Reads nothing more at these addresses …
-  void pause(const std::vector<udp::Address>& addresses);
+  /// Reads, and accepts, nothing more at these addresses; on TCP nobody listens at others …
+  void pause(const std::vector<udp::Address>& addresses,
+             const std::vector<udp::Address>& listening);
   /// … and, a turn later, takes no new connections; those that there are stay. Returns the IDs that
   /// clients chose for connections whose handshake is not complete.
   std::vector<quic::ConnectionId> leave();
+  /// The process after this one has been replaced in turn: this one will not serve again.
+  void stop_listening();
   /// Reads at every address; the kernel steers as this server's workers need it.
   void resume();
   /// As before `leave`.
@@ -65,6 +68,9 @@ class ServerWorker final : public std::enable_shared_from_this<ServerWorker>, pr
   Result<void> listen_again();
   std::size_t connections() const;
   Result<udp::Address> adopt(const udp::Address& address);
+  Result<udp::Address> adopt_listeners(const udp::Address& address, bool cleartext);
+  void forget_listeners();
+  void note_listener(const udp::Address& local, bool cleartext, std::size_t place);
   void note_socket(const udp::Address& local, std::size_t place);
   void deadline_passed();
 

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "transport/engine/handed_socket.h"
 
 namespace tern {
 
@@ -28,11 +29,23 @@ class StreamServer::Handshake final : public tcp::StreamSink {
   StreamServer& server_;
 };
 
+namespace {
+
+tcp::ListenOptions listen_options() {
+  tcp::ListenOptions options;
+  // Tunnels may be silent for long; whether the client is still there is for TCP to find out.
+  options.stream.keep_alive(tcp::KeepAlive());
+  return options;
+}
+
+}  // namespace
+
 StreamServer::StreamServer(Runtime& runtime, tcp::Network& network,
                            fallback::SessionOptions options, http::ServerHooks hooks)
     : runtime_(runtime),
       network_(network),
       sessions_(runtime, std::move(options), std::move(hooks)),
+      late_(runtime.timers(), [this](Timestamp) { sessions_.drain_all(); }),
       open_(runtime.counters().at("server.tcp.open")),
       accepted_(runtime.counters().at("server.tcp.accepted")),
       refused_(runtime.counters().at("server.tcp.refused")),
@@ -44,19 +57,48 @@ StreamServer::~StreamServer() = default;
 
 Result<udp::Address> StreamServer::listen(const udp::Address& address, const tcp::ReusePort& group,
                                           bool cleartext) {
-  tcp::ListenOptions options;
+  tcp::ListenOptions options = listen_options();
   options.bind = address;
   options.reuse_port = group;
-  // Tunnels may be silent for long; whether the client is still there is for TCP to find out.
-  options.stream.keep_alive(tcp::KeepAlive());
-  auto listener = network_.listen(options, *this);
+  return add(network_.listen(options, *this), cleartext);
+}
+
+Result<udp::Address> StreamServer::adopt(int descriptor, bool cleartext) {
+  return add(engine::adopt(network_, descriptor, listen_options(), *this), cleartext);
+}
+
+Result<udp::Address> StreamServer::add(Result<std::unique_ptr<tcp::Listener>> listener,
+                                       bool cleartext) {
   if (!listener) return fail(std::move(listener).error());
   const udp::Address local = (*listener)->local();
   listeners_.push_back({std::move(*listener), cleartext});
   return local;
 }
 
+bool StreamServer::listens(const udp::Address& local) const noexcept {
+  return std::any_of(listeners_.begin(), listeners_.end(),
+                     [&](const Listening& each) { return each.listener->local() == local; });
+}
+
 void StreamServer::stop_listening() { listeners_.clear(); }
+
+void StreamServer::pause(const std::vector<udp::Address>& handed) {
+  std::erase_if(listeners_, [&](const Listening& each) {
+    return std::find(handed.begin(), handed.end(), each.listener->local()) == handed.end();
+  });
+  for (const Listening& each : listeners_) engine::pause(*each.listener);
+}
+
+void StreamServer::resume() {
+  late_.disarm();
+  for (const Listening& each : listeners_) engine::resume(*each.listener);
+}
+
+void StreamServer::leave() {
+  sessions_.drain_all(false);
+  // A client that was accepted before, and has its first request on the way, is served.
+  late_.arm(runtime_.now() + kHandshakeLimit);
+}
 
 void StreamServer::drain() {
   stop_listening();

@@ -33,6 +33,12 @@ class StreamServer final : private tcp::ListenSink {
   /// address with its real port.
   Result<udp::Address> listen(const udp::Address& address, const tcp::ReusePort& group,
                               bool cleartext);
+  /// Listens with a socket of the process before (engine::adopt); nobody is accepted before
+  /// `resume`. The socket is this one's, also if that fails.
+  Result<udp::Address> adopt(int descriptor, bool cleartext);
+  bool listens(const udp::Address& local) const noexcept;
+  /// The listener that was opened last.
+  tcp::Listener& newest() noexcept { return *listeners_.back().listener; }
   /// Takes no new clients.
   void stop_listening();
   /// Drops the listener that was opened last.
@@ -42,6 +48,16 @@ class StreamServer final : private tcp::ListenSink {
   void use(std::shared_ptr<const tls::ServerContext> context) { context_ = std::move(context); }
   /// Asked about each new client: is there room for it?
   std::function<bool()> room;
+
+  // The hand-over to another process (server_handover.h):
+
+  /// Accepts nobody more. Those of `handed` are another process's to accept, and nobody listens at
+  /// the other addresses.
+  void pause(const std::vector<udp::Address>& handed);
+  void resume();
+  /// Connections end with their requests, those that are still in their handshake after their
+  /// first ones.
+  void leave();
 
   /// Takes no new clients and lets requests under way finish.
   void drain();
@@ -54,6 +70,7 @@ class StreamServer final : private tcp::ListenSink {
 
  private:
   class Handshake;
+  Result<udp::Address> add(Result<std::unique_ptr<tcp::Listener>> listener, bool cleartext);
   struct Listening {
     std::unique_ptr<tcp::Listener> listener;
     bool cleartext = false;
@@ -71,6 +88,7 @@ class StreamServer final : private tcp::ListenSink {
   std::shared_ptr<const tls::ServerContext> context_;
   std::vector<std::unique_ptr<Handshake>> handshakes_;
   std::vector<Listening> listeners_;
+  Timer late_;  // since `leave`: no handshake that began before it goes on
   Counter &open_, &accepted_, &refused_, &tls_complete_, &tls_resumed_, &tls_failed_;
 };
 

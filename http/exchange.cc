@@ -502,7 +502,6 @@ void ClientExchange::on_interim(Status status, Fields fields) {
 void ClientExchange::on_response(Status status, Fields fields) {
   response_.emplace(status);
   response_->fields(std::move(fields));
-  responded_ = true;
   if (incoming_.head_reader != nullptr) incoming_.head_reader->wake(runtime_.ready());
 }
 

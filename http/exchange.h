@@ -170,8 +170,8 @@ class Ends {
     Waiter waiter_;
   };
   /// The next piece of the peer's body; an empty one at its end. One reader at a time. Taking a
-  /// piece opens flow control by its size. A server's first read, or a successful `start` before
-  /// it, answers `expect: 100-continue` (RFC 9110 §10.1.1) if nothing of the body has come.
+  /// piece opens flow control by its size. A server's first read, or a successful `start` before it,
+  /// answers `expect: 100-continue` (RFC 9110 §10.1.1) if nothing of the body has come.
   Read read() {
     if (continue_wanted_) send_continue();
     return Read(*this);
@@ -390,8 +390,6 @@ class ClientExchange final : public detail::Ends, public Recycled {
     Waiter waiter_;
   };
   Head response() noexcept { return Head(*this); }
-  /// The final response's head has come, taken or not.
-  bool responded() const noexcept { return responded_; }
   /// Interim responses seen so far; at most kMaxInterim are kept.
   static constexpr std::size_t kMaxInterim = 16;
   const std::vector<Response>& interim() const noexcept { return interim_; }
@@ -401,7 +399,6 @@ class ClientExchange final : public detail::Ends, public Recycled {
  private:
   std::optional<Response> response_;
   std::vector<Response> interim_;
-  bool responded_ = false;
 };
 
 /// Runs `handler` for an exchange it owns: turns exceptions into 500 or a reset, answers 500 if the

@@ -132,9 +132,10 @@ Session& Context::connect(std::unique_ptr<tcp::Stream> stream, Protocol protocol
   return impl_->add(make(*impl_, std::move(stream), false, std::move(hooks)));
 }
 
-void Context::drain_all() {
-  impl_->each([](SessionBase& session) {
-    if (!session.over() && !session.hidden()) session.drain();
+void Context::drain_all(bool unused) {
+  impl_->each([unused](SessionBase& session) {
+    if (session.over() || session.hidden()) return;
+    if (unused || session.total_requests() > 0) session.drain();
   });
 }
 

@@ -38,8 +38,9 @@ class Context {
   /// A client's.
   Session& connect(std::unique_ptr<tcp::Stream> stream, Protocol protocol, ClientHooks hooks = {});
 
-  /// Server: `Session::drain` on each, and `Session::close`.
-  void drain_all();
+  /// Server: `Session::drain` on each, and `Session::close`. `unused` false: not on those that have
+  /// had no request, whose first one may be on its way.
+  void drain_all(bool unused = true);
   void close_all();
   /// Sessions that are not over.
   std::size_t sessions() const noexcept;

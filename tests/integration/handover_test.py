@@ -11,7 +11,9 @@ from tern_program import PATIENCE, TERN, TernTest, environment
 BIG = 10_000_000_000
 
 
-class HandoverTest(TernTest):
+class Generations(TernTest):
+    """Servers that take over from each other."""
+
     def setUp(self):
         super().setUp()
         self.path = str(self.folder / "handover")
@@ -39,6 +41,8 @@ class HandoverTest(TernTest):
         while not condition():
             pass
 
+
+class HandoverTest(Generations):
     def assert_whole(self, process, out, size):
         stdout, stderr = process.communicate(timeout=PATIENCE)
         self.assertEqual(process.returncode, 0, stdout + stderr)

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "transport/engine/engine_network.h"
 #include "transport/engine/steering.h"
+#include "transport/engine/tcp_network.h"
 
 namespace tern::engine {
 
@@ -10,6 +11,12 @@ namespace {
 
 SocketHandle& handle_of(udp::Socket& socket) {
   auto* handle = dynamic_cast<SocketHandle*>(&socket);
+  TERN_CHECK(handle != nullptr);
+  return *handle;
+}
+
+const ListenerHandle& handle_of(const tcp::Listener& listener) {
+  const auto* handle = dynamic_cast<const ListenerHandle*>(&listener);
   TERN_CHECK(handle != nullptr);
   return *handle;
 }
@@ -38,6 +45,26 @@ void resume(udp::Socket& socket) {
   SocketHandle& handle = handle_of(socket);
   if (!handle.state().paused) return;
   handle.state().paused = false;
+  handle.network().resume(handle.state());
+}
+
+int descriptor_of(const tcp::Listener& listener) { return handle_of(listener).state().socket.fd(); }
+
+Result<std::unique_ptr<tcp::Listener>> adopt(tcp::Network& network, int descriptor,
+                                             const tcp::ListenOptions& options,
+                                             tcp::ListenSink& sink) {
+  auto* engine = dynamic_cast<TcpNetwork*>(&network);
+  TERN_CHECK(engine != nullptr);
+  return engine->adopt(descriptor, options, sink);
+}
+
+void pause(tcp::Listener& listener) {
+  const ListenerHandle& handle = handle_of(listener);
+  handle.network().pause(handle.state());
+}
+
+void resume(tcp::Listener& listener) {
+  const ListenerHandle& handle = handle_of(listener);
   handle.network().resume(handle.state());
 }
 

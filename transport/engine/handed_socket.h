@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "transport/tcp/network.h"
 #include "transport/udp/network.h"
 
 /// Sockets that two processes share while one takes over from the other (docs/decisions/0013). For
@@ -25,6 +26,17 @@ Result<std::unique_ptr<udp::Socket>> adopt(udp::Network& network, int descriptor
 /// Sending goes on.
 void pause(udp::Socket& socket);
 void resume(udp::Socket& socket);
+
+/// The same for a listener: its backlog lives as long as a process has the socket, and the clients
+/// in it with it. `options` as for `listen`, of which those that are set before `bind` are the
+/// socket's own.
+int descriptor_of(const tcp::Listener& listener);
+Result<std::unique_ptr<tcp::Listener>> adopt(tcp::Network& network, int descriptor,
+                                             const tcp::ListenOptions& options,
+                                             tcp::ListenSink& sink);
+/// The listener accepts no more; who was accepted before comes in the next turn at the latest.
+void pause(tcp::Listener& listener);
+void resume(tcp::Listener& listener);
 
 /// Steers the socket's whole group by the byte at `worker_offset` of the connection ID, modulo
 /// `count` (see udp::ReusePort).

@@ -98,6 +98,11 @@ void IoUringTcp::forget(TcpStream& stream) {
 
 void IoUringTcp::forget(TcpListener& listener) {
   // The request holds the open file, hence the port: cancel it before the descriptor goes.
+  stop_accepting_now(listener);
+  listener.socket.close();
+}
+
+void IoUringTcp::stop_accepting_now(TcpListener& listener) {
   if (ring_.has_submissions()) io_uring_submit(ring_.get());
   io_uring_sync_cancel_reg reg{};
   reg.fd = listener.socket.fd();
@@ -106,7 +111,6 @@ void IoUringTcp::forget(TcpListener& listener) {
   const int cancelled = io_uring_register_sync_cancel(ring_.get(), &reg);
   TERN_CHECK(cancelled >= 0 || cancelled == -ENOENT || cancelled == -EINTR);
   io_uring_get_events(ring_.get());
-  listener.socket.close();
 }
 
 // ---- completions --------------------------------------------------------------------------------
@@ -216,7 +220,7 @@ void IoUringTcp::accept_completed(TcpListener& listener, int result, unsigned fl
   if (result >= 0) {
     if (listener.handle == nullptr) {
       TcpSocket(result).reset();
-    } else if (has_room(listener) && listener.held.empty()) {
+    } else if (listener.paused || (has_room(listener) && listener.held.empty())) {
       accepted(listener, result);
     } else {
       listener.held.push_back(result);
@@ -235,7 +239,10 @@ void IoUringTcp::accept_completed(TcpListener& listener, int result, unsigned fl
 void IoUringTcp::accept(TcpListener& listener) {
   std::size_t taken = 0;
   auto held = std::exchange(listener.held, {});
-  while (taken < held.size() && has_room(listener)) accepted(listener, held[taken++]);
+  while (taken < held.size() && listener.handle != nullptr &&
+         (listener.paused || has_room(listener))) {
+    accepted(listener, held[taken++]);
+  }
   if (listener.handle == nullptr) {
     for (; taken < held.size(); ++taken) TcpSocket(held[taken]).reset();
     return;

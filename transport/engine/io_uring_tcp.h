@@ -45,6 +45,7 @@ class IoUringTcp final : public TcpNetwork {
   void wait_until_writable(TcpStream& stream) override;
   void start_accepting(TcpListener& listener) override;
   void stop_accepting(TcpListener& listener) override;
+  void stop_accepting_now(TcpListener& listener) override;
   void forget(TcpStream& stream) override;
   void forget(TcpListener& listener) override;
   bool unused(const TcpStream& stream) const noexcept override {

@@ -37,19 +37,6 @@ class StreamHandle final : public tcp::Stream {
   TcpStream& state_;
 };
 
-class ListenerHandle final : public tcp::Listener {
- public:
-  ListenerHandle(TcpNetwork& network, TcpListener& state) noexcept
-      : network_(network), state_(state) {}
-  ~ListenerHandle() override { network_.close(state_); }
-  const udp::Address& local() const noexcept override { return state_.local; }
-  std::size_t open_streams() const noexcept override { return state_.open_streams; }
-
- private:
-  TcpNetwork& network_;
-  TcpListener& state_;
-};
-
 /// The peer, or the way to it, has ended the connection; the bytes before that may wait unread.
 bool broken_off(int error) noexcept { return error == EPIPE || error == ECONNRESET; }
 
@@ -57,6 +44,8 @@ bool broken_off(int error) noexcept { return error == EPIPE || error == ECONNRES
 
 void TcpStream::expire(Timestamp) { network.stream_deadline(*this); }
 void TcpListener::expire(Timestamp) { network.accept_again(*this); }
+
+ListenerHandle::~ListenerHandle() { network_.close(state_); }
 
 TcpNetwork::TcpNetwork(Driver& driver, Counters& counters)
     : driver_(driver),
@@ -84,14 +73,39 @@ TcpNetwork::~TcpNetwork() {
 Result<std::unique_ptr<tcp::Listener>> TcpNetwork::listen(const tcp::ListenOptions& options,
                                                           tcp::ListenSink& sink) {
   TERN_TRY(TcpSocket socket, TcpSocket::listen(options));
+  return take_in(std::move(socket), options, sink, false);
+}
+
+Result<std::unique_ptr<tcp::Listener>> TcpNetwork::adopt(int descriptor,
+                                                         const tcp::ListenOptions& options,
+                                                         tcp::ListenSink& sink) {
+  return take_in(TcpSocket(descriptor), options, sink, true);
+}
+
+Result<std::unique_ptr<tcp::Listener>> TcpNetwork::take_in(TcpSocket&& socket,
+                                                           const tcp::ListenOptions& options,
+                                                           tcp::ListenSink& sink, bool paused) {
   auto listener = std::make_unique<TcpListener>(*this, std::move(socket), options, sink);
   listener->local = listener->socket.local();
+  listener->paused = paused;
   if (auto watched = watch(*listener); !watched) return tern::fail(std::move(watched).error());
   auto handle = std::make_unique<ListenerHandle>(*this, *listener);
   listener->handle = handle.get();
-  start_accepting(*listener);
+  if (!paused) start_accepting(*listener);
   listeners_.push_back(std::move(listener));
   return handle;
+}
+
+void TcpNetwork::pause(TcpListener& listener) {
+  if (std::exchange(listener.paused, true)) return;
+  stop_accepting_now(listener);
+  // Who was accepted is ours, whether there is room or not.
+  if (!listener.held.empty()) schedule(listener);
+}
+
+void TcpNetwork::resume(TcpListener& listener) {
+  if (!std::exchange(listener.paused, false)) return;
+  if (has_room(listener)) start_accepting(listener);
 }
 
 void TcpNetwork::close(TcpListener& listener) {

@@ -81,10 +81,28 @@ struct TcpListener final : TimerNode {
   tcp::Listener* handle = nullptr;  // null: closed
   udp::Address local;
   std::size_t open_streams = 0;
+  bool paused = false;     // see handed_socket.h
   bool starved = false;    // out of descriptors or memory: armed, to try again
   bool accepting = false;  // the engine waits for clients
   bool ready = false;      // epoll: there are some
   std::vector<int> held;   // accepted beyond max_streams, before accepting was stopped
+};
+
+/// The listener as the application owns it.
+class ListenerHandle final : public tcp::Listener {
+ public:
+  ListenerHandle(TcpNetwork& network, TcpListener& state) noexcept
+      : network_(network), state_(state) {}
+  ~ListenerHandle() override;
+  const udp::Address& local() const noexcept override { return state_.local; }
+  std::size_t open_streams() const noexcept override { return state_.open_streams; }
+  // For handed_socket.h.
+  TcpNetwork& network() const noexcept { return network_; }
+  TcpListener& state() const noexcept { return state_; }
+
+ private:
+  TcpNetwork& network_;
+  TcpListener& state_;
 };
 
 /// TCP of the two engines: lives, queues, limits and callbacks. An engine adds how to wait and how
@@ -107,6 +125,12 @@ class TcpNetwork : public tcp::Network {
                                                 tcp::ListenSink& sink) final;
   Result<std::unique_ptr<tcp::Stream>> connect(const tcp::ConnectOptions& options,
                                                tcp::StreamSink& sink) final;
+
+  // For handed_socket.h.
+  Result<std::unique_ptr<tcp::Listener>> adopt(int descriptor, const tcp::ListenOptions& options,
+                                               tcp::ListenSink& sink);
+  void pause(TcpListener& listener);
+  void resume(TcpListener& listener);
 
   // For the engine's network.
   /// Sends what was written; before each wait.
@@ -143,6 +167,9 @@ class TcpNetwork : public tcp::Network {
   virtual void wait_until_writable(TcpStream& stream) = 0;
   virtual void start_accepting(TcpListener& listener) = 0;
   virtual void stop_accepting(TcpListener& listener) = 0;
+  /// As that, but when it returns the kernel accepts nothing more for us. What it has accepted
+  /// until then comes in the next reap.
+  virtual void stop_accepting_now(TcpListener& listener) { stop_accepting(listener); }
   /// Takes back what it asked of the descriptor, and closes it as soon as that may be. The stream
   /// or listener is freed once `unused`.
   virtual void forget(TcpStream& stream) = 0;
@@ -165,7 +192,7 @@ class TcpNetwork : public tcp::Network {
   void fail(TcpStream& stream, int error);
   /// A listener may hand out one more.
   bool has_room(const TcpListener& listener) const noexcept {
-    return listener.handle != nullptr && !listener.starved &&
+    return listener.handle != nullptr && !listener.starved && !listener.paused &&
            listener.open_streams < listener.options.max_streams;
   }
   /// A client's descriptor; taken over.
@@ -192,6 +219,9 @@ class TcpNetwork : public tcp::Network {
   void mark_dirty(TcpStream& stream);
   void free_closed();
   std::unique_ptr<tcp::Stream> add(std::unique_ptr<TcpStream> stream);
+  Result<std::unique_ptr<tcp::Listener>> take_in(TcpSocket&& socket,
+                                                 const tcp::ListenOptions& options,
+                                                 tcp::ListenSink& sink, bool paused);
 
   std::vector<TcpStream*> dirty_;              // to be sent from before the next wait
   std::vector<TcpStream*> pending_, turning_;  // to have a turn in the next reap; in this one

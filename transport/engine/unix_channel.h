@@ -23,6 +23,8 @@ class Descriptors {
   ~Descriptors() { close(); }
 
   std::size_t size() const noexcept { return all_.size(); }
+  /// They stay whose they are. -1: taken.
+  const std::vector<int>& all() const noexcept { return all_; }
   /// Whoever takes it closes it. -1: taken already.
   int take(std::size_t index) noexcept;
   void add(int descriptor) { all_.push_back(descriptor); }

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "tests/unit/engine/engine_fixture.h"
+#include "tests/unit/engine/tcp_fixture.h"
 #include "tests/unit/temporary_folder.h"
 #include "transport/engine/unix_channel.h"
 
@@ -62,6 +62,57 @@ TEST_P(HandedSocket, NothingIsLostWhileNobodyReads) {
   resume(*old_socket);
   ASSERT_TRUE(turn_until([&] { return old_recorder.datagrams.size() == 3; }));
   EXPECT_EQ(old_recorder.datagrams[2].bytes, "four");
+}
+
+class HandedListener : public TcpTest {};
+INSTANTIATE_TEST_SUITE_P(Engines, HandedListener, testing::ValuesIn(available_engines()),
+                         engine_name);
+
+TEST_P(HandedListener, ClientsInTheBacklogAreTheNextProcesss) {
+  listen("127.0.0.1:0");
+  PlainSocket first(listener->local());
+  ASSERT_TRUE(turn_until([&] { return server.size() == 1; }));
+
+  const auto next = make(EngineOptions());
+  Accepter accepter;
+  auto adopted =
+      adopt(next->tcp(), ::dup(descriptor_of(*listener)), tcp::ListenOptions(), accepter);
+  ASSERT_TRUE(adopted) << adopted.error().to_string();
+  EXPECT_EQ((*adopted)->local(), listener->local());
+  PlainSocket second(listener->local());
+  ASSERT_TRUE(turn_until([&] { return server.size() == 2; }));
+  for (int i = 0; i < 5; ++i) turn_once(*next);
+  EXPECT_EQ(accepter.size(), 0U) << "adopted listeners begin paused";
+
+  pause(*listener);
+  std::vector<PlainSocket> waiting;
+  for (int i = 0; i < 10; ++i) {
+    waiting.emplace_back(listener->local());
+    waiting.back().send(std::to_string(i));
+  }
+  for (int i = 0; i < 20; ++i) turn_once(*network);
+  EXPECT_EQ(server.size(), 2U) << "paused";
+  listener.reset();
+  resume(**adopted);
+  ASSERT_TRUE(turn_until(*next, [&] { return accepter.size() == 10 && accepter[9].bytes == "9"; }));
+  for (std::size_t i = 0; i < 10; ++i) EXPECT_EQ(accepter[i].bytes, std::to_string(i));
+  // The first ones stay where they are.
+  first.send("still there");
+  ASSERT_TRUE(turn_until([&] { return server[0].bytes == "still there"; }));
+  for (StreamRecorder& each : accepter.streams) each.stream.reset();
+  adopted->reset();
+}
+
+TEST_P(HandedListener, APausedListenerAcceptsAgain) {
+  listen("127.0.0.1:0");
+  for (std::size_t i = 0; i < 10; ++i) {
+    pause(*listener);
+    if (i % 2 == 0) turn_once(*network);
+    const PlainSocket client(listener->local());
+    if (i % 3 == 0) turn_once(*network);
+    resume(*listener);
+    ASSERT_TRUE(turn_until([&] { return server.size() == i + 1; }));
+  }
 }
 
 TEST_P(HandedSocket, PausingAndResumingAtOnceReceivesOn) {

@@ -29,10 +29,13 @@ TEST(HandoverMessage, DatagramsKeepTheirWay) {
 TEST(HandoverMessage, AddressesAndHandshakes) {
   const std::vector<udp::Address> addresses{*udp::Address::parse("127.0.0.1:443"),
                                             *udp::Address::parse("[::]:8443")};
-  const auto message = addresses_message(addresses);
-  EXPECT_EQ(kind_of(message), Kind::ready);
-  EXPECT_EQ(read_addresses(message), addresses);
-  EXPECT_TRUE(read_addresses(ByteView(message).first(10)).empty());
+  for (const Kind kind :
+       {Kind::sockets, Kind::listeners, Kind::cleartext, Kind::listening, Kind::ready}) {
+    const auto message = addresses_message(kind, addresses);
+    EXPECT_EQ(kind_of(message), kind);
+    EXPECT_EQ(read_addresses(message), addresses);
+    EXPECT_TRUE(read_addresses(ByteView(message).first(10)).empty());
+  }
 
   std::vector<quic::ConnectionId> cids;
   for (std::uint32_t i = 0; i < 10'000; ++i) {

@@ -12,7 +12,7 @@ namespace tern {
 namespace {
 
 /// Tries at a request that servers have refused before processing it.
-constexpr std::size_t kMaxTries = Client::kMaxTries;
+constexpr std::size_t kMaxTries = Client::kMaxSends;
 
 bool is_redirect(int status) noexcept {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;

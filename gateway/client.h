@@ -170,7 +170,7 @@ class Client {
   static constexpr std::size_t kMaxOrigins = 256;  ///< idle connections make room beyond it
   /// Times that a request is sent which servers refuse before processing it: a server that takes a
   /// few requests on each connection refuses most of a burst again and again.
-  static constexpr std::size_t kMaxTries = 10;
+  static constexpr std::size_t kMaxSends = 10;
 
   /// Runtime and network outlive the client; the network is the runtime's driver.
   Client(Runtime& runtime, udp::Network& network, ClientOptions options);

@@ -41,7 +41,7 @@ class ExitCodeTest(TernTest):
                 self.assert_code(self.tern("get", url), 3)
                 self.assert_code(self.tern("bench", url), 3)
         self.assert_code(self.tern("get", "--http3-only", "http://example.com/"), 3, "https://")
-        self.assert_code(self.tern("bench", "http://example.com/"), 3)
+        self.assert_code(self.tern("bench", "ftp://example.com/"), 3)
 
     def test_cannot_resolve(self):
         self.assert_code(self.tern("get", "https://nothing.invalid/"), 6, "nothing.invalid")

@@ -203,7 +203,7 @@ Task<Result<void>> Transfer::attempt() {
     const Error& error = outcome.error();
     const bool broke =
         std::exchange(path_lost_, false) || (options_.retry_on_close && connection_broke(error));
-    const bool refused = error.is(Code::rejected) && tries < Client::kMaxTries;
+    const bool refused = error.is(Code::rejected) && tries < Client::kMaxSends;
     const bool again = refused || (broke && !repeated_ && http::is_idempotent(request.method()));
     if (!again || !plan_.upload.empty() || !output_.restart()) co_return outcome;
     repeated_ = repeated_ || !refused;

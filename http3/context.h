@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -51,6 +52,8 @@ class Context {
   Scope& tasks() noexcept { return tasks_; }
   MemoryPool& memory() noexcept { return memory_; }
   ChunkArena& arena() noexcept { return arena_; }
+  /// For the field section that is being encoded.
+  std::vector<std::uint8_t>& scratch() noexcept { return scratch_; }
   /// A blank stream object; given back with `recycle`.
   RequestStream* take_stream();
   void recycle(RequestStream* stream) noexcept;
@@ -74,6 +77,7 @@ class Context {
   http::ServerHooks hooks_;
   MemoryPool memory_;
   ChunkArena arena_;
+  std::vector<std::uint8_t> scratch_;
   std::vector<RequestStream*> spare_;
   Counts counts_;
   Scope tasks_{runtime_.ready()};  // last: the tasks use everything above

@@ -13,8 +13,7 @@
 
 namespace tern::http3 {
 
-/// Reads the peer's control stream beside nghttp3, which reports only the settings it knows and
-/// takes some frames with another code than RFC 9114 names.
+/// Reads the peer's control stream (RFC 9114 §6.2.1): which frames may come, and what they hold.
 class ControlReader {
  public:
   explicit ControlReader(bool server) noexcept : server_(server) {}
@@ -22,9 +21,12 @@ class ControlReader {
   struct Frame {
     std::uint64_t type = 0;
     std::uint64_t length = 0;
-    ByteView payload;  ///< its beginning, at most kKept bytes; empty for SETTINGS
+    /// Its beginning, at most kKept bytes; empty for SETTINGS.
+    ByteView payload;
+    /// Of GOAWAY and MAX_PUSH_ID.
+    std::uint64_t id = 0;
   };
-  /// A PRIORITY_UPDATE fits as a rule; longer ones are judged by nghttp3.
+  /// A PRIORITY_UPDATE fits as a rule; longer ones are ignored.
   static constexpr std::size_t kKept = 64;
 
   /// The next bytes of the stream, its type not included. `on_frame(const Frame&)` is called at the
@@ -41,10 +43,9 @@ class ControlReader {
         return error;
       }
       if (walker_.left() > 0) continue;
-      if (const auto error = end_frame()) return error;
-      if (!on_frame(Frame{walker_.type(), walker_.length(), ByteView(kept_.data(), kept_size_)})) {
-        break;
-      }
+      Frame frame{walker_.type(), walker_.length(), ByteView(kept_.data(), kept_size_), 0};
+      if (const auto error = end_frame(frame)) return error;
+      if (!on_frame(frame)) break;
     }
     return std::nullopt;
   }
@@ -56,13 +57,14 @@ class ControlReader {
  private:
   std::optional<ErrorCode> begin_frame() noexcept;
   std::optional<ErrorCode> add(ByteView payload);
-  std::optional<ErrorCode> end_frame() noexcept;
+  std::optional<ErrorCode> end_frame(Frame& frame) noexcept;
 
   FrameWalker walker_;
   SettingsParser parser_;
   std::array<std::uint8_t, kKept> kept_{};
   std::size_t kept_size_ = 0;
   std::uint64_t max_push_id_ = 0;
+  std::uint64_t goaway_id_ = kMaxVarint;
   bool server_;
   bool in_settings_ = false;
   bool settings_complete_ = false;

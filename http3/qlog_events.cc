@@ -129,9 +129,9 @@ void Http3Qlog::other_frame(quic::StreamId stream, std::uint64_t type, std::uint
                     is_grease(type) ? "reserved" : "unknown", type, length));
 }
 
-void Http3Qlog::headers_created(quic::StreamId stream, std::span<const Nghttp3Bridge::Line> lines) {
+void Http3Qlog::headers_created(quic::StreamId stream, std::span<const FieldLine> lines) {
   std::string all;
-  for (const Nghttp3Bridge::Line& line : lines) append_line(all, line.name(), line.value());
+  for (const FieldLine& line : lines) append_line(all, line.text, line.value);
   frame(true, stream, fmt::format("\"frame_type\":\"headers\",\"headers\":[{}]", all));
 }
 

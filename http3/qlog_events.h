@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "base/runtime.h"
-#include "http/fields.h"
-#include "http3/nghttp3_bridge.h"
+#include "http/message.h"
+#include "http3/field_line.h"
 #include "http3/settings.h"
 #include "transport/quic/connection.h"
 
@@ -35,7 +35,7 @@ class Http3Qlog {
   void priority_update_frame(bool created, quic::StreamId control, std::uint64_t element,
                              std::string_view value);
   void other_frame(quic::StreamId stream, std::uint64_t type, std::uint64_t length);
-  void headers_created(quic::StreamId stream, std::span<const Nghttp3Bridge::Line> lines);
+  void headers_created(quic::StreamId stream, std::span<const FieldLine> lines);
   /// A section that is being read: its lines one by one, then its end.
   void header_parsed(std::string_view name, std::string_view value);
   void headers_parsed(quic::StreamId stream);

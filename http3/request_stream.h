@@ -12,38 +12,28 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/fifo.h"
 #include "base/time.h"
 #include "http/carrier.h"
 #include "http/exchange.h"
-#include "http3/body_queue.h"
 #include "http3/error_code.h"
 #include "http3/frame_walker.h"
-#include "http3/nghttp3_bridge.h"
+#include "http3/message_rules.h"
+#include "http3/qpack_decoder.h"
+#include "http3/send_queue.h"
 #include "transport/quic/event.h"
 
 namespace tern::http3 {
 
 class SessionCore;
 
-/// The three digits of a status, without an allocation.
-class StatusText {
- public:
-  StatusText() noexcept = default;
-  explicit StatusText(http::Status status) noexcept {
-    const int number = http::code(status);
-    digits_[0] = static_cast<char>('0' + number / 100 % 10);
-    digits_[1] = static_cast<char>('0' + number / 10 % 10);
-    digits_[2] = static_cast<char>('0' + number % 10);
-  }
-  operator std::string_view() const noexcept { return {digits_.data(), digits_.size()}; }
-
- private:
-  std::array<char, 3> digits_{};
-};
+/// What a reset or STOP_SENDING of the peer's with that code means.
+Error peer_error(std::uint64_t code);
 
 /// One request and its response on one stream: what `http::Exchange` or `http::ClientExchange`
 /// stands on. Lives until the stream is closed and the exchange has let go, or the connection is
-/// over. Pooled by the Context.
+/// over. Pooled by the Context. Two files: request_stream.cc (life and what goes out),
+/// request_reading.cc (what comes in).
 class RequestStream final : public http::Carrier {
  public:
   /// A blank object becomes a stream of `session`; `id` is -1 while a client's is not open.
@@ -66,7 +56,7 @@ class RequestStream final : public http::Carrier {
   void send_response(http::Status status, http::Fields fields, bool end) override;
   void send_body(Bytes bytes, bool end) override;
   void send_trailers(const http::Fields& trailers) override;
-  std::size_t unsent() const noexcept override { return body_.unsent(); }
+  std::size_t unsent() const noexcept override { return queue_.unsent(); }
   void consumed(std::size_t count) override;
   void abort(http::Abort why) override;
   void stop_reading(http::Abort why) override;
@@ -77,7 +67,7 @@ class RequestStream final : public http::Carrier {
 
   // ---- what comes in, from the session
 
-  /// Something wrong with the message; the session acts on it when nghttp3 has returned.
+  /// Something wrong with the message; the session acts on it when what came was read.
   enum class Fault : std::uint8_t {
     none,
     malformed,
@@ -91,26 +81,14 @@ class RequestStream final : public http::Carrier {
   void set_fault(Fault fault, const char* reason) noexcept;
   void clear_fault() noexcept { fault_ = Fault::none; }
 
-  /// What is found in bytes before nghttp3 reads them.
-  struct Inspection {
-    /// Bytes to hand on.
-    std::size_t size = 0;
-    /// They end with a header section, which says what may follow: inspect the rest (or the
-    /// stream's end) afterwards.
-    bool more = false;
-    Fault fault = Fault::none;
-    ErrorCode connection_error = ErrorCode::no_error;
-    const char* reason = "";
-  };
-  Inspection inspect(ByteView bytes, bool fin) noexcept;
-
-  void section_begins(bool trailers) noexcept;
-  /// False: the section is a bomb, and the connection over.
-  bool field(Nghttp3Bridge::Name name, std::string_view name_text, std::string_view value,
-             bool trailers) noexcept;
-  void section_ends(bool trailers) noexcept;
-  void body(ByteView bytes) noexcept;
-  void message_ends() noexcept;
+  /// Bytes of the stream, in order, and its end. Returns how many of them are done with: not those
+  /// of the body, nor those that wait for QPACK, which are accounted for when they are read.
+  std::size_t receive(ByteView bytes, bool fin) noexcept;
+  /// A field section waits for the peer's encoder stream, and everything behind it.
+  bool waits_for_qpack() const noexcept { return waits_for_qpack_; }
+  const QpackDecoder::Section& section() const noexcept { return section_; }
+  /// The instructions have come.
+  void resume_reading() noexcept;
   void datagram(Bytes payload);
   void peer_reset(std::uint64_t code) noexcept;
   /// Nothing more can be sent. Called while packets are filled.
@@ -125,22 +103,20 @@ class RequestStream final : public http::Carrier {
   void refuse(const Error& error) noexcept;
 
   // ---- what goes out, from the session
-  Nghttp3Bridge::Body read_body(std::span<quic::Vec> vecs) noexcept;
-  void body_acked(std::uint64_t count) noexcept { body_.acked(count); }
-  /// `count` bytes of `vecs` left in a packet, with the stream's end if `fin`.
-  void sent(std::span<const quic::Vec> vecs, std::size_t count, bool fin, Timestamp now) noexcept;
-  void set_blocked(bool blocked, Timestamp now) noexcept;
-  /// nghttp3 has offered the stream's end alone, without bytes. When what is before it is
-  /// acknowledged while the end has not left, nghttp3 1.8 takes the end for acknowledged too and
-  /// offers it never again: it hears of those acknowledgements later.
-  void note_bare_end() noexcept { bare_end_ = true; }
-  /// True: kept until `take_held_acks`.
-  bool hold_ack(std::uint64_t count) noexcept {
-    if (!bare_end_ || sending_done()) return false;
-    held_acks_ += count;
-    return true;
+  /// There is something to send, and nothing that speaks against it.
+  bool ready_to_send() const noexcept {
+    return (queue_.unsent() > 0 || (end_queued_ && !fin_sent_)) && submitted_ && !write_shut_ &&
+           !blocked_ && !closed_;
   }
-  std::uint64_t take_held_acks() noexcept { return std::exchange(held_acks_, 0); }
+  /// What to send next; `fin`: the stream ends behind it.
+  std::size_t offer(std::span<quic::Vec> vecs, bool& fin) const noexcept;
+  /// `count` bytes of what was offered left in a packet, with the stream's end if `fin`.
+  void sent(std::size_t count, bool fin, Timestamp now) noexcept;
+  void acked(std::uint64_t count) noexcept;
+  void set_blocked(bool blocked, Timestamp now) noexcept;
+  http::Priority priority() const noexcept { return priority_; }
+  /// Server: the client's wish (RFC 9218 §7); nothing against ours. False: it changes nothing.
+  bool wish(http::Priority priority) noexcept;
 
   // ---- client: a request on its way to a stream
   bool waiting() const noexcept { return waiting_; }
@@ -178,26 +154,53 @@ class RequestStream final : public http::Carrier {
   bool counted = false;  // as cancelled by the peer
   /// QUIC has closed the stream, with this code, but a field section in it waits for QPACK.
   std::optional<std::uint64_t> closed_with;
+  // The scheduler's.
+  RequestStream* previous_scheduled = nullptr;
+  RequestStream* next_scheduled = nullptr;
+  std::uint32_t run = 0;          // bytes sent in this turn
+  std::int8_t scheduled_as = -1;  // with this urgency
 
  private:
+  /// Where the message is: what frame may come next.
+  enum class Part : std::uint8_t { head, body, trailers, end };
+
   bool is_server() const noexcept { return server_; }
-  void submit_request(const http::RequestHead& head, bool body);
+
+  // request_reading.cc
+  bool reads_on() const noexcept;
+  void frame_begins() noexcept;
+  void data_begins(std::uint64_t length) noexcept;
+  void headers_begin(std::uint64_t length) noexcept;
+  void other_begins(std::uint64_t type) noexcept;
+  void stream_ends() noexcept;
+  void read_section(ByteView& payload) noexcept;
+  void hold(ByteView bytes, bool fin) noexcept;
+  void leave_section() noexcept;
+  bool field(const FieldLine& line) noexcept;
+  void section_ends() noexcept;
   void finish_head() noexcept;
   void finish_response() noexcept;
-  void keep(Nghttp3Bridge::Name name, std::string_view name_text, std::string_view value) noexcept;
-  void server_field(Nghttp3Bridge::Name name, std::string_view name_text,
-                    std::string_view value) noexcept;
+  void keep(const FieldLine& line) noexcept;
   void expect_length(std::string_view method) noexcept;
-  void read_content_length(std::string_view value) noexcept;
+  void body(ByteView bytes) noexcept;
+  void message_ends() noexcept;
+  void fatal(ErrorCode code, const char* reason) noexcept;
+
+  // request_stream.cc
+  void submit_request(const http::RequestHead& head);
+  void queue_head(ByteView frame);
+  void queue_frame(ByteView bytes);
+  void queue_body(Bytes bytes);
+  void queue_trailers(const http::Fields& trailers);
   void drop_exchange() noexcept;
   void stop_receiving(ErrorCode code) noexcept;
   void stop_sending(ErrorCode code) noexcept;
-  void resume_body();
+  void resume_sending();
 
   SessionCore* session_ = nullptr;
   http::detail::Ends* ends_ = nullptr;
   quic::StreamId id_ = -1;
-  BodyQueue body_;
+  SendQueue queue_;
   FrameWalker walker_;
 
   // What comes in.
@@ -205,25 +208,30 @@ class RequestStream final : public http::Carrier {
   std::unique_ptr<http::RequestHead> head_;   // client: the request, while it may be needed
   http::Fields fields_;                       // client: the response's; both: trailers
   std::string cookie_;
+  std::optional<http::Fields> kept_trailers_;  // client: until there is a stream
+  QpackDecoder::Section section_;
+  MessageRules rules_;
+  Fifo<Bytes> held_;  // behind a section that waits
+  std::size_t held_size_ = 0;
   std::size_t section_size_ = 0;
   std::size_t section_lines_ = 0;
-  std::int64_t content_length_ = -1;
   std::int64_t expected_ = -1;   // body bytes that must come; -1: any number
   std::uint64_t announced_ = 0;  // in the headers of DATA frames
-  std::uint32_t headers_frames_ = 0;
-  int status_ = 0;
   Timestamp opened_{};
   Timestamp last_received_{};
   Timestamp last_sent_{};
   const char* fault_reason_ = "";
   Fault fault_ = Fault::none;
+  Part part_ = Part::head;
   bool server_ = false;
-  bool known_ = false;  // to nghttp3, as the stream's owner
+  bool have_head_ = false;  // a HEADERS frame has begun
   bool have_method_ = false;
   bool have_scheme_ = false;
   bool have_path_ = false;
   bool head_complete_ = false;
   bool receiving_done_ = false;
+  bool waits_for_qpack_ = false;
+  bool held_end_ = false;  // of the stream, behind what is held
   bool early_ = false;
   bool tunnel_ = false;
   bool had_empty_data_ = false;   // a DATA frame without bytes
@@ -231,23 +239,25 @@ class RequestStream final : public http::Carrier {
   bool connect_request_ = false;  // client: the method was CONNECT
 
   // What goes out.
-  http::Fields kept_fields_;  // server: the response's; client, while in 0-RTT: the trailers
-  StatusText status_text_;    // server: the response's
-  http::Priority wanted_priority_;
-  bool priority_set_ = false;
-  bool submitted_ = false;   // the head is with nghttp3
-  bool body_ended_ = false;  // the exchange has given all of the body
-  bool has_trailers_ = false;
-  bool body_waits_ = false;  // nghttp3 was told that there is no more body now
+  http::Priority priority_;
+  bool priority_set_ = false;     // by us
+  bool priority_wished_ = false;  // server: by a PRIORITY_UPDATE frame
+  bool head_queued_ = false;
+  bool submitted_ = false;   // the head may leave
+  bool end_queued_ = false;  // nothing follows what is queued
   bool fin_sent_ = false;
-  bool bare_end_ = false;
-  std::uint64_t held_acks_ = 0;
   bool write_shut_ = false;  // reset by us, or not wanted by the peer
   bool blocked_ = false;     // by flow control
   bool waiting_ = false;     // client: for a stream
   bool keep_head_ = false;
-  bool responding_ = false;  // server: the final response's head is with nghttp3
+  bool responding_ = false;  // server: the final response's head is queued
   bool closed_ = false;
+
+  /// Frames' headers, field sections and small bodies, while there is room; usually all of an
+  /// answer but a large body.
+  static constexpr std::size_t kFrameSpace = 256;
+  std::size_t frames_size_ = 0;
+  std::array<std::uint8_t, kFrameSpace> frames_;
 };
 
 }  // namespace tern::http3

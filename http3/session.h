@@ -17,17 +17,22 @@
 
 namespace tern::http3 {
 
-/// Takes a session's streams that are not HTTP/3's own: those that begin with WebTransport's uni
-/// type 0x54 or bidi signal 0x41 (draft-ietf-webtrans-http3 §4). Registered with
-/// `Session::set_router`; outlives the session or unregisters. Without a router such streams are
-/// refused. Called in the drain phase.
+/// Takes a session's streams that are not HTTP/3's own. Registered with `Session::set_router`;
+/// outlives the session or unregisters. Without a router such streams are refused. Called in the
+/// drain phase.
 class StreamRouter {
  public:
-  /// The peer has opened a stream whose first varint, `signal`, has been read and consumed. True:
-  /// all its events, the rest of its bytes first, go to `handle`; false: it is refused with
-  /// `refusal()`.
-  virtual bool accept(quic::StreamId stream, std::uint64_t signal) = 0;
+  /// The peer has opened a stream that belongs to a session of WebTransport
+  /// (draft-ietf-webtrans-http3 §4): a unidirectional one of type 0x54, or a bidirectional one that
+  /// begins with the signal 0x41. `session`, the stream of its CONNECT request, has been read as
+  /// well; whether there is such a session is for the router to find out, but it names a client's
+  /// bidirectional stream. True: all the stream's events, the rest of its bytes first, go to
+  /// `handle`; false: it is refused with `refusal()`.
+  virtual bool accept(quic::StreamId stream, quic::StreamId session) = 0;
   virtual ErrorCode refusal() const noexcept { return ErrorCode::wt_buffered_stream_rejected; }
+  /// The same for a unidirectional stream whose type HTTP/3 does not know; refused with
+  /// H3_STREAM_CREATION_ERROR (RFC 9114 §6.2).
+  virtual bool accept_unknown(quic::StreamId, std::uint64_t /*type*/) { return false; }
   /// An event of an accepted or adopted stream. What is sent on it goes through
   /// `quic::Connection::write`.
   virtual void handle(const quic::Event& event) = 0;

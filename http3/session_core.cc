@@ -16,8 +16,9 @@ namespace {
 /// Between the two GOAWAYs of a drain: a round trip, within these bounds.
 constexpr Duration kMinNotice = std::chrono::milliseconds(20);
 constexpr Duration kMaxNotice = std::chrono::seconds(1);
-/// Peer's unidirectional streams refused or half-read at once; QUIC's own limit is lower.
-constexpr std::size_t kMaxOddStreams = 1024;
+
+/// The first byte of each of our streams, by its type.
+constexpr std::string_view kTypes("\0\1\2\3", 4);
 
 bool erase_one(std::vector<quic::StreamId>& all, quic::StreamId stream) noexcept {
   const auto found = std::find(all.begin(), all.end(), stream);
@@ -85,30 +86,26 @@ Settings SessionCore::settings_of(const SessionOptions& options, bool server) {
 
 /// Opens our three streams and begins with SETTINGS; again after 0-RTT was refused.
 void SessionCore::begin() {
-  Nghttp3Bridge::Config config;
-  config.server = server_;
-  config.max_field_section = local_settings_.max_field_section;
-  config.qpack_capacity = static_cast<std::size_t>(local_settings_.qpack_capacity);
-  config.qpack_encoder_capacity = options().qpack_capacity;
-  config.qpack_blocked_streams = static_cast<std::size_t>(local_settings_.qpack_blocked_streams);
+  QpackDecoder::Config config;
+  config.capacity = static_cast<std::size_t>(local_settings_.qpack_capacity);
   config.max_streams = static_cast<std::size_t>(options().max_requests);
-  config.extended_connect = local_settings_.extended_connect;
-  config.datagrams = local_settings_.datagrams;
-  Nghttp3Bridge::Listener& listener = *this;
-  bridge_ = std::make_unique<Nghttp3Bridge>(listener, context_.memory(), config);
-  if (server_) bridge_->set_max_client_streams(max_client_streams_);
+  decoder_.emplace(context_.memory(), config);
+  encoder_.emplace(options().qpack_capacity, context_.scratch());
 
-  quic::StreamId* const ours[] = {&control_id_, &encoder_id_, &decoder_id_};
-  for (quic::StreamId* const id : ours) {
+  OwnStream* const ours[] = {&control_, &encoder_stream_, &decoder_stream_};
+  const std::uint64_t types[] = {kStreamControl, kStreamQpackEncoder, kStreamQpackDecoder};
+  for (std::size_t i = 0; i < std::size(ours); ++i) {
     const auto opened = connection_.open_uni();
     if (!opened) {
       // RFC 9114 §6.2: a peer must allow three.
       fail(ErrorCode::general_protocol_error, "no unidirectional streams allowed");
       return;
     }
-    *id = *opened;
+    ours[i]->id = *opened;
+    ours[i]->blocked = false;
+    ours[i]->queue.clear();
+    if (i > 0) ours[i]->queue.push(Bytes::literal(kTypes.substr(types[i], 1)));
   }
-  bridge_->bind(control_id_, encoder_id_, decoder_id_);
   bound_ = true;
 
   Settings sent = local_settings_;
@@ -117,30 +114,18 @@ void SessionCore::begin() {
       {0x1f * (1 + runtime().random().below(1 << 16)) + 0x21, runtime().random().below(1 << 30)});
   std::vector<std::uint8_t> own = sent.frame();
   own.insert(own.begin(), static_cast<std::uint8_t>(kStreamControl));
-  splice_.begin(std::move(own));
+  control_.queue.push(Bytes::take(std::move(own)));
   if (qlog_.on()) {
     qlog_.parameters_set(true, local_settings_);
-    qlog_.stream_type_set(true, control_id_, kStreamControl);
-    qlog_.stream_type_set(true, encoder_id_, kStreamQpackEncoder);
-    qlog_.stream_type_set(true, decoder_id_, kStreamQpackDecoder);
+    for (std::size_t i = 0; i < std::size(ours); ++i) {
+      qlog_.stream_type_set(true, ours[i]->id, types[i]);
+    }
     SettingsParser entries;
     const std::vector<std::uint8_t> frame = sent.frame();
     entries.take(ByteView(frame).subspan(1 + varint_size(frame.size() - 2)));
-    qlog_.settings_frame(true, control_id_, entries.entries());
+    qlog_.settings_frame(true, control_.id, entries.entries());
   }
   wake();
-}
-
-/// What nghttp3 offered may not be what it would offer now.
-void SessionCore::drop_offer() noexcept {
-  vecs_begin_ = vecs_end_ = 0;
-  offered_ = nullptr;
-  offered_fin_ = false;
-}
-
-void SessionCore::wake() noexcept {
-  drop_offer();
-  connection_.wake();
 }
 
 void SessionCore::log(LogLevel level, std::string_view text) const {
@@ -156,12 +141,6 @@ void SessionCore::fail(ErrorCode code, std::string_view reason) noexcept {
   context_.counts().errors.add();
   log(LogLevel::warning, fmt::format("closed with {}: {}", name(code), http::escaped(reason)));
   connection_.close(http3::code(code), reason);
-}
-
-bool SessionCore::check(std::ptrdiff_t result) noexcept {
-  if (result >= 0) return true;
-  fail(Nghttp3Bridge::error_of(result), Nghttp3Bridge::describe(result));
-  return false;
 }
 
 bool SessionCore::glitch() noexcept {
@@ -188,22 +167,8 @@ void SessionCore::handle(const quic::Event& event) {
   if (over_) return;
   switch (event.type) {
     case Type::stream_data: on_stream_data(event); break;
-    case Type::stream_acked:
-      if (event.stream == control_id_) {
-        check(bridge_->acked(event.stream, splice_.acked(event.value)));
-      } else if (routed_.empty() || !contains(routed_, event.stream)) {
-        RequestStream* const stream = bare_ends_ ? table_.find(event.stream) : nullptr;
-        if (stream == nullptr || !stream->hold_ack(event.value)) {
-          check(bridge_->acked(event.stream, event.value));
-        }
-      }
-      drop_offer();
-      break;
-    case Type::stream_writable:
-      if (RequestStream* stream = table_.find(event.stream)) stream->set_blocked(false, now());
-      if (routed_.empty() || !contains(routed_, event.stream)) bridge_->unblock(event.stream);
-      wake();
-      break;
+    case Type::stream_acked: on_stream_acked(event); break;
+    case Type::stream_writable: on_stream_writable(event.stream); break;
     case Type::stream_reset: on_stream_reset(event); break;
     case Type::stream_closed: on_stream_closed(event); break;
     case Type::streams_available: flush_waiting(); break;
@@ -228,250 +193,41 @@ void SessionCore::handle(const quic::Event& event) {
     case Type::closed: break;
   }
   if (over_) return;
-  if (!flagged_.empty() || !resets_.empty() || !forgotten_.empty()) settle_flagged();
+  if (!flagged_.empty() || !finished_late_.empty()) settle_flagged();
   if (drain_ == Drain::commenced || goaway_id_ >= 0) close_if_drained();
 }
 
 void SessionCore::on_stream_data(const quic::Event& event) {
   if (!routed_.empty() && route_event(event)) return;
+  current_ = &event.data;
   if (quic::is_unidirectional(event.stream)) {
     on_uni_data(event);
-    return;
-  }
-  current_ = &event.data;
-  RequestStream* stream = table_.find(event.stream);
-  if (stream != nullptr) {
+  } else if (RequestStream* const stream = table_.find(event.stream)) {
     feed(*stream, event.data.view(), event.fin);
   } else if (!ignored_.empty() && contains(ignored_, event.stream)) {
     connection_.consumed(event.stream, event.data.size());
   } else {
-    // Nearly always the first byte says it: HEADERS.
-    std::uint64_t signal = kFrameHeaders;
-    std::size_t skip = 0;
-    const bool plain = sniffed_.empty() && !event.data.empty() && event.data[0] < 0x40;
-    const Route route = plain && server_ ? Route::http : sniff(event.stream, event, signal, skip);
-    if (route == Route::http) {
-      stream = accept_stream(event.stream);
-      if (stream != nullptr) {
-        stream->set_early(event.early);
-        // What was kept of a split varint comes first; it cannot end the stream.
-        const auto kept = std::find_if(sniffed_.begin(), sniffed_.end(),
-                                       [&](const Sniffed& s) { return s.stream == event.stream; });
-        if (kept != sniffed_.end()) {
-          const Sniffed bytes = *kept;
-          sniffed_.erase(kept);
-          feed(*stream, ByteView(bytes.bytes.data(), bytes.size), false);
-        }
-        if (!over_) feed(*stream, event.data.view(), event.fin);
-      }
-    }
+    on_new_bidi(event);
   }
   current_ = nullptr;
 }
 
-/// Finds out what a new stream of the peer's is. `type` is its first varint, `size` how many bytes
-/// of the event belong to it; what came before is in sniffed_.
-SessionCore::Route SessionCore::sniff(quic::StreamId stream, const quic::Event& event,
-                                      std::uint64_t& type, std::size_t& size) {
-  auto kept = std::find_if(sniffed_.begin(), sniffed_.end(),
-                           [&](const Sniffed& s) { return s.stream == stream; });
-  Sniffed bytes;
-  if (kept != sniffed_.end()) bytes = *kept;
-  if (bytes.size == 0) bytes.since = now();
-  bytes.stream = stream;
-  const std::size_t before = bytes.size;
-  ByteView view = event.data.view();
-  while (bytes.size < 8 && !view.empty()) {
-    bytes.bytes[bytes.size++] = view[0];
-    view = view.subspan(1);
+void SessionCore::on_stream_acked(const quic::Event& event) {
+  if (RequestStream* const stream = table_.find(event.stream)) {
+    stream->acked(event.value);
+  } else if (OwnStream* const ours = own(event.stream)) {
+    ours->queue.acked(event.value);
   }
-  const bool uni = quic::is_unidirectional(stream);
-  const auto first = read_varint(ByteView(bytes.bytes.data(), bytes.size));
-  if (!first && !event.fin) {
-    if (sniffed_.size() >= kMaxOddStreams) {
-      fail(ErrorCode::excessive_load, "too many streams without a type");
-      return Route::more;
-    }
-    if (kept != sniffed_.end()) {
-      *kept = bytes;
-    } else {
-      sniffed_.push_back(bytes);
-    }
-    watch();
-    return Route::more;
-  }
-  if (first) type = first->value;
-  size = first && first->size > before ? first->size - before : 0;
-  const bool web_transport = first && type == (uni ? kStreamWebTransport : kSignalWebTransport);
-  if (!web_transport) {
-    // RFC 9114 §6.1: there are no server-initiated bidirectional streams but an extension's.
-    if (!uni && !server_ && quic::is_server_initiated(stream)) {
-      fail(ErrorCode::stream_creation_error, "the server opened a bidirectional stream");
-      return Route::refused;
-    }
-    return Route::http;
-  }
-  std::erase_if(sniffed_, [&](const Sniffed& s) { return s.stream == stream; });
-  if (router_ != nullptr && router_->accept(stream, type)) {
-    connection_.consumed(stream, first->size);
-    routed_.push_back(stream);
-    quic::Event rest = event;
-    rest.data = event.data.slice(size);
-    router_->handle(rest);
-    return Route::routed;
-  }
-  const ErrorCode refusal = router_ != nullptr ? router_->refusal()
-                            : uni              ? ErrorCode::stream_creation_error
-                                               : ErrorCode::wt_buffered_stream_rejected;
-  refuse_stream(stream, refusal, before + event.data.size());
-  return Route::refused;
 }
 
-/// A unidirectional stream has ended before its type came.
-void SessionCore::said_nothing() {
-  if (!glitch()) fail(ErrorCode::excessive_load, "too many streams without a type");
-}
-
-void SessionCore::refuse_stream(quic::StreamId stream, ErrorCode code, std::size_t received) {
-  context_.counts().streams_refused.add();
-  if (ignored_.size() >= kMaxOddStreams || !glitch()) {
-    fail(ErrorCode::excessive_load, "too many streams that we refuse");
-    return;
+void SessionCore::on_stream_writable(quic::StreamId id) {
+  if (RequestStream* const stream = table_.find(id)) {
+    stream->set_blocked(false, now());
+    take_turn(*stream);
+  } else if (OwnStream* const ours = own(id)) {
+    ours->blocked = false;
   }
-  ignored_.push_back(stream);
-  connection_.consumed(stream, received);
-  connection_.stop_sending(stream, http3::code(code));
-  if (!quic::is_unidirectional(stream)) connection_.reset(stream, http3::code(code));
-}
-
-bool SessionCore::route_event(const quic::Event& event) {
-  if (!contains(routed_, event.stream)) return false;
-  if (router_ != nullptr) {
-    router_->handle(event);
-  } else if (event.type == quic::Event::Type::stream_data) {
-    connection_.consumed(event.stream, event.data.size());
-  }
-  return true;
-}
-
-void SessionCore::on_uni_data(const quic::Event& event) {
-  const quic::StreamId id = event.stream;
-  if (id == peer_control_id_ || id == peer_encoder_id_ || id == peer_decoder_id_) {
-    read_uni(id, event.data.view(), event.fin);
-    return;
-  }
-  if (!ignored_.empty() && contains(ignored_, id)) {
-    connection_.consumed(id, event.data.size());
-    return;
-  }
-  std::uint64_t type = 0;
-  std::size_t size = 0;
-  if (sniff(id, event, type, size) != Route::http) return;
-  // RFC 9114 §6.2: a stream may end before it says what it is.
-  const auto kept = std::find_if(sniffed_.begin(), sniffed_.end(),
-                                 [&](const Sniffed& s) { return s.stream == id; });
-  Sniffed before;
-  if (kept != sniffed_.end()) {
-    before = *kept;
-    sniffed_.erase(kept);
-  }
-  if (size == 0 && before.size + event.data.size() < 8 && event.fin) {
-    std::array<std::uint8_t, 16> all{};
-    std::copy_n(before.bytes.begin(), before.size, all.begin());
-    std::copy_n(event.data.begin(), event.data.size(), all.begin() + before.size);
-    if (!read_varint(ByteView(all.data(), before.size + event.data.size()))) {
-      connection_.consumed(id, before.size + event.data.size());
-      said_nothing();
-      return;
-    }
-  }
-  if (qlog_.on()) qlog_.stream_type_set(false, id, type);
-  switch (type) {
-    case kStreamControl:
-      if (peer_control_id_ < 0) peer_control_id_ = id;
-      break;
-    case kStreamQpackEncoder:
-      if (peer_encoder_id_ < 0) peer_encoder_id_ = id;
-      break;
-    case kStreamQpackDecoder:
-      if (peer_decoder_id_ < 0) peer_decoder_id_ = id;
-      break;
-    case kStreamPush:
-      // RFC 9114 §4.6 and §6.2.2.
-      fail(server_ ? ErrorCode::stream_creation_error : ErrorCode::id_error,
-           "a push stream although no push was allowed");
-      return;
-    default:
-      refuse_stream(id, ErrorCode::stream_creation_error, before.size + event.data.size());
-      return;
-  }
-  if (before.size > 0) {
-    const std::ptrdiff_t used =
-        bridge_->read(id, ByteView(before.bytes.data(), before.size), false);
-    if (!check(used)) return;
-    connection_.consumed(id, static_cast<std::size_t>(used));
-  }
-  if (size > 0) {
-    const std::ptrdiff_t used = bridge_->read(id, event.data.view().first(size), false);
-    if (!check(used)) return;
-    connection_.consumed(id, static_cast<std::size_t>(used));
-  }
-  read_uni(id, event.data.view().subspan(size), event.fin);
-}
-
-/// Bytes of a critical stream, behind its type.
-void SessionCore::read_uni(quic::StreamId id, ByteView bytes, bool fin) {
-  if (id == peer_control_id_ && !bytes.empty()) {
-    const bool had_settings = control_reader_.settings_complete();
-    bool too_many = false;
-    const auto error = control_reader_.take(bytes, [&](const ControlReader::Frame& frame) {
-      const bool known = frame.type == kFrameSettings || frame.type == kFrameGoaway;
-      too_many = !known && !glitch();
-      if (too_many || !qlog_.on()) return !too_many;
-      if (frame.type == kFramePriorityUpdate) {
-        if (const auto element = read_varint(frame.payload)) {
-          const ByteView value = frame.payload.subspan(element->size);
-          qlog_.priority_update_frame(false, id, element->value, as_text(value));
-        }
-      } else if (frame.type == kFrameSettings) {
-        qlog_.settings_frame(false, id, control_reader_.settings().entries());
-      } else if (!known) {
-        qlog_.other_frame(id, frame.type, frame.length);
-      }
-      return true;
-    });
-    if (error) {
-      fail(*error, "a frame on the control stream that breaks the rules");
-      return;
-    }
-    if (too_many) {
-      fail(ErrorCode::excessive_load, "too many frames on the control stream");
-      return;
-    }
-    const std::ptrdiff_t used = bridge_->read(id, bytes, fin);
-    if (!check(used)) return;
-    connection_.consumed(id, static_cast<std::size_t>(used));
-    if (!had_settings && control_reader_.settings_complete()) on_settings();
-  } else {
-    const std::ptrdiff_t used = bridge_->read(id, bytes, fin);
-    if (!check(used)) return;
-    connection_.consumed(id, static_cast<std::size_t>(used));
-  }
-  if (goaway_came_ && !over_) on_goaway();
-  // QPACK may have something to say, and a change of priorities changes what goes next.
-  if (!over_) wake();
-}
-
-void SessionCore::on_settings() {
-  peer_settings_ = control_reader_.settings().settings();
-  if (qlog_.on()) qlog_.parameters_set(false, *peer_settings_);
-  if (remembered_ && connection_.handshake().early_data_accepted &&
-      !peer_settings_->keeps_promise_of(*remembered_)) {
-    fail(ErrorCode::settings_error, "the server took 0-RTT but not the settings it had promised");
-    return;
-  }
-  if (held_session_) offer_session();
-  flush_waiting();
+  wake();
 }
 
 void SessionCore::offer_session() {
@@ -490,7 +246,7 @@ std::vector<std::uint8_t> SessionCore::settings_blob() const {
 void SessionCore::on_stream_reset(const quic::Event& event) {
   if (!routed_.empty() && route_event(event)) return;
   const quic::StreamId id = event.stream;
-  if (id == peer_control_id_ || id == peer_encoder_id_ || id == peer_decoder_id_) {
+  if (is_critical(id)) {
     fail(ErrorCode::closed_critical_stream, "a control or QPACK stream was reset");
     return;
   }
@@ -501,7 +257,7 @@ void SessionCore::on_stream_reset(const quic::Event& event) {
   RequestStream* stream = table_.find(id);
   if (stream == nullptr && server_ && !quic::is_server_initiated(id) && !contains(ignored_, id)) {
     // A request that was given up before its first byte came.
-    std::erase_if(sniffed_, [&](const Sniffed& s) { return s.stream == id; });
+    std::erase_if(openings_, [&](const Opening& opening) { return opening.stream == id; });
     stream = accept_stream(id);
   }
   if (stream == nullptr) return;
@@ -509,7 +265,6 @@ void SessionCore::on_stream_reset(const quic::Event& event) {
   count_cancellation(*stream);
   if (over_) return;
   stream->peer_reset(event.value);
-  drop_offer();
 }
 
 /// Rapid reset: each request that is given up before its answer has cost us a handler.
@@ -527,35 +282,34 @@ void SessionCore::on_stream_closed(const quic::Event& event) {
     forget_stream(id);
     return;
   }
-  drop_offer();
+  if (is_critical(id) || own(id) != nullptr) {
+    // RFC 9114 §6.2.1, RFC 9204 §4.2.
+    fail(ErrorCode::closed_critical_stream, "a control or QPACK stream was closed");
+    return;
+  }
   RequestStream* stream = table_.find(id);
   if (stream == nullptr) {
     if (!ignored_.empty()) erase_one(ignored_, id);
-    if (!sniffed_.empty())
-      std::erase_if(sniffed_, [&](const Sniffed& s) { return s.stream == id; });
-    if (check(bridge_->close(id, event.value))) forget_stream(id);
+    if (!openings_.empty()) {
+      std::erase_if(openings_, [&](const Opening& opening) { return opening.stream == id; });
+    }
+    forget_stream(id);
     return;
   }
   // The peer's STOP_SENDING, when nothing was sent since.
   count_cancellation(*stream);
   if (over_) return;
-  const std::ptrdiff_t kept = bridge_->close(id, event.value);
-  if (!check(kept)) return;
-  if (kept > 0) {
-    if (stream->attached() && !stream->receiving_done()) {
-      stream->closed_with = event.value;
-      // The peer did not want the rest of what we send: whoever writes must not wait for it.
-      bridge_->shutdown_write(id);
-      stream->peer_stopped();
-      return;
-    }
-    bridge_->shutdown_write(id);  // the response's lines go with `stream`
-    bridge_->disown(id);
+  if (stream->waits_for_qpack() && stream->attached() && !stream->receiving_done()) {
+    stream->closed_with = event.value;
+    // The peer did not want the rest of what we send: whoever writes must not wait for it.
+    stream->peer_stopped();
+    leave_turn(*stream);
+    return;
   }
   finish(*stream, event.value);
 }
 
-/// QUIC and nghttp3 are done with the stream.
+/// QUIC and we are done with the stream.
 void SessionCore::finish(RequestStream& stream, std::uint64_t code) {
   table_.unindex(stream);
   if (stream.closed(code)) remove(stream);
@@ -565,15 +319,14 @@ void SessionCore::finish(RequestStream& stream, std::uint64_t code) {
 void SessionCore::forget_stream(quic::StreamId stream) {
   if (!server_) return;
   if (quic::is_server_initiated(stream)) return;
-  if (!quic::is_unidirectional(stream)) bridge_->set_max_client_streams(++max_client_streams_);
+  if (!quic::is_unidirectional(stream)) ++max_client_streams_;
   connection_.allow_stream(stream);
 }
 
 void SessionCore::on_early_data_rejected() {
   // RFC 9001 §4.6.2: the server knows nothing of what was sent; begin again.
-  drop_offer();
   remembered_.reset();
-  bridge_.reset();
+  scheduler_.clear();
   bound_ = false;
   begin();
   if (over_) return;
@@ -681,8 +434,7 @@ void SessionCore::drain() {
     return;
   }
   drain_ = Drain::noticed;
-  bridge_->submit_shutdown_notice();
-  if (qlog_.on()) qlog_.goaway_frame(true, control_id_, kMaxVarint - 3);
+  queue_goaway(kMaxVarint - 3);
   const Duration notice =
       std::clamp<Duration>(connection_.stats().smoothed_rtt * 3 / 2, kMinNotice, kMaxNotice);
   shutdown_at_ = now() + notice;
@@ -690,31 +442,13 @@ void SessionCore::drain() {
     stream->drain();
   }
   rearm();
-  wake();
-}
-
-/// The server's GOAWAY: what it does not process may be sent elsewhere.
-void SessionCore::on_goaway() {
-  goaway_came_ = false;
-  const Error error(Code::rejected, "the server is going away and did not process the request",
-                    Origin::remote);
-  waiting_.clear();
-  for (RequestStream* stream = table_.first(); stream != nullptr; stream = stream->next) {
-    if (stream->waiting() || (stream->id() >= goaway_id_ && !stream->is_closed())) {
-      context_.counts().rejected.add();
-      stream->refuse(error);
-    }
-  }
-  if (hooks_.goaway) hooks_.goaway();
 }
 
 void SessionCore::commence_shutdown() {
   shutdown_at_ = kNever;
   drain_ = Drain::commenced;
-  bridge_->submit_shutdown();
-  if (qlog_.on())
-    qlog_.goaway_frame(true, control_id_, static_cast<std::uint64_t>(highest_request_ + 4));
-  wake();
+  rejected_from_ = highest_request_ + 4;
+  queue_goaway(static_cast<std::uint64_t>(rejected_from_));
   listen_for_client();
   close_if_drained();
 }

@@ -24,16 +24,26 @@ RequestStream* SessionCore::accept_stream(quic::StreamId id) {
   ++total_requests_;
   context_.counts().requests.add();
   if (qlog_.on()) qlog_.request_stream(false, id);
+  if (id >= rejected_from_) {
+    stream->set_fault(RequestStream::Fault::rejected, "refused after GOAWAY");
+  } else if (!early_priorities_.empty()) {
+    for (const EarlyPriority& early : early_priorities_) {
+      if (early.stream == id) stream->wish(early.priority);
+    }
+    std::erase_if(early_priorities_,
+                  [&](const EarlyPriority& early) { return early.stream == id; });
+  }
   return stream;
 }
 
 void SessionCore::remove(RequestStream& stream) noexcept {
-  if (&stream == offered_) wake();
   if (stream.flagged) std::erase(flagged_, &stream);
-  if (stream.closed_with) {
-    std::erase(forgotten_, &stream);
-    if (!over_) bridge_->disown(stream.id());
+  if (stream.closed_with) std::erase(finished_late_, &stream);
+  if (stream.waits_for_qpack()) {
+    waits_no_more(stream);
+    cancel_sections(stream.id());
   }
+  leave_turn(stream);
   const quic::StreamId id = stream.id();
   table_.remove(stream);
   context_.recycle(&stream);
@@ -52,41 +62,52 @@ std::optional<Bytes> SessionCore::slice(ByteView view) const noexcept {
 
 /// Bytes of a request stream, in order.
 void SessionCore::feed(RequestStream& stream, ByteView bytes, bool fin) {
-  for (bool more = true; more && !stream.receiving_done();) {
-    const RequestStream::Inspection found = stream.inspect(bytes, fin);
-    if (found.connection_error != ErrorCode::no_error) {
-      fail(found.connection_error, found.reason);
-      return;
+  const std::size_t done = stream.receive(bytes, fin);
+  if (over_) return;
+  if (done > 0) {
+    if (fin) {
+      connection_.credit(done);  // its own window is of no use any more
+    } else {
+      connection_.consumed(stream.id(), done);
     }
-    const bool fine = found.fault == RequestStream::Fault::none;
-    if (fine || found.size > 0) {
-      const bool last = fine && fin && !found.more;
-      if (!read_into(stream, bytes.first(found.size), last, fin)) return;
-      bytes = bytes.subspan(found.size);
-    }
-    if (!fine) stream.set_fault(found.fault, found.reason);
-    more = found.more;
-    if (!flagged_.empty() || !resets_.empty()) settle_flagged();
-    if (over_) return;
   }
-  // What nobody reads any more.
-  if (!bytes.empty()) connection_.consumed(stream.id(), bytes.size());
+  if (!flagged_.empty()) settle_flagged();
+  if (over_) return;
   if (!stream.receiving_done()) watch();
   // QPACK may have to acknowledge the section.
   wake();
 }
 
-/// `ended`: nothing follows the bytes that were received, of which these may be a part.
-bool SessionCore::read_into(RequestStream& stream, ByteView bytes, bool fin, bool ended) {
-  const std::ptrdiff_t used = bridge_->read(stream.id(), bytes, fin);
-  if (!check(used)) return false;
-  const auto count = static_cast<std::size_t>(used);
-  if (ended) {
-    connection_.credit(count);
-  } else {
-    connection_.consumed(stream.id(), count);
+std::size_t SessionCore::receive_again(RequestStream& stream, const Bytes& piece, bool fin) {
+  const Bytes* const before = std::exchange(current_, &piece);
+  const std::size_t done = stream.receive(piece.view(), fin);
+  current_ = before;
+  return done;
+}
+
+// ---- sections that wait for the peer's encoder stream
+// ------------------------------------------
+
+bool SessionCore::wait_for_qpack(RequestStream& stream) {
+  if (waiting_for_qpack_.size() >= local_settings_.qpack_blocked_streams) {
+    fail(ErrorCode::qpack_decompression_failed, "more streams wait for QPACK than may");
+    return false;
   }
+  waiting_for_qpack_.push_back(&stream);
   return true;
+}
+
+void SessionCore::waits_no_more(RequestStream& stream) noexcept {
+  std::erase(waiting_for_qpack_, &stream);
+}
+
+void SessionCore::cancel_sections(quic::StreamId stream) noexcept {
+  if (over_) return;
+  if (decoder_->cancel(stream)) {
+    wake();
+  } else {
+    fail(decoder_->error(), decoder_->reason());
+  }
 }
 
 void SessionCore::flag(RequestStream& stream) {
@@ -96,26 +117,15 @@ void SessionCore::flag(RequestStream& stream) {
 }
 
 void SessionCore::settle_flagged() {
-  while (!resets_.empty() && !over_) {
-    const auto [id, code] = resets_.back();
-    resets_.pop_back();
-    RequestStream* stream = table_.find(id);
-    if (stream == nullptr) continue;
-    if (static_cast<ErrorCode>(code) == ErrorCode::request_rejected) {
-      stream->set_fault(RequestStream::Fault::rejected, "refused after GOAWAY");
-    } else {
-      stream->set_fault(RequestStream::Fault::malformed, "malformed field lines");
-    }
-  }
   while (!flagged_.empty() && !over_) {
     RequestStream& stream = *flagged_.back();
     flagged_.pop_back();
     stream.flagged = false;
     settle(stream);
   }
-  while (!forgotten_.empty() && !over_) {
-    RequestStream& stream = *forgotten_.back();
-    forgotten_.pop_back();
+  while (!finished_late_.empty() && !over_) {
+    RequestStream& stream = *finished_late_.back();
+    finished_late_.pop_back();
     finish(stream, *std::exchange(stream.closed_with, std::nullopt));
   }
 }
@@ -279,28 +289,6 @@ void SessionCore::flush_waiting() {
     waiting_.insert(waiting_.begin() + static_cast<std::ptrdiff_t>(i), stream);
     return;
   }
-}
-
-// ---- Nghttp3Bridge::Listener
-// ---------------------------------------------------------------------
-
-void SessionCore::consumed(quic::StreamId stream, std::size_t count) noexcept {
-  connection_.consumed(stream, count);
-}
-
-void SessionCore::wants_reset(quic::StreamId stream, std::uint64_t code) noexcept {
-  resets_.emplace_back(stream, code);
-}
-
-void SessionCore::forgotten(RequestStream& stream) noexcept {
-  if (stream.closed_with) forgotten_.push_back(&stream);
-}
-
-void SessionCore::goaway(quic::StreamId id) noexcept {
-  if (qlog_.on()) qlog_.goaway_frame(false, peer_control_id_, static_cast<std::uint64_t>(id));
-  if (server_) return;  // a client's GOAWAY is about pushes
-  goaway_id_ = id;
-  goaway_came_ = true;
 }
 
 }  // namespace tern::http3

@@ -31,10 +31,6 @@ void SessionCore::rearm() {
 
 void SessionCore::expire(Timestamp now) {
   if (over_) return;
-  if (send_failure_ < 0) {
-    check(send_failure_);
-    return;
-  }
   if (now >= watch_at_) {
     watch_at_ = kNever;
     check_streams(now);
@@ -68,14 +64,14 @@ void SessionCore::listen_for_client() {
 }
 
 /// Streams that began and do not say what they are.
-void SessionCore::check_sniffed(Timestamp now) {
-  for (std::size_t i = 0; i < sniffed_.size() && !over_;) {
-    const Sniffed late = sniffed_[i];
+void SessionCore::check_openings(Timestamp now) {
+  for (std::size_t i = 0; i < openings_.size() && !over_;) {
+    const Opening late = openings_[i];
     if (now - late.since < options().head_timeout) {
       ++i;
       continue;
     }
-    sniffed_.erase(sniffed_.begin() + static_cast<std::ptrdiff_t>(i));
+    openings_.erase(openings_.begin() + static_cast<std::ptrdiff_t>(i));
     context_.counts().timeouts.add();
     log(LogLevel::info, fmt::format("stream {}: its type did not come", late.stream));
     const bool request = server_ && !quic::is_unidirectional(late.stream);
@@ -86,8 +82,8 @@ void SessionCore::check_sniffed(Timestamp now) {
 }
 
 void SessionCore::check_streams(Timestamp now) {
-  check_sniffed(now);
-  bool go_on = !sniffed_.empty();
+  check_openings(now);
+  bool go_on = !openings_.empty();
   bool pending = false;
   for (RequestStream* stream = table_.first(); stream != nullptr && !over_;) {
     RequestStream& current = *stream;

@@ -117,7 +117,7 @@ class Link final : private http3::StreamRouter {
  private:
   class Application;
 
-  bool accept(quic::StreamId, std::uint64_t) override { return false; }
+  bool accept(quic::StreamId, quic::StreamId) override { return false; }
   void handle(const quic::Event& event) override;  // of our own raw streams
   std::unique_ptr<quic::Application> make_application(quic::Connection& connection);
   void seen(const quic::Event& event);

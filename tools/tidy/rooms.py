@@ -35,7 +35,7 @@ THIRD_PARTY = {
     "openssl/": (["transport/tls", "transport/quic"], False),
     "intel-ipsec-mb.h": (["transport/tls"], False),
     "liburing": (["transport/engine"], False),
-    "nghttp3/": (["http3", "tools/bench"], False),
+    "nghttp3/": (["http3"], False),
     "nghttp2/": (["http/fallback"], False),
     "wslay/": (["http"], False),
     "boost/": (["http/fallback"], False),

@@ -9,6 +9,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
+using ::testing::UnorderedElementsAre;
 
 /// An endless echo of datagrams, for CONNECT.
 Task<void> reflect(http::Exchange& exchange) {
@@ -297,9 +298,13 @@ TEST(Priorities, TheServerHasTheLastWord) {
 class Echoes final : public StreamRouter {
  public:
   explicit Echoes(Session& session) : session_(session) { session.set_router(this); }
-  bool accept(quic::StreamId stream, std::uint64_t signal) override {
-    accepted.emplace_back(stream, signal);
+  bool accept(quic::StreamId stream, quic::StreamId owner) override {
+    accepted.emplace_back(stream, owner);
     return take;
+  }
+  bool accept_unknown(quic::StreamId, std::uint64_t type) override {
+    unknown.push_back(type);
+    return type == known_type;
   }
   void handle(const quic::Event& event) override {
     if (event.type == quic::Event::Type::stream_closed) closed.push_back(event.stream);
@@ -312,7 +317,9 @@ class Echoes final : public StreamRouter {
     }
   }
   bool take = true;
-  std::vector<std::pair<quic::StreamId, std::uint64_t>> accepted;
+  std::uint64_t known_type = 0;
+  std::vector<std::pair<quic::StreamId, quic::StreamId>> accepted;
+  std::vector<std::uint64_t> unknown;
   std::map<quic::StreamId, std::string> received;
   std::vector<quic::StreamId> closed;
 
@@ -331,20 +338,22 @@ TEST(Router, TakesTheStreamsOfExtensions) {
   const auto bidi = peer->bidi(varint(0x41) + varint(0) + "hello");
   const auto split = peer->bidi("\x40");
   const auto request = peer->bidi(get_headers(), true);
-  const auto uni = peer->uni(varint(0x54) + varint(0) + "one way", true);
+  const auto uni = peer->uni(varint(0x54) + varint(4) + "one way", true);
   rig.world.run_for(20ms);
-  peer->more(split,
-             "\x41"
-             "abc",
-             true);
+  peer->more(split, "\x41" + varint(1000).substr(0, 1));
+  rig.world.run_for(20ms);
+  peer->more(split, varint(1000).substr(1) + "abc", true);
   peer->more(bidi, " world", true);
   rig.world.run_for(1s);
   EXPECT_FALSE(rig.closed) << rig.closed->to_string();
-  EXPECT_THAT(echoes.accepted, SizeIs(3));
-  EXPECT_EQ(echoes.received[bidi], varint(0) + "hello world");
-  EXPECT_EQ(echoes.received[uni], varint(0) + "one way");
+  EXPECT_THAT(echoes.accepted,
+              UnorderedElementsAre(std::pair<quic::StreamId, quic::StreamId>(bidi, 0),
+                                   std::pair<quic::StreamId, quic::StreamId>(uni, 4),
+                                   std::pair<quic::StreamId, quic::StreamId>(split, 1000)));
+  EXPECT_EQ(echoes.received[bidi], "hello world");
+  EXPECT_EQ(echoes.received[uni], "one way");
   EXPECT_EQ(echoes.received[split], "abc");
-  EXPECT_EQ(peer->received[bidi], varint(0) + "hello world");
+  EXPECT_EQ(peer->received[bidi], "hello world");
   EXPECT_EQ(peer->received[split], "abc");
   EXPECT_TRUE(peer->finished[bidi]);
   EXPECT_TRUE(peer->finished[request]) << "requests go on beside them";
@@ -366,10 +375,10 @@ TEST(Router, OurOwnStreamsToo) {
   Echoes at_server(*rig.server_session);
   const quic::StreamId ours = *rig.session->connection().open_bidi();
   rig.session->adopt(ours);
-  rig.session->connection().write(ours, Bytes::copy(varint(0x41) + "x"), false);
+  rig.session->connection().write(ours, Bytes::copy(varint(0x41) + varint(0) + "x"), false);
   const quic::StreamId theirs = *rig.server_session->connection().open_bidi();
   rig.server_session->adopt(theirs);
-  rig.server_session->connection().write(theirs, Bytes::copy(varint(0x41) + "y"), true);
+  rig.server_session->connection().write(theirs, Bytes::copy(varint(0x41) + varint(0) + "y"), true);
   rig.world.run_for(200ms);
   EXPECT_EQ(at_server.received[ours], "x");
   EXPECT_EQ(at_client.received[theirs], "y");
@@ -377,6 +386,37 @@ TEST(Router, OurOwnStreamsToo) {
   EXPECT_EQ(rig.ask(get("/")).status, 200);
   rig.session->set_router(nullptr);
   rig.server_session->set_router(nullptr);
+}
+
+TEST(Router, TakesStreamsOfOtherTypes) {
+  Rig rig(
+      [](http::Exchange& exchange) -> Task<void> { co_await exchange.respond(http::Status::ok); });
+  RawPeer* peer = rig.connect_raw();
+  peer->uni(control(settings()));
+  rig.world.run_for(50ms);
+  Echoes echoes(*rig.server_session);
+  echoes.known_type = 0x4242;
+  const auto known = peer->uni(varint(0x4242) + "its bytes", true);
+  const auto unknown = peer->uni(varint(0x4243) + "others");
+  rig.world.run_for(100ms);
+  EXPECT_THAT(echoes.unknown, UnorderedElementsAre(0x4242u, 0x4243u));
+  EXPECT_EQ(echoes.received[known], "its bytes");
+  EXPECT_EQ(peer->codes[unknown], code(ErrorCode::stream_creation_error));
+  EXPECT_FALSE(rig.closed);
+  rig.server_session->set_router(nullptr);
+}
+
+TEST(Router, ASessionIsAClientsBidirectionalStream) {
+  for (const std::uint64_t session : {1, 2, 3}) {
+    Rig rig([](http::Exchange& exchange) -> Task<void> {
+      co_await exchange.respond(http::Status::ok);
+    });
+    RawPeer* peer = rig.connect_raw();
+    peer->uni(control(settings()));
+    peer->bidi(varint(0x41) + varint(session) + "hello");
+    const Error error = rig.wait_closed(5s);
+    EXPECT_EQ(static_cast<ErrorCode>(error.code), ErrorCode::id_error) << error.to_string();
+  }
 }
 
 TEST(ExtraSettings, ReachThePeer) {

@@ -6,12 +6,11 @@
 
 #include "base/varint.h"
 #include "http/rate_limit.h"
-#include "http3/body_queue.h"
 #include "http3/control_reader.h"
 #include "http3/frame_walker.h"
-#include "http3/nghttp3_bridge.h"
+#include "http3/message_rules.h"
+#include "http3/send_queue.h"
 #include "http3/settings.h"
-#include "http3/settings_splice.h"
 #include "http3/stream_table.h"
 
 namespace tern::http3 {
@@ -131,120 +130,150 @@ TEST(SettingsTest, PromisesMayGrowButNotShrink) {
   EXPECT_TRUE(promised.keeps_promise_of(Settings()) == false) << "unlimited was promised";
 }
 
-// ---- the splice
-// ----------------------------------------------------------------------------------
+// ---- what is sent
+// --------------------------------------------------------------------------------
 
-/// nghttp3's side: what it wants to send from its write offset on, in one piece.
-class Library {
- public:
-  explicit Library(std::string bytes) : bytes_(std::move(bytes)) {}
-  std::size_t offer(quic::Vec* vecs) const {
-    if (sent == bytes_.size()) return 0;
-    vecs[0] = {reinterpret_cast<const std::uint8_t*>(bytes_.data()) + sent, bytes_.size() - sent};
-    return 1;
-  }
-  void append(std::string more) { bytes_ += more; }
-  std::size_t sent = 0;
-  std::size_t acked = 0;
-
- private:
-  std::string bytes_;
-};
-
-TEST(SettingsSplice, ReplacesTheBeginningHoweverItIsSent) {
-  const std::string theirs(
-      "\x00\x04\x03"
-      "abc",
-      6);
-  const std::string goaway = "\x07\x01\x08";
-  std::string ours(
-      "\x00\x04\x08"
-      "12345678",
-      11);
-  for (std::size_t portion = 1; portion <= 20; ++portion) {
-    SettingsSplice splice;
-    splice.begin(std::vector<std::uint8_t>(ours.begin(), ours.end()));
-    Library library(theirs + goaway);
-    std::string wire;
-    std::array<quic::Vec, 4> vecs{};
-    for (;;) {
-      const std::size_t count = splice.rewrite(vecs.data(), library.offer(vecs.data()), 4);
-      if (count == 0) break;
-      std::size_t left = portion;
-      std::size_t taken = 0;
-      for (std::size_t i = 0; i < count && left > 0; ++i) {
-        const std::size_t size = std::min(left, vecs[i].size);
-        wire.append(reinterpret_cast<const char*>(vecs[i].data), size);
-        left -= size;
-        taken += size;
-      }
-      library.sent += splice.sent(taken);
-    }
-    EXPECT_EQ(wire, ours + goaway);
-    EXPECT_EQ(library.sent, theirs.size() + goaway.size());
-    for (std::size_t at = 0; at < wire.size(); at += portion) {
-      library.acked += splice.acked(std::min(portion, wire.size() - at));
-      EXPECT_LE(library.acked, library.sent);
-    }
-    EXPECT_EQ(library.acked, theirs.size() + goaway.size());
-    library.append(goaway);
-    EXPECT_EQ(splice.rewrite(vecs.data(), library.offer(vecs.data()), 4), 1u);
-    EXPECT_EQ(std::string(reinterpret_cast<const char*>(vecs[0].data), vecs[0].size), goaway);
-  }
-}
-
-// ---- bodies
-// --------------------------------------------------------------------------------------
-
-TEST(BodyQueue, KeepsSlicesUntilTheyAreAcknowledged) {
-  BodyQueue queue;
-  std::vector<std::string> pieces;
+TEST(SendQueueTest, KeepsPiecesUntilTheyAreAcknowledged) {
+  SendQueue queue;
   std::string whole;
   for (int i = 1; i <= 200; ++i) {
-    pieces.push_back(std::string(static_cast<std::size_t>(i), static_cast<char>('a' + i % 26)));
-    whole += pieces.back();
-    queue.push(Bytes::copy(pieces.back()));
+    const std::string piece(static_cast<std::size_t>(i), static_cast<char>('a' + i % 26));
+    whole += piece;
+    queue.push(Bytes::copy(piece));
   }
   EXPECT_EQ(queue.unsent(), whole.size());
   std::string wire;
   std::size_t acked = 0;
   std::array<quic::Vec, 8> vecs{};
-  while (const std::size_t count = queue.offer(vecs.data(), vecs.size())) {
-    const std::uint8_t framing = 0;
-    EXPECT_FALSE(queue.sent(&framing, 1)) << "not the body's";
-    for (std::size_t i = 0; i < count; ++i) {
-      while (vecs[i].size > 0) {
-        const std::size_t size = std::min<std::size_t>(7, vecs[i].size);
-        wire.append(reinterpret_cast<const char*>(vecs[i].data), size);
-        EXPECT_TRUE(queue.sent(vecs[i].data, size));
-        vecs[i].data += size;
-        vecs[i].size -= size;
-        if (wire.size() - acked > 500) {
-          queue.acked(100);
-          acked += 100;
-        }
-      }
+  for (;;) {
+    std::size_t offered = 0;
+    const std::size_t count = queue.offer(vecs, offered);
+    if (count == 0) break;
+    // Some of it leaves, across the pieces' ends.
+    std::size_t left = std::min<std::size_t>(offered, 77);
+    queue.sent(left);
+    for (std::size_t i = 0; left > 0; ++i) {
+      const std::size_t size = std::min(left, vecs[i].size);
+      wire.append(reinterpret_cast<const char*>(vecs[i].data), size);
+      left -= size;
+    }
+    if (wire.size() - acked > 500) {
+      queue.acked(100);
+      acked += 100;
     }
   }
-  EXPECT_TRUE(queue.all_offered());
   EXPECT_EQ(queue.unsent(), 0u);
+  EXPECT_FALSE(queue.empty());
   EXPECT_EQ(wire, whole);
   queue.acked(whole.size() - acked);
+  EXPECT_TRUE(queue.empty());
   queue.push(Bytes::copy("again"));
-  EXPECT_EQ(queue.offer(vecs.data(), vecs.size()), 1u);
+  std::size_t offered = 0;
+  EXPECT_EQ(queue.offer(vecs, offered), 1u);
+  EXPECT_EQ(offered, 5u);
 }
 
-TEST(BodyQueue, Rewinds) {
-  BodyQueue queue;
+TEST(SendQueueTest, LetsGoOfWhatIsAcknowledged) {
+  SendQueue queue;
+  std::vector<std::uint8_t> memory(1000, 'x');
+  const Bytes piece = Bytes::take(std::move(memory));
+  const std::uint8_t* const address = piece.data();
+  queue.push(piece);
+  queue.push(piece.slice(500));
+  queue.sent(1200);
+  queue.acked(1000);
+  std::array<quic::Vec, 8> vecs{};
+  std::size_t offered = 0;
+  EXPECT_EQ(queue.offer(vecs, offered), 1u);
+  EXPECT_EQ(vecs[0].data, address + 500 + 200);
+  EXPECT_EQ(offered, 300u);
+}
+
+TEST(SendQueueTest, APieceGoesOnUntilItIsSent) {
+  const std::string text = "headerbodymore";
+  const auto* const at = reinterpret_cast<const std::uint8_t*>(text.data());
+  SendQueue queue;
+  EXPECT_FALSE(queue.extend(at, 6)) << "nothing there";
+  queue.push(Bytes::literal(std::string_view(text).substr(0, 6)));
+  EXPECT_FALSE(queue.extend(at + 7, 4)) << "not where it ends";
+  EXPECT_TRUE(queue.extend(at + 6, 4));
+  std::array<quic::Vec, 8> vecs{};
+  std::size_t offered = 0;
+  EXPECT_EQ(queue.offer(vecs, offered), 1u);
+  EXPECT_EQ(offered, 10u);
+  queue.sent(3);
+  EXPECT_TRUE(queue.extend(at + 10, 1)) << "the rest of it is still to come";
+  queue.sent(8);
+  EXPECT_FALSE(queue.extend(at + 11, 3)) << "it has left";
+  EXPECT_EQ(queue.unsent(), 0u);
+}
+
+TEST(SendQueueTest, Rewinds) {
+  SendQueue queue;
   queue.push(Bytes::copy("abc"));
   queue.push(Bytes::copy("def"));
   std::array<quic::Vec, 8> vecs{};
-  EXPECT_EQ(queue.offer(vecs.data(), 8), 2u);
-  EXPECT_TRUE(queue.sent(vecs[0].data, 2));
-  EXPECT_EQ(queue.unsent(), 4u);
+  queue.sent(4);
+  EXPECT_EQ(queue.unsent(), 2u);
   queue.rewind();
   EXPECT_EQ(queue.unsent(), 6u);
-  EXPECT_EQ(queue.offer(vecs.data(), 8), 2u);
+  queue.push_front(Bytes::copy("0"));
+  std::size_t offered = 0;
+  EXPECT_EQ(queue.offer(vecs, offered), 3u);
+  EXPECT_EQ(*vecs[0].data, '0');
+}
+
+// ---- what comes in
+// -------------------------------------------------------------------------------
+
+FieldLine line(FieldName name, std::string_view text, std::string_view value) {
+  FieldLine made;
+  made.name = name;
+  made.text = text;
+  made.value = value;
+  return made;
+}
+
+TEST(MessageRulesTest, ValuesAreJudgedInEveryPosition) {
+  using Verdict = MessageRules::Verdict;
+  for (std::size_t size = 1; size < 40; ++size) {
+    for (std::size_t at = 0; at < size; ++at) {
+      for (int byte = 0; byte < 256; ++byte) {
+        std::string value(size, 'x');
+        value[at] = static_cast<char>(byte);
+        MessageRules rules;
+        rules.begin(MessageRules::Kind::request, false, false);
+        const bool end = at == 0 || at + 1 == size;
+        const bool valid = (byte > 0x20 && byte != 0x7f) || (!end && (byte == ' ' || byte == '\t'));
+        const Verdict verdict = rules.line(line(FieldName::other, "name", value));
+        ASSERT_EQ(verdict, valid ? Verdict::take : Verdict::leave_out)
+            << size << ' ' << at << ' ' << byte;
+        const bool path = byte > 0x20 && byte != 0x7f;
+        rules.begin(MessageRules::Kind::request, false, false);
+        ASSERT_EQ(rules.line(line(FieldName::path, ":path", value)),
+                  path ? Verdict::take : Verdict::malformed);
+      }
+    }
+  }
+}
+
+// What every request has; more of it is in malformed_test.cc.
+TEST(MessageRulesTest, AnswersThatSayNoLength) {
+  using Verdict = MessageRules::Verdict;
+  const auto length = line(FieldName::content_length, "content-length", "5");
+  MessageRules rules;
+  for (const char* status : {"103", "200", "204", "304"}) {
+    for (const bool connect : {false, true}) {
+      rules.begin(MessageRules::Kind::response, connect, false);
+      ASSERT_EQ(rules.line(line(FieldName::status, ":status", status)), Verdict::take);
+      const int number = rules.status();
+      const bool none = number < 200 || (connect && number == 200);
+      EXPECT_EQ(rules.line(length), none            ? Verdict::leave_out
+                                    : number == 204 ? Verdict::malformed
+                                                    : Verdict::take);
+      EXPECT_EQ(rules.content_length(), none || number == 204 ? -1 : 5);
+    }
+  }
 }
 
 // ---- the rest

@@ -1,0 +1,96 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <utility>
+
+#include "base/bytes.h"
+#include "base/memory_pool.h"
+#include "http3/error_code.h"
+#include "http3/field_line.h"
+#include "transport/quic/event.h"
+
+struct nghttp3_qpack_decoder;
+struct nghttp3_qpack_stream_context;
+struct nghttp3_rcbuf;
+
+namespace tern::http3 {
+
+/// QPACK's decoder for one connection (RFC 9204). The only file that knows nghttp3, of which it is
+/// what HTTP/3 here still uses.
+///
+/// After something has failed only the destructor may be called.
+class QpackDecoder {
+ public:
+  struct Config {
+    std::size_t capacity = 0;     ///< of the dynamic table, in bytes
+    std::size_t max_streams = 0;  ///< concurrent ones of the peer
+  };
+
+  /// What is known of a stream's section while it is read. Goes before its decoder does.
+  class Section {
+   public:
+    Section() noexcept = default;
+    Section(const Section&) = delete;
+    Section& operator=(const Section&) = delete;
+    ~Section() { end(); }
+    bool begun() const noexcept { return context_ != nullptr; }
+    void end() noexcept;
+
+   private:
+    friend class QpackDecoder;
+    nghttp3_qpack_stream_context* context_ = nullptr;
+  };
+
+  enum class Step : std::uint8_t {
+    more,    ///< everything is taken; the section goes on
+    line,    ///< a field line
+    done,    ///< the section is complete
+    waits,   ///< for instructions (RFC 9204 §2.2.1): `ready` says when they have come
+    failed,  ///< the connection's error: `error`
+  };
+
+  /// The pool outlives the decoder.
+  QpackDecoder(MemoryPool& pool, const Config& config);
+  QpackDecoder(const QpackDecoder&) = delete;
+  QpackDecoder& operator=(const QpackDecoder&) = delete;
+  ~QpackDecoder();
+
+  /// Takes the next step's bytes off the front of `bytes`; `last`: the section ends with them. A
+  /// line's views are valid until the next step.
+  Step read(Section& section, quic::StreamId stream, ByteView& bytes, bool last,
+            FieldLine& line) noexcept;
+  bool ready(const Section& section) const noexcept;
+  /// A stream whose sections nobody reads any further (RFC 9204 §4.4.2). False: failed.
+  bool cancel(quic::StreamId stream) noexcept;
+  /// Bytes of the peer's encoder stream. False: failed.
+  bool instructions(ByteView bytes) noexcept;
+  /// What the decoder stream has to carry next.
+  bool has_feedback() const noexcept;
+  Bytes take_feedback();
+
+  ErrorCode error() const noexcept;
+  std::string_view reason() const noexcept;
+
+ private:
+  void release_line() noexcept;
+
+  /// Laid out like nghttp3_mem; nghttp3 keeps a pointer to it.
+  struct Allocator {
+    void* user_data;
+    void* (*malloc)(std::size_t, void*);
+    void (*free)(void*, void*);
+    void* (*calloc)(std::size_t, std::size_t, void*);
+    void* (*realloc)(void*, std::size_t, void*);
+  } allocator_;
+  nghttp3_qpack_decoder* decoder_ = nullptr;
+  nghttp3_rcbuf* name_ = nullptr;  // of the line read last
+  nghttp3_rcbuf* value_ = nullptr;
+  int failure_ = 0;
+};
+
+/// The nghttp3 that is linked, e.g. "1.8.0".
+std::string_view nghttp3_version_text() noexcept;
+
+}  // namespace tern::http3

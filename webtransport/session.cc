@@ -1,0 +1,226 @@
+#include "webtransport/session.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "webtransport/session_carrier.h"
+
+namespace tern::webtransport {
+
+namespace {
+
+/// Of WT_CLOSE_SESSION (draft-ietf-webtrans-http3-16 §6).
+constexpr std::size_t kMaxReason = 1024;
+
+/// The longest beginning that fits and does not cut a UTF-8 character.
+std::string_view cut(std::string_view reason) noexcept {
+  if (reason.size() <= kMaxReason) return reason;
+  std::size_t end = kMaxReason;
+  while (end > 0 && (static_cast<unsigned char>(reason[end]) & 0xc0) == 0x80) --end;
+  return reason.substr(0, end);
+}
+
+}  // namespace
+
+/// Waits until something about the session changes.
+class Session::Change {
+ public:
+  explicit Change(Session& session) noexcept : waiters_(session.change_waiters_) {}
+  Change(const Change&) = delete;
+  Change& operator=(const Change&) = delete;
+  ~Change() { leave(); }
+  bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> handle) {
+    waiter_.suspend(handle);
+    waiters_.push_back(&waiter_);
+  }
+  void await_resume() noexcept { leave(); }
+
+ private:
+  void leave() noexcept { std::erase(waiters_, &waiter_); }
+  std::vector<Waiter*>& waiters_;
+  Waiter waiter_;
+};
+
+Session::Session(Runtime& runtime, std::unique_ptr<SessionCarrier> carrier)
+    : runtime_(runtime), carrier_(std::move(carrier)) {
+  carrier_->attach(*this);
+}
+
+Session::~Session() {
+  TERN_CHECK(change_waiters_.empty() && datagram_reader_ == nullptr);
+  if (!close_) carrier_->close(0, {});
+  for (auto& accepted : accepted_) accepted.clear();
+}
+
+// ---- streams
+// --------------------------------------------------------------------------------------
+
+Session::Accept::~Accept() {
+  Waiter*& slot = session_.accepting_[index(direction_)];
+  if (slot == &waiter_) slot = nullptr;
+}
+
+bool Session::Accept::await_ready() const noexcept {
+  return session_.close_ || !session_.accepted_[index(direction_)].empty();
+}
+
+void Session::Accept::await_suspend(std::coroutine_handle<> handle) noexcept {
+  Waiter*& slot = session_.accepting_[index(direction_)];
+  TERN_CHECK(slot == nullptr);  // one coroutine accepts
+  waiter_.suspend(handle);
+  slot = &waiter_;
+}
+
+std::unique_ptr<Stream> Session::Accept::await_resume() {
+  auto& accepted = session_.accepted_[index(direction_)];
+  if (accepted.empty()) return nullptr;
+  return accepted.pop();
+}
+
+Session::Open::~Open() { std::erase(session_.opening_[index(direction_)], &waiter_); }
+
+bool Session::Open::await_ready() const noexcept {
+  const auto& waiting = session_.opening_[index(direction_)];
+  if (session_.close_) return true;
+  return waiting.empty() ? session_.carrier_->may_open(direction_)
+                         : waiting.size() >= kMaxWaitingOpens;
+}
+
+void Session::Open::await_suspend(std::coroutine_handle<> handle) {
+  waiter_.suspend(handle);
+  session_.opening_[index(direction_)].push_back(&waiter_);
+}
+
+Result<std::unique_ptr<Stream>> Session::Open::await_resume() {
+  auto& waiting = session_.opening_[index(direction_)];
+  std::erase(waiting, &waiter_);
+  if (session_.close_) {
+    return fail(session_.close_->error ? *session_.close_->error
+                                       : Error::closed("the session is closed"));
+  }
+  if (!session_.carrier_->may_open(direction_)) {
+    return fail(Error::limit("too many coroutines wait to open a stream"));
+  }
+  ++session_.stats_.streams_opened;
+  auto stream = session_.carrier_->open(direction_);
+  if (!waiting.empty() && session_.carrier_->may_open(direction_)) {
+    waiting.front()->wake(session_.runtime_.ready());
+  }
+  return stream;
+}
+
+void Session::on_stream(std::unique_ptr<Stream> stream) {
+  const std::size_t kind = index(stream->direction());
+  ++stats_.streams_accepted;
+  accepted_[kind].push(std::move(stream));
+  if (accepting_[kind] != nullptr) accepting_[kind]->wake(runtime_.ready());
+}
+
+void Session::on_credit(Direction direction) noexcept {
+  // One at a time: who has opened its stream wakes the next.
+  auto& waiting = opening_[index(direction)];
+  if (!waiting.empty()) waiting.front()->wake(runtime_.ready());
+}
+
+// ---- datagrams
+// ------------------------------------------------------------------------------------
+
+bool Session::send_datagram(Bytes payload) {
+  if (!close_ && carrier_->send_datagram(std::move(payload))) return true;
+  ++stats_.datagrams_refused;
+  return false;
+}
+
+std::size_t Session::max_datagram() const noexcept {
+  return close_ ? 0 : carrier_->max_datagram();
+}
+
+bool Session::datagrams_are_reliable() const noexcept { return carrier_->datagrams_are_reliable(); }
+
+Session::ReceiveDatagram::~ReceiveDatagram() {
+  if (session_.datagram_reader_ == &waiter_) session_.datagram_reader_ = nullptr;
+}
+
+bool Session::ReceiveDatagram::await_ready() const noexcept {
+  return session_.close_ || !session_.datagrams_.empty();
+}
+
+void Session::ReceiveDatagram::await_suspend(std::coroutine_handle<> handle) noexcept {
+  TERN_CHECK(session_.datagram_reader_ == nullptr);
+  waiter_.suspend(handle);
+  session_.datagram_reader_ = &waiter_;
+}
+
+std::optional<Bytes> Session::ReceiveDatagram::await_resume() {
+  if (session_.datagrams_.empty()) return std::nullopt;
+  return session_.datagrams_.pop();
+}
+
+void Session::on_datagram(Bytes payload) {
+  ++stats_.datagrams_received;
+  if (datagrams_.size() == kMaxDatagrams) {
+    ++stats_.datagrams_dropped;
+    datagrams_.pop();
+  }
+  datagrams_.push(std::move(payload));
+  if (datagram_reader_ != nullptr) datagram_reader_->wake(runtime_.ready());
+}
+
+// ---- the end
+// --------------------------------------------------------------------------------------
+
+void Session::close(ApplicationCode code, std::string_view reason) {
+  if (!close_) carrier_->close(code, cut(reason));
+}
+
+void Session::drain() {
+  if (!close_) carrier_->drain();
+}
+
+void Session::on_drain() {
+  if (std::exchange(draining_, true)) return;
+  wake_changes();
+}
+
+void Session::on_closed(SessionClose close) {
+  if (close_) {
+    wake_changes();  // the carrier has gone
+    return;
+  }
+  close_ = std::move(close);
+  for (std::size_t kind = 0; kind < accepted_.size(); ++kind) {
+    if (accepting_[kind] != nullptr) accepting_[kind]->wake(runtime_.ready());
+    for (Waiter* waiter : opening_[kind]) waiter->wake(runtime_.ready());
+  }
+  if (datagram_reader_ != nullptr) datagram_reader_->wake(runtime_.ready());
+  wake_changes();
+}
+
+void Session::wake_changes() noexcept {
+  for (Waiter* waiter : change_waiters_) waiter->wake(runtime_.ready());
+}
+
+Task<void> Session::wait_until_draining() {
+  while (!close_ && !draining_) co_await Change(*this);
+}
+
+Task<void> Session::wait_until_ended() {
+  while (!close_ || !carrier_->gone()) co_await Change(*this);
+}
+
+// ---- facts
+// ----------------------------------------------------------------------------------------
+
+std::string_view Session::protocol() const noexcept { return carrier_->protocol(); }
+std::string_view Session::carrier() const noexcept { return carrier_->name(); }
+udp::Path Session::path() const noexcept { return carrier_->path(); }
+
+SessionStats Session::stats() const {
+  SessionStats stats = stats_;
+  carrier_->measure(stats);
+  return stats;
+}
+
+}  // namespace tern::webtransport

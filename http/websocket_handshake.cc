@@ -7,7 +7,6 @@
 
 #include "http/escape.h"
 #include "http/fields.h"
-#include "http/uri.h"
 
 namespace tern::http {
 
@@ -83,28 +82,7 @@ std::string refusal_text(const Response& response) {
   return text;
 }
 
-/// Scheme, host and port of an origin; nothing for "null" and whatever else is none.
-std::optional<Url> parse_origin(std::string_view text) {
-  if (text.find("://") == std::string_view::npos) return std::nullopt;
-  Result<Url> url = Url::parse(text);
-  if (!url || url->target() != "/" || text.back() == '/') return std::nullopt;
-  return std::move(*url);
-}
-
 }  // namespace
-
-bool origin_allowed(std::string_view origin, const RequestHead& request,
-                    const WebSocketOptions& options) {
-  if (options.any_origin()) return true;
-  const std::optional<Url> from = parse_origin(origin);
-  if (!from) return false;
-  const auto same = [&](std::string_view other) {
-    const std::optional<Url> url = parse_origin(other);
-    return url && url->origin() == from->origin();
-  };
-  return same(request.scheme + "://" + request.authority) ||
-         std::any_of(options.origins().begin(), options.origins().end(), same);
-}
 
 WebSocketAnswer answer_websocket(const RequestHead& request, const WebSocketOptions& options) {
   if (request.method != "CONNECT" || request.protocol != "websocket") {
@@ -118,14 +96,8 @@ WebSocketAnswer answer_websocket(const RequestHead& request, const WebSocketOpti
     answer.response.field("sec-websocket-version", kVersion);
     return answer;
   }
-  // A second origin would let a proxy and us look at different ones.
-  if (const auto origin = request.fields.joined("origin")) {
-    if (!origin_allowed(*origin, request, options)) {
-      return refuse(Status::forbidden,
-                    "WebSockets from origin \"" + escaped(*origin, 128) + "\" are not allowed");
-    }
-  } else if (options.origin_required()) {
-    return refuse(Status::forbidden, "an origin is wanted here");
+  if (std::string why = options.origins().refusal(request); !why.empty()) {
+    return refuse(Status::forbidden, std::move(why));
   }
 
   WebSocketAnswer answer;

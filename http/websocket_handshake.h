@@ -31,11 +31,6 @@ struct WebSocketAnswer {
 };
 WebSocketAnswer answer_websocket(const RequestHead& request, const WebSocketOptions& options);
 
-/// Whether a browser's page of `origin` (the field's value) may connect to the server that
-/// `request` names: its own origin, or one that the options allow.
-bool origin_allowed(std::string_view origin, const RequestHead& request,
-                    const WebSocketOptions& options);
-
 /// A client's handshake, completed with the fields that options ask for. Error invalid for a
 /// subprotocol that is no token or there twice.
 Result<void> complete_websocket_request(RequestHead& request, const WebSocketOptions& options);

@@ -10,6 +10,7 @@
 
 #include "base/time.h"
 #include "http/message.h"
+#include "http/origin_policy.h"
 #include "http/websocket_deflate.h"
 
 namespace tern::http {
@@ -23,24 +24,24 @@ class Exchange;
 class WebSocketOptions {
  public:
   // ---- the handshake, on a server
-  /// Browsers are let in from this origin too: "https://app.example.org", with the port where it is
-  /// not the scheme's. Without any only the server's own origin is (scheme and host of the
-  /// request); others are refused with 403, as a browser sends the user's cookies wherever the page
-  /// comes from (cross-site WebSocket hijacking). What cannot be parsed is never met.
+  /// Browsers are let in from this origin too (`OriginPolicy`); without any only from the server's
+  /// own. Others are refused with 403.
   WebSocketOptions& allow_origin(std::string origin) & {
-    origins_.push_back(std::move(origin));
+    origins_.allow(std::move(origin));
     return *this;
   }
   WebSocketOptions&& allow_origin(std::string origin) && {
     return std::move(allow_origin(std::move(origin)));
   }
-  /// Every origin is let in, "null" too: for services that look at no cookie.
-  WebSocketOptions& allow_any_origin() & { return any_origin_ = true, *this; }
+  WebSocketOptions& allow_any_origin() & { return origins_.allow_any(), *this; }
   WebSocketOptions&& allow_any_origin() && { return std::move(allow_any_origin()); }
-  /// A request without an origin is refused with 403: nothing but browsers gets in. Default: it is
-  /// let in, for programs send none, and whoever writes one can send any.
-  WebSocketOptions& require_origin() & { return require_origin_ = true, *this; }
+  /// A request without an origin is refused with 403.
+  WebSocketOptions& require_origin() & { return origins_.require(), *this; }
   WebSocketOptions&& require_origin() && { return std::move(require_origin()); }
+  WebSocketOptions& origins(OriginPolicy policy) & { return origins_ = std::move(policy), *this; }
+  WebSocketOptions&& origins(OriginPolicy policy) && {
+    return std::move(origins(std::move(policy)));
+  }
   /// Looks at the request before it is accepted, its token for instance (`bearer_token`): anything
   /// but `Status::ok` is the answer instead. Runs on the worker's thread.
   WebSocketOptions& authorize(std::function<Status(const Exchange&)> check) & {
@@ -113,9 +114,7 @@ class WebSocketOptions {
   WebSocketOptions& close_timeout(Duration time) & { return close_timeout_ = time, *this; }
   WebSocketOptions&& close_timeout(Duration time) && { return std::move(close_timeout(time)); }
 
-  const std::vector<std::string>& origins() const noexcept { return origins_; }
-  bool any_origin() const noexcept { return any_origin_; }
-  bool origin_required() const noexcept { return require_origin_; }
+  const OriginPolicy& origins() const noexcept { return origins_; }
   const std::function<Status(const Exchange&)>& authorize() const noexcept { return authorize_; }
   const std::vector<std::string>& protocols() const noexcept { return protocols_; }
   const WebSocketDeflateOptions& deflate() const noexcept { return deflate_; }
@@ -130,9 +129,7 @@ class WebSocketOptions {
   Duration close_timeout() const noexcept { return close_timeout_; }
 
  private:
-  std::vector<std::string> origins_;
-  bool any_origin_ = false;
-  bool require_origin_ = false;
+  OriginPolicy origins_;
   std::function<Status(const Exchange&)> authorize_;
   std::vector<std::string> protocols_;
   WebSocketDeflateOptions deflate_;

@@ -63,6 +63,9 @@ CapsuleSession::CapsuleSession(Runtime& runtime, Role role, const SessionOptions
       options_(options),
       granted_(granted),
       allowed_(allowed),
+      window_(std::max(granted.data, options.receive_window())),
+      stream_window_{std::max(granted.streams_bidi, options.max_streams()),
+                     std::max(granted.streams_uni, options.max_streams())},
       output_(output),
       reader_(std::max(options.max_datagram(), kMaxKnownPayload)),
       max_receive_(granted.data),
@@ -71,6 +74,14 @@ CapsuleSession::CapsuleSession(Runtime& runtime, Role role, const SessionOptions
   ours_[index(Direction::unidirectional)].allowed = allowed.streams_uni;
   peers_[index(Direction::bidirectional)].allowed = granted.streams_bidi;
   peers_[index(Direction::unidirectional)].allowed = granted.streams_uni;
+}
+
+void CapsuleSession::attach(Session& session) {
+  session_ = &session;
+  max_data_due_ = window_ > max_receive_;
+  for (std::size_t kind = 0; kind < peers_.size(); ++kind) {
+    peers_[kind].due = stream_window_[kind] > peers_[kind].allowed;
+  }
 }
 
 CapsuleSession::~CapsuleSession() {
@@ -178,7 +189,8 @@ CapsuleStream& CapsuleSession::add(std::uint64_t id) {
   const bool sends = ours || !is_unidirectional(id);
   const bool receives = !ours || !is_unidirectional(id);
   auto record =
-      std::make_unique<CapsuleStream>(*this, id, sends, receives, max_send, window);
+      std::make_unique<CapsuleStream>(*this, id, sends, receives, max_send, window,
+                                      std::max(window, options_.stream_window()));
   CapsuleStream& added = *record;
   streams_.emplace(id, std::move(record));
   return added;
@@ -361,7 +373,7 @@ void CapsuleSession::close(ApplicationCode code, std::string_view reason) {
 
 void CapsuleSession::credit(std::uint64_t count) {
   consumed_ += count;
-  if (over_ || max_data_due_ || max_receive_ - consumed_ > granted_.data / 2) return;
+  if (over_ || max_data_due_ || max_receive_ - consumed_ > window_ / 2) return;
   max_data_due_ = true;
   output_.wanted();
 }
@@ -385,8 +397,7 @@ void CapsuleSession::remove(CapsuleStream& stream) {
     Opened& opened = peers_[kind];
     ++opened.ended;
     // Half a window at a time.
-    const std::uint64_t window = kind == index(Direction::bidirectional) ? granted_.streams_bidi
-                                                                         : granted_.streams_uni;
+    const std::uint64_t window = stream_window_[kind];
     if (!opened.due && opened.ended + window - opened.allowed >= (window + 1) / 2) {
       opened.due = true;
       output_.wanted();
@@ -420,17 +431,16 @@ std::optional<Bytes> CapsuleSession::next_output() {
 std::optional<Bytes> CapsuleSession::session_control() {
   if (std::exchange(drain_due_, false)) return write_capsule(capsule_type::kDrainSession, {});
   if (std::exchange(max_data_due_, false)) {
-    max_receive_ = consumed_ + granted_.data;
+    max_receive_ = consumed_ + window_;
     return write_capsule(capsule_type::kMaxData, {max_receive_});
   }
   for (const Direction direction : {Direction::bidirectional, Direction::unidirectional}) {
     Opened& opened = peers_[index(direction)];
     if (!std::exchange(opened.due, false)) continue;
-    const bool bidirectional = direction == Direction::bidirectional;
-    opened.allowed =
-        opened.ended + (bidirectional ? granted_.streams_bidi : granted_.streams_uni);
-    return write_capsule(bidirectional ? capsule_type::kMaxStreamsBidirectional
-                                       : capsule_type::kMaxStreamsUnidirectional,
+    opened.allowed = opened.ended + stream_window_[index(direction)];
+    return write_capsule(direction == Direction::bidirectional
+                             ? capsule_type::kMaxStreamsBidirectional
+                             : capsule_type::kMaxStreamsUnidirectional,
                          {opened.allowed});
   }
   return std::nullopt;

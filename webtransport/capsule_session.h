@@ -49,15 +49,16 @@ class CapsuleSession {
     ~Output() = default;
   };
 
-  /// The references outlive it. `granted`: what the handshake has told the peer; `allowed`: what
-  /// the peer has told us.
+  /// The references outlive it. `granted`: what the handshake has told the peer (it may be less
+  /// than `options` say); `allowed`: what the peer has told us.
   CapsuleSession(Runtime& runtime, Role role, const SessionOptions& options,
                  const CapsuleWindows& granted, const CapsuleWindows& allowed, Output& output);
   CapsuleSession(const CapsuleSession&) = delete;
   CapsuleSession& operator=(const CapsuleSession&) = delete;
   ~CapsuleSession();
 
-  void attach(Session& session) noexcept { session_ = &session; }
+  /// Before anything else; what `options` grant beyond `granted` goes out first.
+  void attach(Session& session);
 
   // ---- what comes
   /// Any piece of the peer's bytes. After a violation (`failure`) everything is ignored.
@@ -74,6 +75,8 @@ class CapsuleSession {
   // ---- what goes
   /// The next bytes to be sent; nothing when there are none now.
   std::optional<Bytes> next_output();
+  /// What `next_output` gave last was not the end of its capsule.
+  bool within_capsule() const noexcept { return !body_.empty(); }
 
   // ---- of `SessionCarrier`
   bool may_open(Direction direction) const noexcept;
@@ -141,6 +144,9 @@ class CapsuleSession {
   const SessionOptions& options_;
   CapsuleWindows granted_;
   CapsuleWindows allowed_;
+  // What is granted from then on: bytes that were not read, streams that are not over.
+  std::uint64_t window_;
+  std::array<std::uint64_t, 2> stream_window_;
   Output& output_;
   Session* session_ = nullptr;
   CapsuleReader reader_;

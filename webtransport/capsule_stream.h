@@ -17,15 +17,16 @@ class CapsuleSession;
 /// `Stream` and both sides have ended.
 class CapsuleStream final : public StreamCarrier {
  public:
+  /// `max_receive`: what the peer may send at first; `window`: later, of what was not read.
   CapsuleStream(CapsuleSession& session, std::uint64_t id, bool sends, bool receives,
-                std::uint64_t max_send, std::uint64_t receive_window) noexcept
+                std::uint64_t max_send, std::uint64_t max_receive, std::uint64_t window) noexcept
       : session_(session),
         id_(id),
         send_over_(!sends),
         receive_over_(!receives),
         max_send_(max_send),
-        max_receive_(receive_window),
-        window_(receive_window) {}
+        max_receive_(max_receive),
+        window_(window) {}
 
   std::uint64_t id() const noexcept { return id_; }
   void attach(Stream& stream) noexcept { stream_ = &stream; }

@@ -185,10 +185,7 @@ void Session::on_drain() {
 }
 
 void Session::on_closed(SessionClose close) {
-  if (close_) {
-    wake_changes();  // the carrier has gone
-    return;
-  }
+  TERN_CHECK(!close_);
   close_ = std::move(close);
   for (std::size_t kind = 0; kind < accepted_.size(); ++kind) {
     if (accepting_[kind] != nullptr) accepting_[kind]->wake(runtime_.ready());

@@ -178,6 +178,8 @@ class Session {
   void on_drain();
   /// Once. The carrier has failed all streams before.
   void on_closed(SessionClose close);
+  /// The carrier is `gone`.
+  void on_gone() noexcept { wake_changes(); }
   SessionStats& counted() noexcept { return stats_; }
 
  private:

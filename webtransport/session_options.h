@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "base/time.h"
 
@@ -39,6 +40,9 @@ class SessionOptions {
   /// 16 KiB.
   SessionOptions& max_datagram(std::size_t bytes) & { return max_datagram_ = bytes, *this; }
   SessionOptions&& max_datagram(std::size_t bytes) && { return std::move(max_datagram(bytes)); }
+  /// How long the peer's end is waited for after ours. Default 5 s.
+  SessionOptions& close_timeout(Duration time) & { return close_timeout_ = time, *this; }
+  SessionOptions&& close_timeout(Duration time) && { return std::move(close_timeout(time)); }
 
   std::uint64_t receive_window() const noexcept { return receive_window_; }
   std::uint64_t stream_window() const noexcept { return stream_window_; }
@@ -46,6 +50,7 @@ class SessionOptions {
   std::size_t max_waiting_datagrams() const noexcept { return max_waiting_datagrams_; }
   Duration datagram_lifetime() const noexcept { return datagram_lifetime_; }
   std::size_t max_datagram() const noexcept { return max_datagram_; }
+  Duration close_timeout() const noexcept { return close_timeout_; }
 
  private:
   std::uint64_t receive_window_ = 1024 * 1024;
@@ -54,6 +59,7 @@ class SessionOptions {
   std::size_t max_waiting_datagrams_ = 128;
   Duration datagram_lifetime_ = std::chrono::seconds(1);
   std::size_t max_datagram_ = 16 * 1024;
+  Duration close_timeout_ = std::chrono::seconds(5);
 };
 
 }  // namespace tern::webtransport

@@ -56,12 +56,17 @@ class End final : public SessionCarrier, CapsuleSession::Output {
   void wanted() override {}
 };
 
+/// Options that grant no more than `windows()` from the beginning.
+inline SessionOptions small() {
+  return SessionOptions().receive_window(0).stream_window(0).max_streams(0);
+}
+
 /// One session and whatever the test says as its peer.
 class Alone {
  public:
   explicit Alone(CapsuleSession::Role role, CapsuleWindows granted = windows(),
                  CapsuleWindows allowed = windows())
-      : Alone(role, std::make_unique<End>(world.runtime, role, options, granted, allowed)) {}
+      : made_(std::make_unique<End>(world.runtime, role, options, granted, allowed)) {}
 
   void settle() {
     while (world.runtime.next_deadline() <= world.driver.now()) world.runtime.turn();
@@ -89,14 +94,15 @@ class Alone {
   }
 
   http::test::World world;
-  SessionOptions options;
-  End* end;
-  Session session;
-  Scope scope{world.runtime.ready()};
+  SessionOptions options = small();
 
  private:
-  Alone(CapsuleSession::Role, std::unique_ptr<End> made)
-      : end(made.get()), session(world.runtime, std::move(made)) {}
+  std::unique_ptr<End> made_;
+
+ public:
+  End* end = made_.get();
+  Session session{world.runtime, std::move(made_)};
+  Scope scope{world.runtime.ready()};
 };
 
 /// Two of them that talk to each other, in pieces of `split` bytes.
@@ -104,11 +110,11 @@ class Pair {
  public:
   explicit Pair(CapsuleWindows client_grants = windows(), CapsuleWindows server_grants = windows(),
                 std::size_t piece = SIZE_MAX)
-      : Pair(piece,
-             std::make_unique<End>(world.runtime, CapsuleSession::Role::client, options,
-                                   client_grants, server_grants),
-             std::make_unique<End>(world.runtime, CapsuleSession::Role::server, options,
-                                   server_grants, client_grants)) {}
+      : split(piece),
+        made_client_(std::make_unique<End>(world.runtime, CapsuleSession::Role::client, options,
+                                           client_grants, server_grants)),
+        made_server_(std::make_unique<End>(world.runtime, CapsuleSession::Role::server, options,
+                                           server_grants, client_grants)) {}
 
   /// Until nobody has anything to do at this time.
   void settle() {
@@ -126,22 +132,21 @@ class Pair {
   }
 
   http::test::World world;
-  SessionOptions options;
+  SessionOptions options = small();
   std::size_t split;
-  End* client_end;
-  End* server_end;
-  Session client;
-  Session server;
+
+ private:
+  std::unique_ptr<End> made_client_;
+  std::unique_ptr<End> made_server_;
+
+ public:
+  End* client_end = made_client_.get();
+  End* server_end = made_server_.get();
+  Session client{world.runtime, std::move(made_client_)};
+  Session server{world.runtime, std::move(made_server_)};
   Scope scope{world.runtime.ready()};
 
  private:
-  Pair(std::size_t piece, std::unique_ptr<End> client_made, std::unique_ptr<End> server_made)
-      : split(piece),
-        client_end(client_made.get()),
-        server_end(server_made.get()),
-        client(world.runtime, std::move(client_made)),
-        server(world.runtime, std::move(server_made)) {}
-
   bool move(End& from, End& to) const {
     const auto bytes = from.capsules.next_output();
     if (!bytes) return false;

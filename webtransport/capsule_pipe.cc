@@ -40,6 +40,8 @@ class ConnectPipe final : public CapsulePipe {
 class WebSocketPipe final : public CapsulePipe {
  public:
   explicit WebSocketPipe(http::WebSocket& socket) noexcept : socket_(socket) {}
+  explicit WebSocketPipe(std::unique_ptr<http::WebSocket> socket) noexcept
+      : owned_(std::move(socket)), socket_(*owned_) {}
 
   std::string_view name() const noexcept override { return "websocket"; }
   udp::Path path() const noexcept override { return socket_.path(); }
@@ -81,6 +83,7 @@ class WebSocketPipe final : public CapsulePipe {
   }
 
  private:
+  std::unique_ptr<http::WebSocket> owned_;  // on a client
   http::WebSocket& socket_;
 };
 
@@ -92,6 +95,10 @@ std::unique_ptr<CapsulePipe> pipe_over(http::detail::Ends& ends) {
 
 std::unique_ptr<CapsulePipe> pipe_over(http::WebSocket& socket) {
   return std::make_unique<WebSocketPipe>(socket);
+}
+
+std::unique_ptr<CapsulePipe> pipe_over(std::unique_ptr<http::WebSocket> socket) {
+  return std::make_unique<WebSocketPipe>(std::move(socket));
 }
 
 }  // namespace tern::webtransport

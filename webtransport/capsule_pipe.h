@@ -36,5 +36,7 @@ std::unique_ptr<CapsulePipe> pipe_over(http::detail::Ends& ends);
 /// A WebSocket's binary messages, each of whole capsules (docs/webtransport.md); it outlives the
 /// pipe.
 std::unique_ptr<CapsulePipe> pipe_over(http::WebSocket& socket);
+/// The same, which owns it.
+std::unique_ptr<CapsulePipe> pipe_over(std::unique_ptr<http::WebSocket> socket);
 
 }  // namespace tern::webtransport

@@ -1,0 +1,224 @@
+#include "webtransport/session.h"
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/sim/scene.h"
+#include "webtransport/client.h"
+#include "webtransport/server.h"
+
+/// WebTransport between the public `Server` and `Client`, over networks, on every carrier.
+
+namespace tern::sim {
+namespace {
+
+using webtransport::ServerOptions;
+using webtransport::Session;
+using webtransport::Stream;
+
+Task<void> echo_stream(std::unique_ptr<Stream> stream) {
+  for (;;) {
+    Result<Bytes> piece = co_await stream->read();
+    if (!piece) co_return;
+    if (piece->empty()) break;
+    const Result<void> written = co_await stream->write(std::move(*piece));
+    if (!written) co_return;
+  }
+  co_await stream->finish();
+}
+
+/// A stream of the server's answers each unidirectional one of the client's.
+Task<void> echo_back(Session& session, std::unique_ptr<Stream> stream) {
+  Result<std::string> text = co_await stream->read_all();
+  if (!text) co_return;
+  Result<std::unique_ptr<Stream>> answer = co_await session.open_unidirectional();
+  if (!answer) co_return;
+  co_await (*answer)->finish(Bytes::take(std::move(*text)));
+}
+
+Task<void> accept_bidirectional(Session& session, Scope& scope) {
+  while (auto stream = co_await session.accept_bidirectional()) {
+    scope.spawn(echo_stream(std::move(stream)));
+  }
+}
+Task<void> accept_unidirectional(Session& session, Scope& scope) {
+  while (auto stream = co_await session.accept_unidirectional()) {
+    scope.spawn(echo_back(session, std::move(stream)));
+  }
+}
+Task<void> echo_datagrams(Session& session) {
+  while (auto datagram = co_await session.receive_datagram()) {
+    session.send_datagram(std::move(*datagram));
+  }
+}
+
+/// Echoes whatever comes, until the session ends.
+Task<void> echo(Session& session) {
+  Scope scope(session.runtime().ready());
+  scope.spawn(accept_bidirectional(session, scope));
+  scope.spawn(accept_unidirectional(session, scope));
+  scope.spawn(echo_datagrams(session));
+  co_await session.wait_until_ended();
+}
+
+/// What a client saw.
+struct Visit {
+  bool done = false;
+  std::optional<Error> refused;
+  std::string carrier;
+  std::string protocol;
+  std::size_t echoed = 0;
+  std::size_t returned = 0;
+  std::size_t datagrams = 0;
+  std::optional<webtransport::SessionClose> close;
+  webtransport::SessionStats stats;
+};
+
+std::string payload(std::size_t round) {
+  std::string text;
+  const std::size_t size = round % 7 == 6 ? 60'000 : 10 + round * 3 % 400;
+  while (text.size() < size) text += std::to_string(round * 7919 + text.size()) + " ";
+  return text;
+}
+
+Task<void> ask(Session& session, std::size_t round, std::size_t& echoed) {
+  Result<std::unique_ptr<Stream>> stream = co_await session.open_bidirectional();
+  if (!stream) co_return;
+  co_await (*stream)->finish(Bytes::take(payload(round)));
+  const Result<std::string> text = co_await (*stream)->read_all();
+  if (text && *text == payload(round)) ++echoed;
+}
+Task<void> tell(Session& session, std::size_t round) {
+  Result<std::unique_ptr<Stream>> stream = co_await session.open_unidirectional();
+  if (!stream) co_return;
+  co_await (*stream)->finish(Bytes::take(payload(round)));
+}
+Task<void> listen(Session& session, std::size_t& returned) {
+  while (auto stream = co_await session.accept_unidirectional()) {
+    const Result<std::string> text = co_await stream->read_all();
+    if (text) ++returned;
+  }
+}
+Task<void> count_datagrams(Session& session, std::size_t& count) {
+  while (const auto datagram = co_await session.receive_datagram()) ++count;
+}
+
+Task<void> use(Session& session, std::size_t count, Visit& seen) {
+  Scope scope(session.runtime().ready());
+  scope.spawn(listen(session, seen.returned));
+  scope.spawn(count_datagrams(session, seen.datagrams));
+  for (std::size_t i = 0; i < count; ++i) {
+    scope.spawn(ask(session, i, seen.echoed));
+    scope.spawn(tell(session, i));
+    session.send_datagram(Bytes::take(payload(1)));
+  }
+  while (!session.ended() && (seen.echoed < count || seen.returned < count)) {
+    co_await session.runtime().sleep(10ms);
+  }
+  co_await session.runtime().sleep(1s);
+}
+
+Task<void> visit(Client& client, std::string path, std::vector<std::string> protocols,
+                 std::size_t count, Visit& seen) {
+  ClientRequest request("wss://server" + path);
+  Result<std::unique_ptr<http::WebSocket>> socket =
+      co_await client.websocket(std::move(request), webtransport::websocket_request(protocols));
+  if (!socket) {
+    seen.refused = socket.error();
+    seen.done = true;
+    co_return;
+  }
+  Result<std::unique_ptr<Session>> opened = webtransport::session_over(std::move(*socket));
+  if (!opened) {
+    seen.refused = opened.error();
+    seen.done = true;
+    co_return;
+  }
+  Session& session = **opened;
+  seen.carrier = session.carrier();
+  seen.protocol = session.protocol();
+  co_await use(session, count, seen);
+  session.close(7, "done");
+  co_await session.wait_until_ended();
+  seen.close = session.closed();
+  seen.stats = session.stats();
+  seen.done = true;
+}
+
+bool wait(Scene& scene, const bool& done, Duration limit = 60s) {
+  return scene.world.run_until([&] { return done; }, limit);
+}
+
+TEST(WebTransport, EchoesStreamsAndDatagramsOverABadNetwork) {
+  Scene scene;
+  scene.link(LinkOptions().delay(20ms).mbps(20).queue_bytes(60'000).loss(0.02));
+  webtransport::route(scene.router, "/echo", echo,
+                      ServerOptions().protocol("chat.v2").protocol("chat v1"));
+  scene.serve();
+  Visit seen;
+  Scope scope(scene.client_host.runtime().ready());
+  scope.spawn(visit(scene.client(), "/echo", {"chat v1", "other"}, 150, seen));
+  ASSERT_TRUE(wait(scene, seen.done));
+  ASSERT_FALSE(seen.refused) << seen.refused->to_string();
+  EXPECT_EQ(seen.carrier, "websocket");
+  EXPECT_EQ(seen.protocol, "chat v1");
+  EXPECT_EQ(seen.echoed, 150u);
+  EXPECT_EQ(seen.returned, 150u);
+  EXPECT_EQ(seen.datagrams, seen.stats.datagrams_sent) << seen.stats.datagrams_received;
+  EXPECT_GE(seen.datagrams, 100u);
+  ASSERT_TRUE(seen.close);
+  EXPECT_EQ(seen.close->code, 7u);
+  EXPECT_FALSE(seen.close->error);
+  scene.world.run_for(1s);
+  EXPECT_EQ(scene.server_counter("webtransport.opened"), 1u);
+  EXPECT_EQ(scene.server_counter("webtransport.closed"), 1u);
+}
+
+TEST(WebTransport, TheServersEndReachesTheClient) {
+  Scene scene;
+  scene.link(LinkOptions().delay(10ms));
+  webtransport::route(scene.router, "/bye", [](Session& session) -> Task<void> {
+    co_await session.runtime().sleep(100ms);
+    session.close(42, "tired");
+  });
+  scene.serve();
+  Visit seen;
+  Scope scope(scene.client_host.runtime().ready());
+  scope.spawn(visit(scene.client(), "/bye", {}, 3, seen));
+  ASSERT_TRUE(wait(scene, seen.done));
+  ASSERT_TRUE(seen.close);
+  EXPECT_EQ(seen.close->code, 42u);
+  EXPECT_EQ(seen.close->reason, "tired");
+  EXPECT_EQ(seen.close->by, Origin::remote);
+  EXPECT_EQ(seen.echoed, 0u);
+}
+
+TEST(WebTransport, AWebSocketOfAnotherKindIsSentAway) {
+  Scene scene;
+  scene.link(LinkOptions().delay(10ms));
+  webtransport::route(scene.router, "/echo", echo);
+  scene.serve();
+  bool done = false;
+  std::optional<http::WebSocketClose> end;
+  Scope scope(scene.client_host.runtime().ready());
+  scope.spawn([](Client& client, bool& over, std::optional<http::WebSocketClose>& close) -> Task<void> {
+    ClientRequest request("wss://server/echo");
+    auto socket = co_await client.websocket(std::move(request), http::WebSocketOptions());
+    if (socket) {
+      const auto message = co_await (*socket)->receive();
+      close = (*socket)->closed();
+    }
+    over = true;
+  }(scene.client(), done, end));
+  ASSERT_TRUE(wait(scene, done));
+  ASSERT_TRUE(end);
+  EXPECT_EQ(end->code, 1008);
+}
+
+}  // namespace
+}  // namespace tern::sim

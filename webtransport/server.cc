@@ -1,0 +1,131 @@
+#include "webtransport/server.h"
+
+#include <exception>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "http/escape.h"
+#include "webtransport/capsule_carrier.h"
+#include "webtransport/handshake.h"
+
+namespace tern::webtransport {
+
+namespace {
+
+struct Place {
+  SessionHandler handler;
+  ServerOptions options;
+};
+
+void log_refusal(const http::Exchange& exchange, std::string_view why) {
+  exchange.runtime().counters().at("webtransport.refused").add();
+  LogSink& log = exchange.runtime().log();
+  if (!log.enabled(LogLevel::info)) return;
+  std::string line = "WebTransport ";
+  line.append(http::escaped(exchange.request().path_only(), 256)).append(": ").append(why);
+  log.line(LogLevel::info, line);
+}
+
+/// The application's part, and the end.
+Task<void> run(Runtime& runtime, std::unique_ptr<SessionCarrier> carrier,
+               std::shared_ptr<const Place> place) {
+  runtime.counters().at("webtransport.opened").add();
+  Session session(runtime, std::move(carrier));
+  std::exception_ptr thrown;
+  try {
+    co_await place->handler(session);
+  } catch (...) {
+    thrown = std::current_exception();
+  }
+  session.close(0, thrown ? std::string_view("the server has failed") : std::string_view());
+  co_await session.wait_until_ended();
+  runtime.counters().at("webtransport.closed").add();
+  if (thrown) std::rethrow_exception(thrown);
+}
+
+CapsuleWindows windows_of(const SessionOptions& options) noexcept {
+  CapsuleWindows windows;
+  windows.data = options.receive_window();
+  windows.stream_data_uni = windows.stream_data_bidi_local = windows.stream_data_bidi_remote =
+      options.stream_window();
+  windows.streams_uni = windows.streams_bidi = options.max_streams();
+  return windows;
+}
+
+Task<void> serve_connect(http::Exchange& exchange, std::shared_ptr<const Place> place) {
+  Answer answer = answer_session(exchange.request(), place->options);
+  if (answer.refusal.empty() && place->options.authorize()) {
+    const http::Status status = place->options.authorize()(exchange);
+    if (status != http::Status::ok) {
+      answer.refusal = http::reason(status);
+      answer.response = http::Response(status);
+      answer.response.text(answer.refusal + "\n");
+    }
+  }
+  if (answer.refusal.empty() && exchange.protocol() != "h2") {
+    answer.refusal = "WebTransport is not spoken over this protocol here";
+    answer.response = http::Response(http::Status::not_implemented);
+    answer.response.text(answer.refusal + "\n");
+  }
+  if (!answer.refusal.empty()) {
+    log_refusal(exchange, answer.refusal);
+    co_await exchange.respond(std::move(answer.response));
+    co_return;
+  }
+  const SessionOptions& options = place->options.session();
+  const CapsuleWindows granted = windows_of(options);
+  CapsuleWindows allowed;
+  raise_windows(allowed, exchange.request().fields);
+  answer.response.field("webtransport-init", init_field(granted));
+  const Result<void> started = co_await exchange.start(std::move(answer.response));
+  if (!started) co_return;
+  auto carrier = std::make_unique<CapsuleCarrier>(exchange.runtime(), CapsuleSession::Role::server,
+                                                  pipe_over(exchange), options, granted, allowed,
+                                                  std::move(answer.protocol));
+  co_await run(exchange.runtime(), std::move(carrier), std::move(place));
+}
+
+Task<void> serve_websocket(http::WebSocket& socket, std::shared_ptr<const Place> place) {
+  std::optional<std::string> protocol = protocol_of(socket.subprotocol());
+  if (!protocol) {
+    co_await socket.close(http::websocket_code::kPolicy, "subprotocol webtransport is wanted here");
+    co_return;
+  }
+  auto carrier = std::make_unique<CapsuleCarrier>(
+      socket.runtime(), CapsuleSession::Role::server, pipe_over(socket), place->options.session(),
+      websocket_windows(), websocket_windows(), std::move(*protocol));
+  co_await run(socket.runtime(), std::move(carrier), std::move(place));
+}
+
+/// Capsules are binary and may be of any length; what they carry is compressed by those who want
+/// it.
+http::WebSocketOptions websocket_options(const ServerOptions& options) {
+  http::WebSocketOptions socket;
+  socket.origins(options.origins()).authorize(options.authorize()).max_message(0);
+  socket.deflate(http::WebSocketDeflateOptions().enabled(false));
+  for (const std::string& name : options.protocols()) socket.protocol(subprotocol_of(name));
+  socket.protocol(std::string(kSubprotocol));
+  return socket;
+}
+
+}  // namespace
+
+void route(http::Router& router, std::string_view pattern, SessionHandler handler,
+           ServerOptions options) {
+  TERN_CHECK(handler);
+  auto place = std::make_shared<Place>();
+  place->handler = std::move(handler);
+  place->options = std::move(options);
+  const std::shared_ptr<const Place> shared = std::move(place);
+  const auto connect = [shared](http::Exchange& exchange) { return serve_connect(exchange, shared); };
+  router.connect("webtransport", pattern, connect);
+  router.connect("webtransport-h3", pattern, connect);
+  router.websocket(
+      pattern, [shared](http::WebSocket& socket) { return serve_websocket(socket, shared); },
+      websocket_options(shared->options));
+}
+
+}  // namespace tern::webtransport

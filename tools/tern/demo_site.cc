@@ -14,6 +14,8 @@
 #include "http/exchange.h"
 #include "http/websocket.h"
 #include "tools/tern/demo_files.h"
+#include "tools/tern/webtransport_echo.h"
+#include "webtransport/server.h"
 
 namespace tern::cli {
 namespace {
@@ -124,6 +126,8 @@ http::Router demo_site() {
   router.post("/echo", echo);
   router.get("/events", events);
   router.websocket("/ws/echo", websocket_echo);
+  webtransport::route(router, "/wt/echo", webtransport_echo,
+                      webtransport::ServerOptions().protocol("echo.v2").protocol("echo v1"));
   router.mount("/", http::EmbeddedFiles(demo_files()));
   return router;
 }

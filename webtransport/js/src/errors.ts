@@ -15,10 +15,22 @@ class FallbackError extends Error implements TransportError {
   }
 }
 
-type ErrorConstructor = new (
+type ErrorInit = { message?: string; source?: string; streamErrorCode: number | null };
+type ErrorConstructor = new (first: string | ErrorInit, init?: ErrorInit) => TransportError;
+
+/** As the specification has it, or as Chromium has it: all in one dictionary. */
+function nativeError(
+  native: ErrorConstructor,
   message: string,
-  options: { source: string; streamErrorCode: number | null },
-) => TransportError;
+  source: 'session' | 'stream',
+  streamErrorCode: number | null,
+): TransportError {
+  try {
+    return new native(message, { source, streamErrorCode });
+  } catch {
+    return new native({ message, streamErrorCode });
+  }
+}
 
 export function transportError(
   message: string,
@@ -26,9 +38,14 @@ export function transportError(
   streamErrorCode: number | null = null,
 ): TransportError {
   const native = (globalThis as { WebTransportError?: ErrorConstructor }).WebTransportError;
-  return native
-    ? new native(message, { source, streamErrorCode })
-    : new FallbackError(message, source, streamErrorCode);
+  if (native) {
+    try {
+      return nativeError(native, message, source, streamErrorCode);
+    } catch {
+      // A third shape, then.
+    }
+  }
+  return new FallbackError(message, source, streamErrorCode);
 }
 
 /** The code that a reason given to `abort` or `cancel` carries; 0 without one. */

@@ -1,0 +1,29 @@
+// tern-webtransport in Debian's Chromium, headless, on a page of tern's demo site:
+//   node chromium_wt.mjs '{"module", "browser", "url", "spki", "package", "carriers", "quic"}'
+//
+// quic: UDP may be used. Prints one JSON object with what the page saw, and decides nothing.
+import { createRequire } from 'node:module';
+import { moduleUrl } from './esm_page.mjs';
+import { webTransport } from './page_wt.mjs';
+
+const options = JSON.parse(process.argv[2]);
+const { chromium } = createRequire(import.meta.url)(options.module);
+const port = new URL(options.url).port;
+const quic = options.quic ? [`--origin-to-force-quic-on=localhost:${port}`] : [];
+
+const browser = await chromium.launch({
+  executablePath: options.browser,
+  ignoreDefaultArgs: options.quic ? ['--disable-quic'] : [],
+  args: ['--no-sandbox', `--ignore-certificate-errors-spki-list=${options.spki}`, ...quic,
+    ...(options.features ? [`--enable-features=${options.features}`] : [])],
+});
+try {
+  const page = await browser.newPage();
+  await page.goto(options.url, { waitUntil: 'load', timeout: 20000 });
+  const result = { browser: browser.version() };
+  const given = { module: await moduleUrl(options.package), carriers: options.carriers, options: options.connect };
+  Object.assign(result, await page.evaluate(webTransport, given));
+  console.log(JSON.stringify(result));
+} finally {
+  await browser.close();
+}

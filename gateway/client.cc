@@ -6,6 +6,7 @@
 #include "gateway/client_pool.h"
 #include "gateway/origin_connection.h"
 #include "gateway/within.h"
+#include "webtransport/client.h"
 #include "http/uri.h"
 
 namespace tern {
@@ -127,6 +128,31 @@ Task<Result<ClientStream>> Client::open(ClientRequest request) {
     // Any other failure to send is told by the response, which may have come all the same.
     co_return stream;
   }
+}
+
+Task<Result<std::unique_ptr<webtransport::Session>>> Client::webtransport(
+    ClientRequest request, webtransport::ClientOptions options) {
+  std::string what = "no WebTransport session with " + request.url_ + " in time";
+  Task<Result<std::unique_ptr<webtransport::Session>>> opening =
+      open_webtransport(std::move(request), std::move(options));
+  Result<std::unique_ptr<webtransport::Session>> session =
+      co_await within(pool_->runtime, pool_->options.timeout_, std::move(what), std::move(opening));
+  co_return session;
+}
+
+Task<Result<std::unique_ptr<webtransport::Session>>> Client::open_webtransport(
+    ClientRequest request, webtransport::ClientOptions options) {
+  http::RequestHead head;
+  head.fields = std::move(request.fields_);
+  webtransport::complete_request(head, options);
+  request.protocol(std::move(head.protocol)).streaming();
+  request.fields_ = std::move(head.fields);
+  request.body_ = Bytes();
+  Result<ClientStream> stream = co_await open(std::move(request));
+  if (!stream) co_return fail(std::move(stream).error());
+  Result<std::unique_ptr<webtransport::Session>> session = co_await webtransport::await_session(
+      std::move(stream->exchange_), std::move(options), std::move(stream->connection_));
+  co_return session;
 }
 
 Task<Result<ClientResponse>> Client::get(std::string url) {

@@ -20,6 +20,8 @@
 #include "http/websocket.h"
 #include "transport/quic/connection.h"
 #include "transport/udp/network.h"
+#include "webtransport/client_options.h"
+#include "webtransport/session.h"
 
 namespace tern {
 
@@ -196,6 +198,12 @@ class Client {
   /// The WebSocket must be gone before the client.
   Task<Result<std::unique_ptr<http::WebSocket>>> websocket(
       ClientRequest request, http::WebSocketOptions options = http::WebSocketOptions());
+  /// A WebTransport session over HTTP/3, to an https:// URL. `request` may have fields, a token or
+  /// an origin; its method and body are not looked at. Errors as for `websocket`; unsupported when
+  /// the server has no WebTransport. The session must be gone before the client.
+  Task<Result<std::unique_ptr<webtransport::Session>>> webtransport(
+      ClientRequest request,
+      webtransport::ClientOptions options = webtransport::ClientOptions());
   /// Has a connection to the URL's origin ready.
   Task<Result<void>> connect(std::string url);
 
@@ -219,6 +227,8 @@ class Client {
   Task<Result<std::unique_ptr<http::WebSocket>>> websocket_on(
       std::shared_ptr<OriginConnection> connection, http::RequestHead head,
       http::WebSocketOptions options);
+  Task<Result<std::unique_ptr<webtransport::Session>>> open_webtransport(
+      ClientRequest request, webtransport::ClientOptions options);
   Task<Result<ClientResponse>> follow(ClientRequest request);
   Task<Result<ClientResponse>> exchange_once(ClientRequest& request);
   Task<Result<ClientResponse>> collect(ClientStream& stream);

@@ -6,6 +6,7 @@
 
 #include "gateway/network_sources.h"
 #include "gateway/within.h"
+#include "webtransport/http3.h"
 
 namespace tern {
 namespace {
@@ -28,6 +29,11 @@ Error why_neither(const OriginConnection* quic, const OriginConnection* tcp) {
   return error;
 }
 
+http3::SessionOptions http3_options(http3::SessionOptions options, Runtime& runtime) {
+  webtransport::enable_http3(options, runtime);
+  return options;
+}
+
 }  // namespace
 
 ClientPool::ClientPool(Runtime& client_runtime, udp::Network& client_network,
@@ -36,7 +42,7 @@ ClientPool::ClientPool(Runtime& client_runtime, udp::Network& client_network,
       network(client_network),
       options(std::move(client_options)),
       sessions(options.sessions_ ? options.sessions_ : std::make_shared<SessionCache>()),
-      http3(client_runtime, options.http3_),
+      http3(client_runtime, http3_options(options.http3_, client_runtime)),
       fallback(client_runtime, options.fallback_),
       socket_timer_(client_runtime.timers(), [this](Timestamp) { close_unused_sockets(); }),
       established_(client_runtime),

@@ -10,6 +10,7 @@
 #include "gateway/server_handover.h"
 #include "http3/hq_session.h"
 #include "transport/engine/handed_socket.h"
+#include "webtransport/http3.h"
 
 namespace tern {
 namespace {
@@ -25,9 +26,10 @@ bool covers(const udp::Address& bound, const udp::Address& address) noexcept {
 constexpr int kPortAttempts = 32;
 
 http3::SessionOptions session_options(const http3::SessionOptions& options,
-                                      const quic::TransportOptions& transport) {
+                                      const quic::TransportOptions& transport, Runtime& runtime) {
   http3::SessionOptions adjusted = options;
   adjusted.max_requests = transport.max_bidi_streams;
+  webtransport::enable_http3(adjusted, runtime);
   return adjusted;
 }
 
@@ -50,7 +52,7 @@ ServerWorker::ServerWorker(std::shared_ptr<ServerShared> shared, Runtime& runtim
     : shared_(std::move(shared)),
       index_(index),
       runtime_(runtime),
-      context_(runtime, session_options(shared_->options.http3_, shared_->options.transport_),
+      context_(runtime, session_options(shared_->options.http3_, shared_->options.transport_, runtime),
                http::ServerHooks{shared_->handler, shared_->options.access_log_}),
       tend_keys_(runtime.timers(),
                  [this](Timestamp now) {

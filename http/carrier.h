@@ -11,6 +11,8 @@
 
 namespace tern::http {
 
+class Session;
+
 /// Why an exchange is given up, mapped by each protocol to its own code (H3_REQUEST_CANCELLED,
 /// HTTP/2 CANCEL, …).
 enum class Abort : std::uint8_t {
@@ -28,6 +30,11 @@ enum class Abort : std::uint8_t {
 /// None of these calls re-enters the exchange.
 class Carrier {
  public:
+  /// For what runs beside the exchange on its connection (WebTransport over HTTP/3): the session
+  /// and the exchange's stream there. Null and -1 where there is no such thing.
+  virtual Session* session() noexcept { return nullptr; }
+  virtual std::int64_t stream_id() const noexcept { return -1; }
+
   /// "h3", "h2", "http/1.1" (ALPN names).
   virtual std::string_view protocol() const noexcept = 0;
   virtual udp::Path path() const noexcept = 0;

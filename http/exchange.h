@@ -154,6 +154,9 @@ class Ends {
   /// "h3"; stays readable after the connection has gone.
   std::string_view protocol() const noexcept;
   udp::Path path() const noexcept;
+  /// `Carrier::session` and `stream_id`, for extensions of a protocol.
+  Session* session() const noexcept { return carrier_ != nullptr ? carrier_->session() : nullptr; }
+  std::int64_t stream_id() const noexcept { return carrier_ != nullptr ? carrier_->stream_id() : -1; }
 
   class [[nodiscard]] Read {
    public:

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "base/error.h"
@@ -13,6 +14,9 @@
 #include "transport/quic/session.h"
 
 namespace tern::http3 {
+
+class Session;
+class StreamRouter;
 
 /// What all sessions of a `Context` allow their peers. `max_requests` must be
 /// quic::TransportOptions::max_bidi_streams, which enforces it.
@@ -32,6 +36,8 @@ struct SessionOptions : http::Limits {
   bool extended_connect = true;
   /// More entries for our SETTINGS frame, e.g. WebTransport's.
   std::vector<Setting> extra_settings;
+  /// Makes what takes streams that are not HTTP/3's own; empty: they are refused.
+  std::function<std::unique_ptr<StreamRouter>(Session&)> make_router;
 };
 
 /// What a client session tells its owner, in the drain phase; each may be empty.

@@ -221,6 +221,8 @@ void RequestStream::set_fault(Fault fault, const char* reason) noexcept {
 // ---- Carrier: what goes out
 // ----------------------------------------------------------------------
 
+http::Session* RequestStream::session() noexcept { return session_; }
+
 udp::Path RequestStream::path() const noexcept { return session_->connection().path(); }
 
 bool RequestStream::early_data() const noexcept {

@@ -49,6 +49,8 @@ class RequestStream final : public http::Carrier {
   }
 
   // ---- Carrier
+  http::Session* session() noexcept override;
+  std::int64_t stream_id() const noexcept override { return id(); }
   std::string_view protocol() const noexcept override { return "h3"; }
   udp::Path path() const noexcept override;
   bool early_data() const noexcept override;

@@ -17,11 +17,13 @@
 
 namespace tern::http3 {
 
-/// Takes a session's streams that are not HTTP/3's own. Registered with `Session::set_router`;
+/// Takes a session's streams that are not HTTP/3's own. Made by `SessionOptions::make_router` when
+/// it is first needed, and then the session's; or registered with `Session::set_router`, when it
 /// outlives the session or unregisters. Without a router such streams are refused. Called in the
 /// drain phase.
 class StreamRouter {
  public:
+  virtual ~StreamRouter() = default;
   /// The peer has opened a stream that belongs to a session of WebTransport
   /// (draft-ietf-webtrans-http3 §4): a unidirectional one of type 0x54, or a bidirectional one that
   /// begins with the signal 0x41. `session`, the stream of its CONNECT request, has been read as
@@ -33,12 +35,11 @@ class StreamRouter {
   /// The same for a unidirectional stream whose type HTTP/3 does not know; refused with
   /// H3_STREAM_CREATION_ERROR (RFC 9114 §6.2).
   virtual bool accept_unknown(quic::StreamId, std::uint64_t /*type*/) { return false; }
-  /// An event of an accepted or adopted stream. What is sent on it goes through
-  /// `quic::Connection::write`.
+  /// An event of an accepted or adopted stream: data, reset, acknowledged, closed. What is sent on
+  /// it goes through `quic::Connection::write`.
   virtual void handle(const quic::Event& event) = 0;
-
- protected:
-  ~StreamRouter() = default;
+  /// The peer lets us open more streams.
+  virtual void streams_available() {}
 };
 
 /// HTTP/3 (RFC 9114) on one QUIC connection: requests in on a server, out on a client. Made by a
@@ -68,6 +69,8 @@ class Session : public quic::Application, public http::Session {
 
   /// nullptr unregisters.
   virtual void set_router(StreamRouter* router) noexcept = 0;
+  /// The one there is, or is made now; null without any.
+  virtual StreamRouter* router() = 0;
   /// Events of this stream, which we have opened, go to the router.
   virtual void adopt(quic::StreamId stream) = 0;
 

@@ -171,7 +171,10 @@ void SessionCore::handle(const quic::Event& event) {
     case Type::stream_writable: on_stream_writable(event.stream); break;
     case Type::stream_reset: on_stream_reset(event); break;
     case Type::stream_closed: on_stream_closed(event); break;
-    case Type::streams_available: flush_waiting(); break;
+    case Type::streams_available:
+      flush_waiting();
+      if (router_ != nullptr) router_->streams_available();
+      break;
     case Type::handshake_completed:
       if (server_) break;
       for (RequestStream* s = table_.first(); s != nullptr; s = s->next) {
@@ -217,6 +220,8 @@ void SessionCore::on_stream_acked(const quic::Event& event) {
     stream->acked(event.value);
   } else if (OwnStream* const ours = own(event.stream)) {
     ours->queue.acked(event.value);
+  } else if (!routed_.empty()) {
+    route_event(event);
   }
 }
 

@@ -48,6 +48,7 @@ class SessionCore final : public Session, private quic::StreamSource, private Ti
   const Settings& local_settings() const noexcept override { return local_settings_; }
   std::vector<std::uint8_t> settings_blob() const override;
   void set_router(StreamRouter* router) noexcept override { router_ = router; }
+  StreamRouter* router() override;
   void adopt(quic::StreamId stream) override { routed_.push_back(stream); }
   quic::Connection& connection() noexcept override { return connection_; }
   void handle(const quic::Event& event) override;
@@ -227,6 +228,7 @@ class SessionCore final : public Session, private quic::StreamSource, private Ti
   StreamTable table_;
   Scheduler scheduler_;
   StreamRouter* router_ = nullptr;
+  std::unique_ptr<StreamRouter> own_router_;
   std::vector<quic::StreamId> routed_;
   std::vector<Opening> openings_;
   std::vector<quic::StreamId> ignored_;  // refused, but not closed yet

@@ -156,6 +156,14 @@ bool SessionCore::claim(quic::StreamId& role, quic::StreamId id) {
   return true;
 }
 
+StreamRouter* SessionCore::router() {
+  if (router_ == nullptr && options().make_router) {
+    own_router_ = options().make_router(*this);
+    router_ = own_router_.get();
+  }
+  return router_;
+}
+
 void SessionCore::to_router(const quic::Event& event, const Beginning& beginning) {
   const auto session = static_cast<quic::StreamId>(beginning.session);
   const bool uni = quic::is_unidirectional(event.stream);
@@ -163,7 +171,8 @@ void SessionCore::to_router(const quic::Event& event, const Beginning& beginning
     fail(ErrorCode::id_error, "a WebTransport stream of a session that is none");
     return;
   }
-  const bool accepted = router_ != nullptr && router_->accept(event.stream, session);
+  StreamRouter* const taker = router();
+  const bool accepted = taker != nullptr && taker->accept(event.stream, session);
   hand_over(event, beginning, accepted,
             router_ != nullptr ? router_->refusal()
             : uni              ? ErrorCode::stream_creation_error

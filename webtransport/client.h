@@ -1,22 +1,33 @@
 #pragma once
 
 #include <memory>
-#include <string>
-#include <vector>
 
 #include "base/error.h"
+#include "base/task.h"
+#include "http/exchange.h"
 #include "http/websocket.h"
+#include "webtransport/client_options.h"
 #include "webtransport/session.h"
-#include "webtransport/session_options.h"
+
+/// The client's half of the handshakes; `Client::webtransport` does all of it.
 
 namespace tern::webtransport {
 
-/// What a client asks a WebSocket for, so that a session can run over it: the subprotocols, of
-/// which those for application `protocols` come first.
-http::WebSocketOptions websocket_request(const std::vector<std::string>& protocols);
+/// Fields and `:protocol` of an extended CONNECT over HTTP/3 or HTTP/2; authority and path are the
+/// caller's.
+void complete_request(http::RequestHead& request, const ClientOptions& options);
+/// Waits for the answer to such a request, which was sent on `exchange`, and makes the session of
+/// it. `owner` is kept as long as the session. A refusal is an Error of Domain::http with its
+/// status; unsupported: the connection knows no sessions.
+Task<Result<std::unique_ptr<Session>>> await_session(std::unique_ptr<http::ClientExchange> exchange,
+                                                     ClientOptions options,
+                                                     std::shared_ptr<void> owner = nullptr);
+
+/// What a WebSocket is asked for, so that a session can run over it.
+http::WebSocketOptions websocket_request(const ClientOptions& options);
 /// The session on a WebSocket that was opened so; owns it. Error unsupported: the server has taken
 /// none of the subprotocols.
 Result<std::unique_ptr<Session>> session_over(std::unique_ptr<http::WebSocket> socket,
-                                              const SessionOptions& options = SessionOptions());
+                                              const ClientOptions& options = ClientOptions());
 
 }  // namespace tern::webtransport

@@ -10,6 +10,8 @@
 #include "http/escape.h"
 #include "webtransport/capsule_carrier.h"
 #include "webtransport/handshake.h"
+#include "webtransport/http3_carrier.h"
+#include "webtransport/http3_sessions.h"
 
 namespace tern::webtransport {
 
@@ -55,6 +57,27 @@ CapsuleWindows windows_of(const SessionOptions& options) noexcept {
   return windows;
 }
 
+/// Of one connection; one more is refused with 429.
+constexpr std::size_t kMaxSessions = 16;
+
+/// Why there can be no session on this connection, as `answer`'s refusal.
+void look_at_carrier(const http::Exchange& exchange, const Http3Sessions* sessions,
+                     Answer& answer) {
+  http::Status status = http::Status::ok;
+  if (exchange.protocol() == "h2") return;
+  if (sessions == nullptr) {
+    answer.refusal = "WebTransport is not spoken over this protocol here";
+    status = http::Status::not_implemented;
+  } else if (sessions->sessions() >= kMaxSessions) {
+    answer.refusal = "too many sessions on one connection";
+    status = http::Status::too_many_requests;
+  } else {
+    return;
+  }
+  answer.response = http::Response(status);
+  answer.response.text(answer.refusal + "\n");
+}
+
 Task<void> serve_connect(http::Exchange& exchange, std::shared_ptr<const Place> place) {
   Answer answer = answer_session(exchange.request(), place->options);
   if (answer.refusal.empty() && place->options.authorize()) {
@@ -65,17 +88,25 @@ Task<void> serve_connect(http::Exchange& exchange, std::shared_ptr<const Place> 
       answer.response.text(answer.refusal + "\n");
     }
   }
-  if (answer.refusal.empty() && exchange.protocol() != "h2") {
-    answer.refusal = "WebTransport is not spoken over this protocol here";
-    answer.response = http::Response(http::Status::not_implemented);
-    answer.response.text(answer.refusal + "\n");
-  }
+  Http3Sessions* const sessions = Http3Sessions::of(exchange);
+  if (answer.refusal.empty()) look_at_carrier(exchange, sessions, answer);
   if (!answer.refusal.empty()) {
     log_refusal(exchange, answer.refusal);
+    if (sessions != nullptr) sessions->refuse(exchange.stream_id());
     co_await exchange.respond(std::move(answer.response));
     co_return;
   }
   const SessionOptions& options = place->options.session();
+  if (sessions != nullptr) {
+    const Result<void> started = co_await exchange.start(std::move(answer.response));
+    // The connection may have gone meanwhile, and what is known of its sessions with it.
+    Http3Sessions* const still = Http3Sessions::of(exchange);
+    if (!started || still == nullptr) co_return;
+    auto carrier = std::make_unique<Http3Carrier>(*still, exchange, options,
+                                                  std::move(answer.protocol));
+    co_await run(exchange.runtime(), std::move(carrier), std::move(place));
+    co_return;
+  }
   const CapsuleWindows granted = windows_of(options);
   CapsuleWindows allowed;
   raise_windows(allowed, exchange.request().fields);

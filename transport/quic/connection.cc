@@ -81,6 +81,14 @@ Result<StreamId> Connection::open_uni() {
   return stream;
 }
 
+std::uint64_t Connection::bidi_left() const noexcept {
+  return closed() ? 0 : ngtcp2_conn_get_streams_bidi_left(conn_);
+}
+
+std::uint64_t Connection::uni_left() const noexcept {
+  return closed() ? 0 : ngtcp2_conn_get_streams_uni_left(conn_);
+}
+
 void Connection::write(StreamId stream, Bytes bytes, bool fin) {
   if (closed()) return;
   queue_.write(stream, std::move(bytes), fin);

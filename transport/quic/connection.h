@@ -97,6 +97,9 @@ class Connection final : private TimerNode {
   /// Streams. Error limit: the peer allows no more now (wait for streams_available).
   Result<StreamId> open_bidi();
   Result<StreamId> open_uni();
+  /// How many the peer allows now.
+  std::uint64_t bidi_left() const noexcept;
+  std::uint64_t uni_left() const noexcept;
   /// Queues bytes on a stream of our default source; they are held until acknowledged. For streams
   /// that the set `StreamSource` does not schedule itself.
   void write(StreamId stream, Bytes bytes, bool fin);

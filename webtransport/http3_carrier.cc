@@ -1,0 +1,258 @@
+#include "webtransport/http3_carrier.h"
+
+#include <utility>
+
+#include "base/check.h"
+#include "http/utf8.h"
+#include "webtransport/capsule_type.h"
+#include "webtransport/capsule_writer.h"
+
+namespace tern::webtransport {
+
+namespace {
+
+/// Of a capsule that is kept: WT_CLOSE_SESSION, or a DATAGRAM that came on the stream.
+constexpr std::size_t kMaxReason = 1024;
+constexpr std::size_t kMaxPayload = 64 * 1024;
+
+}  // namespace
+
+Http3Carrier::Http3Carrier(Http3Sessions& sessions, http::detail::Ends& ends,
+                           SessionOptions options, std::string protocol,
+                           std::shared_ptr<void> owner)
+    : sessions_(&sessions),
+      ends_(ends),
+      options_(options),
+      protocol_(std::move(protocol)),
+      owner_(std::move(owner)),
+      runtime_(ends.runtime()),
+      id_(ends.stream_id()),
+      reader_(kMaxPayload),
+      scope_(runtime_.ready()) {}
+
+Http3Carrier::~Http3Carrier() {
+  if (sessions_ != nullptr) sessions_->remove(*this);
+}
+
+void Http3Carrier::attach(Session& session) {
+  session_ = &session;
+  sessions_->add(*this);
+  scope_.spawn(read());
+  scope_.spawn(read_datagrams());
+}
+
+// ---- streams and datagrams
+// ------------------------------------------------------------------------
+
+bool Http3Carrier::may_open(Direction direction) const noexcept {
+  return !over_ && sessions_ != nullptr && sessions_->may_open(direction);
+}
+
+std::unique_ptr<Stream> Http3Carrier::open(Direction direction) {
+  Http3Stream& record = sessions_->open(direction, id_);
+  auto stream = std::make_unique<Stream>(runtime_, record, static_cast<std::uint64_t>(record.id()),
+                                         direction, false);
+  record.attach(*stream);
+  return stream;
+}
+
+void Http3Carrier::accept(Http3Stream& record) {
+  const Direction direction = quic::is_unidirectional(record.id()) ? Direction::unidirectional
+                                                                   : Direction::bidirectional;
+  auto stream = std::make_unique<Stream>(runtime_, record, static_cast<std::uint64_t>(record.id()),
+                                         direction, true);
+  record.attach(*stream);
+  session_->on_stream(std::move(stream));
+}
+
+void Http3Carrier::streams_available() {
+  session_->on_credit(Direction::bidirectional);
+  session_->on_credit(Direction::unidirectional);
+}
+
+bool Http3Carrier::send_datagram(Bytes payload) {
+  if (!ends_.send_datagram(payload)) return false;
+  ++session_->counted().datagrams_sent;
+  return true;
+}
+
+Task<void> Http3Carrier::read_datagrams() {
+  for (;;) {
+    Result<Bytes> datagram = co_await ends_.receive_datagram();
+    if (!datagram || over_) co_return;
+    session_->on_datagram(std::move(*datagram));
+  }
+}
+
+void Http3Carrier::measure(SessionStats& stats) const {
+  if (sessions_ == nullptr) return;
+  const quic::ConnectionStats connection = sessions_->http3().connection().stats();
+  stats.round_trip = connection.smoothed_rtt;
+  const double seconds = std::chrono::duration<double>(connection.smoothed_rtt).count();
+  if (seconds > 0) {
+    stats.bandwidth =
+        static_cast<std::uint64_t>(static_cast<double>(connection.congestion_window) / seconds);
+  }
+}
+
+// ---- capsules
+// -------------------------------------------------------------------------------------
+
+Task<void> Http3Carrier::read() {
+  for (;;) {
+    Result<Bytes> piece = co_await ends_.read();
+    if (!piece) {
+      SessionClose close;
+      close.by = piece.error().origin;
+      close.error = piece.error();
+      end(std::move(close));
+      written_all_ = true;
+      break;
+    }
+    if (piece->empty()) {
+      if (!over_ && !reader_.at_boundary()) {
+        violated("the stream ends within a capsule");
+      } else {
+        SessionClose close;
+        close.by = Origin::remote;
+        end(std::move(close));
+      }
+      break;
+    }
+    reader_.feed(*piece);
+    bool fine = true;
+    while (const auto event = reader_.next()) fine = fine && on_capsule(*event);
+    if (!fine) break;
+  }
+  read_all_ = true;
+  leave();
+}
+
+/// False: nothing more is read.
+bool Http3Carrier::on_capsule(const CapsuleReader::Event& event) {
+  if (over_ && over_->by == Origin::remote) {
+    // §6: nothing follows WT_CLOSE_SESSION.
+    ends_.abort(http::Abort::malformed);
+    written_all_ = true;
+    return false;
+  }
+  if (over_) return true;
+  switch (event.type) {
+    case CapsuleReader::Event::Type::stream_data:
+    case CapsuleReader::Event::Type::malformed:
+      violated("streams do not come in capsules here");
+      return false;
+    case CapsuleReader::Event::Type::too_long:
+      if (event.id != capsule_type::kCloseSession && event.id != capsule_type::kDrainSession) {
+        return true;
+      }
+      violated("a capsule is too long");
+      return false;
+    case CapsuleReader::Event::Type::capsule: break;
+  }
+  switch (event.id) {
+    case capsule_type::kDatagram: session_->on_datagram(Bytes::copy(event.bytes)); return true;
+    case capsule_type::kDrainSession: session_->on_drain(); return true;
+    case capsule_type::kCloseSession: return on_close_session(event.bytes);
+    // §5.6.5 and §5.6.6: of a stream's own window QUIC takes care.
+    case capsule_type::kMaxStreamData:
+    case capsule_type::kStreamDataBlocked:
+      violated("a capsule about a stream's window");
+      return false;
+    default: return true;
+  }
+}
+
+bool Http3Carrier::on_close_session(ByteView payload) {
+  if (payload.size() < 4 || payload.size() > 4 + kMaxReason) {
+    violated("a malformed WT_CLOSE_SESSION capsule");
+    return false;
+  }
+  const ByteView reason = payload.subspan(4);
+  if (!http::is_utf8(reason)) {
+    violated("the reason of WT_CLOSE_SESSION is no UTF-8");
+    return false;
+  }
+  SessionClose close;
+  close.by = Origin::remote;
+  for (const std::uint8_t byte : payload.first(4)) close.code = close.code << 8 | byte;
+  close.reason = as_text(reason);
+  end(std::move(close));
+  return true;
+}
+
+/// §6: the CONNECT stream is reset with H3_MESSAGE_ERROR.
+void Http3Carrier::violated(std::string what) {
+  SessionClose close;
+  close.error = Error(Code::invalid, "WebTransport: " + std::move(what), Origin::remote);
+  ends_.abort(http::Abort::malformed);
+  written_all_ = true;
+  end(std::move(close));
+}
+
+void Http3Carrier::drain() {
+  if (over_) return;
+  last_words_ += write_capsule(capsule_type::kDrainSession, {}).text();
+  scope_.spawn(finish());
+}
+
+void Http3Carrier::close(ApplicationCode code, std::string_view reason) {
+  if (over_) return;
+  std::string payload;
+  for (int shift = 24; shift >= 0; shift -= 8) payload.push_back(static_cast<char>(code >> shift));
+  payload += reason;
+  last_words_ += write_capsule(capsule_type::kCloseSession, {}, as_bytes(payload)).text();
+  SessionClose close;
+  close.code = code;
+  close.reason = reason;
+  end(std::move(close));
+}
+
+/// Writes what is to be said, and the end when the session is over.
+Task<void> Http3Carrier::finish() {
+  if (!last_words_.empty() && !ends_.finished()) {
+    const Result<void> written = co_await ends_.write(Bytes::take(std::exchange(last_words_, {})));
+    if (!written) written_all_ = true;
+  }
+  if (!over_ || written_all_) co_return;
+  if (!ends_.finished()) co_await ends_.finish();
+  written_all_ = true;
+  leave();
+}
+
+void Http3Carrier::end(SessionClose close) {
+  if (over_) return;
+  over_ = close;
+  if (sessions_ != nullptr) sessions_->remove(*this);
+  if (!written_all_) scope_.spawn(finish());
+  runtime_.timers().arm(*this, runtime_.now() + options_.close_timeout());
+  session_->on_closed(std::move(close));
+}
+
+Error Http3Carrier::close_error() const {
+  if (over_ && over_->error) return *over_->error;
+  return Error(Code::closed, "the session is closed", over_ ? over_->by : Origin::local);
+}
+
+void Http3Carrier::connection_gone() {
+  sessions_ = nullptr;
+  // The CONNECT's bodies have failed: `read` tells the session.
+}
+
+void Http3Carrier::leave() {
+  if (gone_ || !over_ || !read_all_ || !written_all_) return;
+  gone_ = true;
+  runtime_.timers().disarm(*this);
+  session_->on_gone();
+}
+
+/// The peer has not ended its side.
+void Http3Carrier::expire(Timestamp) {
+  if (gone_) return;
+  scope_.cancel();
+  ends_.stop_reading();
+  read_all_ = written_all_ = true;
+  leave();
+}
+
+}  // namespace tern::webtransport

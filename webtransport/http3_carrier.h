@@ -1,0 +1,80 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/runtime.h"
+#include "base/scope.h"
+#include "base/timer_heap.h"
+#include "http/exchange.h"
+#include "webtransport/capsule_reader.h"
+#include "webtransport/http3_sessions.h"
+#include "webtransport/session_carrier.h"
+#include "webtransport/session_options.h"
+
+namespace tern::webtransport {
+
+/// A session over HTTP/3: its streams are the connection's own, its datagrams QUIC's, and the
+/// CONNECT's two bodies say in capsules how it ends (draft-ietf-webtrans-http3-16).
+class Http3Carrier final : public SessionCarrier, TimerNode {
+ public:
+  /// `ends`: the CONNECT, which has been accepted; outlives it. On a client `owner` holds it.
+  Http3Carrier(Http3Sessions& sessions, http::detail::Ends& ends, SessionOptions options,
+               std::string protocol, std::shared_ptr<void> owner = nullptr);
+  ~Http3Carrier() override;
+
+  quic::StreamId id() const noexcept { return id_; }
+
+  // ---- of SessionCarrier
+  void attach(Session& session) override;
+  std::string_view name() const noexcept override { return "h3"; }
+  std::string_view protocol() const noexcept override { return protocol_; }
+  udp::Path path() const noexcept override { return ends_.path(); }
+  bool datagrams_are_reliable() const noexcept override { return false; }
+  bool may_open(Direction direction) const noexcept override;
+  std::unique_ptr<Stream> open(Direction direction) override;
+  bool send_datagram(Bytes payload) override;
+  std::size_t max_datagram() const noexcept override { return ends_.max_datagram(); }
+  void drain() override;
+  void close(ApplicationCode code, std::string_view reason) override;
+  bool gone() const noexcept override { return gone_; }
+  void measure(SessionStats& stats) const override;
+
+  // ---- for Http3Sessions
+  void accept(Http3Stream& stream);
+  void streams_available();
+  void connection_gone();
+  /// What the session's streams fail with.
+  Error close_error() const;
+
+ private:
+  void expire(Timestamp now) override;
+  Task<void> read();
+  Task<void> read_datagrams();
+  Task<void> finish();
+  bool on_capsule(const CapsuleReader::Event& event);
+  bool on_close_session(ByteView payload);
+  void violated(std::string what);
+  void end(SessionClose close);
+  void leave();
+
+  Http3Sessions* sessions_;  // null when the connection is gone
+  http::detail::Ends& ends_;
+  SessionOptions options_;
+  std::string protocol_;
+  std::shared_ptr<void> owner_;
+  Runtime& runtime_;
+  quic::StreamId id_;
+  Session* session_ = nullptr;
+  CapsuleReader reader_;
+  std::optional<SessionClose> over_;
+  std::string last_words_;  // capsules that are still to be written
+  bool read_all_ = false;
+  bool written_all_ = false;
+  bool gone_ = false;
+  Scope scope_;  // last: its tasks use everything above
+};
+
+}  // namespace tern::webtransport

@@ -1,0 +1,209 @@
+#include "webtransport/http3_sessions.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "webtransport/http3.h"
+#include "webtransport/http3_carrier.h"
+
+namespace tern::webtransport {
+
+namespace {
+
+// SETTINGS of the drafts that are deployed, and what they mean (docs/webtransport.md).
+constexpr std::uint64_t kEnableDraft02 = 0x2b603742;       // 02 to 06: a flag
+constexpr std::uint64_t kMaxSessionsDraft07 = 0xc671706a;  // 07 to 12: how many
+constexpr std::uint64_t kMaxSessionsDraft13 = 0x14e9cd29;  // 13 and 14: how many
+constexpr std::uint64_t kEnabled = 0x2c7cf000;             // 15 and later: a flag
+
+/// Of one connection. Without flow control for sessions (draft 14 and later) they share the
+/// connection's, so it is a small number.
+constexpr std::uint64_t kMaxSessions = 16;
+
+}  // namespace
+
+void enable_http3(http3::SessionOptions& options, Runtime& runtime) {
+  const std::pair<std::uint64_t, std::uint64_t> settings[] = {
+      {kEnableDraft02, 1},
+      {kMaxSessionsDraft07, kMaxSessions},
+      {kMaxSessionsDraft13, kMaxSessions},
+      {kEnabled, 1},
+  };
+  for (const auto& [id, value] : settings) {
+    http3::Setting setting;
+    setting.id = id;
+    setting.value = value;
+    options.extra_settings.push_back(setting);
+  }
+  options.make_router = [&runtime](http3::Session& session) {
+    return std::make_unique<Http3Sessions>(session, runtime);
+  };
+}
+
+bool http3_peer_takes_sessions(const http3::Settings& settings) noexcept {
+  if (!settings.extended_connect) return false;
+  for (const std::uint64_t id :
+       {kEnableDraft02, kMaxSessionsDraft07, kMaxSessionsDraft13, kEnabled}) {
+    if (settings.other(id).value_or(0) > 0) return true;
+  }
+  return false;
+}
+
+Http3Sessions* Http3Sessions::of(const http::detail::Ends& ends) {
+  if (ends.protocol() != "h3" || ends.session() == nullptr) return nullptr;
+  http3::StreamRouter* const router = static_cast<http3::Session*>(ends.session())->router();
+  return dynamic_cast<Http3Sessions*>(router);
+}
+
+Http3Sessions::~Http3Sessions() {
+  // The connection is over. Streams first, so that nobody calls into it any more.
+  const Error error = Error::closed("the connection is closed");
+  for (auto& [id, stream] : streams_) {
+    if (stream->stream() != nullptr) stream->stream()->carrier_gone(error);
+  }
+  for (auto& [id, carrier] : carriers_) carrier->connection_gone();
+}
+
+// ---- sessions
+// -------------------------------------------------------------------------------------
+
+void Http3Sessions::add(Http3Carrier& carrier) {
+  carriers_.emplace(carrier.id(), &carrier);
+  for (std::size_t i = 0; i < early_.size();) {
+    if (early_[i].session != carrier.id()) {
+      ++i;
+      continue;
+    }
+    Early early = std::move(early_[i]);
+    early_.erase(early_.begin() + static_cast<std::ptrdiff_t>(i));
+    give(early, carrier);
+  }
+}
+
+void Http3Sessions::remove(Http3Carrier& carrier) {
+  if (carriers_.erase(carrier.id()) == 0) return;
+  note_ended(carrier.id());
+  const Error error = carrier.close_error();
+  for (auto entry = streams_.begin(); entry != streams_.end();) {
+    Http3Stream& stream = *entry->second;
+    if (stream.session() != carrier.id()) {
+      ++entry;
+      continue;
+    }
+    Stream* const told = stream.stream();
+    const bool stays = stream.abandon();
+    if (told != nullptr) told->carrier_gone(error);
+    entry = stays ? std::next(entry) : streams_.erase(entry);
+  }
+}
+
+void Http3Sessions::refuse(quic::StreamId session) {
+  note_ended(session);
+  for (Early& early : early_) {
+    if (early.session == session) refuse(early, http3::ErrorCode::wt_session_gone);
+  }
+  std::erase_if(early_, [&](const Early& early) { return early.session == session; });
+}
+
+void Http3Sessions::note_ended(quic::StreamId session) {
+  if (ended_.size() == kMaxEnded) ended_.erase(ended_.begin());
+  ended_.push_back(session);
+}
+
+// ---- streams
+// --------------------------------------------------------------------------------------
+
+bool Http3Sessions::may_open(Direction direction) const noexcept {
+  quic::Connection& connection = http3_.connection();
+  return direction == Direction::bidirectional ? connection.bidi_left() > 0
+                                               : connection.uni_left() > 0;
+}
+
+Http3Stream& Http3Sessions::open(Direction direction, quic::StreamId session) {
+  quic::Connection& connection = http3_.connection();
+  const Result<quic::StreamId> id =
+      direction == Direction::bidirectional ? connection.open_bidi() : connection.open_uni();
+  TERN_CHECK(id.has_value());
+  http3_.adopt(*id);
+  auto stream = std::make_unique<Http3Stream>(*this, connection, *id, session);
+  Http3Stream& opened = *stream;
+  streams_.emplace(*id, std::move(stream));
+  return opened;
+}
+
+void Http3Sessions::streams_available() {
+  for (auto& [id, carrier] : carriers_) carrier->streams_available();
+}
+
+bool Http3Sessions::accept(quic::StreamId stream, quic::StreamId session) {
+  const auto carrier = carriers_.find(session);
+  if (carrier != carriers_.end()) {
+    auto taken = std::make_unique<Http3Stream>(*this, http3_.connection(), stream, session);
+    Http3Stream& accepted = *taken;
+    streams_.emplace(stream, std::move(taken));
+    carrier->second->accept(accepted);
+    return true;
+  }
+  if (std::find(ended_.begin(), ended_.end(), session) != ended_.end()) {
+    refusal_ = http3::ErrorCode::wt_session_gone;
+    return false;
+  }
+  if (early_.size() >= kMaxEarlyStreams) {
+    refusal_ = http3::ErrorCode::wt_buffered_stream_rejected;
+    return false;
+  }
+  Early early;
+  early.stream = stream;
+  early.session = session;
+  early.since = runtime_.now();
+  early_.push_back(std::move(early));
+  if (!armed()) runtime_.timers().arm(*this, runtime_.now() + kEarlyTimeout);
+  return true;
+}
+
+void Http3Sessions::give(Early& early, Http3Carrier& carrier) {
+  auto taken =
+      std::make_unique<Http3Stream>(*this, http3_.connection(), early.stream, early.session);
+  Http3Stream& accepted = *taken;
+  streams_.emplace(early.stream, std::move(taken));
+  carrier.accept(accepted);
+  for (const quic::Event& event : early.events) handle(event);
+}
+
+void Http3Sessions::refuse(Early& early, http3::ErrorCode why) {
+  quic::Connection& connection = http3_.connection();
+  connection.stop_sending(early.stream, http3::code(why));
+  if (!quic::is_unidirectional(early.stream)) connection.reset(early.stream, http3::code(why));
+  for (const quic::Event& event : early.events) connection.credit(event.data.size());
+}
+
+void Http3Sessions::handle(const quic::Event& event) {
+  const auto found = streams_.find(event.stream);
+  if (found != streams_.end()) {
+    if (!found->second->handle(event)) streams_.erase(event.stream);
+    return;
+  }
+  const auto early = std::find_if(early_.begin(), early_.end(), [&](const Early& waiting) {
+    return waiting.stream == event.stream;
+  });
+  if (early != early_.end()) {
+    // The stream's window bounds what can come: none of it is credited.
+    early->events.push_back(event);
+    return;
+  }
+  // Of a stream that was refused, or that the application has let go of.
+  if (!event.data.empty()) http3_.connection().consumed(event.stream, event.data.size());
+}
+
+void Http3Sessions::expire(Timestamp now) {
+  for (Early& early : early_) {
+    if (early.since + kEarlyTimeout <= now) {
+      refuse(early, http3::ErrorCode::wt_buffered_stream_rejected);
+    }
+  }
+  std::erase_if(early_, [&](const Early& early) { return early.since + kEarlyTimeout <= now; });
+  if (!early_.empty()) runtime_.timers().arm(*this, early_.front().since + kEarlyTimeout);
+}
+
+}  // namespace tern::webtransport

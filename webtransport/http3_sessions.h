@@ -1,0 +1,87 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "base/fifo.h"
+#include "base/runtime.h"
+#include "base/timer_heap.h"
+#include "http/exchange.h"
+#include "http3/options.h"
+#include "http3/session.h"
+#include "webtransport/http3_stream.h"
+
+namespace tern::webtransport {
+
+class Http3Carrier;
+
+/// The sessions of one HTTP/3 connection, and their streams, which come with a session's ID and
+/// perhaps before it. Owned by the connection's `http3::Session`.
+class Http3Sessions final : public http3::StreamRouter, TimerNode {
+ public:
+  /// Streams and their bytes that wait for a session; more are refused (§4.6).
+  static constexpr std::size_t kMaxEarlyStreams = 32;
+  /// How long they wait.
+  static constexpr Duration kEarlyTimeout = std::chrono::seconds(5);
+
+  Http3Sessions(http3::Session& http3, Runtime& runtime) noexcept
+      : http3_(http3), runtime_(runtime) {}
+  ~Http3Sessions() override;
+
+  /// Of the connection that the request came on or goes to; null where there is none, or it is not
+  /// HTTP/3's.
+  static Http3Sessions* of(const http::detail::Ends& ends);
+
+  http3::Session& http3() noexcept { return http3_; }
+  Runtime& runtime() noexcept { return runtime_; }
+  std::size_t sessions() const noexcept { return carriers_.size(); }
+
+  // ---- for carriers
+  /// Gives it the streams that have come before it.
+  void add(Http3Carrier& carrier);
+  /// Ends its streams.
+  void remove(Http3Carrier& carrier);
+  bool may_open(Direction direction) const noexcept;
+  /// Only after `may_open`.
+  Http3Stream& open(Direction direction, quic::StreamId session);
+  /// A CONNECT that was not accepted: what came for it is refused.
+  void refuse(quic::StreamId session);
+
+  // ---- for streams
+  void forget(Http3Stream& stream) { streams_.erase(stream.id()); }
+
+  // ---- of StreamRouter
+  bool accept(quic::StreamId stream, quic::StreamId session) override;
+  http3::ErrorCode refusal() const noexcept override { return refusal_; }
+  void handle(const quic::Event& event) override;
+  void streams_available() override;
+
+ private:
+  /// IDs of sessions that are over, so that a late stream is told so.
+  static constexpr std::size_t kMaxEnded = 64;
+
+  struct Early {
+    quic::StreamId stream = -1;
+    quic::StreamId session = -1;
+    Timestamp since{};
+    std::vector<quic::Event> events;
+  };
+
+  void expire(Timestamp now) override;
+  void give(Early& early, Http3Carrier& carrier);
+  void refuse(Early& early, http3::ErrorCode why);
+  void note_ended(quic::StreamId session);
+
+  http3::Session& http3_;
+  Runtime& runtime_;
+  std::unordered_map<quic::StreamId, Http3Carrier*> carriers_;
+  std::unordered_map<quic::StreamId, std::unique_ptr<Http3Stream>> streams_;
+  std::vector<Early> early_;
+  std::vector<quic::StreamId> ended_;
+  http3::ErrorCode refusal_ = http3::ErrorCode::wt_buffered_stream_rejected;
+};
+
+}  // namespace tern::webtransport

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "transport/quic/connection.h"
+#include "transport/quic/event.h"
+#include "webtransport/stream.h"
+
+namespace tern::webtransport {
+
+class Http3Sessions;
+
+/// A QUIC stream that belongs to a session (draft-ietf-webtrans-http3-16 §4). Owned by its
+/// connection's `Http3Sessions`, until the application has let go of its `Stream` and QUIC of the stream.
+class Http3Stream final : public StreamCarrier {
+ public:
+  /// `session`: of the CONNECT; ours announce it with their first bytes.
+  Http3Stream(Http3Sessions& sessions, quic::Connection& connection, quic::StreamId id,
+              quic::StreamId session) noexcept;
+
+  quic::StreamId id() const noexcept { return id_; }
+  quic::StreamId session() const noexcept { return session_; }
+  void attach(Stream& stream) noexcept { stream_ = &stream; }
+  Stream* stream() const noexcept { return stream_; }
+
+  // ---- of StreamCarrier
+  void send(Bytes bytes, bool end) override;
+  std::size_t unsent() const noexcept override;
+  void consumed(std::size_t count) override;
+  void reset(ApplicationCode code) override;
+  void stop_sending(ApplicationCode code) override;
+  void detach() noexcept override;
+
+  /// An event of this stream. False: it is over, and nobody holds on to it any more.
+  bool handle(const quic::Event& event);
+  /// The session is over: `stream()` was told, and both sides end with the code that says so. False
+  /// as above.
+  bool abandon();
+
+ private:
+  bool is_ours() const noexcept;
+  bool may_reset() const noexcept { return acked_ >= header_size_; }
+  void give_up(std::uint64_t code);
+  bool over() const noexcept { return closed_ && stream_ == nullptr; }
+
+  Http3Sessions& sessions_;
+  quic::Connection& connection_;
+  quic::StreamId id_;
+  quic::StreamId session_;
+  Stream* stream_ = nullptr;
+  /// Without RESET_STREAM_AT a reset could overtake the bytes that say whose the stream is: it
+  /// waits until they were acknowledged (§4.4).
+  std::size_t header_size_ = 0;
+  std::uint64_t acked_ = 0;
+  std::optional<std::uint64_t> reset_due_;
+  bool send_over_;
+  bool receive_over_;
+  bool closed_ = false;  // by QUIC
+};
+
+}  // namespace tern::webtransport

@@ -43,6 +43,26 @@ class Session::Change {
   Waiter waiter_;
 };
 
+/// Waits for leave to open a stream. Keeps its place in the queue until it is resumed.
+class Session::Turn {
+ public:
+  explicit Turn(std::vector<Waiter*>& queue) noexcept : queue_(queue) {}
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+  ~Turn() { leave(); }
+  bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> handle) {
+    waiter_.suspend(handle);
+    queue_.push_back(&waiter_);
+  }
+  void await_resume() noexcept { leave(); }
+
+ private:
+  void leave() noexcept { std::erase(queue_, &waiter_); }
+  std::vector<Waiter*>& queue_;
+  Waiter waiter_;
+};
+
 Session::Session(Runtime& runtime, std::unique_ptr<SessionCarrier> carrier)
     : runtime_(runtime), carrier_(std::move(carrier)) {
   carrier_->attach(*this);
@@ -79,36 +99,23 @@ std::unique_ptr<Stream> Session::Accept::await_resume() {
   return accepted.pop();
 }
 
-Session::Open::~Open() { std::erase(session_.opening_[index(direction_)], &waiter_); }
-
-bool Session::Open::await_ready() const noexcept {
-  const auto& waiting = session_.opening_[index(direction_)];
-  if (session_.close_) return true;
-  return waiting.empty() ? session_.carrier_->may_open(direction_)
-                         : waiting.size() >= kMaxWaitingOpens;
-}
-
-void Session::Open::await_suspend(std::coroutine_handle<> handle) {
-  waiter_.suspend(handle);
-  session_.opening_[index(direction_)].push_back(&waiter_);
-}
-
-Result<std::unique_ptr<Stream>> Session::Open::await_resume() {
-  auto& waiting = session_.opening_[index(direction_)];
-  std::erase(waiting, &waiter_);
-  if (session_.close_) {
-    return fail(session_.close_->error ? *session_.close_->error
-                                       : Error::closed("the session is closed"));
+Task<Result<std::unique_ptr<Stream>>> Session::open(Direction direction) {
+  std::vector<Waiter*>& waiting = opening_[index(direction)];
+  if (waiting.size() >= kMaxWaitingOpens) {
+    co_return fail(Error::limit("too many coroutines wait to open a stream"));
   }
-  if (!session_.carrier_->may_open(direction_)) {
-    return fail(Error::limit("too many coroutines wait to open a stream"));
+  // Those that came before have their turn first.
+  for (bool first = waiting.empty(); !close_ && !(first && carrier_->may_open(direction));) {
+    co_await Turn(waiting);
+    first = true;
   }
-  ++session_.stats_.streams_opened;
-  auto stream = session_.carrier_->open(direction_);
-  if (!waiting.empty() && session_.carrier_->may_open(direction_)) {
-    waiting.front()->wake(session_.runtime_.ready());
+  if (close_) {
+    co_return fail(close_->error ? *close_->error : Error::closed("the session is closed"));
   }
-  return stream;
+  ++stats_.streams_opened;
+  std::unique_ptr<Stream> stream = carrier_->open(direction);
+  on_credit(direction);
+  co_return stream;
 }
 
 void Session::on_stream(std::unique_ptr<Stream> stream) {
@@ -121,7 +128,7 @@ void Session::on_stream(std::unique_ptr<Stream> stream) {
 void Session::on_credit(Direction direction) noexcept {
   // One at a time: who has opened its stream wakes the next.
   auto& waiting = opening_[index(direction)];
-  if (!waiting.empty()) waiting.front()->wake(runtime_.ready());
+  if (!waiting.empty() && carrier_->may_open(direction)) waiting.front()->wake(runtime_.ready());
 }
 
 // ---- datagrams

@@ -98,26 +98,14 @@ class Session {
   Accept accept_bidirectional() noexcept { return Accept(*this, Direction::bidirectional); }
   Accept accept_unidirectional() noexcept { return Accept(*this, Direction::unidirectional); }
 
-  class [[nodiscard]] Open {
-   public:
-    Open(Session& session, Direction direction) noexcept
-        : session_(session), direction_(direction) {}
-    Open(const Open&) = delete;
-    Open& operator=(const Open&) = delete;
-    ~Open();
-    bool await_ready() const noexcept;
-    void await_suspend(std::coroutine_handle<> handle);
-    Result<std::unique_ptr<Stream>> await_resume();
-
-   private:
-    Session& session_;
-    Direction direction_;
-    Waiter waiter_;
-  };
   /// A stream of ours, when the peer allows one more. The peer learns of it with its first byte or
   /// its end. Errors: closed; limit (kMaxWaitingOpens).
-  Open open_bidirectional() noexcept { return Open(*this, Direction::bidirectional); }
-  Open open_unidirectional() noexcept { return Open(*this, Direction::unidirectional); }
+  Task<Result<std::unique_ptr<Stream>>> open_bidirectional() {
+    return open(Direction::bidirectional);
+  }
+  Task<Result<std::unique_ptr<Stream>>> open_unidirectional() {
+    return open(Direction::unidirectional);
+  }
 
   // ---- datagrams
   /// False, and a counter: larger than `max_datagram`, too many wait, or the session has ended.
@@ -172,7 +160,7 @@ class Session {
 
   // ---- for the carrier
   void on_stream(std::unique_ptr<Stream> stream);
-  /// One more stream may be opened now.
+  /// Perhaps one more stream may be opened now.
   void on_credit(Direction direction) noexcept;
   void on_datagram(Bytes payload);
   void on_drain();
@@ -187,7 +175,9 @@ class Session {
     return static_cast<std::size_t>(direction);
   }
   class Change;
+  class Turn;
   void wake_changes() noexcept;
+  Task<Result<std::unique_ptr<Stream>>> open(Direction direction);
 
   Runtime& runtime_;
   std::unique_ptr<SessionCarrier> carrier_;

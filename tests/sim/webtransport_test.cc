@@ -192,7 +192,7 @@ TEST_P(WebTransport, EchoesStreamsAndDatagramsOverABadNetwork) {
   }
   ASSERT_TRUE(seen.close);
   EXPECT_EQ(seen.close->code, 7u);
-  EXPECT_FALSE(seen.close->error);
+  EXPECT_FALSE(seen.close->error) << seen.close->error->to_string();
   scene.world.run_for(1s);
   EXPECT_EQ(scene.server_counter("webtransport.opened"), 1u);
   EXPECT_EQ(scene.server_counter("webtransport.closed"), 1u);

@@ -6,8 +6,8 @@
 #include "gateway/client_pool.h"
 #include "gateway/origin_connection.h"
 #include "gateway/within.h"
-#include "webtransport/client.h"
 #include "http/uri.h"
+#include "webtransport/client.h"
 
 namespace tern {
 namespace {

@@ -202,8 +202,7 @@ class Client {
   /// an origin; its method and body are not looked at. Errors as for `websocket`; unsupported when
   /// the server has no WebTransport. The session must be gone before the client.
   Task<Result<std::unique_ptr<webtransport::Session>>> webtransport(
-      ClientRequest request,
-      webtransport::ClientOptions options = webtransport::ClientOptions());
+      ClientRequest request, webtransport::ClientOptions options = webtransport::ClientOptions());
   /// Has a connection to the URL's origin ready.
   Task<Result<void>> connect(std::string url);
 

@@ -52,7 +52,8 @@ ServerWorker::ServerWorker(std::shared_ptr<ServerShared> shared, Runtime& runtim
     : shared_(std::move(shared)),
       index_(index),
       runtime_(runtime),
-      context_(runtime, session_options(shared_->options.http3_, shared_->options.transport_, runtime),
+      context_(runtime,
+               session_options(shared_->options.http3_, shared_->options.transport_, runtime),
                http::ServerHooks{shared_->handler, shared_->options.access_log_}),
       tend_keys_(runtime.timers(),
                  [this](Timestamp now) {

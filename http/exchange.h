@@ -156,7 +156,9 @@ class Ends {
   udp::Path path() const noexcept;
   /// `Carrier::session` and `stream_id`, for extensions of a protocol.
   Session* session() const noexcept { return carrier_ != nullptr ? carrier_->session() : nullptr; }
-  std::int64_t stream_id() const noexcept { return carrier_ != nullptr ? carrier_->stream_id() : -1; }
+  std::int64_t stream_id() const noexcept {
+    return carrier_ != nullptr ? carrier_->stream_id() : -1;
+  }
 
   class [[nodiscard]] Read {
    public:
@@ -173,8 +175,8 @@ class Ends {
     Waiter waiter_;
   };
   /// The next piece of the peer's body; an empty one at its end. One reader at a time. Taking a
-  /// piece opens flow control by its size. A server's first read, or a successful `start` before it,
-  /// answers `expect: 100-continue` (RFC 9110 §10.1.1) if nothing of the body has come.
+  /// piece opens flow control by its size. A server's first read, or a successful `start` before
+  /// it, answers `expect: 100-continue` (RFC 9110 §10.1.1) if nothing of the body has come.
   Read read() {
     if (continue_wanted_) send_continue();
     return Read(*this);

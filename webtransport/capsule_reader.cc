@@ -89,8 +89,7 @@ std::optional<CapsuleReader::Event> CapsuleReader::read_stream_id() {
 }
 
 CapsuleReader::Event CapsuleReader::stream_data() {
-  const std::size_t count =
-      static_cast<std::size_t>(std::min<std::uint64_t>(left_, input_.size()));
+  const std::size_t count = static_cast<std::size_t>(std::min<std::uint64_t>(left_, input_.size()));
   Event event;
   event.type = Event::Type::stream_data;
   event.id = stream_;
@@ -106,8 +105,7 @@ CapsuleReader::Event CapsuleReader::stream_data() {
 }
 
 std::optional<CapsuleReader::Event> CapsuleReader::read_payload() {
-  const std::size_t count =
-      static_cast<std::size_t>(std::min<std::uint64_t>(left_, input_.size()));
+  const std::size_t count = static_cast<std::size_t>(std::min<std::uint64_t>(left_, input_.size()));
   const ByteView piece = input_.first(count);
   input_ = input_.subspan(count);
   left_ -= count;

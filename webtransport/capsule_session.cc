@@ -180,17 +180,15 @@ CapsuleStream& CapsuleSession::add(std::uint64_t id) {
   std::uint64_t max_send = 0;
   std::uint64_t window = 0;
   if (is_unidirectional(id)) {
-    (ours ? max_send : window) =
-        ours ? allowed_.stream_data_uni : granted_.stream_data_uni;
+    (ours ? max_send : window) = ours ? allowed_.stream_data_uni : granted_.stream_data_uni;
   } else {
     max_send = ours ? allowed_.stream_data_bidi_remote : allowed_.stream_data_bidi_local;
     window = ours ? granted_.stream_data_bidi_local : granted_.stream_data_bidi_remote;
   }
   const bool sends = ours || !is_unidirectional(id);
   const bool receives = !ours || !is_unidirectional(id);
-  auto record =
-      std::make_unique<CapsuleStream>(*this, id, sends, receives, max_send, window,
-                                      std::max(window, options_.stream_window()));
+  auto record = std::make_unique<CapsuleStream>(*this, id, sends, receives, max_send, window,
+                                                std::max(window, options_.stream_window()));
   CapsuleStream& added = *record;
   streams_.emplace(id, std::move(record));
   return added;

@@ -154,7 +154,8 @@ std::optional<Bytes> CapsuleStream::control() {
     return capsule;
   }
   if (stop_due_) {
-    return write_capsule(capsule_type::kStopSending, {id_, *std::exchange(stop_due_, std::nullopt)});
+    return write_capsule(capsule_type::kStopSending,
+                         {id_, *std::exchange(stop_due_, std::nullopt)});
   }
   if (std::exchange(max_due_, false)) {
     max_receive_ = consumed_ + window_;

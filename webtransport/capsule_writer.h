@@ -15,8 +15,8 @@ inline Bytes write_capsule(std::uint64_t type, std::initializer_list<std::uint64
                            ByteView tail = {}, std::uint64_t more = 0) {
   std::uint64_t length = tail.size() + more;
   for (const std::uint64_t value : values) length += varint_size(value);
-  const std::size_t size = varint_size(type) + varint_size(length) +
-                           static_cast<std::size_t>(length - more);
+  const std::size_t size =
+      varint_size(type) + varint_size(length) + static_cast<std::size_t>(length - more);
   return Bytes::make(size, [&](MutableBytes out) {
     std::uint8_t* at = write_varint(write_varint(out.data(), type), length);
     for (const std::uint64_t value : values) at = write_varint(at, value);

@@ -42,12 +42,11 @@ Task<Result<std::unique_ptr<Session>>> await_session(std::unique_ptr<http::Clien
                          Origin::remote));
   }
   Http3Sessions* const sessions = Http3Sessions::of(*exchange);
-  const bool taken =
-      sessions != nullptr && sessions->http3().peer_settings() &&
-      http3_peer_takes_sessions(*sessions->http3().peer_settings());
+  const bool taken = sessions != nullptr && sessions->http3().peer_settings() &&
+                     http3_peer_takes_sessions(*sessions->http3().peer_settings());
   if (!taken) {
-    co_return fail(Error(Code::unsupported, "the server does not speak WebTransport",
-                         Origin::remote));
+    co_return fail(
+        Error(Code::unsupported, "the server does not speak WebTransport", Origin::remote));
   }
   Result<std::string> protocol = chosen_protocol(*head, options.protocols());
   if (!protocol) co_return fail(protocol.error());

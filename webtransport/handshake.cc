@@ -36,8 +36,8 @@ std::vector<std::string> strings_of(std::string_view list) {
   http::StructuredCursor cursor(list);
   while (const auto member = cursor.next_member()) {
     // Drafts before 13 had tokens here; their meaning is the same.
-    const bool text = member->kind == http::BareItem::Kind::string ||
-                      member->kind == http::BareItem::Kind::token;
+    const bool text =
+        member->kind == http::BareItem::Kind::string || member->kind == http::BareItem::Kind::token;
     if (!text) return {};
     if (strings.size() < kMaxProtocols) strings.push_back(member->unescaped());
   }
@@ -95,15 +95,15 @@ Result<std::string> chosen_protocol(const http::Response& response,
   if (!item) return std::string();
   while (cursor.next_parameter()) {
   }
-  const bool text = item->kind == http::BareItem::Kind::string ||
-                    item->kind == http::BareItem::Kind::token;
+  const bool text =
+      item->kind == http::BareItem::Kind::string || item->kind == http::BareItem::Kind::token;
   if (!text || cursor.failed() || !cursor.at_end()) return std::string();
   std::string name = item->unescaped();
   if (std::find(offered.begin(), offered.end(), name) == offered.end()) {
-    return fail(Error(Code::invalid,
-                      "the server has chosen protocol \"" + http::escaped(name, 64) +
-                          "\", which was not offered",
-                      Origin::remote));
+    return fail(Error(
+        Code::invalid,
+        "the server has chosen protocol \"" + http::escaped(name, 64) + "\", which was not offered",
+        Origin::remote));
   }
   return name;
 }

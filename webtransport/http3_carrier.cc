@@ -57,8 +57,8 @@ std::unique_ptr<Stream> Http3Carrier::open(Direction direction) {
 }
 
 void Http3Carrier::accept(Http3Stream& record) {
-  const Direction direction = quic::is_unidirectional(record.id()) ? Direction::unidirectional
-                                                                   : Direction::bidirectional;
+  const Direction direction =
+      quic::is_unidirectional(record.id()) ? Direction::unidirectional : Direction::bidirectional;
   auto stream = std::make_unique<Stream>(runtime_, record, static_cast<std::uint64_t>(record.id()),
                                          direction, true);
   record.attach(*stream);
@@ -211,7 +211,8 @@ void Http3Carrier::close(ApplicationCode code, std::string_view reason) {
 /// Writes what is to be said, and the end when the session is over.
 Task<void> Http3Carrier::finish() {
   if (!last_words_.empty() && !ends_.finished()) {
-    const Result<void> written = co_await ends_.write(Bytes::take(std::exchange(last_words_, {})));
+    Bytes words = Bytes::take(std::exchange(last_words_, std::string()));
+    const Result<void> written = co_await ends_.write(std::move(words));
     if (!written) written_all_ = true;
   }
   if (!over_ || written_all_) co_return;

@@ -35,10 +35,10 @@ bool Http3Stream::is_ours() const noexcept {
 void Http3Stream::send(Bytes bytes, bool end) {
   if (is_ours() && header_size_ == 0) {
     std::array<std::uint8_t, 2 * kMaxVarintSize> header;
-    const std::uint64_t signal = quic::is_unidirectional(id_) ? kUnidirectionalType
-                                                              : kBidirectionalSignal;
-    const std::uint8_t* const last = write_varint(write_varint(header.data(), signal),
-                                                  static_cast<std::uint64_t>(session_));
+    const std::uint64_t signal =
+        quic::is_unidirectional(id_) ? kUnidirectionalType : kBidirectionalSignal;
+    const std::uint8_t* const last =
+        write_varint(write_varint(header.data(), signal), static_cast<std::uint64_t>(session_));
     header_size_ = static_cast<std::size_t>(last - header.data());
     connection_.write(id_, Bytes::copy(ByteView(header.data(), header_size_)), false);
   }

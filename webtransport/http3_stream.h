@@ -13,7 +13,8 @@ namespace tern::webtransport {
 class Http3Sessions;
 
 /// A QUIC stream that belongs to a session (draft-ietf-webtrans-http3-16 §4). Owned by its
-/// connection's `Http3Sessions`, until the application has let go of its `Stream` and QUIC of the stream.
+/// connection's `Http3Sessions`, until the application has let go of its `Stream` and QUIC of the
+/// stream.
 class Http3Stream final : public StreamCarrier {
  public:
   /// `session`: of the CONNECT; ours announce it with their first bytes.

@@ -102,8 +102,8 @@ Task<void> serve_connect(http::Exchange& exchange, std::shared_ptr<const Place> 
     // The connection may have gone meanwhile, and what is known of its sessions with it.
     Http3Sessions* const still = Http3Sessions::of(exchange);
     if (!started || still == nullptr) co_return;
-    auto carrier = std::make_unique<Http3Carrier>(*still, exchange, options,
-                                                  std::move(answer.protocol));
+    auto carrier =
+        std::make_unique<Http3Carrier>(*still, exchange, options, std::move(answer.protocol));
     co_await run(exchange.runtime(), std::move(carrier), std::move(place));
     co_return;
   }
@@ -151,7 +151,9 @@ void route(http::Router& router, std::string_view pattern, SessionHandler handle
   place->handler = std::move(handler);
   place->options = std::move(options);
   const std::shared_ptr<const Place> shared = std::move(place);
-  const auto connect = [shared](http::Exchange& exchange) { return serve_connect(exchange, shared); };
+  const auto connect = [shared](http::Exchange& exchange) {
+    return serve_connect(exchange, shared);
+  };
   router.connect("webtransport", pattern, connect);
   router.connect("webtransport-h3", pattern, connect);
   router.websocket(

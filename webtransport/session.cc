@@ -140,9 +140,7 @@ bool Session::send_datagram(Bytes payload) {
   return false;
 }
 
-std::size_t Session::max_datagram() const noexcept {
-  return close_ ? 0 : carrier_->max_datagram();
-}
+std::size_t Session::max_datagram() const noexcept { return close_ ? 0 : carrier_->max_datagram(); }
 
 bool Session::datagrams_are_reliable() const noexcept { return carrier_->datagrams_are_reliable(); }
 

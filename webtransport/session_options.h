@@ -35,7 +35,9 @@ class SessionOptions {
   }
   /// A datagram that has waited so long is dropped instead of sent. Default 1 s.
   SessionOptions& datagram_lifetime(Duration time) & { return datagram_lifetime_ = time, *this; }
-  SessionOptions&& datagram_lifetime(Duration time) && { return std::move(datagram_lifetime(time)); }
+  SessionOptions&& datagram_lifetime(Duration time) && {
+    return std::move(datagram_lifetime(time));
+  }
   /// Largest datagram over HTTP/2 and WebSocket; a longer one of the peer's is dropped. Default
   /// 16 KiB.
   SessionOptions& max_datagram(std::size_t bytes) & { return max_datagram_ = bytes, *this; }

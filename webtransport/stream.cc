@@ -104,7 +104,8 @@ Result<void> Stream::Write::await_resume() {
 
 Stream::Write Stream::send(Bytes bytes, bool end) {
   if (send_error_) return Write(*this, send_error_);
-  if (!sends_) return Write(*this, Error::invalid("the peer's unidirectional stream takes no data"));
+  if (!sends_)
+    return Write(*this, Error::invalid("the peer's unidirectional stream takes no data"));
   if (finished_) return Write(*this, Error::invalid("the stream has already ended"));
   if (bytes.empty() && !end) return Write(*this, std::nullopt);
   finished_ = end;

@@ -138,7 +138,7 @@ export async function webTransport({ module, carriers, path, options }) {
       while (!(await reader.read()).done);
       code = 'no error';
     } catch (error) {
-      code = error.streamErrorCode;
+      code = error.streamErrorCode ?? String(error);
     }
     session.close();
     return { code };

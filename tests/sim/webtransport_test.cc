@@ -1,5 +1,3 @@
-#include "webtransport/session.h"
-
 #include <memory>
 #include <string>
 #include <utility>
@@ -11,6 +9,7 @@
 #include "tests/sim/scene.h"
 #include "webtransport/client.h"
 #include "webtransport/server.h"
+#include "webtransport/session.h"
 
 /// WebTransport between the public `Server` and `Client`, over networks, on every carrier.
 
@@ -230,8 +229,8 @@ TEST_P(WebTransport, AForeignOriginIsRefused) {
   ASSERT_TRUE(seen.refused);
   EXPECT_EQ(seen.refused->domain, Domain::http);
   EXPECT_EQ(seen.refused->code, 403u);
-  EXPECT_EQ(scene.server_counter("webtransport.refused") + scene.server_counter("websocket.refused"),
-            1u);
+  EXPECT_EQ(
+      scene.server_counter("webtransport.refused") + scene.server_counter("websocket.refused"), 1u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Carriers, WebTransport, testing::Values("h3", "websocket"),
@@ -247,15 +246,16 @@ TEST(WebTransportOverWebSocket, AWebSocketOfAnotherKindIsSentAway) {
   bool done = false;
   std::optional<http::WebSocketClose> end;
   Scope scope(scene.client_host.runtime().ready());
-  scope.spawn([](Client& client, bool& over, std::optional<http::WebSocketClose>& close) -> Task<void> {
-    ClientRequest request("wss://server/echo");
-    auto socket = co_await client.websocket(std::move(request), http::WebSocketOptions());
-    if (socket) {
-      const auto message = co_await (*socket)->receive();
-      close = (*socket)->closed();
-    }
-    over = true;
-  }(scene.client(), done, end));
+  scope.spawn(
+      [](Client& client, bool& over, std::optional<http::WebSocketClose>& close) -> Task<void> {
+        ClientRequest request("wss://server/echo");
+        auto socket = co_await client.websocket(std::move(request), http::WebSocketOptions());
+        if (socket) {
+          const auto message = co_await (*socket)->receive();
+          close = (*socket)->closed();
+        }
+        over = true;
+      }(scene.client(), done, end));
   ASSERT_TRUE(wait(scene, done));
   ASSERT_TRUE(end);
   EXPECT_EQ(end->code, 1008);

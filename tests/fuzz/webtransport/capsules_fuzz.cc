@@ -61,10 +61,10 @@ std::string run(ByteView input, bool server, std::size_t piece) {
                      : webtransport::CapsuleSession::Role::client,
               granted);
   std::string streams;
-  alone.scope.spawn(accept(alone.session, webtransport::Direction::bidirectional, alone.scope,
-                           streams));
-  alone.scope.spawn(accept(alone.session, webtransport::Direction::unidirectional, alone.scope,
-                           streams));
+  alone.scope.spawn(
+      accept(alone.session, webtransport::Direction::bidirectional, alone.scope, streams));
+  alone.scope.spawn(
+      accept(alone.session, webtransport::Direction::unidirectional, alone.scope, streams));
   std::string said;
   do {
     const std::size_t size = std::min(piece, input.size());

@@ -70,10 +70,12 @@ TEST(CapsuleSession, StreamsBothWaysHoweverTheBytesAreSplit) {
     std::vector<std::string> answers(9);  // more than may be open
     pair.scope.spawn(echo(pair.server, pair.scope));
     for (std::string& answer : answers) {
-      pair.scope.spawn(exchange(pair.client, text + std::to_string(&answer - answers.data()), answer));
+      pair.scope.spawn(
+          exchange(pair.client, text + std::to_string(&answer - answers.data()), answer));
     }
     pair.settle();
-    for (std::size_t i = 0; i < answers.size(); ++i) EXPECT_EQ(answers[i], text + std::to_string(i));
+    for (std::size_t i = 0; i < answers.size(); ++i)
+      EXPECT_EQ(answers[i], text + std::to_string(i));
     EXPECT_EQ(pair.violation(), "none");
     EXPECT_EQ(pair.client_end->capsules.streams(), 0u);
     EXPECT_EQ(pair.server_end->capsules.streams(), 0u);
@@ -111,15 +113,16 @@ TEST(CapsuleSession, ASideThatNobodyReadsHoldsTheSenderBack) {
   std::unique_ptr<Stream> sender;
   std::unique_ptr<Stream> receiver;
   std::size_t written = 0;
-  pair.scope.spawn([](Session& session, std::unique_ptr<Stream>& kept, std::size_t& count) -> Task<void> {
-    auto stream = co_await session.open_unidirectional();
-    kept = std::move(*stream);
-    for (int i = 0; i < 2000; ++i) {
-      const auto done = co_await kept->write(Bytes::take(std::string(1000, 'a')));
-      if (!done) co_return;
-      count += 1000;
-    }
-  }(pair.client, sender, written));
+  pair.scope.spawn(
+      [](Session& session, std::unique_ptr<Stream>& kept, std::size_t& count) -> Task<void> {
+        auto stream = co_await session.open_unidirectional();
+        kept = std::move(*stream);
+        for (int i = 0; i < 2000; ++i) {
+          const auto done = co_await kept->write(Bytes::take(std::string(1000, 'a')));
+          if (!done) co_return;
+          count += 1000;
+        }
+      }(pair.client, sender, written));
   pair.scope.spawn([](Session& session, std::unique_ptr<Stream>& kept) -> Task<void> {
     kept = co_await session.accept_unidirectional();
   }(pair.server, receiver));
@@ -180,8 +183,8 @@ TEST(CapsuleSession, AStreamThatIsDroppedIsResetAndStopped) {
     const auto written = stream->write(Bytes::literal("abc"));
     EXPECT_EQ(alone.said(), data(0, "abc"));
   }
-  EXPECT_EQ(alone.said(), wire(capsule_type::kResetStream, {0, 0, 3}) +
-                              wire(capsule_type::kStopSending, {0, 0}));
+  EXPECT_EQ(alone.said(),
+            wire(capsule_type::kResetStream, {0, 0, 3}) + wire(capsule_type::kStopSending, {0, 0}));
   EXPECT_EQ(alone.end->capsules.streams(), 1u) << "until the peer has ended its side";
   alone.hear(data(0, "late"));
   alone.hear(wire(capsule_type::kResetStream, {0, 0, 4}));
@@ -206,8 +209,8 @@ TEST(CapsuleSession, CreditComesBackWhenTheApplicationReads) {
   EXPECT_EQ(got.size(), 400u);
   EXPECT_EQ(alone.said(), wire(capsule_type::kMaxStreamData, {2, 800}));
   alone.hear(data(2, std::string(200, 'b')));
-  EXPECT_EQ(alone.said(), wire(capsule_type::kMaxData, {1600}) +
-                              wire(capsule_type::kMaxStreamData, {2, 1000}));
+  EXPECT_EQ(alone.said(),
+            wire(capsule_type::kMaxData, {1600}) + wire(capsule_type::kMaxStreamData, {2, 1000}));
 }
 
 TEST(CapsuleSession, StreamsAreAllowedAnewWhenTheyAreOver) {
@@ -236,8 +239,8 @@ TEST(CapsuleSession, SaysOnceWhatIsInItsWay) {
   auto first = alone.end->open(Direction::unidirectional);
   auto second = alone.end->open(Direction::unidirectional);
   const auto one = first->write(Bytes::take(std::string(450, 'a')));
-  EXPECT_EQ(alone.said(), data(2, std::string(400, 'a')) +
-                              wire(capsule_type::kStreamDataBlocked, {2, 400}));
+  EXPECT_EQ(alone.said(),
+            data(2, std::string(400, 'a')) + wire(capsule_type::kStreamDataBlocked, {2, 400}));
   const auto two = second->finish(Bytes::take(std::string(200, 'b')));
   EXPECT_EQ(alone.said(), data(6, std::string(100, 'b')) + wire(capsule_type::kDataBlocked, {500}));
   EXPECT_EQ(alone.said(), "");
@@ -407,8 +410,8 @@ INSTANTIATE_TEST_SUITE_P(
                       data(8, std::string(201, 'a')),
                   "more data than allowed"},
         Violation{"MaxDataFalls", Role::server, wire(capsule_type::kMaxData, {999}), "takes back"},
-        Violation{"MaxStreamDataFalls", Role::server,
-                  wire(capsule_type::kMaxStreamData, {3, 399}), "takes back"},
+        Violation{"MaxStreamDataFalls", Role::server, wire(capsule_type::kMaxStreamData, {3, 399}),
+                  "takes back"},
         Violation{"MaxStreamsFalls", Role::server,
                   wire(capsule_type::kMaxStreamsBidirectional, {3}), "takes back"},
         Violation{"MaxStreamsTooLarge", Role::server,
@@ -425,16 +428,13 @@ INSTANTIATE_TEST_SUITE_P(
                   "within its stream ID"},
         Violation{"CloseShort", Role::server, wire(capsule_type::kCloseSession, {}, "abc"),
                   "malformed"},
-        Violation{"CloseLong", Role::server, close_capsule(0, std::string(1025, 'a')),
-                  "malformed"},
+        Violation{"CloseLong", Role::server, close_capsule(0, std::string(1025, 'a')), "malformed"},
         Violation{"CloseNoUtf8", Role::server, close_capsule(0, "\xff"), "UTF-8"},
         Violation{"DrainWithPayload", Role::server, wire(capsule_type::kDrainSession, {1}),
                   "malformed"},
         Violation{"KnownTooLong", Role::server,
                   wire(capsule_type::kMaxData, {}, std::string(20'000, 'a')), "too long"}),
-    [](const testing::TestParamInfo<Violation>& tested) {
-      return std::string(tested.param.name);
-    });
+    [](const testing::TestParamInfo<Violation>& tested) { return std::string(tested.param.name); });
 
 TEST(CapsuleSession, AnEndWithinACapsuleIsMalformed) {
   Alone alone(Role::server);

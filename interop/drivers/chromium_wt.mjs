@@ -1,7 +1,7 @@
 // tern-webtransport in Debian's Chromium, headless, on a page of tern's demo site:
-//   node chromium_wt.mjs '{"module", "browser", "url", "spki", "package", "carriers", "quic"}'
+//   node chromium_wt.mjs '{"module", "browser", "url", "spki", "package", "carriers", "quic", "features"}'
 //
-// quic: UDP may be used. Prints one JSON object with what the page saw, and decides nothing.
+// quic: the page is to come over HTTP/3; features: of Chromium's to switch on. Prints one JSON object with what the page saw, and decides nothing.
 import { createRequire } from 'node:module';
 import { moduleUrl } from './esm_page.mjs';
 import { webTransport } from './page_wt.mjs';
@@ -13,7 +13,7 @@ const quic = options.quic ? [`--origin-to-force-quic-on=localhost:${port}`] : []
 
 const browser = await chromium.launch({
   executablePath: options.browser,
-  ignoreDefaultArgs: options.quic ? ['--disable-quic'] : [],
+  ignoreDefaultArgs: ['--disable-quic'],
   args: ['--no-sandbox', `--ignore-certificate-errors-spki-list=${options.spki}`, ...quic,
     ...(options.features ? [`--enable-features=${options.features}`] : [])],
 });

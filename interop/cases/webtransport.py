@@ -66,7 +66,7 @@ def chromium(run, carriers, carrier, quic=True, **more):
 def firefox(run, carriers, carrier, quic=True, **more):
     browser_page(run, "firefox", {
         "module": peer_path("puppeteer-core"), "browser": peer_path("firefox"),
-        "profile": str(firefox_profile(run)), "quic": quic}, carriers, carrier, **more)
+        "profile": firefox_profile(run), "quic": quic}, carriers, carrier, **more)
 
 
 @case("chromium/webtransport-h3", "chromium")

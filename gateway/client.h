@@ -123,8 +123,8 @@ class ClientStream {
   /// Names the connection in Client::connections(); several requests share one.
   std::uint64_t connection() const noexcept;
   /// Its connection ended because no network led to the server any more, or the server had
-  /// forgotten it meanwhile; over TCP also one that had served earlier requests and ended, as with a
-  /// server's idle limit or restart. A request that is idempotent may be sent again (RFC 9110
+  /// forgotten it meanwhile; over TCP also one that had served earlier requests and ended, as with
+  /// a server's idle limit or restart. A request that is idempotent may be sent again (RFC 9110
   /// §9.2.2).
   bool path_lost() const noexcept;
 

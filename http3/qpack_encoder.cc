@@ -54,8 +54,7 @@ bool is_secret(std::string_view value, int static_name) noexcept {
 
 /// Copies of one another, neither changed since: they lie in the same memory.
 bool same(const http::Fields& one, const http::Fields& other) noexcept {
-  return !one.empty() && one.size() == other.size() &&
-         one[0].name.data() == other[0].name.data();
+  return !one.empty() && one.size() == other.size() && one[0].name.data() == other[0].name.data();
 }
 
 std::uint32_t hash_of(std::string_view name, std::string_view value) noexcept {

@@ -69,7 +69,7 @@ void play(std::uint8_t options, ByteView script) {
   encoder.set_peer(config.capacity, options >> 4);
   std::deque<Section> sections;
   std::map<std::uint8_t, Prepared> kept;
-  bool honest = true;                   // the peer keeps to the rules
+  bool honest = true;  // the peer keeps to the rules
   std::size_t turn = 0;
   while (!script.empty()) {
     const std::uint8_t command = script[0];

@@ -24,6 +24,7 @@ _tern_dependency(Brotli)         # http
 _tern_dependency(Zstd)           # http
 _tern_dependency(Nghttp2 1.52)   # http/fallback
 _tern_dependency(Wslay)          # http
+_tern_dependency(Psl)            # http
 _tern_dependency(Boost 1.74)     # http/fallback; Beast, header-only
 _tern_dependency(nghttp3 1.8)    # http3
 

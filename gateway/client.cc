@@ -1,22 +1,49 @@
 #include "gateway/client.h"
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include "gateway/client_pool.h"
 #include "gateway/origin_connection.h"
 #include "gateway/within.h"
+#include "http/cookie_jar.h"
+#include "http/date.h"
 #include "http/uri.h"
 #include "webtransport/client.h"
 
 namespace tern {
 namespace {
 
-/// Tries at a request that servers have refused before processing it.
-constexpr std::size_t kMaxTries = Client::kMaxSends;
+/// Connections that are asked to take a request before it is given up.
+constexpr std::size_t kMaxOpens = Client::kMaxSends;
+/// How much of a coded body is decoded at once: of a bomb, its ratio times that comes out.
+constexpr std::size_t kCodedPiece = 1024;
+/// What is decoded is handed on when there is that much.
+constexpr std::size_t kDecodedEnough = 64 * 1024;
 
 bool is_redirect(int status) noexcept {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+/// RFC 9110 §10.2.3: seconds, or a date.
+std::optional<Duration> retry_after(const http::Response& head, UnixSeconds now) {
+  const auto field = head.fields().find("retry-after");
+  if (!field) return std::nullopt;
+  std::int64_t seconds = 0;
+  const char* const end = field->data() + field->size();
+  const auto [stop, error] = std::from_chars(field->data(), end, seconds);
+  if (error != std::errc() || stop != end || seconds < 0) {
+    const auto date = http::parse_http_date(*field, now);
+    if (!date) return std::nullopt;
+    seconds = std::max<std::int64_t>(0, *date - now);
+  }
+  constexpr std::int64_t kLongest = 365 * 24 * 3600;
+  return std::chrono::seconds(std::min(seconds, kLongest));
+}
+
+bool is_transient(int status) noexcept {
+  return status == 408 || status == 429 || status == 502 || status == 503 || status == 504;
 }
 
 /// The connection went away, for whatever reason.
@@ -45,6 +72,65 @@ ClientTimings ClientStream::timings() const noexcept {
   since(connection_->resolved_at(), timings.resolved);
   since(connection_->connected_at(), timings.connected);
   return timings;
+}
+
+Task<Result<http::Response>> ClientStream::response() {
+  Result<http::Response> head = co_await exchange_->response();
+  if (!head) co_return head;
+  if (jar_ != nullptr) {
+    const Result<http::Url> from = http::Url::parse(url_);
+    const UnixSeconds now = exchange_->runtime().unix_seconds();
+    for (const http::Field& field : head->fields()) {
+      if (from && field.name == "set-cookie") jar_->store(*from, field.value, now);
+    }
+  }
+  const auto coding = head->fields().joined("content-encoding");
+  if (!decode_ || !coding || head->status() == http::Status::partial_content) co_return head;
+  Result<http::ContentDecoder> made = http::ContentDecoder::make(*coding);
+  if (!made) {
+    exchange_->abort();
+    co_return fail(std::move(made).error());
+  }
+  decoder_.emplace(std::move(*made));
+  co_return head;
+}
+
+Task<Result<Bytes>> ClientStream::read() {
+  if (!decoder_) {
+    Result<Bytes> piece = co_await exchange_->read();
+    co_return piece;
+  }
+  const http::ContentDecoder::Sink keep = [this](ByteView bytes) -> Result<void> {
+    decoded_.push_back(Bytes::copy(bytes));
+    return {};
+  };
+  while (decoded_.empty() && !all_came_) {
+    if (coded_.empty()) {
+      Result<Bytes> piece = co_await exchange_->read();
+      if (!piece) co_return piece;
+      coded_ = std::move(*piece);
+      all_came_ = coded_.empty();
+      some_came_ = some_came_ || !coded_.empty();
+    }
+    // 204, 304 and their like have no body whatever their fields say.
+    Result<void> decoded = all_came_ && some_came_ ? decoder_->finish() : Result<void>();
+    std::size_t enough = 0;
+    while (decoded && !coded_.empty() && enough < kDecodedEnough) {
+      const std::size_t before = decoded_.size();
+      const Bytes part = coded_.slice(0, std::min(coded_.size(), kCodedPiece));
+      coded_.remove_prefix(part.size());
+      decoded = decoder_->decode(part, keep);
+      for (std::size_t i = before; i < decoded_.size(); ++i) enough += decoded_[i].size();
+    }
+    if (!decoded) {
+      exchange_->abort();
+      co_return fail(std::move(decoded).error());
+    }
+  }
+  if (decoded_.empty()) co_return Bytes();
+  Bytes piece = std::move(decoded_.front());
+  decoded_.pop_front();
+  co_return piece;
 }
 
 std::uint64_t ClientStream::connection() const noexcept { return connection_->id(); }
@@ -90,18 +176,30 @@ Task<Result<ClientStream>> Client::open(ClientRequest request) {
       (has_body || request.method_ == "POST" || request.method_ == "PUT")) {
     head.fields.add("content-length", std::to_string(request.body_.size()));
   }
+  const bool decode = pool_->options.decode_ && !head.fields.contains("accept-encoding") &&
+                      !head.fields.contains("range");
+  if (decode) head.fields.add("accept-encoding", http::ContentDecoder::kAcceptEncoding);
+  http::CookieJar* const jar = pool_->options.cookies_.get();
+  if (jar != nullptr) {
+    std::string cookies = jar->header_for(*url, pool_->runtime.unix_seconds());
+    if (const auto own = head.fields.joined("cookie"); own && !cookies.empty()) {
+      cookies = *own + "; " + cookies;
+    }
+    if (!cookies.empty()) head.fields.set("cookie", cookies);
+  }
   if (request.priority_) {
     const std::string priority = request.priority_->to_string();
     if (!priority.empty()) head.fields.add("priority", priority);
   }
 
+  pool_->earn_retry();
   for (std::size_t tries = 1;; ++tries) {
     Result<std::shared_ptr<OriginConnection>> connection = co_await pool_->acquire(*url);
     if (!connection) co_return fail(std::move(connection).error());
     OriginConnection& chosen = **connection;
     Result<std::unique_ptr<http::ClientExchange>> exchange = chosen.session()->open();
     if (!exchange) {
-      if (exchange.error().is(Code::rejected) && tries < kMaxTries) continue;
+      if (exchange.error().is(Code::rejected) && tries < kMaxOpens) continue;
       co_return fail(std::move(exchange).error());
     }
     ClientStream stream;
@@ -109,6 +207,8 @@ Task<Result<ClientStream>> Client::open(ClientRequest request) {
     stream.exchange_ = std::move(*exchange);
     stream.url_ = url->to_string();
     stream.begun_ = begun;
+    stream.decode_ = decode && request.method_ != "HEAD";
+    stream.jar_ = pool_->options.cookies_;
     stream.early_data_ = !chosen.connected_at() && http::is_safe(head.method);
     stream.reused_ = chosen.over_tcp() && chosen.requests() > 0;
     chosen.count_request();
@@ -216,41 +316,114 @@ Result<bool> ClientRequest::redirect(const http::Response& head) {
 }
 
 Task<Result<ClientResponse>> Client::exchange_once(ClientRequest& request) {
-  bool repeated = false;
   for (std::size_t tries = 1;; ++tries) {
     ClientRequest copy = request;
+    std::optional<Duration> wait;
     Result<ClientStream> stream = co_await open(std::move(copy));
-    if (!stream) co_return fail(std::move(stream).error());
-    Result<ClientResponse> response = co_await collect(*stream);
-    if (response) {
-      response->attempts_ = tries;
-      co_return response;
+    if (!stream) {
+      wait = may_repeat(request, tries, stream.error(), nullptr);
+      if (!wait) co_return fail(std::move(stream).error());
+    } else {
+      Result<ClientResponse> response = co_await collect(*stream);
+      if (response) {
+        wait = may_repeat(request, tries, response->head_, *stream);
+        response->attempts_ = tries;
+      } else {
+        wait = may_repeat(request, tries, response.error(), &*stream);
+      }
+      if (!wait) co_return response;
     }
-    const Error& error = response.error();
-    const bool refused = error.is(Code::rejected) && tries < kMaxTries;
-    const bool broken =
-        !repeated && http::is_idempotent(request.method_) &&
-        (stream->path_lost() || (pool_->options.retry_on_close_ && connection_broke(error)));
-    if (!refused && !broken) co_return response;
-    repeated = repeated || broken;
-    stream->connection_->tell(ClientEvent::Type::retried,
-                              request.method_ + " " + request.url_ + ": " + error.to_string());
+    if (*wait > Duration::zero()) co_await pool_->runtime.sleep(*wait);
   }
+}
+
+std::optional<Duration> Client::may_repeat(const ClientRequest& request, std::size_t tries,
+                                           const Error& error, const ClientStream* stream) {
+  const RetryPolicy& policy = pool_->options.retry();
+  const bool idempotent = http::is_idempotent(request.method_);
+  const bool refused = error.is(Code::rejected);
+  const bool lost = stream != nullptr && stream->path_lost();
+  const bool broke = stream != nullptr && connection_broke(error);
+  const bool nobody = stream == nullptr && policy.on_transient() &&
+                      (error.is(Code::timed_out) || error.domain == Domain::os);
+  const bool once = policy.on_close() && tries == 1;
+  const bool safe = idempotent && (lost || (broke && (once || policy.on_transient())));
+  if (!refused && !safe && !nobody) return std::nullopt;
+  // A server on TCP that takes a few requests on each connection refuses most of a burst again and
+  // again. It is not busy, and the next connection takes them.
+  if (refused && stream != nullptr && stream->connection_->over_tcp() &&
+      policy.tries() > 1 && tries < kMaxSends) {
+    stream->connection_->tell(ClientEvent::Type::retried, request.method_ + " " + request.url_ +
+                                                              ": " + error.to_string());
+    return Duration::zero();
+  }
+  return pay_for(request, tries, Duration::zero(), !nobody, error.to_string(), stream);
+}
+
+std::optional<Duration> Client::may_repeat(const ClientRequest& request, std::size_t tries,
+                                           const http::Response& head, const ClientStream& stream) {
+  const RetryPolicy& policy = pool_->options.retry();
+  const int status = http::code(head.status());
+  if (!policy.on_transient() || !is_transient(status) || !http::is_idempotent(request.method_)) {
+    return std::nullopt;
+  }
+  const auto asked = retry_after(head, pool_->runtime.unix_seconds());
+  if (asked && *asked > policy.longest_retry_after()) return std::nullopt;
+  return pay_for(request, tries, asked.value_or(Duration::zero()), false,
+                 "status " + std::to_string(status), &stream);
+}
+
+/// `wait`: at least that long. `at_once`: the first repetition need not wait.
+std::optional<Duration> Client::pay_for(const ClientRequest& request, std::size_t tries,
+                                        Duration wait, bool at_once, const std::string& why,
+                                        const ClientStream* stream) {
+  const RetryPolicy& policy = pool_->options.retry();
+  if (tries >= policy.tries()) return std::nullopt;
+  if (!pool_->spend_retry()) return std::nullopt;
+  const std::size_t waits = at_once ? tries - 1 : tries;
+  if (waits > 0) {
+    Duration backoff = policy.first_wait();
+    for (std::size_t i = 1; i < waits && backoff < policy.longest_wait(); ++i) backoff *= 2;
+    backoff = std::min(backoff, policy.longest_wait());
+    // Clients that failed together do not come back together.
+    const double share = 0.5 + pool_->runtime.random().unit() / 2;
+    wait = std::max(wait, std::chrono::duration_cast<Duration>(backoff * share));
+  }
+  std::string text = request.method_ + " " + request.url_;
+  if (wait > Duration::zero()) {
+    const auto milliseconds = std::chrono::ceil<std::chrono::milliseconds>(wait).count();
+    text += " in " + std::to_string(milliseconds) + " ms";
+  }
+  text += ": " + why;
+  if (stream != nullptr) {
+    stream->connection_->tell(ClientEvent::Type::retried, std::move(text));
+  } else {
+    pool_->tell(ClientEvent::Type::retried, std::move(text));
+  }
+  return wait;
 }
 
 Task<Result<ClientResponse>> Client::collect(ClientStream& stream) {
   http::ClientExchange& exchange = stream.exchange();
   ClientResponse response;
-  Result<http::Response> head = co_await exchange.response();
+  Result<http::Response> head = co_await stream.response();
   if (!head) co_return fail(std::move(head).error());
   response.head_ = std::move(*head);
   response.url_ = stream.url();
   response.protocol_ = std::string(exchange.protocol());
   response.early_data_ = stream.early_data();
   const Duration first_byte = pool_->runtime.now() - stream.begun_;
-  Result<std::string> body = co_await exchange.read_all(pool_->options.max_body_);
-  if (!body) co_return fail(std::move(body).error());
-  response.body_ = std::move(*body);
+  const std::size_t limit = pool_->options.max_body_;
+  for (;;) {
+    Result<Bytes> piece = co_await stream.read();
+    if (!piece) co_return fail(std::move(piece).error());
+    if (piece->empty()) break;
+    if (piece->size() > limit - response.body_.size()) {
+      exchange.abort();
+      co_return fail(Error::limit("the body is longer than " + std::to_string(limit) + " bytes"));
+    }
+    response.body_ += piece->text();
+  }
   response.trailers_ = exchange.trailers();
   response.timings_ = stream.timings();
   response.timings_.first_byte = first_byte;

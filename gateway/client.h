@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,6 +16,7 @@
 #include "base/runtime.h"
 #include "base/task.h"
 #include "gateway/client_options.h"
+#include "http/decode.h"
 #include "http/exchange.h"
 #include "http/message.h"
 #include "http/websocket.h"
@@ -91,8 +93,8 @@ class ClientResponse {
   /// It went, or was answered, as early data.
   bool early_data() const noexcept { return early_data_; }
   const ClientTimings& timings() const noexcept { return timings_; }
-  /// How often the last of its requests was sent: more than once when the server refused it before,
-  /// or its connection was lost (ClientEvent::Type::retried says which).
+  /// How often the last of its requests was sent (RetryPolicy; ClientEvent::Type::retried says
+  /// why).
   std::size_t attempts() const noexcept { return attempts_; }
 
  private:
@@ -109,10 +111,18 @@ class ClientResponse {
 };
 
 /// A request under way, as Client::open returns it: an exchange whose head has been sent. Read its
-/// response with `exchange().response()` and `exchange().read()`.
+/// response with `response` and `read`; or from the exchange itself, as it came.
 class ClientStream {
  public:
   http::ClientExchange& exchange() noexcept { return *exchange_; }
+  /// The response's head, as it came; its cookies go to `ClientOptions::cookies`. Once, before
+  /// `read`. The stream stays where it is meanwhile. Error unsupported: a content coding that was
+  /// not asked for.
+  Task<Result<http::Response>> response();
+  /// The next piece of the body, an empty one at its end; decoded where `ClientOptions::decode` has
+  /// asked for a coding. Holds at most some 16 MiB of what is decoded and not read. Error invalid:
+  /// it is malformed or cut short; limit: it is a bomb (http::DecodeLimits).
+  Task<Result<Bytes>> read();
   const std::string& url() const noexcept { return url_; }
   /// When `Client::open` was called.
   Timestamp begun() const noexcept { return begun_; }
@@ -136,6 +146,13 @@ class ClientStream {
   Timestamp begun_{};
   bool early_data_ = false;
   bool reused_ = false;  // over TCP, and not its connection's first
+  std::shared_ptr<http::CookieJar> jar_;
+  bool decode_ = false;  // a coding was asked for
+  std::optional<http::ContentDecoder> decoder_;
+  std::deque<Bytes> decoded_;
+  Bytes coded_;  // what is left of the last piece
+  bool some_came_ = false;
+  bool all_came_ = false;
 };
 
 /// A connection of a client, as Client::connections() shows it.
@@ -164,7 +181,9 @@ struct ClientConnectionInfo {
 ///   Code::not_found    the name does not resolve
 ///   Code::timed_out    a limit of ClientOptions passed, or nobody answered
 ///   Code::certificate  the server's certificate is not trusted
-///   Code::limit        the response is larger than max_body, or redirects went on
+///   Code::limit        the response is larger than max_body, or decodes like a bomb, or redirects
+///                      went on
+///   Code::unsupported  a content coding that was not asked for
 ///   Code::rejected     the server refused before processing; safe to send again
 ///   Code::closed       the connection ended in the middle of the response, or the client did
 class Client {
@@ -206,6 +225,16 @@ class Client {
   /// Has a connection to the URL's origin ready.
   Task<Result<void>> connect(std::string url);
 
+  /// For those who send again what they have sent with `open`: whether the client's RetryPolicy
+  /// allows it, after `tries` times and that end, and its budget has something left, which it pays
+  /// with; and how long to wait before. `stream`: null when `open` itself failed. The caller knows
+  /// whether it can send the body once more.
+  std::optional<Duration> may_repeat(const ClientRequest& request, std::size_t tries,
+                                     const Error& error, const ClientStream* stream);
+  /// The same after a response.
+  std::optional<Duration> may_repeat(const ClientRequest& request, std::size_t tries,
+                                     const http::Response& head, const ClientStream& stream);
+
   /// Moves every connection to a new local address (a new port of `local`, or of the same address
   /// when unspecified): the servers see a migration (RFC 9000 §9). Probes first unless `now`. They
   /// stay there until that path dies, whatever the network policy would like better.
@@ -230,6 +259,8 @@ class Client {
       ClientRequest request, webtransport::ClientOptions options);
   Task<Result<ClientResponse>> follow(ClientRequest request);
   Task<Result<ClientResponse>> exchange_once(ClientRequest& request);
+  std::optional<Duration> pay_for(const ClientRequest& request, std::size_t tries, Duration wait,
+                                  bool at_once, const std::string& why, const ClientStream* stream);
   Task<Result<ClientResponse>> collect(ClientStream& stream);
 
   std::unique_ptr<ClientPool> pool_;

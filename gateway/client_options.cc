@@ -83,6 +83,16 @@ ClientOptions& ClientOptions::proxy(ProxyOptions options) {
   return *this;
 }
 
+ClientOptions& ClientOptions::services(std::shared_ptr<udp::ServiceResolver> resolver) {
+  services_ = std::move(resolver);
+  return *this;
+}
+
+ClientOptions& ClientOptions::service_delay(Duration most) {
+  service_delay_ = most;
+  return *this;
+}
+
 ClientOptions& ClientOptions::local_address(udp::Address address) {
   local_address_ = address;
   return *this;
@@ -119,7 +129,22 @@ ClientOptions& ClientOptions::redirects(std::size_t count) {
 }
 
 ClientOptions& ClientOptions::retry_on_close(bool on) {
-  retry_on_close_ = on;
+  retry_.on_close(on);
+  return *this;
+}
+
+ClientOptions& ClientOptions::retry(const RetryPolicy& policy) {
+  retry_ = policy;
+  return *this;
+}
+
+ClientOptions& ClientOptions::decode(bool on) {
+  decode_ = on;
+  return *this;
+}
+
+ClientOptions& ClientOptions::cookies(std::shared_ptr<http::CookieJar> jar) {
+  cookies_ = std::move(jar);
   return *this;
 }
 

@@ -13,6 +13,7 @@
 #include "base/time.h"
 #include "gateway/network_policy.h"
 #include "gateway/proxy.h"
+#include "gateway/retry_policy.h"
 #include "gateway/session_cache.h"
 #include "http/fallback/options.h"
 #include "http3/options.h"
@@ -21,6 +22,11 @@
 #include "transport/tls/certificate.h"
 #include "transport/tls/key_log.h"
 #include "transport/udp/address.h"
+#include "transport/udp/service_record.h"
+
+namespace tern::http {
+class CookieJar;
+}
 
 namespace tern {
 
@@ -44,7 +50,7 @@ struct ClientEvent {
     falling_back,
     climbed,       ///< requests go over HTTP/3 from now on
     reconnecting,  ///< beside the one that no migration can save; `text` says why
-    retried,       ///< a request goes again, on a new connection; `text` says why
+    retried,       ///< a request goes again; `text` says which, why and when
     keys_updated,
     goaway,  ///< the server takes no new requests on this connection
     closed,  ///< `text` says why
@@ -105,6 +111,14 @@ class ClientOptions {
   /// to go through a proxy is refused.
   ClientOptions& proxy(ProxyOptions options);
   const ProxyOptions& proxy() const noexcept { return proxy_; }
+  /// Asks for the HTTPS records (RFC 9460) of https hosts, beside their addresses: they tell of
+  /// HTTP/3, ports and other hosts (docs/fallback.md). `engine::ServiceResolver` asks the DNS.
+  /// Default null: nobody is asked. Outlived by the runtime.
+  ClientOptions& services(std::shared_ptr<udp::ServiceResolver> resolver);
+  const std::shared_ptr<udp::ServiceResolver>& services() const noexcept { return services_; }
+  /// How long they may keep a connection waiting when the addresses are there. Default 50 ms.
+  ClientOptions& service_delay(Duration most);
+  Duration service_delay() const noexcept { return service_delay_; }
   /// Sends from this address, and stays there. Default: what the system chooses.
   ClientOptions& local_address(udp::Address address);
   /// Which of several networks to use, and when to change (docs/migration.md). Default
@@ -123,11 +137,17 @@ class ClientOptions {
   ClientOptions& max_body(std::size_t bytes);
   /// 3xx responses to follow. Default 0: the caller sees them.
   ClientOptions& redirects(std::size_t count);
-  /// Sends idempotent requests again, once, when their connection broke under them, whatever the
-  /// reason. Default false. Sent again in any case: requests that the server has certainly not
-  /// processed (refused, GOAWAY), up to four times, and idempotent ones whose connection was lost
-  /// with its network, once. ClientResponse::attempts tells.
+  /// When requests are sent again; ClientResponse::attempts tells.
+  ClientOptions& retry(const RetryPolicy& policy);
+  const RetryPolicy& retry() const noexcept { return retry_; }
+  /// `RetryPolicy::on_close`.
   ClientOptions& retry_on_close(bool on);
+  /// Asks for gzip, br or zstd, unless a request says itself what it accepts or wants a range, and
+  /// decodes what comes (`Client::send`, `ClientStream::read`). Default false.
+  ClientOptions& decode(bool on);
+  /// Keeps the cookies that servers send, and sends them back. Default null: none. Several clients
+  /// of a thread may share one.
+  ClientOptions& cookies(std::shared_ptr<http::CookieJar> jar);
 
   /// Remembers tickets, tokens and settings; share one between clients of a thread. Default: a
   /// cache of this client's own.
@@ -166,6 +186,8 @@ class ClientOptions {
   std::uint32_t only_version_ = 0;
   std::vector<Override> overrides_;
   ProxyOptions proxy_;
+  std::shared_ptr<udp::ServiceResolver> services_;
+  Duration service_delay_ = std::chrono::milliseconds(50);
   std::optional<udp::Address> local_address_;
   std::shared_ptr<const NetworkPolicy> network_policy_ = NetworkPolicy::standard();
   Duration connect_timeout_ = std::chrono::seconds(10);
@@ -173,7 +195,9 @@ class ClientOptions {
   Duration address_delay_ = std::chrono::milliseconds(250);
   std::size_t max_body_ = 64 * 1024 * 1024;
   std::size_t redirects_ = 0;
-  bool retry_on_close_ = false;
+  RetryPolicy retry_;
+  bool decode_ = false;
+  std::shared_ptr<http::CookieJar> cookies_;
   std::shared_ptr<SessionCache> sessions_;
   bool early_data_ = false;
   quic::QlogOpener qlog_;

@@ -4,7 +4,6 @@
 #include <cerrno>
 #include <utility>
 
-#include "gateway/network_sources.h"
 #include "gateway/within.h"
 #include "webtransport/http3.h"
 
@@ -44,6 +43,11 @@ ClientPool::ClientPool(Runtime& client_runtime, udp::Network& client_network,
       sessions(options.sessions_ ? options.sessions_ : std::make_shared<SessionCache>()),
       http3(client_runtime, http3_options(options.http3_, client_runtime)),
       fallback(client_runtime, options.fallback_),
+      services(client_runtime),
+      retry_budget_(options.retry().budget()),
+      requests_(client_runtime.counters().at("client.requests")),
+      retries_(client_runtime.counters().at("client.retries")),
+      retries_unpaid_(client_runtime.counters().at("client.retries_unpaid")),
       socket_timer_(client_runtime.timers(), [this](Timestamp) { close_unused_sockets(); }),
       established_(client_runtime),
       scope_(client_runtime.ready()) {}
@@ -102,6 +106,7 @@ void ClientPool::networks_changed() {
   interfaces = std::move(*found);
   was_online_ = was_online_ || online();
   knowledge_.network_changed();
+  services.forget();
   const std::vector<std::shared_ptr<OriginConnection>> connections = all_;
   for (const auto& connection : connections) connection->networks_changed();
 }
@@ -146,15 +151,21 @@ Result<udp::Address> ClientPool::local_for(const udp::Address& remote, std::size
   return *local;
 }
 
-Result<udp::Address> ClientPool::tcp_source_for(const udp::Address& remote) const {
-  if (!options.local_address_) return udp::Address();
+Result<NetworkSource> ClientPool::tcp_source_for(const udp::Address& remote, std::size_t choice) {
+  if (choice > 0) {
+    std::vector<NetworkSource> sources = sources_for(interfaces, network, remote);
+    if (choice < sources.size()) return std::move(sources[choice]);
+    return fail(Error(Code::not_found, "no other network leads there"));
+  }
+  if (!options.local_address_) return NetworkSource();
   if (options.local_address_->is_v4() != remote.is_v4()) {
     return fail(Error::invalid("local address " + options.local_address_->ip_string() +
                                " cannot reach " + remote.to_string()));
   }
-  udp::Address local = *options.local_address_;
-  local.set_port(0);
-  return local;
+  NetworkSource source;
+  source.address = *options.local_address_;
+  source.address.set_port(0);
+  return source;
 }
 
 Result<std::shared_ptr<const tls::ClientContext>> ClientPool::proxy_tls() {
@@ -379,7 +390,9 @@ void ClientPool::climb_if_offered(const http::Url& url) {
   const Origin& origin = by_origin_[url.origin()];
   const bool over_tcp = origin.current != nullptr && origin.current->over_tcp();
   if (origin.climbing != nullptr || !wants_tcp(url) || !over_tcp) return;
-  if (knowledge_.offer(url.origin(), runtime.now()) && wants_quic(url)) begin_quic(url);
+  const bool offered =
+      knowledge_.offer(url.origin(), runtime.now()).has_value() || offers_http3(*this, url);
+  if (offered && wants_quic(url)) begin_quic(url);
 }
 
 /// One that has no request, a new one while there are few, or the one with the shortest queue.
@@ -437,6 +450,30 @@ Task<void> ClientPool::succeed(std::shared_ptr<QuicOriginConnection> old,
   } else if (origin.current != successor) {
     successor->close();  // not needed after all: the old one's path works again
   }
+}
+
+void ClientPool::earn_retry() noexcept {
+  requests_.add();
+  const RetryPolicy& policy = options.retry();
+  retry_budget_ = std::min(policy.budget(), retry_budget_ + policy.budget_each());
+}
+
+bool ClientPool::spend_retry() noexcept {
+  if (retry_budget_ < 1) {
+    retries_unpaid_.add();
+    return false;
+  }
+  retry_budget_ -= 1;
+  retries_.add();
+  return true;
+}
+
+void ClientPool::tell(ClientEvent::Type type, std::string text) const {
+  if (!options.watcher_) return;
+  ClientEvent event;
+  event.type = type;
+  event.text = std::move(text);
+  options.watcher_(event);
 }
 
 void ClientPool::close_idle() {

@@ -18,8 +18,10 @@
 #include "gateway/broadcast.h"
 #include "gateway/client_options.h"
 #include "gateway/http3_knowledge.h"
+#include "gateway/network_sources.h"
 #include "gateway/origin_connection.h"
 #include "gateway/quic_origin_connection.h"
+#include "gateway/service_records.h"
 #include "gateway/tcp_origin_connection.h"
 #include "http/fallback/context.h"
 #include "http3/context.h"
@@ -82,12 +84,20 @@ class ClientPool {
   /// It was on a network, and is on none.
   bool lost_its_networks() const noexcept { return was_online_ && !online(); }
 
-  /// Where a TCP connection to `remote` is to begin; unspecified: the system chooses.
-  Result<udp::Address> tcp_source_for(const udp::Address& remote) const;
+  /// Where a TCP connection to `remote` is to begin, in the `choice`th best network; an unspecified
+  /// address: the system chooses.
+  Result<NetworkSource> tcp_source_for(const udp::Address& remote, std::size_t choice);
   /// TLS to https:// proxies; made at the first use.
   Result<std::shared_ptr<const tls::ClientContext>> proxy_tls();
   /// A response that came over TCP says where else its origin is.
   void heard_alt_svc(const OriginConnection& connection, std::string_view value);
+
+  /// A request is made, and earns a part of a repetition. Whether there is one left, which is
+  /// taken.
+  void earn_retry() noexcept;
+  bool spend_retry() noexcept;
+  /// What is about no connection.
+  void tell(ClientEvent::Type type, std::string text) const;
 
   void forget(OriginConnection& connection);
   /// Makes a connection to the same origin that goes through another interface than `avoided`. When
@@ -105,6 +115,7 @@ class ClientPool {
   std::shared_ptr<const tls::ClientContext> tls;
   http3::Context http3;
   fallback::Context fallback;
+  ServiceRecords services;
   std::unique_ptr<quic::BoundEndpoint> endpoint;
   udp::Interfaces interfaces;  ///< as they were when they last changed
   /// Where new connections of each family begin that follow no network.
@@ -166,6 +177,10 @@ class ClientPool {
   void close_idle();
 
   std::shared_ptr<const tls::ClientContext> proxy_tls_;
+  double retry_budget_;
+  Counter& requests_;
+  Counter& retries_;
+  Counter& retries_unpaid_;
   std::unique_ptr<udp::InterfaceWatch> watch_;
   bool was_online_ = false;
   Timer socket_timer_;

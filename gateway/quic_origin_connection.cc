@@ -37,6 +37,7 @@ QuicOriginConnection::QuicOriginConnection(ClientPool& pool, http::Url url, std:
       port_(url_.port()) {}
 
 void QuicOriginConnection::go_via(std::string host, std::uint16_t port) {
+  via_ = true;
   if (!host.empty()) host_ = std::move(host);
   port_ = port;
 }
@@ -59,11 +60,12 @@ Task<Result<void>> QuicOriginConnection::establish() {
 }
 
 Task<Result<void>> QuicOriginConnection::try_to_establish() {
-  Result<std::vector<udp::Address>> addresses = co_await look_up(pool_, host_, port_);
-  if (!addresses) co_return fail(std::move(addresses).error());
+  Result<ServicePlace> place = co_await find();
+  if (!place) co_return fail(std::move(place).error());
   resolved_at_ = pool_.runtime.now();
-  tell(ClientEvent::Type::resolved, join(*addresses));
-  std::vector<udp::Address> order = interleave(*addresses);
+  tell(ClientEvent::Type::resolved,
+       join(place->addresses) + (place->by_record ? " by its HTTPS record" : ""));
+  std::vector<udp::Address> order = std::move(place->addresses);
   const auto known = std::find(order.begin(), order.end(), pool_.sessions->remote(origin_));
   if (known != order.end()) std::rotate(order.begin(), known, known + 1);
   std::vector<Target> targets = targets_for(order);
@@ -72,6 +74,19 @@ Task<Result<void>> QuicOriginConnection::try_to_establish() {
   }
   Result<void> raced = co_await race(std::move(targets));
   co_return raced;
+}
+
+Task<Result<ServicePlace>> QuicOriginConnection::find() {
+  // What Alt-Svc has said is about this origin, and later.
+  if (!via_) {
+    Result<ServicePlace> place = co_await locate(pool_, url_, false);
+    co_return place;
+  }
+  Result<std::vector<udp::Address>> addresses = co_await look_up(pool_, host_, port_);
+  if (!addresses) co_return fail(std::move(addresses).error());
+  ServicePlace place;
+  place.addresses = interleave(*addresses);
+  co_return place;
 }
 
 void QuicOriginConnection::attempt(const Target& target, bool more) {

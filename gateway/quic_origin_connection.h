@@ -13,6 +13,7 @@
 #include "gateway/client.h"
 #include "gateway/origin_connection.h"
 #include "gateway/path_follower.h"
+#include "gateway/service_records.h"
 #include "http/uri.h"
 #include "http3/options.h"
 #include "http3/session.h"
@@ -73,6 +74,7 @@ class QuicOriginConnection final : public OriginConnection {
   };
 
   Task<Result<void>> try_to_establish();
+  Task<Result<ServicePlace>> find();
   /// Begins a handshake with one address; `more`: there are others.
   void attempt(const Target& target, bool more);
   std::vector<Target> targets_for(const std::vector<udp::Address>& addresses);
@@ -86,6 +88,7 @@ class QuicOriginConnection final : public OriginConnection {
   void ended(const Error& reason);
 
   const std::optional<std::uint32_t> avoided_;
+  bool via_ = false;  // Alt-Svc has said where to
   std::string host_;  // where it goes
   std::uint16_t port_;
   std::vector<Attempt> attempts_;

@@ -43,6 +43,7 @@ class TcpOriginConnection::Attempt final : public tcp::StreamSink {
   }
 
   const udp::Address remote;
+  udp::Address local;  // unspecified: the system chose it
   std::unique_ptr<tcp::Stream> stream;
   tls::SecureStream* secure = nullptr;  // it, if it is TLS
   bool ready = false;
@@ -70,22 +71,50 @@ bool TcpOriginConnection::usable() const noexcept {
 }
 
 Task<Result<void>> TcpOriginConnection::establish() {
-  std::string host = proxy_ ? proxy_->host() : url_.host();
-  const std::uint16_t port = proxy_ ? proxy_->port() : url_.port();
-  Result<std::vector<udp::Address>> addresses = co_await look_up(pool_, std::move(host), port);
-  if (!addresses) {
-    Error error = std::move(addresses).error();
-    if (proxy_) error.detail = "proxy " + proxy_->name() + ": " + error.detail;
-    co_return fail(std::move(error));
-  }
+  Result<ServicePlace> place = co_await find();
+  if (!place) co_return fail(std::move(place).error());
   resolved_at_ = pool_.runtime.now();
-  tell(ClientEvent::Type::resolved, join(*addresses));
-  std::vector<udp::Address> order = interleave(*addresses);
-  Result<void> raced = co_await race(std::move(order));
+  tell(ClientEvent::Type::resolved,
+       join(place->addresses) + (place->by_record ? " by its HTTPS record" : ""));
+  const std::vector<udp::Address> order = std::move(place->addresses);
+  std::vector<Target> targets = targets_for(order);
+  Result<void> raced = co_await race(std::move(targets));
   co_return raced;
 }
 
-Task<Result<void>> TcpOriginConnection::race(std::vector<udp::Address> addresses) {
+Task<Result<ServicePlace>> TcpOriginConnection::find() {
+  if (!proxy_) {
+    Result<ServicePlace> place = co_await locate(pool_, url_, true);
+    co_return place;
+  }
+  Result<std::vector<udp::Address>> addresses =
+      co_await look_up(pool_, proxy_->host(), proxy_->port());
+  if (!addresses) {
+    Error error = std::move(addresses).error();
+    error.detail = "proxy " + proxy_->name() + ": " + error.detail;
+    co_return fail(std::move(error));
+  }
+  ServicePlace place;
+  place.addresses = interleave(*addresses);
+  co_return place;
+}
+
+/// The addresses; and if nobody answers there, perhaps it is for the network's sake, where there is
+/// another.
+std::vector<TcpOriginConnection::Target> TcpOriginConnection::targets_for(
+    const std::vector<udp::Address>& addresses) {
+  std::vector<Target> targets;
+  for (const udp::Address& address : addresses) {
+    targets.push_back({address, 0, pool_.options.address_delay()});
+  }
+  const std::size_t networks = std::min(kMaxNetworks, pool_.networks_to(addresses.front()));
+  for (std::size_t i = 1; i < networks; ++i) {
+    targets.push_back({addresses.front(), i, kNetworkDelay});
+  }
+  return targets;
+}
+
+Task<Result<void>> TcpOriginConnection::race(std::vector<Target> targets) {
   Runtime& runtime = pool_.runtime;
   Timer timer(runtime.timers(), [this](Timestamp) { changed_.notify_all(); });
   Timestamp next_start = runtime.now();
@@ -100,12 +129,12 @@ Task<Result<void>> TcpOriginConnection::race(std::vector<udp::Address> addresses
     }
     const auto is_running = [](const auto& entry) { return !entry->failure; };
     const bool running = std::any_of(attempts_.begin(), attempts_.end(), is_running);
-    const bool more = begun < addresses.size();
+    const bool more = begun < targets.size();
     const bool last_failed = attempts_.empty() || attempts_.back()->failure.has_value();
     if (more && (last_failed || runtime.now() >= next_start)) {
-      attempt(addresses[begun]);
+      attempt(targets[begun]);
       ++begun;
-      next_start = runtime.now() + pool_.options.address_delay();
+      if (begun < targets.size()) next_start = runtime.now() + targets[begun].after;
       continue;
     }
     if (!running) co_return fail(why_none_connected());
@@ -120,20 +149,31 @@ std::vector<std::string> TcpOriginConnection::protocols() const {
   return {"h2", "http/1.1"};
 }
 
-void TcpOriginConnection::attempt(const udp::Address& remote) {
+void TcpOriginConnection::attempt(const Target& target) {
+  const udp::Address& remote = target.remote;
   Attempt& entry = *attempts_.emplace_back(std::make_unique<Attempt>(*this, remote));
   path_ = {udp::Address(), remote};
   tell(ClientEvent::Type::connecting);
   tcp::ConnectOptions connect;
   connect.remote = remote;
   connect.timeout = pool_.options.connect_timeout();
-  const auto local = pool_.tcp_source_for(remote);
-  if (!local) {
-    entry.failure = local.error();
+  const auto source = pool_.tcp_source_for(remote, target.network);
+  if (!source) {
+    entry.failure = source.error();
     return;
   }
-  connect.local = *local;
+  connect.local = source->address;
+  connect.device = source->device;
+  entry.local = source->address;
   auto stream = this->connect(connect, entry);
+  const bool forbidden = !stream && stream.error().domain == Domain::os &&
+                         stream.error().code == EPERM && !connect.device.empty();
+  if (forbidden) {
+    // Linux before 5.7 keeps SO_BINDTODEVICE for the privileged. The address alone does where the
+    // machine routes by it.
+    connect.device.clear();
+    stream = this->connect(connect, entry);
+  }
   if (stream) {
     entry.stream = std::move(*stream);
   } else {
@@ -280,6 +320,15 @@ void TcpOriginConnection::ended(const Error& reason) {
 
 void TcpOriginConnection::networks_changed() {
   changed_.notify_all();
+  // Who has not answered yet cannot any more when the address is gone.
+  for (const auto& entry : attempts_) {
+    if (entry->failure || !entry->local.specified() ||
+        pool_.interfaces.owner(entry->local) != nullptr) {
+      continue;
+    }
+    entry->fail_with(Error(Domain::os, ENETDOWN, "the network it was to go over is gone"));
+    if (entry->stream != nullptr) entry->stream->reset();
+  }
   const udp::Address& local = path_.local;
   if (session_ == nullptr || !pool_.follows() || local.is_wildcard() || !local.specified() ||
       local.is_loopback() || pool_.interfaces.owner(local) != nullptr) {

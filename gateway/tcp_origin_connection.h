@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -12,6 +13,7 @@
 #include "gateway/client.h"
 #include "gateway/origin_connection.h"
 #include "gateway/proxy.h"
+#include "gateway/service_records.h"
 #include "http/fallback/session.h"
 #include "http/uri.h"
 #include "transport/tcp/network.h"
@@ -25,6 +27,10 @@ namespace tern {
 /// to instead, and the way on is asked of it.
 class TcpOriginConnection final : public OriginConnection {
  public:
+  /// Networks tried at most, and how long the ones before have for an answer.
+  static constexpr std::size_t kMaxNetworks = 3;
+  static constexpr Duration kNetworkDelay = std::chrono::seconds(1);
+
   /// `http1_only`: HTTP/1.1 whatever the client's options say, for a WebSocket.
   TcpOriginConnection(ClientPool& pool, http::Url url, std::uint64_t id, bool http1_only = false);
   ~TcpOriginConnection() override;
@@ -42,8 +48,17 @@ class TcpOriginConnection final : public OriginConnection {
  private:
   class Attempt;
 
-  Task<Result<void>> race(std::vector<udp::Address> addresses);
-  void attempt(const udp::Address& remote);
+  /// Where an attempt goes, and from the how-manieth best network.
+  struct Target {
+    udp::Address remote;
+    std::size_t network = 0;
+    Duration after{};  // the one before it has begun
+  };
+
+  Task<Result<ServicePlace>> find();
+  std::vector<Target> targets_for(const std::vector<udp::Address>& addresses);
+  Task<Result<void>> race(std::vector<Target> targets);
+  void attempt(const Target& target);
   /// The stream to the origin, or to the proxy that forwards to it.
   Result<std::unique_ptr<tcp::Stream>> connect(const tcp::ConnectOptions& to, Attempt& entry);
   Result<std::unique_ptr<tcp::Stream>> connect_to_proxy(const tcp::ConnectOptions& to,

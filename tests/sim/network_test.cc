@@ -254,6 +254,33 @@ TEST(Network, ANetworkThatGoesInTheHandshakeIsReplaced) {
   }
 }
 
+TEST(Network, OverTcpAnotherNetworkIsTriedWhenTheFirstIsSilent) {
+  Phone phone;
+  phone.serve();
+  phone.use_client(phone.client_options().protocols(ClientProtocols::http2));
+  phone.wifi.cut();
+  const Fetch& fetch = phone.fetch("/hello");
+  EXPECT_TRUE(fetch.ok());
+  EXPECT_TRUE(phone.on(phone.cellular));
+  EXPECT_GE(fetch.took(), 1s);
+  EXPECT_LE(fetch.took(), 2s) << "two addresses in turn, then the other network a second later";
+}
+
+TEST(Network, OverTcpAnAttemptEndsWithItsNetwork) {
+  Phone phone;
+  phone.serve();
+  phone.use_client(phone.client_options().protocols(ClientProtocols::http2).connect_timeout(4s));
+  phone.wifi.cut();
+  phone.cellular.cut();
+  const Fetch& fetch = phone.get("/hello");
+  phone.world.run_for(2s);
+  phone.cellular.take_down(phone.client_host);
+  phone.world.run_for(100ms);
+  phone.wifi.restore();
+  ASSERT_TRUE(phone.wait(fetch));
+  EXPECT_TRUE(fetch.ok()) << "SYNs go on being sent where there is still a network";
+}
+
 /// A GET through Client::send, which repeats what may be repeated.
 struct Get {
   Get(Phone& phone, std::string path) : scope(phone.client_host.runtime().ready()) {

@@ -9,8 +9,9 @@ packages_of() {
     build)
       echo git ca-certificates g++ cmake ninja-build ccache pkg-config python3 \
         libfmt-dev libexpected-dev liburing-dev zlib1g-dev libbrotli-dev libzstd-dev \
-        libnghttp2-dev libwslay-dev libboost-dev \
-        libcli11-dev libtomlplusplus-dev libgtest-dev libgmock-dev libbenchmark-dev
+        libnghttp2-dev libwslay-dev libpsl-dev libboost-dev \
+        libcli11-dev libtomlplusplus-dev libgtest-dev libgmock-dev libbenchmark-dev \
+        iproute2 nftables
       # For amd64 alone; without it AES-GCM is BoringSSL's.
       if [[ $(dpkg --print-architecture 2>/dev/null) == amd64 ]]; then echo libipsec-mb-dev; fi
       ;;

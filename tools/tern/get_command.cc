@@ -37,6 +37,15 @@ void add_get(CLI::App& app, ExitCode& result) {
       ->type_name("FILE")
       ->group(kRequest);
   verb->add_flag("-I,--head", o.head, "HEAD: print the response's head")->group(kRequest);
+  verb->add_option("-b,--cookie", o.cookies,
+                   "Send these cookies, or those of this Netscape cookie file")
+      ->type_name("'A=B; C=D'|FILE")
+      ->group(kRequest)
+      ->allow_extra_args(false);
+  verb->add_option("-c,--cookie-jar", o.cookie_jar,
+                   "Write the cookies there at the end, '-': stdout")
+      ->type_name("FILE")
+      ->group(kRequest);
   verb->add_flag("--compressed", o.compressed, "Ask for gzip, br or zstd and decode it")
       ->group(kRequest);
   verb->add_flag("-L,--location", o.follow, "Follow redirects")->group(kRequest);
@@ -134,6 +143,11 @@ void add_get(CLI::App& app, ExitCode& result) {
   verb->get_option("--quic-version")->group(kConnection);
   verb->add_flag("--retry-on-close", o.retry_on_close,
                  "Send an idempotent request again, once, if its connection breaks")
+      ->group(kConnection);
+  verb->add_option("--retry", o.retries,
+                   "Send an idempotent request again, so often at most, when nobody answers, its\n"
+                   "connection breaks, or the status is 408, 429, 502, 503 or 504")
+      ->type_name("N")
       ->group(kConnection);
   verb->add_option("--network-policy", o.network_policy,
                    "Of several networks: follow the best (default), leave cellular whenever\n"

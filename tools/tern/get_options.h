@@ -54,6 +54,9 @@ struct GetOptions {
   std::vector<std::uint32_t> versions;
   bool chacha20 = false;
   bool retry_on_close = false;
+  std::size_t retries = 0;
+  std::vector<std::string> cookies;  ///< "a=b", or a file's name
+  std::string cookie_jar;
   std::string network_policy = "default";
   std::vector<std::string> migrate_at;
   bool key_update = false;

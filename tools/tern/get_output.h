@@ -37,6 +37,8 @@ class BodyOutput {
   Result<void> finish();
   /// Forgets what was written, where that is possible; false on a pipe that has got something.
   bool restart();
+  /// `restart` makes sense.
+  bool restartable() const noexcept { return memory_ || path_ != "-" || written_ == 0; }
 
   const std::string& path() const noexcept { return path_; }
   std::uint64_t written() const noexcept { return written_; }

@@ -15,6 +15,7 @@
 
 #include "base/scope.h"
 #include "gateway/client.h"
+#include "http/cookie_jar.h"
 #include "http/uri.h"
 #include "tools/tern/environment.h"
 #include "tools/tern/get_output.h"
@@ -22,6 +23,7 @@
 #include "tools/tern/option_values.h"
 #include "tools/tern/signals.h"
 #include "tools/tern/terminal.h"
+#include "transport/engine/service_resolver.h"
 
 namespace tern::cli {
 namespace {
@@ -59,12 +61,14 @@ class Get {
       const Result<void> loaded = sessions_->load(options_.session);
       if (!loaded) fail_with(ExitCode::usage, loaded.error().detail);
     }
+    load_cookies();
     ClientOptions client_options = make_client_options();
     // Before any thread of the engine, so that Ctrl-C comes here.
     SignalThread signals({SIGINT, SIGTERM}, [this](int) { interrupt(); });
     auto network = engine::open(engine::EngineOptions().kind(options_.engine));
     if (!network) fail_with(ExitCode::failed, network.error().detail);
     Runtime runtime(**network);
+    client_options.services(std::make_shared<engine::ServiceResolver>(runtime));
     {
       Client client(runtime, **network, std::move(client_options));
       start_listening(runtime);
@@ -82,6 +86,9 @@ class Get {
     }
     if (options_.certificate.empty() != options_.key.empty()) {
       fail_with(ExitCode::usage, "--cert FILE and --key FILE go together");
+    }
+    if (options_.json && options_.cookie_jar == "-") {
+      fail_with(ExitCode::usage, "--cookie-jar - and --json both write to stdout");
     }
     if (options_.remote_name && !options_.outputs.empty()) {
       fail_with(ExitCode::usage, "--output and --remote-name exclude each other");
@@ -131,9 +138,38 @@ class Get {
     ProxyOptions proxies = proxies_from_environment(options_.proxy, options_.no_proxy);
     proxies.ca_file(options_.proxy_ca_file).insecure(options_.proxy_insecure);
     client.proxy(std::move(proxies));
+    RetryPolicy retry;
+    retry.on_close(options_.retry_on_close);
+    // Who says how often has thought about it: no budget beside it.
+    if (options_.retries > 0) {
+      const auto most = static_cast<double>(options_.retries * options_.urls.size());
+      retry.tries(options_.retries + 1).on_transient(true).budget(most, 1);
+    }
+    client.retry(retry).cookies(jar_);
     client.network_policy(network_policy());
     client.watch([this](const ClientEvent& event) { watch(event); });
     return client;
+  }
+
+  /// curl's: -b with a file's name, or -c, make a jar; "a=b" is sent as it is (RequestPlan).
+  void load_cookies() {
+    if (!options_.cookie_jar.empty()) jar_ = std::make_shared<http::CookieJar>();
+    for (const std::string& argument : options_.cookies) {
+      if (argument.find('=') != std::string::npos) continue;
+      if (jar_ == nullptr) jar_ = std::make_shared<http::CookieJar>();
+      if (argument.empty()) continue;
+      const Result<void> loaded = jar_->load(argument, unix_now());
+      if (!loaded) fail_with(ExitCode::cannot_read, "--cookie: " + loaded.error().detail);
+    }
+  }
+
+  void save_cookies() {
+    if (options_.cookie_jar == "-") {
+      fmt::print("{}", jar_->to_text(unix_now()));
+    } else if (!options_.cookie_jar.empty()) {
+      const Result<void> saved = jar_->save(options_.cookie_jar, unix_now());
+      if (!saved) fail_with(ExitCode::cannot_write, "--cookie-jar: " + saved.error().detail);
+    }
   }
 
   std::shared_ptr<const NetworkPolicy> network_policy() const {
@@ -321,6 +357,7 @@ class Get {
       }
     }
     if (options_.json) print_json(code);
+    save_cookies();
     if (!options_.session.empty()) {
       const Result<void> saved = sessions_->save(options_.session);
       if (!saved) fail_with(ExitCode::cannot_write, saved.error().to_string());
@@ -353,6 +390,7 @@ class Get {
   RequestPlan plan_;
   std::vector<MigrationPoint> migrations_;
   std::shared_ptr<SessionCache> sessions_;
+  std::shared_ptr<http::CookieJar> jar_;
   Client* client_ = nullptr;
   std::vector<std::unique_ptr<Transfer>> transfers_;
   std::vector<ClientConnectionInfo> infos_;

@@ -54,10 +54,6 @@ class FileDescriptor {
   int fd_;
 };
 
-bool connection_broke(const Error& error) noexcept {
-  return error.is(Code::closed) || error.is(Code::stateless_reset) || error.domain == Domain::quic;
-}
-
 }  // namespace
 
 RequestPlan RequestPlan::from(const GetOptions& options) {
@@ -98,6 +94,15 @@ RequestPlan RequestPlan::from(const GetOptions& options) {
   if (options.compressed) {
     plan.fields.set("accept-encoding", http::ContentDecoder::kAcceptEncoding);
   }
+  std::string cookies;
+  for (const std::string& argument : options.cookies) {
+    if (argument.find('=') == std::string::npos) continue;  // a file
+    if (!http::Fields::valid_value(argument)) {
+      fail_with(ExitCode::usage, "--cookie: it begins or ends with a blank, or holds a line end");
+    }
+    cookies += (cookies.empty() ? "" : "; ") + argument;
+  }
+  if (!cookies.empty()) plan.fields.set("cookie", cookies);
   for (const std::string& line : options.fields) {
     const std::size_t colon = line.find(':');
     std::string name = line.substr(0, colon);
@@ -187,7 +192,7 @@ void Transfer::set_failure(ExitCode code, std::string message) {
 
 Task<Result<void>> Transfer::attempt() {
   ClientRequest request = make_request();
-  for (std::size_t tries = 1;; ++tries) {
+  while (true) {
     bool redirected = false;
     Result<void> outcome = co_await attempt_once(request, redirected);
     if (outcome && redirected) {
@@ -196,21 +201,16 @@ Task<Result<void>> Transfer::attempt() {
                                                 options_.max_redirects, request.url())));
       }
       result_.final_url = request.url();
-      tries = 0;
+      tries_ = 1;
       continue;
     }
-    if (outcome) co_return outcome;
-    const Error& error = outcome.error();
-    const bool broke =
-        std::exchange(path_lost_, false) || (options_.retry_on_close && connection_broke(error));
-    const bool refused = error.is(Code::rejected) && tries < Client::kMaxSends;
-    const bool again = refused || (broke && !repeated_ && http::is_idempotent(request.method()));
-    if (!again || !plan_.upload.empty() || !output_.restart()) co_return outcome;
-    repeated_ = repeated_ || !refused;
+    if (outcome && !wait_) co_return outcome;
+    if (!wait_ || !output_.restart()) co_return outcome;
+    const Duration wait = *std::exchange(wait_, std::nullopt);
+    ++tries_;
     result_.repeated = true;
     result_.received_bytes = 0;
-    if (options_.verbose)
-      fmt::print(stderr, "* sending the request again: {}\n", error.to_string());
+    if (wait > Duration::zero()) co_await runtime_.sleep(wait);
   }
 }
 
@@ -219,6 +219,7 @@ Task<Result<void>> Transfer::attempt_once(ClientRequest& request, bool& redirect
   Result<ClientStream> stream = co_await client_.open(std::move(copy));
   if (!stream) {
     proxy_refused_ = stream.error().domain == Domain::http;  // no origin has been reached yet
+    wait_ = may_repeat(request, stream.error(), nullptr);
     co_return fail(std::move(stream).error());
   }
   result_.connection = stream->connection();
@@ -240,11 +241,20 @@ Task<Result<void>> Transfer::attempt_once(ClientRequest& request, bool& redirect
     result_.sent_bytes = stream->exchange().sent_bytes();
     if (upload_error_) outcome = fail(*upload_error_);
   }
-  path_lost_ = !outcome && stream->path_lost();
+  if (!outcome && !write_failed_ && !read_failed_) {
+    wait_ = may_repeat(request, outcome.error(), &*stream);
+  }
   const ClientTimings timings = stream->timings();
   result_.timings.resolved = timings.resolved;
   result_.timings.connected = timings.connected;
   co_return outcome;
+}
+
+/// What is streamed cannot be sent again, and what was printed cannot be taken back.
+std::optional<Duration> Transfer::may_repeat(const ClientRequest& request, const Error& error,
+                                             const ClientStream* stream) {
+  if (!plan_.upload.empty() || !output_.restartable()) return std::nullopt;
+  return client_.may_repeat(request, tries_, error, stream);
 }
 
 Task<void> Transfer::run_upload(http::ClientExchange& exchange) {
@@ -287,7 +297,7 @@ Task<Result<void>> Transfer::send_upload(http::ClientExchange& exchange) {
 Task<Result<void>> Transfer::receive(ClientStream& stream, ClientRequest& request,
                                      bool& redirected) {
   http::ClientExchange& exchange = stream.exchange();
-  Result<http::Response> head = co_await exchange.response();
+  Result<http::Response> head = co_await stream.response();
   if (!head) co_return fail(std::move(head).error());
   result_.timings.first_byte = runtime_.now() - stream.begun();
   result_.protocol = std::string(exchange.protocol());
@@ -306,6 +316,13 @@ Task<Result<void>> Transfer::receive(ClientStream& stream, ClientRequest& reques
         if (!shown) co_return shown;
       }
       redirected = true;
+      exchange.stop_reading();
+      co_return Result<void>();
+    }
+  }
+  if (plan_.upload.empty() && output_.restartable()) {
+    wait_ = client_.may_repeat(request, tries_, *head, stream);
+    if (wait_) {
       exchange.stop_reading();
       co_return Result<void>();
     }

@@ -55,6 +55,8 @@ class Transfer {
   Task<Result<void>> receive(ClientStream& stream, ClientRequest& request, bool& redirected);
   Result<void> write_head(std::string_view protocol, const http::Response& head);
   Task<Result<void>> receive_body(http::ClientExchange& exchange, const http::Response& head);
+  std::optional<Duration> may_repeat(const ClientRequest& request, const Error& error,
+                                     const ClientStream* stream);
   ClientRequest make_request() const;
   void fail_result(const Error& error);
 
@@ -66,8 +68,8 @@ class Transfer {
   TransferResult result_;
   std::optional<std::uint64_t> expected_;
   std::optional<Error> upload_error_;
-  bool path_lost_ = false;  // the last attempt's connection was gone (ClientStream::path_lost)
-  bool repeated_ = false;   // a request that may have been processed went out again
+  std::size_t tries_ = 1;
+  std::optional<Duration> wait_;  // the request goes again, then
   bool write_failed_ = false;
   bool read_failed_ = false;
   bool proxy_refused_ = false;

@@ -38,6 +38,7 @@ THIRD_PARTY = {
     "nghttp3/": (["http3"], False),
     "nghttp2/": (["http/fallback"], False),
     "wslay/": (["http"], False),
+    "libpsl.h": (["http"], False),
     "boost/": (["http/fallback"], False),
     "zlib.h": (["http"], False),
     "brotli/": (["http"], False),
@@ -66,7 +67,7 @@ SYSTEM = re.compile(
     r"|^(?:assert|complex|ctype|dirent|dlfcn|elf|endian|errno|execinfo|fcntl|fenv|fnmatch|getopt|glob"
     r"|grp|ifaddrs|inttypes|libgen|limits|link|locale|malloc|math|netdb|poll|pthread|pwd|sched"
     r"|semaphore|setjmp|signal|spawn|stdarg|stdbool|stddef|stdint|stdio|stdlib|string|strings|syscall"
-    r"|termios|time|ucontext|unistd|wchar|cxxabi|immintrin|x86intrin|byteswap|alloca)\.h$"
+    r"|resolv|termios|time|ucontext|unistd|wchar|cxxabi|immintrin|x86intrin|byteswap|alloca)\.h$"
 )
 
 

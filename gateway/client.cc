@@ -176,8 +176,8 @@ Task<Result<ClientStream>> Client::open(ClientRequest request) {
       (has_body || request.method_ == "POST" || request.method_ == "PUT")) {
     head.fields.add("content-length", std::to_string(request.body_.size()));
   }
-  const bool decode = pool_->options.decode_ && !head.fields.contains("accept-encoding") &&
-                      !head.fields.contains("range");
+  const bool decode = pool_->options.decode_ && request.protocol_.empty() &&
+                      !head.fields.contains("accept-encoding") && !head.fields.contains("range");
   if (decode) head.fields.add("accept-encoding", http::ContentDecoder::kAcceptEncoding);
   http::CookieJar* const jar = pool_->options.cookies_.get();
   if (jar != nullptr) {

@@ -463,7 +463,7 @@ bool ClientPool::spend_retry() noexcept {
     retries_unpaid_.add();
     return false;
   }
-  retry_budget_ -= 1;
+  retry_budget_ -= 1 + options.retry().budget_each();  // which it earns when it is sent
   retries_.add();
   return true;
 }

@@ -80,12 +80,12 @@ class RequestsTest(TernTest):
         jar = self.folder / "jar.txt"
         self.assertEqual(self.fetch("-L", "-c", jar, self.url + "/set").body, "a=1; c=3")
         self.assertEqual(stat.S_IMODE(os.stat(jar).st_mode), 0o600)
-        # Another program reads the file, and finds what lasts.
+        # Another program reads the file; to this one a time of 0, as curl writes it for those that end
+        # with the session, is long ago.
         read = http.cookiejar.MozillaCookieJar(str(jar))
         read.load(ignore_discard=True)
         self.assertEqual({(c.name, c.value, c.path, c.domain) for c in read},
-                         {("a", "1", "/", "127.0.0.1"), ("b", "2", "/deeper", "127.0.0.1"),
-                          ("c", "3", "/", "127.0.0.1")})
+                         {("a", "1", "/", "127.0.0.1")})
         self.assertEqual(self.fetch("-b", jar, self.url + "/show").body, "a=1; c=3")
         self.assertEqual(self.fetch("-b", jar, self.url + "/deeper/show").body,
                          "b=2; a=1; c=3")

@@ -91,7 +91,7 @@ class Watched:
         with open(self.fifo, "rb", buffering=0) as body:
             while piece := body.read(65536):
                 self.body += piece
-                self.go_on.wait()  # what comes meanwhile stays in the pipe, and on the way
+                self.go_on.wait(0.02)  # some 3 MB/s, until the test has seen what it waits for
 
     def saw(self, text):
         def found():
@@ -154,7 +154,7 @@ class UdpBlockedTest(TernTest):
 
     def test_one_client_climbs_while_a_download_goes_on(self):
         self.island.block_udp()
-        size = 20_000_000
+        size = 60_000_000
         out = self.folder / "second"
         client = Watched(self, self.island, self.server, *self.reach(self.server),
                          "-o", str(self.folder / "out"), "-o", str(out),

@@ -351,10 +351,10 @@ std::optional<Duration> Client::may_repeat(const ClientRequest& request, std::si
   if (!refused && !safe && !nobody) return std::nullopt;
   // A server on TCP that takes a few requests on each connection refuses most of a burst again and
   // again. It is not busy, and the next connection takes them.
-  if (refused && stream != nullptr && stream->connection_->over_tcp() &&
-      policy.tries() > 1 && tries < kMaxSends) {
-    stream->connection_->tell(ClientEvent::Type::retried, request.method_ + " " + request.url_ +
-                                                              ": " + error.to_string());
+  if (refused && stream != nullptr && stream->connection_->over_tcp() && policy.tries() > 1 &&
+      tries < kMaxSends) {
+    stream->connection_->tell(ClientEvent::Type::retried,
+                              request.method_ + " " + request.url_ + ": " + error.to_string());
     return Duration::zero();
   }
   return pay_for(request, tries, Duration::zero(), !nobody, error.to_string(), stream);

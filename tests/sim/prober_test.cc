@@ -97,12 +97,11 @@ TEST(Prober, FindsWhatTernCanDo) {
   wanted.throughput = "/bytes/{size}";
   const Probing probing(scene, std::move(wanted), trusting());
   EXPECT_FALSE(probing.report.unreachable.has_value());
-  // No Retry, no preferred address, no WebTransport, no second address; everything else.
-  EXPECT_EQ(probing.letters(), "VHC-Q2cGD3dTRZUMB--EgX-");
+  // No Retry, no preferred address, no second address; everything else.
+  EXPECT_EQ(probing.letters(), "VHC-Q2cGD3dTRZUMB--EgXW");
   EXPECT_EQ(probing.outcome('A'), Outcome::not_applicable) << probing.detail('A');
   EXPECT_EQ(probing.outcome('S'), Outcome::unsupported);
   EXPECT_EQ(probing.outcome('F'), Outcome::unsupported);
-  EXPECT_EQ(probing.outcome('W'), Outcome::unsupported);
   EXPECT_TRUE(probing.report.mandatory_passed());
   for (const CaseReport& one : probing.report.cases) {
     EXPECT_LE(one.connections, 2u) << one.what->name;

@@ -1,8 +1,8 @@
 #include "tools/handoff/carrier.h"
 
 #include "base/check.h"
-#include "tools/handoff/quic_carrier.h"
 #include "tools/handoff/tcp_carrier.h"
+#include "tools/handoff/tern_carrier.h"
 
 namespace tern::handoff {
 namespace {
@@ -16,6 +16,10 @@ constexpr CarrierType kCarriers[] = {
     {CarrierKind::tcp_reconnect, "tcp-reconnect", "TCP + TLS",
      "HTTP/2 over TLS 1.3 over TCP, modelled on the same links: one byte stream for all requests, "
      "and a new connection when the network changes"},
+    {CarrierKind::http2, "http2", "HTTP/2",
+     "tern's own HTTP/2 over TLS 1.3 over the simulator's TCP, with the same client and server, "
+     "and "
+     "a new connection when the network changes"},
 };
 
 }  // namespace
@@ -40,7 +44,8 @@ const CarrierType* find_carrier(std::string_view name) noexcept {
 std::unique_ptr<CarrierServer> make_server(CarrierKind kind, Stage& stage) {
   switch (kind) {
     case CarrierKind::quic:
-    case CarrierKind::quic_reconnect: return make_quic_server(stage);
+    case CarrierKind::quic_reconnect:
+    case CarrierKind::http2: return make_tern_server(stage);
     case CarrierKind::tcp_reconnect: return make_tcp_server(stage);
   }
   return nullptr;

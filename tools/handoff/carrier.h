@@ -21,6 +21,7 @@ enum class CarrierKind : std::uint8_t {
   quic,            ///< tern's client as it is: the connection follows the network
   quic_reconnect,  ///< the same, but it never migrates: a new connection when the network changes
   tcp_reconnect,   ///< HTTP/2 over TLS over TCP, modelled, likewise
+  http2,           ///< HTTP/2 over TLS over TCP, tern's own fallback, likewise
 };
 
 struct CarrierType {

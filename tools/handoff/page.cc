@@ -15,9 +15,11 @@ namespace {
 
 constexpr std::string_view kPageStyle = R"(
 :root{color-scheme:light dark;--ink:#17202c;--dim:#5f6b7a;--rule:#e3e7ec;--paper:#fff;
---best:#0b7a4b;--quic:#0b7a8c;--reconnect:#c76a00;--tcp:#b02a63}
+--best:#0b7a4b;--quic:#0b7a8c;--reconnect:#c76a00;--tcp:#b02a63;
+--http2:#6b4fb3}
 @media (prefers-color-scheme:dark){:root{--ink:#e8edf3;--dim:#98a4b3;--rule:#2b3440;--paper:#12171e;
---best:#43d39a;--quic:#35c2d6;--reconnect:#f2a541;--tcp:#f0719f}}
+--best:#43d39a;--quic:#35c2d6;--reconnect:#f2a541;--tcp:#f0719f;
+--http2:#b79cf0}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--paper);color:var(--ink);
 font:15px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
@@ -38,8 +40,8 @@ th{font-weight:600}.best{color:var(--best);font-weight:650}
 .key{display:inline-block;width:11px;height:11px;border-radius:2px;margin:0 5px 0 14px;
 vertical-align:-1px}
 .quic{--c:var(--quic)}.quic-reconnect{--c:var(--reconnect)}.tcp-reconnect{--c:var(--tcp)}
-th.quic,th.quic-reconnect,th.tcp-reconnect{color:var(--c)}
-i.quic,i.quic-reconnect,i.tcp-reconnect{background:var(--c)}
+.http2{--c:var(--http2)}th.quic,th.quic-reconnect,th.tcp-reconnect,th.http2{color:var(--c)}
+i.quic,i.quic-reconnect,i.tcp-reconnect,i.http2{background:var(--c)}
 code{font:13px ui-monospace,SFMono-Regular,Menlo,monospace}
 .failed{color:#d92d20;font-weight:600}
 @media print{section{break-before:page}section:first-of-type{break-before:auto}}
@@ -95,9 +97,12 @@ std::string in_scroll(const std::string& picture) {
   return "<div class=\"scroll\">" + picture + "</div>\n";
 }
 
-std::string legend(const PageSection& section) {
+/// Of all carriers, or of those whose senders told what they know.
+std::string legend(const PageSection& section, bool all = true) {
   std::string html = "<p class=\"dim\">";
   for (const PageSection::Runs& runs : section.carriers) {
+    const auto& timeline = runs.shown->timeline;
+    if (!all && (!timeline || timeline->window.empty())) continue;
     const CarrierType& type = type_of(runs.carrier);
     html += fmt::format("<i class=\"key {}\"></i>{}", type.name, escaped(type.title));
   }
@@ -192,8 +197,8 @@ std::string section_html(const PageSection& section) {
   html += bound_of(section);
   html += figures_table(section);
   if (section.carriers.front().all->size() > 1) html += spread_part(section);
-  html +=
-      "<h2>What the senders know</h2>\n" + legend(section) + in_scroll(sender_picture(outcomes));
+  html += "<h2>What the senders know</h2>\n" + legend(section, false) +
+          in_scroll(sender_picture(outcomes));
   html +=
       "<h2>The radios</h2>\n<p class=\"dim\">Asleep (grey), waking (yellow), active (full "
       "colour), still awake in case that more comes (pale).</p>\n" +

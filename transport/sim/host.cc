@@ -74,6 +74,8 @@ Host& Host::slabs(std::size_t count, Duration busy) {
   return *this;
 }
 
+std::uint64_t Host::tcp_bytes_in_vain() const { return tcp_->in_vain(); }
+
 void Host::arrive(Packet* packet, Interface& interface) {
   if (!powered_) return drop(packet, Verdict::host_down);
   if (interface.nat != nullptr && !interface.nat->inbound(*packet)) {

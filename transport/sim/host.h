@@ -84,6 +84,9 @@ class Host final : private EventTarget {
   std::uint64_t dropped_for(Verdict why) const noexcept {
     return dropped_[static_cast<std::size_t>(why)];
   }
+  /// Bytes that this host's TCP sent more than once, or had on their way when their connection
+  /// ended, or has still.
+  std::uint64_t tcp_bytes_in_vain() const;
   /// UDP sockets, TCP listeners and streams that somebody owns.
   std::size_t open_sockets() const noexcept { return open_sockets_; }
 

@@ -268,6 +268,7 @@ void TcpConnection::send_segment(const TcpSender::Segment& segment) {
   if (segment.fin && !receiver_->finished()) closed_first_ = true;
   TcpHeader header = head(flags);
   header.sequence = wire_out(segment.begin);
+  if (segment.again) stack_.note_in_vain(segment.size);
   // SACK blocks have no room beside a full segment: they go by themselves.
   if (!receiver_->has_gaps()) ack_due_ = false;
   stack_.send(ends_, header, segment.size, [&](MutableBytes out) { sender_->copy(segment, out); });
@@ -392,6 +393,7 @@ void TcpConnection::leave(bool wait) {
   }
   if (handle_ == nullptr) free_slot();
   if (!std::exchange(in_stack_, false)) return;
+  stack_.note_in_vain(bytes_under_way());
   if (wait) {
     const TcpHeader header = head(TcpHeader::kAck);
     stack_.remove(*this, &header);
@@ -470,6 +472,11 @@ void TcpConnection::abandon() {
   receiver_->drop_ready();
   pump();
   end_if_done();
+}
+
+std::uint64_t TcpConnection::bytes_under_way() const {
+  const tcp::StreamInfo sent = info();
+  return sent.bytes_sent - sent.bytes_retransmitted - sent.bytes_acknowledged;
 }
 
 tcp::StreamInfo TcpConnection::info() const {

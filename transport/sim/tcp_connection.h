@@ -66,6 +66,8 @@ class TcpConnection final : public std::enable_shared_from_this<TcpConnection> {
   void pause() noexcept { paused_ = true; }
   void resume();
   bool paused() const noexcept { return paused_; }
+  /// Sent, and not acknowledged yet.
+  std::uint64_t bytes_under_way() const;
   tcp::StreamInfo info() const;
   /// The handle is gone.
   void abandon();

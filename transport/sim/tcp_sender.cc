@@ -301,7 +301,7 @@ TcpSender::Segment TcpSender::resend(Sent& sent, Timestamp now) {
   ++segments_resent_;
   prr_out_ += sent.size();
   if (timeout_at_ == kNever) arm_timeout(now);
-  return {sent.begin, static_cast<std::size_t>(bytes), sent.fin, true};
+  return {sent.begin, static_cast<std::size_t>(bytes), sent.fin, true, true};
 }
 
 std::optional<TcpSender::Segment> TcpSender::send_new(Timestamp now, bool nagle,

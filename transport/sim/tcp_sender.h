@@ -38,6 +38,7 @@ class TcpSender {
     std::size_t size;  ///< bytes, FIN aside
     bool fin;
     bool push;
+    bool again = false;  ///< was sent before
   };
   struct Acknowledgment {
     std::uint64_t until;             ///< everything before it has arrived

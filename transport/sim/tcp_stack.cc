@@ -206,6 +206,12 @@ int TcpStack::choose(const tcp::ConnectOptions& options, TcpConnection::Ends& en
   return EADDRNOTAVAIL;
 }
 
+std::uint64_t TcpStack::in_vain() const {
+  std::uint64_t sum = in_vain_;
+  for (const auto& [ends, connection] : connections_) sum += connection->bytes_under_way();
+  return sum;
+}
+
 std::shared_ptr<TcpConnection> TcpStack::open(const TcpConnection::Ends& ends,
                                               const tcp::StreamOptions& options) {
   auto connection = std::make_shared<TcpConnection>(*this, ends, options);

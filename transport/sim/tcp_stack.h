@@ -77,6 +77,10 @@ class TcpStack {
   TimerHeap& timers() const noexcept;
   Random& random() noexcept { return random_; }
   std::size_t connections() const noexcept { return connections_.size(); }
+  /// Bytes that were sent again, or were on their way when their connection ended.
+  void note_in_vain(std::uint64_t bytes) noexcept { in_vain_ += bytes; }
+  /// With what is on its way now.
+  std::uint64_t in_vain() const;
 
  private:
   static constexpr std::uint16_t kFirstPort = 32768;
@@ -109,13 +113,14 @@ class TcpStack {
 
   Host& host_;
   Random random_;
-  // Looked up only, never iterated.
+  // Looked up, or summed over: their order decides nothing.
   std::unordered_map<Key, std::shared_ptr<TcpConnection>, KeyHash> connections_;
   std::unordered_map<std::uint16_t, std::vector<std::shared_ptr<TcpListening>>>
       listeners_;  // in order of bind
   std::unordered_map<Key, Waiting, KeyHash> waiting_;
   std::deque<std::pair<Timestamp, Key>> waits_;
   std::uint16_t next_port_;
+  std::uint64_t in_vain_ = 0;
 };
 
 }  // namespace tern::sim

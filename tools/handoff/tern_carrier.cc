@@ -1,4 +1,4 @@
-#include "tools/handoff/quic_carrier.h"
+#include "tools/handoff/tern_carrier.h"
 
 #include <algorithm>
 #include <charconv>
@@ -55,21 +55,22 @@ const Identities& identities() {
   return made;
 }
 
-class QuicCarrier final : public Carrier {
+class TernCarrier final : public Carrier {
  public:
-  explicit QuicCarrier(Phone& phone)
+  explicit TernCarrier(Phone& phone)
       : phone_(phone),
         sessions_(std::make_shared<SessionCache>()),
         scope_(phone.host().runtime().ready()) {
     renew();
   }
-  ~QuicCarrier() override { scope_.cancel(); }
+  ~TernCarrier() override { scope_.cancel(); }
 
   Task<void> connect() override;
   Task<Result<void>> attempt(Transfer& transfer) override;
   void network_changed() override;
   void path_dies(const Access& access) override;
   Task<void> close() override;
+  std::uint64_t retransmitted() const override { return phone_.host().tcp_bytes_in_vain(); }
 
  private:
   Task<Result<void>> receive(Transfer& transfer);
@@ -102,11 +103,12 @@ udp::Address address_of(const Access& access) {
 
 Task<void> close_client(Client& client) { co_await client.close(); }
 
-void QuicCarrier::renew() {
+void TernCarrier::renew() {
   if (!clients_.empty()) scope_.spawn(close_client(client()));
   ClientOptions options;
   options.ca_pem(identities().authority.certificate).sessions(sessions_);
-  options.protocols(ClientProtocols::http3_only);
+  const bool http2 = phone_.stage().carrier() == CarrierKind::http2;
+  options.protocols(http2 ? ClientProtocols::http2 : ClientProtocols::http3_only);
   options.qlog(phone_.stage().qlog(false)).connect_timeout(kConnectTimeout);
   if (migrates()) options.watch([this](const ClientEvent& event) { saw(event); });
   const Access* best = phone_.best(avoided_);
@@ -118,18 +120,18 @@ void QuicCarrier::renew() {
                                               std::move(options)));
 }
 
-Task<void> QuicCarrier::connect() {
+Task<void> TernCarrier::connect() {
   Task<Result<void>> connecting = client().connect(std::string(kOrigin));
   co_await connecting;  // an error shows again at the first request
 }
 
-void QuicCarrier::unreachable(const Client& tried) {
+void TernCarrier::unreachable(const Client& tried) {
   if (migrates() || &tried != &client()) return;  // or another request has seen to it
   if (const Access* access = phone_.find(in_use_); access != nullptr) avoided_.push_back(access);
   renew();
 }
 
-void QuicCarrier::saw(const ClientEvent& event) {
+void TernCarrier::saw(const ClientEvent& event) {
   using Type = ClientEvent::Type;
   if (event.type != Type::connected && event.type != Type::path_changed) return;
   Access* now_on = phone_.find(event.path.local);
@@ -148,7 +150,7 @@ void QuicCarrier::saw(const ClientEvent& event) {
 }
 
 /// RFC 9002 §6.2.1.
-void QuicCarrier::path_dies(const Access& access) {
+void TernCarrier::path_dies(const Access& access) {
   if (on_ != &access || pto_ != Duration::zero()) return;
   died_ = phone_.stage().world().elapsed();
   for (const ClientConnectionInfo& info : client().connections()) {
@@ -158,19 +160,19 @@ void QuicCarrier::path_dies(const Access& access) {
   }
 }
 
-void QuicCarrier::network_changed() {
+void TernCarrier::network_changed() {
   if (migrates()) return;  // the client watches the networks itself
   avoided_.clear();
   const Access* best = phone_.best();
   if (best != nullptr && address_of(*best) != in_use_) renew();
 }
 
-Task<void> QuicCarrier::close() {
+Task<void> TernCarrier::close() {
   Task<void> closing = client().close();
   co_await closing;
 }
 
-Task<Result<void>> QuicCarrier::attempt(Transfer& transfer) {
+Task<Result<void>> TernCarrier::attempt(Transfer& transfer) {
   if (transfer.kind() == Transfer::Kind::upload) {
     Task<Result<void>> sending = send(transfer);
     co_return co_await sending;
@@ -179,7 +181,7 @@ Task<Result<void>> QuicCarrier::attempt(Transfer& transfer) {
   co_return co_await receiving;
 }
 
-Task<Result<void>> QuicCarrier::receive(Transfer& transfer) {
+Task<Result<void>> TernCarrier::receive(Transfer& transfer) {
   ClientRequest request(fmt::format("{}/down/{}/{}/{}", kOrigin, transfer.id(), transfer.attempts,
                                     transfer.delivered()));
   // As browsers do: what somebody waits for goes before bulk, and bulk shares (RFC 9218 §4).
@@ -211,7 +213,7 @@ Task<Result<void>> QuicCarrier::receive(Transfer& transfer) {
   co_return Result<void>();
 }
 
-Task<Result<std::uint64_t>> QuicCarrier::server_has(Transfer& transfer) {
+Task<Result<std::uint64_t>> TernCarrier::server_has(Transfer& transfer) {
   ClientRequest request(fmt::format("{}/have/{}/{}", kOrigin, transfer.id(), transfer.attempts));
   Client& tried = client();
   Result<ClientResponse> response = co_await tried.send(std::move(request));
@@ -223,7 +225,7 @@ Task<Result<std::uint64_t>> QuicCarrier::server_has(Transfer& transfer) {
   co_return count;
 }
 
-Task<Result<void>> QuicCarrier::send(Transfer& transfer) {
+Task<Result<void>> TernCarrier::send(Transfer& transfer) {
   std::uint64_t offset = 0;
   if (transfer.attempts > 1) {
     Result<std::uint64_t> there = co_await server_has(transfer);
@@ -257,11 +259,12 @@ Task<Result<void>> QuicCarrier::send(Transfer& transfer) {
   co_return Result<void>();
 }
 
-class QuicServer final : public CarrierServer {
+class TernServer final : public CarrierServer {
  public:
-  explicit QuicServer(Stage& stage);
+  explicit TernServer(Stage& stage);
+  std::uint64_t retransmitted() const override { return host_.tcp_bytes_in_vain(); }
   std::unique_ptr<Carrier> carrier_for(Phone& phone) override {
-    return std::make_unique<QuicCarrier>(phone);
+    return std::make_unique<TernCarrier>(phone);
   }
   void stop() override {
     for (const auto& server : servers_) server->stop();
@@ -270,8 +273,12 @@ class QuicServer final : public CarrierServer {
     return std::all_of(servers_.begin(), servers_.end(),
                        [](const auto& server) { return server->stopped(); });
   }
-  std::uint64_t handshakes() const override { return counter("quic.handshakes_completed"); }
-  std::uint64_t connections_open() const override { return counter("quic.connections_open"); }
+  std::uint64_t handshakes() const override {
+    return counter("quic.handshakes_completed") + counter("server.tls.handshakes");
+  }
+  std::uint64_t connections_open() const override {
+    return counter("quic.connections_open") + counter("server.tcp.open");
+  }
 
  private:
   std::uint64_t counter(std::string_view name) const {
@@ -285,12 +292,13 @@ class QuicServer final : public CarrierServer {
   }
   void start(Stage& stage, sim::Host& host, ServerOptions options);
 
+  const sim::Host& host_;
   std::vector<std::unique_ptr<Server>> servers_;  // one a machine
 };
 
-QuicServer::QuicServer(Stage& stage) {
+TernServer::TernServer(Stage& stage) : host_(stage.server()) {
   Balancer* balancer = stage.balancer();
-  if (balancer == nullptr) {
+  if (balancer == nullptr || stage.carrier() == CarrierKind::http2) {
     start(stage, stage.server(), stage.server_options());
     return;
   }
@@ -302,7 +310,7 @@ QuicServer::QuicServer(Stage& stage) {
   balancer->start();
 }
 
-void QuicServer::start(Stage& stage, sim::Host& host, ServerOptions options) {
+void TernServer::start(Stage& stage, sim::Host& host, ServerOptions options) {
   const tls::Identity& leaf = identities().leaf;
   options.certificate(must(tls::Certificate::parse(leaf.certificate, leaf.key)));
   options.listen("[::]:443").workers(host.workers()).log(host.log());
@@ -317,8 +325,8 @@ void QuicServer::start(Stage& stage, sim::Host& host, ServerOptions options) {
 
 }  // namespace
 
-std::unique_ptr<CarrierServer> make_quic_server(Stage& stage) {
-  return std::make_unique<QuicServer>(stage);
+std::unique_ptr<CarrierServer> make_tern_server(Stage& stage) {
+  return std::make_unique<TernServer>(stage);
 }
 
 }  // namespace tern::handoff

@@ -412,12 +412,7 @@ std::optional<Bytes> CapsuleSession::next_output() {
   if (!body_.empty()) return std::exchange(body_, Bytes());
   if (close_due_) {
     const SessionClose close = *std::exchange(close_due_, std::nullopt);
-    std::string payload;
-    for (int shift = 24; shift >= 0; shift -= 8) {
-      payload.push_back(static_cast<char>(close.code >> shift));
-    }
-    payload += close.reason;
-    return write_capsule(capsule_type::kCloseSession, {}, as_bytes(payload));
+    return write_close(close.code, close.reason);
   }
   if (over_) return std::nullopt;
   if (auto capsule = session_control()) return capsule;

@@ -3,9 +3,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <string>
+#include <string_view>
 
 #include "base/bytes.h"
 #include "base/varint.h"
+#include "webtransport/capsule_type.h"
 
 namespace tern::webtransport {
 
@@ -23,6 +26,14 @@ inline Bytes write_capsule(std::uint64_t type, std::initializer_list<std::uint64
     for (const std::uint8_t byte : tail) *at++ = byte;
     return size;
   });
+}
+
+/// WT_CLOSE_SESSION: the code in four bytes, then the reason.
+inline Bytes write_close(std::uint32_t code, std::string_view reason) {
+  std::string payload;
+  for (int shift = 24; shift >= 0; shift -= 8) payload.push_back(static_cast<char>(code >> shift));
+  payload += reason;
+  return write_capsule(capsule_type::kCloseSession, {}, as_bytes(payload));
 }
 
 }  // namespace tern::webtransport

@@ -198,10 +198,7 @@ void Http3Carrier::drain() {
 
 void Http3Carrier::close(ApplicationCode code, std::string_view reason) {
   if (over_) return;
-  std::string payload;
-  for (int shift = 24; shift >= 0; shift -= 8) payload.push_back(static_cast<char>(code >> shift));
-  payload += reason;
-  last_words_ += write_capsule(capsule_type::kCloseSession, {}, as_bytes(payload)).text();
+  last_words_ += write_close(code, reason).text();
   SessionClose close;
   close.code = code;
   close.reason = reason;

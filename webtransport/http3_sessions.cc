@@ -17,17 +17,13 @@ constexpr std::uint64_t kMaxSessionsDraft07 = 0xc671706a;  // 07 to 12: how many
 constexpr std::uint64_t kMaxSessionsDraft13 = 0x14e9cd29;  // 13 and 14: how many
 constexpr std::uint64_t kEnabled = 0x2c7cf000;             // 15 and later: a flag
 
-/// Of one connection. Without flow control for sessions (draft 14 and later) they share the
-/// connection's, so it is a small number.
-constexpr std::uint64_t kMaxSessions = 16;
-
 }  // namespace
 
 void enable_http3(http3::SessionOptions& options, Runtime& runtime) {
   const std::pair<std::uint64_t, std::uint64_t> settings[] = {
       {kEnableDraft02, 1},
-      {kMaxSessionsDraft07, kMaxSessions},
-      {kMaxSessionsDraft13, kMaxSessions},
+      {kMaxSessionsDraft07, Http3Sessions::kMaxSessions},
+      {kMaxSessionsDraft13, Http3Sessions::kMaxSessions},
       {kEnabled, 1},
   };
   for (const auto& [id, value] : settings) {

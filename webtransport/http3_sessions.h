@@ -22,6 +22,9 @@ class Http3Carrier;
 /// perhaps before it. Owned by the connection's `http3::Session`.
 class Http3Sessions final : public http3::StreamRouter, TimerNode {
  public:
+  /// Sessions of one connection: announced in SETTINGS, and one more is refused with 429. A small
+  /// number, as without flow control for sessions (draft 14 and later) they share the connection's.
+  static constexpr std::size_t kMaxSessions = 16;
   /// Streams and their bytes that wait for a session; more are refused (§4.6).
   static constexpr std::size_t kMaxEarlyStreams = 32;
   /// How long they wait.

@@ -57,9 +57,6 @@ CapsuleWindows windows_of(const SessionOptions& options) noexcept {
   return windows;
 }
 
-/// Of one connection; one more is refused with 429.
-constexpr std::size_t kMaxSessions = 16;
-
 /// Why there can be no session on this connection, as `answer`'s refusal.
 void look_at_carrier(const http::Exchange& exchange, const Http3Sessions* sessions,
                      Answer& answer) {
@@ -68,7 +65,7 @@ void look_at_carrier(const http::Exchange& exchange, const Http3Sessions* sessio
   if (sessions == nullptr) {
     answer.refusal = "WebTransport is not spoken over this protocol here";
     status = http::Status::not_implemented;
-  } else if (sessions->sessions() >= kMaxSessions) {
+  } else if (sessions->sessions() >= Http3Sessions::kMaxSessions) {
     answer.refusal = "too many sessions on one connection";
     status = http::Status::too_many_requests;
   } else {

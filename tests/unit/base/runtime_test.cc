@@ -1,5 +1,6 @@
 #include "base/runtime.h"
 
+#include <cstdint>
 #include <string>
 #include <thread>
 #include <vector>
@@ -118,18 +119,22 @@ TEST_F(RuntimeTest, ATurnHasItsOrder) {
   EXPECT_TRUE(log.empty());
 }
 
-/// Has more to drain than it takes at once; each part wakes a coroutine.
+/// Has more to drain than it takes at once, or gives way to what it has woken: each part wakes a
+/// coroutine.
 class Portions final : public TurnHook {
  public:
-  Portions(Runtime& runtime, std::vector<std::string>& log, int count)
-      : runtime_(runtime), log_(log), left_(count) {}
+  enum class Stops : std::uint8_t { undrained, giving_way };
+
+  Portions(Runtime& runtime, std::vector<std::string>& log, int count, Stops stops)
+      : runtime_(runtime), log_(log), left_(count), stops_(stops) {}
   void drain(Timestamp) override {
     if (left_ == 0) return;
     --left_;
     log_.push_back("drain");
     runtime_.spawn(log_line(log_, "coroutine"));
   }
-  bool undrained() const override { return left_ > 0; }
+  bool undrained() const override { return stops_ == Stops::undrained && left_ > 0; }
+  bool gave_way() const override { return stops_ == Stops::giving_way && left_ > 0; }
   void flush(Timestamp) override { log_.push_back("flush"); }
   bool pending() const override { return left_ > 0; }
 
@@ -137,12 +142,13 @@ class Portions final : public TurnHook {
   Runtime& runtime_;
   std::vector<std::string>& log_;
   int left_;
+  Stops stops_;
 };
 
 TEST_F(RuntimeTest, WhatIsDrainedInPartsIsAnsweredInParts) {
   std::vector<std::string> log;
   driver.on_reap = [&] { log.push_back("reap"); };
-  Portions hook(runtime, log, 2);
+  Portions hook(runtime, log, 2, Portions::Stops::undrained);
   runtime.add(hook);
   runtime.turn();
   EXPECT_THAT(log,
@@ -151,30 +157,9 @@ TEST_F(RuntimeTest, WhatIsDrainedInPartsIsAnsweredInParts) {
   driver.on_reap = nullptr;
 }
 
-/// Drains one thing at a time and gives way to what it has woken.
-class GivesWay final : public TurnHook {
- public:
-  GivesWay(Runtime& runtime, std::vector<std::string>& log, int count)
-      : runtime_(runtime), log_(log), left_(count) {}
-  void drain(Timestamp) override {
-    if (left_ == 0) return;
-    --left_;
-    log_.push_back("drain");
-    runtime_.spawn(log_line(log_, "coroutine"));
-  }
-  bool gave_way() const override { return left_ > 0; }
-  void flush(Timestamp) override { log_.push_back("flush"); }
-  bool pending() const override { return left_ > 0; }
-
- private:
-  Runtime& runtime_;
-  std::vector<std::string>& log_;
-  int left_;
-};
-
 TEST_F(RuntimeTest, ADrainMayGiveWayToCoroutines) {
   std::vector<std::string> log;
-  GivesWay hook(runtime, log, 2);
+  Portions hook(runtime, log, 2, Portions::Stops::giving_way);
   runtime.add(hook);
   runtime.turn();
   EXPECT_THAT(log, ElementsAre("drain", "coroutine", "drain", "coroutine", "flush"));
@@ -183,7 +168,8 @@ TEST_F(RuntimeTest, ADrainMayGiveWayToCoroutines) {
 
 TEST_F(RuntimeTest, GivingWayKeepsToTheTurnsBudgetOfResumes) {
   std::vector<std::string> log;
-  GivesWay hook(runtime, log, static_cast<int>(Runtime::kMaxResumesPerTurn) + 100);
+  Portions hook(runtime, log, static_cast<int>(Runtime::kMaxResumesPerTurn) + 100,
+                Portions::Stops::giving_way);
   runtime.add(hook);
   runtime.turn();
   EXPECT_TRUE(hook.gave_way());  // the network has its share first

@@ -114,22 +114,17 @@ bool MessageRules::once(std::uint16_t which, std::string_view value) noexcept {
 }
 
 MessageRules::Verdict MessageRules::line(const FieldLine& line) noexcept {
-  if (line.text.empty()) {
-    seen_ |= kFields;
-    return Verdict::leave_out;
-  }
+  if (line.text.empty()) return Verdict::malformed;
   if (line.text.front() == ':') return pseudo(line);
   seen_ |= kFields;
   switch (line.name) {
     case FieldName::other:
-      if (!all_of(line.text, kToken)) {
-        return all_of(line.text, kToken | kUpper) ? Verdict::malformed : Verdict::leave_out;
-      }
+      if (!all_of(line.text, kToken)) return Verdict::malformed;
       break;
     case FieldName::host:
       if (kind_ != Kind::request) break;
-      if (!all_of(line.value, kInAuthority)) return Verdict::leave_out;
-      return once(kHost, line.value) ? Verdict::take : Verdict::malformed;
+      return all_of(line.value, kInAuthority) && once(kHost, line.value) ? Verdict::take
+                                                                         : Verdict::malformed;
     case FieldName::content_length: return length(line.value);
     case FieldName::connection_specific: return Verdict::malformed;
     case FieldName::te:
@@ -137,7 +132,8 @@ MessageRules::Verdict MessageRules::line(const FieldLine& line) noexcept {
     case FieldName::priority: seen_ |= kPriority; break;
     default: break;
   }
-  return valid_value(line.value) ? Verdict::take : Verdict::leave_out;
+  // RFC 9114 §10.3: names and values that HTTP/1.1 could not carry are how messages are smuggled.
+  return valid_value(line.value) ? Verdict::take : Verdict::malformed;
 }
 
 /// RFC 9114 §4.3: before all other lines, each once, and no other than these.

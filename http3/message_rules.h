@@ -12,8 +12,8 @@ class MessageRules {
   enum class Kind : std::uint8_t { request, response, request_trailers, response_trailers };
   enum class Verdict : std::uint8_t {
     take,
-    leave_out,  ///< no such line may be, but the message is none the worse without it
-    malformed,
+    leave_out,  ///< a content-length where it has no meaning: none the worse without it
+    malformed,  ///< the message is (RFC 9114 §4.1.2)
   };
 
   /// `connect`: of a response or trailers: the request's method was CONNECT. `protocol`: of a

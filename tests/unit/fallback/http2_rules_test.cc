@@ -229,8 +229,13 @@ std::vector<Case> cases() {
   malformed("nul_in_value", "8.2.1", plus(usual, {{"a", std::string("x\0y", 3)}}));
   malformed("cr_in_value", "8.2.1", plus(usual, {{"a", "x\ry"}}));
   malformed("lf_in_value", "8.2.1", plus(usual, {{"a", "x\ny"}}));
+  malformed("control_in_value", "8.2.1", plus(usual, {{"a", "x\x01y"}}));
+  malformed("del_in_value", "8.2.1", plus(usual, {{"a", "x\x7f"}}));
+  malformed("lf_in_cookie", "8.2.1", plus(usual, {{"cookie", "x\ny"}}));
+  malformed("bad_host", "8.3.1", plus(usual, {{"host", "server/x"}}));
   malformed("leading_space", "8.2.1", plus(usual, {{"a", " x"}}));
   malformed("trailing_space", "8.2.1", plus(usual, {{"a", "x "}}));
+  malformed("trailing_tab", "8.2.1", plus(usual, {{"a", "x\t"}}));
   malformed("connection", "8.2.2", plus(usual, {{"connection", "close"}}));
   malformed("keep_alive", "8.2.2", plus(usual, {{"keep-alive", "1"}}));
   malformed("proxy_connection", "8.2.2", plus(usual, {{"proxy-connection", "close"}}));

@@ -254,7 +254,26 @@ const StreamCase kStreamCases[] = {
                   {":authority", "s"},
                   {":path", "/"}})},
     {"PseudoInTrailers", ErrorCode::message_error, request({}) + headers({{":method", "GET"}})},
+    // RFC 9114 §4.2, §10.3.
     {"UpperCaseName", ErrorCode::message_error, request({{"Foo", "bar"}})},
+    {"EmptyName", ErrorCode::message_error, request({{"", "bar"}})},
+    {"SpaceInName", ErrorCode::message_error, request({{"a b", "bar"}})},
+    {"ColonInName", ErrorCode::message_error, request({{"a:b", "bar"}})},
+    {"LineBreakInName", ErrorCode::message_error, request({{"a\r\nb", "bar"}})},
+    {"ObsTextInName", ErrorCode::message_error, request({{"\xc3\xa4", "bar"}})},
+    {"NulInValue", ErrorCode::message_error, request({{"a", std::string("x\0y", 3)}})},
+    {"CrInValue", ErrorCode::message_error, request({{"a", "x\ry"}})},
+    {"LfInValue", ErrorCode::message_error, request({{"a", "x\ny"}})},
+    {"ControlInValue", ErrorCode::message_error, request({{"a", "x\x01y"}})},
+    {"DelInValue", ErrorCode::message_error, request({{"a", "x\x7f"}})},
+    {"SpaceBeforeValue", ErrorCode::message_error, request({{"a", " x"}})},
+    {"TabAfterValue", ErrorCode::message_error, request({{"a", "x\t"}})},
+    {"LfInKnownField", ErrorCode::message_error, request({{"user-agent", "x\ny"}})},
+    {"LfInCookie", ErrorCode::message_error, request({{"cookie", "x\ny"}})},
+    {"LfInPriority", ErrorCode::message_error, request({{"priority", "u=1\n"}})},
+    {"BadHost", ErrorCode::message_error, request({{"host", "server/x"}})},
+    {"BadNameInTrailers", ErrorCode::message_error, request({}) + headers({{"a b", "c"}})},
+    {"BadValueInTrailers", ErrorCode::message_error, request({}) + headers({{"a", "b\n"}})},
     {"Connection", ErrorCode::message_error, request({{"connection", "close"}})},
     {"TransferEncoding", ErrorCode::message_error, request({{"transfer-encoding", "chunked"}})},
     {"BadTe", ErrorCode::message_error, request({{"te", "gzip"}})},
@@ -367,6 +386,13 @@ const ResponseCase kResponseCases[] = {
     {"BadStatus", headers({{":status", "20"}})},
     {"Status101", headers({{":status", "101"}})},
     {"RequestPseudo", headers({{":status", "200"}, {":path", "/"}})},
+    {"BadName", headers({{":status", "200"}, {"a b", "c"}})},
+    {"EmptyName", headers({{":status", "200"}, {"", "c"}})},
+    {"LineBreakInValue", headers({{":status", "200"}, {"a", "b\r\nc: d"}})},
+    {"NulInValue", headers({{":status", "200"}, {"a", std::string("x\0y", 3)}})},
+    {"BadValueInInterim",
+     headers({{":status", "103"}, {"a", "b\n"}}) + headers({{":status", "200"}})},
+    {"BadNameInTrailers", headers({{":status", "200"}}) + headers({{"a b", "c"}})},
     {"BodyTooLong",
      headers({{":status", "200"}, {"content-length", "1"}}) + frame(kFrameData, "12")},
     {"BodyTooShort",
@@ -379,6 +405,21 @@ INSTANTIATE_TEST_SUITE_P(All, MalformedResponse, ::testing::ValuesIn(kResponseCa
 
 // ---- what must be tolerated
 // ----------------------------------------------------------------------
+
+TEST(Tolerated, UnusualButValidFields) {
+  Rig rig(hello);
+  RawPeer* peer = rig.connect_raw();
+  peer->uni(control(settings()));
+  const auto id = peer->bidi(request({{"!#$%&'*+-.^_`|~09az", "x"},
+                                      {"empty", ""},
+                                      {"blanks", "a \t b"},
+                                      {"obs-text", "\xc3\xa4\xff"}}),
+                             true);
+  rig.world.run_for(1s);
+  EXPECT_FALSE(rig.closed);
+  EXPECT_TRUE(peer->finished[id]);
+  EXPECT_EQ(rig.server_count("http3.malformed"), 0u);
+}
 
 TEST(Tolerated, GreaseEverywhere) {
   Rig rig(hello);

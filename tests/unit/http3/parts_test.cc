@@ -246,12 +246,34 @@ TEST(MessageRulesTest, ValuesAreJudgedInEveryPosition) {
         const bool end = at == 0 || at + 1 == size;
         const bool valid = (byte > 0x20 && byte != 0x7f) || (!end && (byte == ' ' || byte == '\t'));
         const Verdict verdict = rules.line(line(FieldName::other, "name", value));
-        ASSERT_EQ(verdict, valid ? Verdict::take : Verdict::leave_out)
+        ASSERT_EQ(verdict, valid ? Verdict::take : Verdict::malformed)
             << size << ' ' << at << ' ' << byte;
         const bool path = byte > 0x20 && byte != 0x7f;
         rules.begin(MessageRules::Kind::request, false, false);
         ASSERT_EQ(rules.line(line(FieldName::path, ":path", value)),
                   path ? Verdict::take : Verdict::malformed);
+      }
+    }
+  }
+}
+
+TEST(MessageRulesTest, NamesAreJudgedInEveryPosition) {
+  using Verdict = MessageRules::Verdict;
+  constexpr std::string_view kTokens = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz";
+  for (std::size_t size = 1; size < 12; ++size) {
+    for (std::size_t at = 0; at < size; ++at) {
+      for (int byte = 0; byte < 256; ++byte) {
+        std::string name(size, 'x');
+        name[at] = static_cast<char>(byte);
+        const bool valid = kTokens.find(static_cast<char>(byte)) != std::string_view::npos;
+        for (const auto kind :
+             {MessageRules::Kind::request, MessageRules::Kind::response_trailers}) {
+          MessageRules rules;
+          rules.begin(kind, false, false);
+          ASSERT_EQ(rules.line(line(FieldName::other, name, "value")),
+                    valid ? Verdict::take : Verdict::malformed)
+              << size << ' ' << at << ' ' << byte;
+        }
       }
     }
   }

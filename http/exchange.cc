@@ -126,6 +126,7 @@ void Outgoing::drained() noexcept {
 void Outgoing::fail(Error error) {
   if (!error_) error_.emplace(std::move(error));
   if (writer != nullptr) writer->wake(runtime_.ready());
+  if (watcher != nullptr) watcher->wake(runtime_.ready());
 }
 
 void Outgoing::release() noexcept {

@@ -385,7 +385,8 @@ std::optional<Error> Exchange::prepare(Response& response, bool whole) {
         return Error::invalid("the body does not fit its content-length");
       }
     }
-  } else if (whole && !no_length && number != 304) {
+  } else if (whole && !no_length && number != 304 && !response.fields().contains("grpc-status")) {
+    // gRPC's Trailers-Only is a block of trailers: its end is its length.
     response.fields().add("content-length",
                           std::to_string(number == 205 ? 0 : response.body().size()));
   }

@@ -77,6 +77,7 @@ add_link_options(${TERN_BUILD_FLAGS})
 # ---- third-party libraries ----------------------------------------------------------------------
 
 include(tern_dependencies)
+include(tern_generate)
 find_package(CLI11 REQUIRED)      # tools/tern
 find_path(TERN_TOMLPLUSPLUS toml++/toml.h REQUIRED)  # tools/tern; header-only
 find_package(benchmark REQUIRED)  # tools/bench

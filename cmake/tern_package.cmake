@@ -21,6 +21,7 @@ install(FILES
   "${PROJECT_BINARY_DIR}/cmake/tern-config.cmake"
   "${PROJECT_BINARY_DIR}/cmake/tern-config-version.cmake"
   "${PROJECT_SOURCE_DIR}/cmake/tern_dependencies.cmake"
+  "${PROJECT_SOURCE_DIR}/cmake/tern_generate.cmake"
   ${_tern_finders}
   DESTINATION "${_tern_package_dir}")
 install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DOCDIR}")

@@ -3,6 +3,7 @@
 # Compiles the messages (file.pb.h) and services (file.tern.h) of .proto files into a target, which may
 # then include both. PROTOS are relative to the current source folder, and so are the paths in their own
 # imports, unless IMPORT_DIRS names other folders; a file below one of those keeps its path there.
+# google/api/annotations.proto and what else tern brings (rpc/proto) can always be imported.
 #
 #   add_executable(greeter greeter.cc)
 #   tern_generate(TARGET greeter PROTOS greeter.proto)
@@ -24,6 +25,11 @@ function(tern_generate)
     cmake_path(ABSOLUTE_PATH folder NORMALIZE)
     list(APPEND folders "${folder}")
   endforeach()
+  if(TARGET tern_protoc_gen_tern)
+    list(APPEND folders "${PROJECT_SOURCE_DIR}/rpc/proto")
+  else()
+    list(APPEND folders "${TERN_PROTO_DIR}")
+  endif()
   list(REMOVE_DUPLICATES folders)
   list(TRANSFORM folders PREPEND "-I" OUTPUT_VARIABLE includes)
   set(out "${CMAKE_CURRENT_BINARY_DIR}/${arg_TARGET}.generated")

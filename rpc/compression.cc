@@ -68,6 +68,17 @@ std::size_t compress_into(Coding coding, ByteView in, MutableBytes out) {
 
 }  // namespace
 
+std::optional<Coding> coding_named(std::string_view name) noexcept {
+  for (const Coding coding : {Coding::identity, Coding::gzip, Coding::zstd, Coding::br}) {
+    if (coding_name(coding) == name) return coding;
+  }
+  return std::nullopt;
+}
+
+std::string_view coding_name(Coding coding) noexcept {
+  return coding == Coding::identity ? "identity" : http::name_of(coding);
+}
+
 bool lists(std::string_view accepted, Coding coding) noexcept {
   if (coding == Coding::identity) return true;
   while (!accepted.empty()) {

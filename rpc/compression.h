@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string_view>
 
 #include "base/bytes.h"
@@ -19,6 +20,11 @@ using http::Coding;
 inline constexpr std::string_view kGrpcAcceptEncoding = "identity,gzip";
 /// What `accept-encoding` and `connect-accept-encoding` say.
 inline constexpr std::string_view kConnectAcceptEncoding = "gzip, br, zstd";
+
+/// "identity", "gzip", "zstd", "br", as header lines and queries of all dialects name them; nothing
+/// for another name.
+std::optional<Coding> coding_named(std::string_view name) noexcept;
+std::string_view coding_name(Coding coding) noexcept;
 
 /// Whether a comma-separated list, e.g. of grpc-accept-encoding, names the coding. Identity always.
 bool lists(std::string_view accepted, Coding coding) noexcept;

@@ -22,5 +22,7 @@ class Dialect {
 };
 
 std::unique_ptr<Dialect> make_grpc_dialect();
+std::unique_ptr<Dialect> make_grpc_web_dialect();
+std::unique_ptr<Dialect> make_connect_dialect();
 
 }  // namespace tern::rpc

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "rpc/server_rest.h"
 
 namespace tern::rpc {
 
@@ -20,6 +21,9 @@ Dispatcher::Dispatcher(Services services, ServeOptions options)
 }
 
 Task<void> Dispatcher::operator()(http::Exchange& exchange) const {
+  if (options_.cors() != nullptr && options_.cors()->answer_preflight(exchange)) {
+    return Task<void>::completed();
+  }
   for (const std::unique_ptr<Dialect>& dialect : dialects_) {
     if (dialect->accepts(exchange, *this)) return dialect->serve(exchange, *this);
   }
@@ -68,6 +72,9 @@ Task<Status> Dispatcher::next(const Invocation& invocation, std::size_t index) c
 http::Handler serve(Services services, ServeOptions options) {
   auto dispatcher = std::make_shared<Dispatcher>(std::move(services), std::move(options));
   dispatcher->add(make_grpc_dialect());
+  dispatcher->add(make_grpc_web_dialect());
+  dispatcher->add(make_connect_dialect());
+  dispatcher->add(make_rest_dialect(dispatcher->services(), dispatcher->options().rest()));
   return [dispatcher = std::move(dispatcher)](http::Exchange& exchange) {
     return (*dispatcher)(exchange);
   };

@@ -3,12 +3,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "base/task.h"
 #include "base/time.h"
+#include "http/cors.h"
 #include "rpc/compression.h"
+#include "rpc/rest_route.h"
 #include "rpc/status.h"
 
 namespace tern::rpc {
@@ -68,6 +71,13 @@ class ServeOptions {
     return *this;
   }
   const std::vector<Interceptor>& interceptors() const noexcept { return interceptors_; }
+  /// Lets pages of other origins call (gRPC-Web, Connect, REST): preflights are answered, and what
+  /// comes back may be read. None: only the server's own pages call.
+  ServeOptions& cors(http::Cors cors) { return cors_ = std::move(cors), *this; }
+  const http::Cors* cors() const noexcept { return cors_ ? &*cors_ : nullptr; }
+  /// How REST takes requests and writes JSON.
+  ServeOptions& rest(RestOptions options) { return rest_ = options, *this; }
+  const RestOptions& rest() const noexcept { return rest_; }
 
  private:
   std::size_t max_request_ = std::size_t{4} * 1024 * 1024;
@@ -76,6 +86,8 @@ class ServeOptions {
   Duration max_duration_ = Duration::max();
   Coding compression_ = Coding::identity;
   std::vector<Interceptor> interceptors_;
+  std::optional<http::Cors> cors_;
+  RestOptions rest_;
 };
 
 }  // namespace tern::rpc

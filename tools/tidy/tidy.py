@@ -138,6 +138,12 @@ def _check_includes(path, code, tree):
             yield from _check_foreign_include(path, line, header, tree)
 
 
+def _is_generated(header, tree):
+    """Made by tern_generate from a .proto of the repository."""
+    stem = re.sub(r"\.(?:pb|tern)\.h$", ".proto", header)
+    return stem != header and any(file == stem or file.endswith("/" + stem) for file in tree.files)
+
+
 def _check_own_include(path, room, line, header, tree):
     if _is_generated(header, tree):
         return

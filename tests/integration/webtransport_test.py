@@ -135,6 +135,37 @@ class WebTransportTest(TernTest):
         self.assertEqual(trusting.returncode, 60, trusting.stderr)
         self.assertIn(b"--cacert", trusting.stderr)
 
+    def test_bench(self):
+        server = self.serve()
+        for flags, name in [([], "h3"), (["--http2"], "h2"), (["--http1.1"], "http/1.1")]:
+            wt = server.url.replace("https:", "wt:") + "/wt/echo"
+            for what, unit in [([], "stream"), (["--datagrams"], "datagram")]:
+                with self.subTest(carrier=name, unit=unit):
+                    done = self.tern("bench", "-k", "--json", "-c", "2", "-m", "5", "-n", "600",
+                                     *flags, *what, wt)
+                    self.assertEqual(done.returncode, 0, done.stderr)
+                    report = json.loads(done.stdout)
+                    self.assertEqual((report["protocol"], report["unit"]), (name, unit))
+                    self.assertEqual(report["requests"], 600)
+                    self.assertEqual(report["bytes"], 600 * 64)
+                    self.assertEqual(report["errors"], {})
+                    self.assertGreater(report["latency_us"]["p50"], 0)
+            done = self.tern("bench", "-k", "--json", "-c", "1", "-m", "1", "-n", "1", *flags,
+                             "-d", "30000000", wt.replace("echo", "bytes"))
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(json.loads(done.stdout)["bytes"], 30_000_000)
+        idle = self.tern("bench", "-k", "--json", "-c", "5", "--sessions", "4", "--idle", "-D",
+                         "200ms", server.url.replace("https:", "wt:") + "/wt/echo")
+        self.assertEqual(idle.returncode, 0, idle.stderr)
+        self.assertEqual(json.loads(idle.stdout)["sessions"], 4)
+        # On each carrier two for streams, two for datagrams and one for bytes.
+        self.assertEqual(server.counters()["webtransport.opened"], 3 * 5 + 5 * 4)
+        for arguments in (["--datagrams", server.url + "/hello"], ["--sessions", "2", server.url],
+                          ["--connect", wt], ["--datagrams", "-d", "short", wt],
+                          ["--http1.1", "--sessions", "2", wt]):
+            refused = self.tern("bench", *arguments)
+            self.assertEqual(refused.returncode, 2, arguments)
+
     def waiting(self, server, carrier):
         """`tern wt` with an open session that nothing is sent on."""
         waiting = subprocess.Popen([TERN, "wt", "-k", "--json", "--wait", "10m", "--carrier",

@@ -13,6 +13,12 @@ namespace tern {
 /// it. A block above kMaxPooled is malloc's. Memory cached for reuse is bounded by what was once in
 /// use at the same time.
 class MemoryPool {
+  // In front of each block: its size class, or one of these.
+  using Tag = std::size_t;
+  static_assert(sizeof(Tag) == 8);
+  static constexpr Tag kUnpooled = SIZE_MAX;  // malloc's; its size is in front of the tag
+  static constexpr Tag kForGood = SIZE_MAX - 1;
+
  public:
   static constexpr std::size_t kMaxPooled = 4096;
 
@@ -25,24 +31,21 @@ class MemoryPool {
   void* allocate(std::size_t size) noexcept;
   void* allocate_zeroed(std::size_t count, std::size_t size) noexcept;
   void* reallocate(void* block, std::size_t size) noexcept;
+  /// A block that `release` leaves alone and that goes with the pool; it may be of any size.
+  void* allocate_for_good(std::size_t size) noexcept;
+  static bool is_for_good(const void* block) noexcept {
+    return static_cast<const Tag*>(block)[-1] == kForGood;
+  }
   void release(void* block) noexcept;
 
  private:
-  struct Header {
-    std::size_t size_class;  // kUnpooled: malloc's
-    std::size_t capacity;
-  };
-  static_assert(sizeof(Header) == 16);
   struct Free {
     Free* next;
   };
-  /// 16, 32, … 256 bytes, then 320, 384, … kMaxPooled: what a connection keeps for its life is in
-  /// blocks of a few kilobytes, which coarser classes would round up by a tenth.
-  static constexpr std::size_t kSmallStep = 16;
-  static constexpr std::size_t kSmallMax = 256;
-  static constexpr std::size_t kStep = 64;
-  static constexpr std::size_t kSmallClasses = kSmallMax / kSmallStep;
-  static constexpr std::size_t kClasses = kSmallClasses + (kMaxPooled - kSmallMax) / kStep;
+  /// A block of class n takes 16 (n + 1) bytes, its tag among them: like malloc's, so that what a
+  /// connection keeps for its life is hardly rounded up.
+  static constexpr std::size_t kStep = 16;
+  static constexpr std::size_t kClasses = (kMaxPooled + sizeof(Tag) - 1) / kStep + 1;
   static constexpr std::size_t kSlabSize = 64 * 1024;
 
   struct Class {
@@ -52,14 +55,14 @@ class MemoryPool {
     std::size_t left = 0;
   };
 
-  static std::size_t class_of(std::size_t size) noexcept {
-    if (size <= kSmallMax) return size == 0 ? 0 : (size - 1) / kSmallStep;
-    return kSmallClasses + (size - kSmallMax - 1) / kStep;
+  static constexpr std::size_t class_of(std::size_t size) noexcept {
+    return (size + sizeof(Tag) - 1) / kStep;
   }
-  static std::size_t capacity_of(std::size_t size_class) noexcept {
-    if (size_class < kSmallClasses) return (size_class + 1) * kSmallStep;
-    return kSmallMax + (size_class - kSmallClasses + 1) * kStep;
+  static constexpr std::size_t stride_of(std::size_t size_class) noexcept {
+    return kStep * (size_class + 1);
   }
+  static Tag& tag_of(void* block) noexcept { return static_cast<Tag*>(block)[-1]; }
+  static std::size_t capacity_of(void* block) noexcept;
   void* allocate_fresh(std::size_t size_class) noexcept;
 
   std::array<Class, kClasses> classes_{};

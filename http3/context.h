@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -54,6 +55,8 @@ class Context {
   ChunkArena& arena() noexcept { return arena_; }
   /// For the field section that is being encoded.
   std::vector<std::uint8_t>& scratch() noexcept { return scratch_; }
+  /// Room for what a session offers next to be sent; good until any session does so again.
+  std::array<quic::Vec, 8>& vecs() noexcept { return vecs_; }
   /// A blank stream object; given back with `recycle`.
   RequestStream* take_stream();
   void recycle(RequestStream* stream) noexcept;
@@ -78,6 +81,7 @@ class Context {
   MemoryPool memory_;
   ChunkArena arena_;
   std::vector<std::uint8_t> scratch_;
+  std::array<quic::Vec, 8> vecs_{};
   std::vector<RequestStream*> spare_;
   Counts counts_;
   Scope tasks_{runtime_.ready()};  // last: the tasks use everything above

@@ -53,6 +53,8 @@ class ControlReader {
   /// The peer's SETTINGS frame has been read whole.
   bool settings_complete() const noexcept { return settings_complete_; }
   const SettingsParser& settings() const noexcept { return parser_; }
+  /// `settings().entries()` have been looked at.
+  void forget_entries() noexcept { parser_.forget_entries(); }
 
  private:
   std::optional<ErrorCode> begin_frame() noexcept;

@@ -40,7 +40,7 @@ bool contains(const std::vector<quic::StreamId>& all, quic::StreamId stream) noe
 SessionCore::SessionCore(Context& context, quic::Connection& connection, ClientHooks hooks)
     : context_(context),
       connection_(connection),
-      hooks_(std::move(hooks)),
+      hooks_(connection.is_server() ? nullptr : std::make_unique<ClientHooks>(std::move(hooks))),
       qlog_(context.runtime(), connection),
       control_reader_(connection.is_server()),
       resets_limit_(context.options().max_resets, context.options().window),
@@ -48,13 +48,13 @@ SessionCore::SessionCore(Context& context, quic::Connection& connection, ClientH
       server_(connection.is_server()) {
   context_.counts().sessions.add();
   local_settings_ = settings_of(options(), server_);
-  if (!server_ && !hooks_.remembered.empty()) {
-    auto remembered = Settings::deserialize(hooks_.remembered);
+  if (!server_ && !hooks_->remembered.empty()) {
+    auto remembered = Settings::deserialize(hooks_->remembered);
     if (remembered) {
       remembered_ = *std::move(remembered);
       if (qlog_.on()) qlog_.parameters_restored(*remembered_);
     }
-    hooks_.remembered.clear();
+    hooks_->remembered = {};
   }
   if (server_) connection_.hold_streams(true);
   max_client_streams_ = options().max_requests;
@@ -237,11 +237,13 @@ void SessionCore::on_stream_writable(quic::StreamId id) {
 
 void SessionCore::offer_session() {
   quic::Session session;
-  while (connection_.take_session(session)) held_session_ = std::move(session);
-  if (!held_session_ || !peer_settings_) return;
-  quic::Session ready = *std::exchange(held_session_, std::nullopt);
-  ready.application = peer_settings_->serialize();
-  if (hooks_.session) hooks_.session(std::move(ready));
+  while (connection_.take_session(session)) {
+    held_session_ = std::make_unique<quic::Session>(std::move(session));
+  }
+  if (held_session_ == nullptr || !peer_settings_) return;
+  const auto ready = std::move(held_session_);
+  ready->application = peer_settings_->serialize();
+  if (hooks_->session) hooks_->session(std::move(*ready));
 }
 
 std::vector<std::uint8_t> SessionCore::settings_blob() const {
@@ -425,7 +427,7 @@ void SessionCore::on_closed() {
   for (RequestStream* stream = table_.first(); stream != nullptr; stream = stream->next) {
     stream->connection_gone(reason);
   }
-  if (hooks_.closed) hooks_.closed(reason);
+  if (hooks_ != nullptr && hooks_->closed) hooks_->closed(reason);
 }
 
 // ---- the end of requests

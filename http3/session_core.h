@@ -217,7 +217,7 @@ class SessionCore final : public Session, private quic::StreamSource, private Ti
 
   Context& context_;
   quic::Connection& connection_;
-  ClientHooks hooks_;
+  std::unique_ptr<ClientHooks> hooks_;  // client
   Http3Qlog qlog_;
   std::optional<QpackEncoder> encoder_;
   std::optional<QpackDecoder> decoder_;
@@ -253,7 +253,7 @@ class SessionCore final : public Session, private quic::StreamSource, private Ti
   quic::StreamId rejected_from_ = INT64_MAX;  // by our final GOAWAY
   std::uint64_t total_requests_ = 0;
   std::uint64_t max_client_streams_ = 0;
-  std::optional<quic::Session> held_session_;  // waits for the server's SETTINGS
+  std::unique_ptr<quic::Session> held_session_;  // waits for the server's SETTINGS
   Timestamp shutdown_at_ = kNever;
   Timestamp watch_at_ = kNever;
   Timestamp drained_at_ = kNever;  // when the final GOAWAY has had time to leave
@@ -263,8 +263,6 @@ class SessionCore final : public Session, private quic::StreamSource, private Ti
   Timestamp last_sent_{};
 
   // What is being sent.
-  static constexpr std::size_t kMaxVecs = 8;
-  std::array<quic::Vec, kMaxVecs> vecs_;
   OwnStream* offered_own_ = nullptr;
   RequestStream* offered_ = nullptr;
   bool offered_raw_ = false;  // the last offer was the default source's

@@ -282,6 +282,7 @@ bool SessionCore::on_control_frame(const ControlReader::Frame& frame) {
       if (qlog_.on())
         qlog_.settings_frame(false, peer_control_id_, control_reader_.settings().entries());
       on_settings();
+      control_reader_.forget_entries();
       return !over_;
     case kFrameGoaway:
       if (qlog_.on()) qlog_.goaway_frame(false, peer_control_id_, frame.id);
@@ -349,7 +350,7 @@ void SessionCore::on_settings() {
     return;
   }
   encoder_->set_peer(peer_settings_->qpack_capacity, peer_settings_->qpack_blocked_streams);
-  if (held_session_) offer_session();
+  if (held_session_ != nullptr) offer_session();
   flush_waiting();
 }
 
@@ -364,7 +365,7 @@ void SessionCore::on_goaway() {
       stream->refuse(error);
     }
   }
-  if (hooks_.goaway) hooks_.goaway();
+  if (hooks_ != nullptr && hooks_->goaway) hooks_->goaway();
 }
 
 // ---- our control stream

@@ -40,7 +40,8 @@ bool SessionCore::offer(Write& write) {
   offered_ = scheduler_.top();
   if (offered_ == nullptr) return false;
   write.stream = offered_->id();
-  write.data = {vecs_.data(), offered_->offer(vecs_, write.fin)};
+  auto& vecs = context_.vecs();
+  write.data = {vecs.data(), offered_->offer(vecs, write.fin)};
   return true;
 }
 
@@ -49,7 +50,8 @@ bool SessionCore::offer(OwnStream& own, Write& write) {
   std::size_t size = 0;
   offered_own_ = &own;
   write.stream = own.id;
-  write.data = {vecs_.data(), own.queue.offer(vecs_, size)};
+  auto& vecs = context_.vecs();
+  write.data = {vecs.data(), own.queue.offer(vecs, size)};
   write.fin = false;
   return true;
 }

@@ -71,6 +71,8 @@ class SettingsParser {
   const Settings& settings() const noexcept { return settings_; }
   /// Every entry in its order, grease included, for qlog.
   const std::vector<Setting>& entries() const noexcept { return entries_; }
+  /// Frees them, once the frame has ended.
+  void forget_entries() noexcept { std::vector<Setting>().swap(entries_); }
 
  private:
   std::optional<ErrorCode> entry(Setting setting);

@@ -7,15 +7,13 @@
 #include "tools/tern/environment.h"
 #include "transport/tls/client_context.h"
 #include "transport/tls/secure_stream.h"
-#include "webtransport/http2.h"
 
 namespace tern::cli {
 namespace {
 
-fallback::SessionOptions session_options(bool sessions) {
+fallback::SessionOptions session_options() {
   fallback::SessionOptions options;
   options.idle_timeout = std::chrono::hours(24 * 365);  // --idle decides itself when it is over
-  if (sessions) webtransport::enable_http2(options);
   return options;
 }
 
@@ -28,7 +26,7 @@ class BenchTcp final : public BenchTransport {
         secure_(load.url.scheme() == "https"),
         protocol_(load.options.protocol == BenchProtocol::http2 ? fallback::Protocol::http2
                                                                 : fallback::Protocol::http1),
-        sessions_(load.runtime, session_options(load.options.webtransport)) {}
+        sessions_(load.runtime, session_options()) {}
 
   Result<void> prepare();
   Result<void> open(BenchConnection& connection, std::size_t number) override;

@@ -208,6 +208,7 @@ class Connection final : private TimerNode {
   void saw_silence(Timestamp now);
   void make_ready();
   void grant_streams();
+  bool goes_to_rest(Timestamp now) noexcept;
 
   // ngtcp2_bridge.cc
   Event& emit(Event::Type type);
@@ -238,6 +239,7 @@ class Connection final : private TimerNode {
   std::uint64_t bytes_received_ = 0;
   std::uint64_t key_preparations_ = 0;
   Timestamp last_progress_{};        // when the peer last acknowledged something, or nothing waited
+  Timestamp rest_at_ = kNever;       // when keys may rest, unless something is sent or received
   Timestamp small_packets_until_{};  // a PMTU black hole was found (RFC 8899 §4.3)
   udp::Path known_path_;
   udp::Path fallback_path_;         // server: the last that was validated, while known_path_ is not

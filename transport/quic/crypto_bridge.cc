@@ -13,6 +13,7 @@
 
 #include "base/check.h"
 #include "transport/quic/ngtcp2_bridge.h"
+#include "transport/quic/packet_aead.h"
 #include "transport/quic/return_challenge.h"
 
 namespace tern::quic {
@@ -54,38 +55,6 @@ ngtcp2_crypto_ctx crypto_context(CipherSuite suite) noexcept {
   return context;
 }
 
-/// What ngtcp2 holds as the context of an AEAD. The key schedule (a kilobyte of libipsec-mb's) is
-/// made for the first packet: ngtcp2 holds the keys of the next phase all along, and few
-/// connections last until ours are used.
-struct PacketAead {
-  PacketAead(Aead algorithm, ByteView bytes) noexcept
-      : algorithm_(algorithm), length_(bytes.size()) {
-    TERN_CHECK(length_ <= bytes_.size());
-    std::copy(bytes.begin(), bytes.end(), bytes_.begin());
-  }
-  ~PacketAead() { OPENSSL_cleanse(bytes_.data(), bytes_.size()); }
-
-  const AeadKey& key() noexcept {
-    if (!key_) [[unlikely]] {
-      key_.emplace(algorithm_, ByteView(bytes_).first(length_));
-      OPENSSL_cleanse(bytes_.data(), bytes_.size());
-    }
-    return *key_;
-  }
-
-  // Of keys that open 0-RTT and 1-RTT packets: who is told of them, and what gives their number.
-  CryptoBridge* watch = nullptr;
-  std::uint64_t generation = 0;  // key updates before them
-  std::array<std::uint8_t, kIvLength> iv{};
-  CryptoBridge* seals_for = nullptr;  // of keys that seal 1-RTT packets: who looks at them first
-
- private:
-  std::optional<AeadKey> key_;
-  Aead algorithm_;
-  std::size_t length_;
-  std::array<std::uint8_t, 32> bytes_;
-};
-
 /// The packet number that `nonce` was made with (RFC 9001 §5.3).
 std::uint64_t packet_number(const std::uint8_t* nonce, const PacketAead& aead) noexcept {
   std::uint64_t number = 0;
@@ -111,14 +80,17 @@ class KeyPair {
   KeyPair(const KeyPair&) = delete;
   KeyPair& operator=(const KeyPair&) = delete;
 
-  void watched_by(CryptoBridge& watch) noexcept {
+  void watched_by(CryptoBridge& watch, RestingKeys& keys) noexcept {
     auto& aead = *static_cast<PacketAead*>(aead_.native_handle);
     aead.watch = &watch;
     aead.iv = keys_.iv;
+    keys.add(aead);
   }
 
-  void seals_for(CryptoBridge& bridge) noexcept {
-    static_cast<PacketAead*>(aead_.native_handle)->seals_for = &bridge;
+  void seals_for(CryptoBridge& bridge, RestingKeys& keys) noexcept {
+    auto& aead = *static_cast<PacketAead*>(aead_.native_handle);
+    aead.seals_for = &bridge;
+    keys.add(aead);
   }
 
   const ngtcp2_crypto_aead_ctx* aead() const noexcept { return &aead_; }
@@ -291,11 +263,14 @@ struct BridgeCallbacks {
     derive(rx_secret, rx_aead, rx_iv, current_rx);
     auto& opens = *static_cast<PacketAead*>(rx_aead->native_handle);
     opens.watch = &bridge;
+    bridge.keys_.add(opens);
     // Not when the first packet seems to need it: that would show in the time it takes whether a
     // forged one has the next key phase (RFC 9001 §6.3, §9.5).
     static_cast<void>(opens.key());
     derive(tx_secret, tx_aead, tx_iv, current_tx);
-    static_cast<PacketAead*>(tx_aead->native_handle)->seals_for = &bridge;
+    auto& seals = *static_cast<PacketAead*>(tx_aead->native_handle);
+    seals.seals_for = &bridge;
+    bridge.keys_.add(seals);
     return 0;
   }
 
@@ -578,7 +553,7 @@ bool CryptoBridge::install_rx_secret(ngtcp2_encryption_level level, CipherSuite 
   const std::uint32_t version = early ? ngtcp2_conn_get_client_chosen_version(conn_)
                                       : ngtcp2_conn_get_negotiated_version(conn_);
   KeyPair keys(version, suite, secret);
-  if (level != NGTCP2_ENCRYPTION_LEVEL_HANDSHAKE) keys.watched_by(*this);
+  if (level != NGTCP2_ENCRYPTION_LEVEL_HANDSHAKE) keys.watched_by(*this, keys_);
   switch (level) {
     case NGTCP2_ENCRYPTION_LEVEL_0RTT:
       return keys.taken(
@@ -613,7 +588,7 @@ bool CryptoBridge::install_tx_secret(ngtcp2_encryption_level level, CipherSuite 
       // EncryptedExtensions come next, and the negotiated version, which they hold, is known now.
       return role_ == Role::client || set_local_transport_params();
     case NGTCP2_ENCRYPTION_LEVEL_1RTT:
-      keys.seals_for(*this);
+      keys.seals_for(*this, keys_);
       return keys.taken(ngtcp2_conn_install_tx_key(conn_, secret.data(), secret.size(), keys.aead(),
                                                    keys.iv(), kIvLength, keys.header()));
     case NGTCP2_ENCRYPTION_LEVEL_INITIAL: break;

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/time.h"
 #include "transport/quic/non_productive.h"
+#include "transport/quic/packet_aead.h"
 #include "transport/quic/packet_protection.h"
 #include "transport/quic/path_credit.h"
 #include "transport/quic/session.h"
@@ -121,6 +122,10 @@ class CryptoBridge {
   /// It outlives the connection.
   void watch_answers(PathCredit& credit) noexcept { answers_ = &credit; }
 
+  /// Nothing is sent or received for a while: the key schedules are freed, and made anew for the
+  /// next packet.
+  void rest() noexcept { keys_.rest(); }
+
   /// Key updates behind the newest keys that have opened a packet of the peer's.
   std::uint64_t rx_generation() const noexcept { return rx_generation_; }
 
@@ -177,6 +182,7 @@ class CryptoBridge {
   std::uint8_t alert_ = 0;
   CipherSuite suite_;  // of 1-RTT packets
   NonProductivePackets non_productive_;
+  RestingKeys keys_;
   std::uint64_t rx_generation_ = 0;
   std::uint64_t prepared_generation_ = 0;  // of the newest keys that ngtcp2 has asked for
   Random* challenges_ = nullptr;

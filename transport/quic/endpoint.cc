@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "transport/quic/crypto_bridge.h"
+#include "transport/quic/library_memory.h"
 #include "transport/quic/ngtcp2_bridge.h"
 
 namespace tern::quic {
@@ -118,7 +119,7 @@ Endpoint::Endpoint(EndpointOptions options, CidGenerator cids, TimerHeap& timers
       log_(log),
       tokens_(options_.token_keys),
       reset_key_(reset_key_of(options_, random)),
-      library_memory_(std::make_unique<ngtcp2_mem>(make_memory(memory_))),
+      library_memory_(std::make_unique<LibraryMemory>(memory_)),
       by_cid_(16, CidHash{random.next()}),
       lingering_(16, CidHash{random.next()}),
       by_reset_token_(16, CidHash{random.next()}),

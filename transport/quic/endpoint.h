@@ -18,10 +18,11 @@
 #include "transport/quic/path_probe.h"
 #include "transport/udp/network.h"
 
-struct ngtcp2_mem;
 struct ngtcp2_pkt_hd;
 
 namespace tern::quic {
+
+class LibraryMemory;
 
 /// All QUIC connections of one worker, client and server, sans-IO: datagrams and time in, packets
 /// and events out. It touches no socket and no clock. Single-threaded.
@@ -173,7 +174,7 @@ class Endpoint {
   ChunkArena arena_;
   AddressTokens tokens_;
   StatelessResetKey reset_key_;
-  std::unique_ptr<ngtcp2_mem> library_memory_;
+  std::unique_ptr<LibraryMemory> library_memory_;
   UnixSeconds unix_now_ = 0;
   Timestamp now_{};
   bool accepting_ = true;

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "transport/quic/crypto_bridge.h"
 #include "transport/quic/endpoint.h"
+#include "transport/quic/library_memory.h"
 #include "transport/quic/ngtcp2_bridge.h"
 
 /// How connections begin: Initials accepted, answered with Retry or refused; connects; and the
@@ -88,7 +89,9 @@ void Endpoint::accept(const udp::Path& path, udp::Ecn ecn, MutableBytes datagram
   Connection* connection = make_server_connection(header, path, token ? &*token : nullptr);
   if (connection == nullptr) return;
   counts_.packets_received.add();
+  library_memory_->share(header.tokenlen <= AddressTokens::kMaxTokenLength);
   connection->receive(path, ecn, datagram, now_);
+  library_memory_->share(true);
   // ngtcp2 keeps a ClientHello that begins with its end for clients alone that have proved their
   // address; asked to, this one comes back with all of it within a round trip.
   const bool headless = connection->closed() && connection->close_reason().is(Code::rejected);
@@ -177,7 +180,7 @@ Connection* Endpoint::make_server_connection(const ngtcp2_pkt_hd& header, const 
   const ngtcp2_cid library_scid = to_library(scid);
   if (ngtcp2_conn_server_new(&connection.conn_, &header.scid, &library_scid, &library_path,
                              header.version, &callbacks(), &settings, &params,
-                             library_memory_.get(), &connection) != 0) {
+                             library_memory_->native(), &connection) != 0) {
     log_.line(LogLevel::error, "quic: out of memory for a new connection");
     return nullptr;
   }
@@ -276,9 +279,9 @@ Result<void> Endpoint::open_library_connection(Connection& connection,
   const ngtcp2_path path = to_library(connection.known_path_);
   const ngtcp2_cid library_dcid = to_library(dcid);
   const ngtcp2_cid library_scid = to_library(scid);
-  const int failure =
-      ngtcp2_conn_client_new(&connection.conn_, &library_dcid, &library_scid, &path, version,
-                             &callbacks(), &settings, &params, library_memory_.get(), &connection);
+  const int failure = ngtcp2_conn_client_new(&connection.conn_, &library_dcid, &library_scid, &path,
+                                             version, &callbacks(), &settings, &params,
+                                             library_memory_->native(), &connection);
   if (failure != 0) {
     return fail(Error(Domain::quic, 0,
                       fmt::format("cannot open a connection: {}", ngtcp2_strerror(failure))));

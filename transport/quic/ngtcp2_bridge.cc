@@ -371,18 +371,4 @@ ngtcp2_transport_params announced_parameters(const ngtcp2_transport_params& para
   return announced;
 }
 
-ngtcp2_mem make_memory(MemoryPool& pool) noexcept {
-  return {&pool,
-          [](std::size_t size, void* self) noexcept {
-            return static_cast<MemoryPool*>(self)->allocate(size);
-          },
-          [](void* block, void* self) noexcept { static_cast<MemoryPool*>(self)->release(block); },
-          [](std::size_t count, std::size_t size, void* self) noexcept {
-            return static_cast<MemoryPool*>(self)->allocate_zeroed(count, size);
-          },
-          [](void* block, std::size_t size, void* self) noexcept {
-            return static_cast<MemoryPool*>(self)->reallocate(block, size);
-          }};
-}
-
 }  // namespace tern::quic

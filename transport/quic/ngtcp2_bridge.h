@@ -5,7 +5,6 @@
 
 #include <ngtcp2/ngtcp2.h>
 
-#include "base/memory_pool.h"
 #include "base/random.h"
 #include "transport/quic/cid.h"
 #include "transport/quic/options.h"
@@ -63,6 +62,5 @@ inline constexpr std::uint64_t kSpareConnectionIds = 2;
 /// For ngtcp2; the peer is told `announced_parameters`.
 ngtcp2_transport_params make_transport_params(const TransportOptions& options);
 ngtcp2_transport_params announced_parameters(const ngtcp2_transport_params& params) noexcept;
-ngtcp2_mem make_memory(MemoryPool& pool) noexcept;
 
 }  // namespace tern::quic

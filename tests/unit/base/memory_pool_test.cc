@@ -63,6 +63,25 @@ TEST(MemoryPool, ReallocateKeepsTheContent) {
   pool.release(block);
 }
 
+TEST(MemoryPool, WhatIsForGoodStays) {
+  MemoryPool pool;
+  for (const std::size_t size : {1u, 100u, 5000u}) {
+    void* block = pool.allocate_for_good(size);
+    std::memset(block, 0x5a, size);
+    EXPECT_TRUE(MemoryPool::is_for_good(block));
+    pool.release(block);
+    void* other = pool.allocate(size);
+    EXPECT_NE(other, block);
+    EXPECT_FALSE(MemoryPool::is_for_good(other));
+    EXPECT_EQ(static_cast<std::uint8_t*>(block)[size - 1], 0x5a);
+    auto* larger = static_cast<std::uint8_t*>(pool.reallocate(block, size + 1));
+    EXPECT_NE(larger, block);
+    EXPECT_EQ(larger[size - 1], 0x5a);
+    pool.release(larger);
+    pool.release(other);
+  }
+}
+
 TEST(MemoryPool, RandomUseNeverOverlaps) {
   MemoryPool pool;
   Random random(5);

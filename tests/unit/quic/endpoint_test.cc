@@ -360,6 +360,61 @@ TEST(Endpoint, KeyUpdateIsFollowedByThePeer) {
   EXPECT_EQ(pair.server_connection()->stats().key_updates, 1u);
 }
 
+TEST(Endpoint, GoesOnAfterItsKeysHaveRested) {
+  for (const int updates : {0, 1, 2}) {  // of keys: by nobody, the client, the server
+    SCOPED_TRACE(updates);
+    Pair pair;
+    Connection* client = pair.connect();
+    pair.run();
+    pair.server.on_event = [](const Event& event) {
+      if (event.type == Event::Type::stream_data && event.fin) {
+        event.connection->write(event.stream, Bytes::literal("answer"), true);
+      }
+    };
+    for (int round = 0; round < 3; ++round) {
+      pair.run(5s);
+      Connection* const updating = updates == 1 ? client : pair.server_connection();
+      ASSERT_TRUE(updates == 0 || round != 1 || updating->update_keys().has_value());
+      const StreamId stream = *client->open_bidi();
+      client->write(stream, Bytes::copy(pattern(50'000)), true);
+      pair.run(500ms);
+      EXPECT_EQ(pair.server.received[stream].size(), 50'000u);
+      EXPECT_EQ(pair.client.received[stream], "answer");
+    }
+    EXPECT_FALSE(client->closed());
+  }
+}
+
+// ngtcp2 gets one buffer for the headers of all connections, and one for their payloads: a header
+// that would not fit into the first must not come to lie in the second.
+TEST(Endpoint, ATokenLongerThanOursIsNoToken) {
+  for (const std::size_t size : {100u, 201u, 900u, 1000u, 1020u, 1060u}) {
+    SCOPED_TRACE(size);
+    Pair pair;
+    // Jumbo frames are opened in a larger buffer.
+    pair.network = [](const Side&, std::vector<std::uint8_t>& datagram) {
+      return datagram.size() <= 1500;
+    };
+    Connection* first = pair.connect();
+    pair.run();
+    ASSERT_FALSE(pair.client.sessions.empty());
+    Session session = pair.client.sessions.back();
+    session.token.assign(size, 0x55);
+    ConnectOptions options = pair.connect_options();
+    options.session = session;
+    Connection* second = pair.connect(options);
+    pair.run();
+    ASSERT_TRUE(second->handshake_confirmed());
+    for (Connection* connection : {first, second}) {
+      const StreamId stream = *connection->open_bidi();
+      pair.server.received.clear();
+      connection->write(stream, Bytes::copy(pattern(50'000)), true);
+      pair.run();
+      EXPECT_EQ(pair.server.received[stream].size(), 50'000u);
+    }
+  }
+}
+
 TEST(Endpoint, NatRebindingKeepsTheConnection) {
   Pair pair;
   Connection* client = pair.connect();

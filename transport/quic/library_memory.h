@@ -1,0 +1,49 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+
+#include <ngtcp2/ngtcp2.h>
+
+#include "base/memory_pool.h"
+
+namespace tern::quic {
+
+/// What the connections of an endpoint allocate from: ngtcp2's allocator on a MemoryPool. Internal
+/// to transport/quic.
+///
+/// Each connection of ngtcp2 1.11's holds two buffers for its life that it needs only within
+/// `ngtcp2_conn_read_pkt`: for the header (256 bytes) and the payload (from 2 KiB, with jumbo
+/// frames 16) of the packet being opened. One call ends before another begins, so all connections
+/// share them: they are what ngtcp2 allocates with realloc at those sizes. With another version,
+/// which may use realloc otherwise, each connection has its own.
+class LibraryMemory {
+ public:
+  explicit LibraryMemory(MemoryPool& pool) noexcept;
+  LibraryMemory(const LibraryMemory&) = delete;
+  LibraryMemory& operator=(const LibraryMemory&) = delete;
+
+  const ngtcp2_mem* native() const noexcept { return &native_; }
+
+  /// Whether buffers made from now on are shared. A header above 1 KiB would get the payload's, so
+  /// not for the first packet of a connection whose token is longer than any of ours.
+  void share(bool on) noexcept { sharing_ = on && known_version_; }
+
+  /// For each size once.
+  static constexpr std::size_t kHeader = 256;
+  static constexpr std::size_t kFirstPayload = 2048;
+  static constexpr std::size_t kLastPayload = 64 * 1024;
+
+ private:
+  void* reallocate(void* block, std::size_t size) noexcept;
+  void* shared(std::size_t size) noexcept;
+
+  MemoryPool& pool_;
+  ngtcp2_mem native_;
+  void* header_ = nullptr;
+  std::array<void*, 6> payloads_{};  // by size: 2, 4, … 64 KiB
+  bool known_version_;
+  bool sharing_;
+};
+
+}  // namespace tern::quic

@@ -12,7 +12,7 @@
 #   tern_fuzz(varint_fuzz SOURCES ... LIBS ... CORPUS dir)
 #
 # and the third-party targets: tl::expected fmt::fmt BoringSSL::ssl BoringSSL::crypto ngtcp2::ngtcp2
-# nghttp3::nghttp3 liburing::liburing ZLIB::ZLIB Brotli::enc Brotli::dec Zstd::zstd CLI11::CLI11
+# protobuf::libprotobuf nghttp3::nghttp3 liburing::liburing ZLIB::ZLIB Brotli::enc Brotli::dec Zstd::zstd CLI11::CLI11
 # GTest::gmock benchmark::benchmark; where found (TERN_HAVE_IPSEC_MB), ipsec_mb::ipsec_mb.
 
 include(GNUInstallDirs)
@@ -77,6 +77,7 @@ add_link_options(${TERN_BUILD_FLAGS})
 # ---- third-party libraries ----------------------------------------------------------------------
 
 include(tern_dependencies)
+include(tern_generate)
 find_package(CLI11 REQUIRED)      # tools/tern
 find_path(TERN_TOMLPLUSPLUS toml++/toml.h REQUIRED)  # tools/tern; header-only
 find_package(benchmark REQUIRED)  # tools/bench

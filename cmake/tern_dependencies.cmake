@@ -27,6 +27,7 @@ _tern_dependency(Wslay)          # http
 _tern_dependency(Psl)            # http
 _tern_dependency(Boost 1.74)     # http/fallback; Beast, header-only
 _tern_dependency(nghttp3 1.8)    # http3
+_tern_dependency(Protobuf 3.21)  # rpc
 
 # transport/quic, optional: what the libraries were built with is what their user needs.
 if(NOT CMAKE_FIND_PACKAGE_NAME STREQUAL "tern")

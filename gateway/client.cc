@@ -10,7 +10,6 @@
 #include "http/cookie_jar.h"
 #include "http/date.h"
 #include "http/uri.h"
-#include "webtransport/client.h"
 
 namespace tern {
 namespace {
@@ -152,27 +151,30 @@ Task<Result<void>> Client::connect(std::string url) {
   co_return Result<void>();
 }
 
+http::RequestHead Client::head_of(const ClientRequest& request, const http::Url& url) {
+  http::RequestHead head;
+  head.scheme = url.scheme();
+  head.authority = url.authority();
+  head.path = url.target();
+  for (const http::Field& field : request.fields_) {
+    if (field.name == "host") {
+      head.authority = field.value;
+    } else {
+      head.fields.add(field.name, field.value);
+    }
+  }
+  return head;
+}
+
 Task<Result<ClientStream>> Client::open(ClientRequest request) {
   const Timestamp begun = pool_->runtime.now();
   const Result<http::Url> url = parse_url(request.url_, pool_->options.protocols());
   if (!url) co_return fail(url.error());
-  http::RequestHead head;
+  http::RequestHead head = head_of(request, *url);
   head.method = request.method_;
   head.protocol = request.protocol_;
-  head.scheme = url->scheme();
-  head.authority = url->authority();
-  head.path = url->target();
-  bool has_length = false;
-  for (const http::Field& field : request.fields_) {
-    if (field.name == "host") {
-      head.authority = field.value;
-      continue;
-    }
-    has_length = has_length || field.name == "content-length";
-    head.fields.add(field.name, field.value);
-  }
   const bool has_body = !request.body_.empty();
-  if (!has_length && !request.streaming_ &&
+  if (!head.fields.contains("content-length") && !request.streaming_ &&
       (has_body || request.method_ == "POST" || request.method_ == "PUT")) {
     head.fields.add("content-length", std::to_string(request.body_.size()));
   }
@@ -228,31 +230,6 @@ Task<Result<ClientStream>> Client::open(ClientRequest request) {
     // Any other failure to send is told by the response, which may have come all the same.
     co_return stream;
   }
-}
-
-Task<Result<std::unique_ptr<webtransport::Session>>> Client::webtransport(
-    ClientRequest request, webtransport::ClientOptions options) {
-  std::string what = "no WebTransport session with " + request.url_ + " in time";
-  Task<Result<std::unique_ptr<webtransport::Session>>> opening =
-      open_webtransport(std::move(request), std::move(options));
-  Result<std::unique_ptr<webtransport::Session>> session =
-      co_await within(pool_->runtime, pool_->options.timeout_, std::move(what), std::move(opening));
-  co_return session;
-}
-
-Task<Result<std::unique_ptr<webtransport::Session>>> Client::open_webtransport(
-    ClientRequest request, webtransport::ClientOptions options) {
-  http::RequestHead head;
-  head.fields = std::move(request.fields_);
-  webtransport::complete_request(head, options);
-  request.protocol(std::move(head.protocol)).streaming();
-  request.fields_ = std::move(head.fields);
-  request.body_ = Bytes();
-  Result<ClientStream> stream = co_await open(std::move(request));
-  if (!stream) co_return fail(std::move(stream).error());
-  Result<std::unique_ptr<webtransport::Session>> session = co_await webtransport::await_session(
-      std::move(stream->exchange_), std::move(options), std::move(stream->connection_));
-  co_return session;
 }
 
 Task<Result<ClientResponse>> Client::get(std::string url) {

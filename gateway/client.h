@@ -25,6 +25,10 @@
 #include "webtransport/client_options.h"
 #include "webtransport/session.h"
 
+namespace tern::http {
+class Url;
+}
+
 namespace tern {
 
 class OriginConnection;
@@ -217,9 +221,12 @@ class Client {
   /// The WebSocket must be gone before the client.
   Task<Result<std::unique_ptr<http::WebSocket>>> websocket(
       ClientRequest request, http::WebSocketOptions options = http::WebSocketOptions());
-  /// A WebTransport session over HTTP/3, to an https:// URL. `request` may have fields, a token or
-  /// an origin; its method and body are not looked at. Errors as for `websocket`; unsupported when
-  /// the server has no WebTransport. The session must be gone before the client.
+  /// A WebTransport session to an https:// URL (wt:// is another name for it): over HTTP/3, else
+  /// HTTP/2, else WebSocket, or over the one that `webtransport::ClientOptions::carrier` names
+  /// (docs/webtransport.md); `Session::carrier` says which. An http:// URL has WebSocket alone.
+  /// `request` may have fields, a token or an origin; its method and body are not looked at. Errors
+  /// as for `websocket`; unsupported when the server has no sessions on any carrier that was to be
+  /// tried. The session must be gone before the client.
   Task<Result<std::unique_ptr<webtransport::Session>>> webtransport(
       ClientRequest request, webtransport::ClientOptions options = webtransport::ClientOptions());
   /// Has a connection to the URL's origin ready.
@@ -257,6 +264,13 @@ class Client {
       http::WebSocketOptions options);
   Task<Result<std::unique_ptr<webtransport::Session>>> open_webtransport(
       ClientRequest request, webtransport::ClientOptions options);
+  Task<Result<std::unique_ptr<webtransport::Session>>> webtransport_on(
+      std::shared_ptr<OriginConnection> connection, http::RequestHead head,
+      webtransport::ClientOptions options);
+  Task<Result<std::unique_ptr<webtransport::Session>>> webtransport_over_websocket(
+      ClientRequest request, webtransport::ClientOptions options);
+  /// Where the request goes, and its fields.
+  static http::RequestHead head_of(const ClientRequest& request, const http::Url& url);
   Task<Result<ClientResponse>> follow(ClientRequest request);
   Task<Result<ClientResponse>> exchange_once(ClientRequest& request);
   std::optional<Duration> pay_for(const ClientRequest& request, std::size_t tries, Duration wait,

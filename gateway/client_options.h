@@ -46,7 +46,8 @@ struct ClientEvent {
     migrating,            ///< to `text`, for the reason it gives; path_changed tells of success
     migration_failed,     ///< `text` says why
     /// Another version of HTTP is tried, as well or instead: HTTP/2 or, for a WebSocket on a
-    /// connection that is over TCP already, HTTP/1.1; `text` says why.
+    /// connection that is over TCP already, HTTP/1.1; for a WebTransport session HTTP/2 or
+    /// WebSocket; `text` says why.
     falling_back,
     climbed,       ///< requests go over HTTP/3 from now on
     reconnecting,  ///< beside the one that no migration can save; `text` says why

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "gateway/within.h"
+#include "webtransport/http2.h"
 #include "webtransport/http3.h"
 
 namespace tern {
@@ -33,6 +34,11 @@ http3::SessionOptions http3_options(http3::SessionOptions options, Runtime& runt
   return options;
 }
 
+fallback::SessionOptions http2_options(fallback::SessionOptions options) {
+  webtransport::enable_http2(options);
+  return options;
+}
+
 }  // namespace
 
 ClientPool::ClientPool(Runtime& client_runtime, udp::Network& client_network,
@@ -42,7 +48,7 @@ ClientPool::ClientPool(Runtime& client_runtime, udp::Network& client_network,
       options(std::move(client_options)),
       sessions(options.sessions_ ? options.sessions_ : std::make_shared<SessionCache>()),
       http3(client_runtime, http3_options(options.http3_, client_runtime)),
-      fallback(client_runtime, options.fallback_),
+      fallback(client_runtime, http2_options(options.fallback_)),
       services(client_runtime),
       retry_budget_(options.retry().budget()),
       requests_(client_runtime.counters().at("client.requests")),

@@ -65,6 +65,19 @@ class ClientPool {
   std::optional<WebSocketRung> next_rung(const std::shared_ptr<OriginConnection>& failed,
                                          std::string_view version);
 
+  /// What a WebTransport session may run on still.
+  enum class SessionRung : std::uint8_t {
+    any,    ///< whatever connection requests take
+    http3,  ///< HTTP/3, even if requests take another
+    http2,  ///< HTTP/2, beside a connection of HTTP/3 perhaps
+    websocket,
+  };
+  /// A connection for a session, but for a WebSocket's. It may be one of HTTP/1.1, which has none.
+  Task<Result<std::shared_ptr<OriginConnection>>> acquire_for_session(http::Url url,
+                                                                      SessionRung rung);
+  /// The server has no sessions there: what there is to try next.
+  SessionRung next_rung(const std::shared_ptr<OriginConnection>& failed);
+
   /// Makes endpoint and TLS context at the first use, and says what is wrong with the options.
   Result<void> prepare();
   /// A local address to connect from: of the best network for `remote`, or of the `choice`th best.
@@ -137,10 +150,12 @@ class ClientPool {
     std::vector<std::shared_ptr<OriginConnection>> serial;
     /// An attempt at HTTP/3, beside the requests that TCP serves meanwhile perhaps.
     std::shared_ptr<QuicOriginConnection> climbing;
-    /// HTTP/2 beside HTTP/3, for WebSockets that the server does not have there.
+    /// HTTP/2 beside HTTP/3, for WebSockets and sessions that the server does not have there.
     std::shared_ptr<OriginConnection> beside;
     /// It has none in HTTP/2 either.
     bool websockets_in_http1 = false;
+    /// It has no WebTransport in HTTP/2.
+    bool sessions_in_websockets = false;
     /// It failed, for want of an answer.
     bool silent = false;
   };
@@ -157,6 +172,7 @@ class ClientPool {
   /// No request goes there any more but the one that is about to.
   void set_apart(const std::shared_ptr<OriginConnection>& connection);
   Task<Result<std::shared_ptr<OriginConnection>>> acquire_beside(http::Url url);
+  Task<Result<std::shared_ptr<OriginConnection>>> acquire_http3(http::Url url);
   Task<Result<std::shared_ptr<OriginConnection>>> connect_alone(http::Url url);
   Task<void> climb(std::shared_ptr<QuicOriginConnection> connection);
   void settle(const std::shared_ptr<OriginConnection>& connection);

@@ -69,17 +69,7 @@ Task<Opened> Client::open_websocket(ClientRequest request, http::WebSocketOption
   const ClientProtocols protocols = pool_->options.protocols();
   const Result<http::Url> url = parse_websocket_url(request.url_, protocols);
   if (!url) co_return fail(url.error());
-  http::RequestHead head;
-  head.scheme = url->scheme();
-  head.authority = url->authority();
-  head.path = url->target();
-  for (const http::Field& field : request.fields_) {
-    if (field.name == "host") {
-      head.authority = field.value;
-    } else {
-      head.fields.add(field.name, field.value);
-    }
-  }
+  const http::RequestHead head = head_of(request, *url);
   using Rung = ClientPool::WebSocketRung;
   Rung rung = Rung::any;
   for (int tries = 1;;) {

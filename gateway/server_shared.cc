@@ -10,6 +10,7 @@
 #include "gateway/qlog_files.h"
 #include "gateway/server_worker.h"
 #include "transport/tls/private_file.h"
+#include "webtransport/http2.h"
 
 namespace tern {
 namespace {
@@ -321,6 +322,7 @@ fallback::SessionOptions ServerShared::stream_options() const {
   } else {
     static_cast<http::Limits&>(streams) = options.http3_;
   }
+  webtransport::enable_http2(streams);
   if (!streams.alt_svc && (!options.alt_svc_ || !options.alt_svc_->empty())) {
     streams.alt_svc = [text = options.alt_svc_](const tcp::Stream& stream) {
       // RFC 7838 §2.1: not without TLS, where anybody could say it.

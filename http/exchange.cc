@@ -126,6 +126,7 @@ void Outgoing::drained() noexcept {
 void Outgoing::fail(Error error) {
   if (!error_) error_.emplace(std::move(error));
   if (writer != nullptr) writer->wake(runtime_.ready());
+  if (watcher != nullptr) watcher->wake(runtime_.ready());
 }
 
 void Outgoing::release() noexcept {
@@ -384,7 +385,8 @@ std::optional<Error> Exchange::prepare(Response& response, bool whole) {
         return Error::invalid("the body does not fit its content-length");
       }
     }
-  } else if (whole && !no_length && number != 304) {
+  } else if (whole && !no_length && number != 304 && !response.fields().contains("grpc-status")) {
+    // gRPC's Trailers-Only is a block of trailers: its end is its length.
     response.fields().add("content-length",
                           std::to_string(number == 205 ? 0 : response.body().size()));
   }

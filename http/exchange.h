@@ -109,6 +109,8 @@ class Outgoing {
   void release() noexcept;
 
   Waiter* writer = nullptr;
+  /// Woken when the message fails, whoever writes: for those who would stop working then.
+  Waiter* watcher = nullptr;
 
  private:
   Runtime& runtime_;

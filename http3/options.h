@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
@@ -34,6 +35,9 @@ struct SessionOptions : http::Limits {
   std::size_t max_early_datagrams = 32;
   /// Server: extended CONNECT (RFC 9220).
   bool extended_connect = true;
+  /// Client: whether a server with these SETTINGS takes extended CONNECTs of this `:protocol`; one
+  /// it does not take fails with Error unsupported and is not sent. Empty: it takes any.
+  std::function<bool(std::string_view protocol, const Settings&)> takes_protocol;
   /// More entries for our SETTINGS frame, e.g. WebTransport's.
   std::vector<Setting> extra_settings;
   /// Makes what takes streams that are not HTTP/3's own; empty: they are refused.

@@ -265,6 +265,12 @@ bool SessionCore::try_open(RequestStream& stream) {
     stream.refuse(Error(Code::unsupported, "the server takes no extended CONNECT"));
     return true;
   }
+  const std::string& protocol = stream.kept_head().protocol;
+  if (!protocol.empty() && options().takes_protocol &&
+      !options().takes_protocol(protocol, *peer_settings_)) {
+    stream.refuse(Error(Code::unsupported, "the server does not speak " + protocol));
+    return true;
+  }
   const auto id = connection_.open_bidi();
   if (!id) return false;
   ++total_requests_;

@@ -16,8 +16,9 @@ constexpr std::size_t kBatch = 32 * 1024;
 CapsuleCarrier::CapsuleCarrier(Runtime& runtime, CapsuleSession::Role role,
                                std::unique_ptr<CapsulePipe> pipe, SessionOptions options,
                                const CapsuleWindows& granted, const CapsuleWindows& allowed,
-                               std::string protocol)
+                               std::string protocol, std::shared_ptr<void> owner)
     : runtime_(runtime),
+      owner_(std::move(owner)),
       pipe_(std::move(pipe)),
       options_(options),
       protocol_(std::move(protocol)),

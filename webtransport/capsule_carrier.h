@@ -17,10 +17,11 @@ namespace tern::webtransport {
 /// A session in capsules, with the tasks that move its bytes through a pipe.
 class CapsuleCarrier final : public SessionCarrier, CapsuleSession::Output, TimerNode {
  public:
-  /// `runtime` outlives it.
+  /// `runtime` outlives it. On a client `owner` holds what the pipe stands on.
   CapsuleCarrier(Runtime& runtime, CapsuleSession::Role role, std::unique_ptr<CapsulePipe> pipe,
                  SessionOptions options, const CapsuleWindows& granted,
-                 const CapsuleWindows& allowed, std::string protocol);
+                 const CapsuleWindows& allowed, std::string protocol,
+                 std::shared_ptr<void> owner = nullptr);
   ~CapsuleCarrier() override;
 
   void attach(Session& session) override;
@@ -49,6 +50,7 @@ class CapsuleCarrier final : public SessionCarrier, CapsuleSession::Output, Time
   void ended(bool& side);
 
   Runtime& runtime_;
+  std::shared_ptr<void> owner_;
   std::unique_ptr<CapsulePipe> pipe_;
   SessionOptions options_;
   std::string protocol_;

@@ -6,7 +6,7 @@
 
 #include "webtransport/capsule_carrier.h"
 #include "webtransport/handshake.h"
-#include "webtransport/http3.h"
+#include "webtransport/http2.h"
 #include "webtransport/http3_carrier.h"
 
 namespace tern::webtransport {
@@ -21,17 +21,23 @@ struct Held {
 
 }  // namespace
 
-void complete_request(http::RequestHead& request, const ClientOptions& options) {
+void complete_request(http::RequestHead& request, const ClientOptions& options,
+                      std::string_view token) {
   request.method = "CONNECT";
-  request.protocol = "webtransport";
+  request.protocol = token;
   request.fields.set("sec-webtransport-http3-draft02", "1");
+  request.fields.set("webtransport-init", init_field(granted_windows(options.session())));
   const std::string list = available_protocols(options.protocols());
   if (!list.empty()) request.fields.set("wt-available-protocols", list);
 }
 
-Task<Result<std::unique_ptr<Session>>> await_session(std::unique_ptr<http::ClientExchange> exchange,
-                                                     ClientOptions options,
-                                                     std::shared_ptr<void> owner) {
+Task<Result<std::unique_ptr<Session>>> open_session(std::unique_ptr<http::ClientExchange> exchange,
+                                                    http::RequestHead request,
+                                                    ClientOptions options,
+                                                    std::shared_ptr<void> owner) {
+  const Result<void> sent = co_await exchange->send(request, false);
+  if (!sent && sent.error().is(Code::invalid)) co_return fail(sent.error());
+  // Any other failure to send is told by the response, which may have come all the same.
   const Result<http::Response> head = co_await exchange->response();
   if (!head) co_return fail(head.error());
   const int status = http::code(head->status());
@@ -41,13 +47,6 @@ Task<Result<std::unique_ptr<Session>>> await_session(std::unique_ptr<http::Clien
                              std::string(http::reason(head->status())),
                          Origin::remote));
   }
-  Http3Sessions* const sessions = Http3Sessions::of(*exchange);
-  const bool taken = sessions != nullptr && sessions->http3().peer_settings() &&
-                     http3_peer_takes_sessions(*sessions->http3().peer_settings());
-  if (!taken) {
-    co_return fail(
-        Error(Code::unsupported, "the server does not speak WebTransport", Origin::remote));
-  }
   Result<std::string> protocol = chosen_protocol(*head, options.protocols());
   if (!protocol) co_return fail(protocol.error());
   Runtime& runtime = exchange->runtime();
@@ -55,8 +54,19 @@ Task<Result<std::unique_ptr<Session>>> await_session(std::unique_ptr<http::Clien
   auto held = std::make_shared<Held>();
   held->owner = std::move(owner);
   held->exchange = std::move(exchange);
-  auto carrier = std::make_unique<Http3Carrier>(*sessions, ends, options.session(),
-                                                std::move(*protocol), std::move(held));
+  std::unique_ptr<SessionCarrier> carrier;
+  if (ends.protocol() == "h2") {
+    CapsuleWindows allowed = http2_peer_windows(ends);
+    raise_windows(allowed, head->fields());
+    carrier = std::make_unique<CapsuleCarrier>(
+        runtime, CapsuleSession::Role::client, pipe_over(ends), options.session(),
+        granted_windows(options.session()), allowed, std::move(*protocol), std::move(held));
+  } else if (Http3Sessions* const sessions = Http3Sessions::of(ends)) {
+    carrier = std::make_unique<Http3Carrier>(*sessions, ends, options.session(),
+                                             std::move(*protocol), std::move(held));
+  } else {
+    co_return fail(Error::closed("the connection has ended"));
+  }
   co_return std::make_unique<Session>(runtime, std::move(carrier));
 }
 
@@ -79,7 +89,7 @@ Result<std::unique_ptr<Session>> session_over(std::unique_ptr<http::WebSocket> s
   Runtime& runtime = socket->runtime();
   auto carrier = std::make_unique<CapsuleCarrier>(
       runtime, CapsuleSession::Role::client, pipe_over(std::move(socket)), options.session(),
-      websocket_windows(), websocket_windows(), std::move(*protocol));
+      initial_windows(), initial_windows(), std::move(*protocol));
   return std::make_unique<Session>(runtime, std::move(carrier));
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <string_view>
 
 #include "base/error.h"
 #include "base/task.h"
@@ -13,15 +14,21 @@
 
 namespace tern::webtransport {
 
+/// The `:protocol`s of an extended CONNECT for a session. A server of HTTP/3 that knows the drafts
+/// from 15 on alone takes the second one only; where the first is unsupported, try that.
+inline constexpr std::string_view kTokens[] = {"webtransport", "webtransport-h3"};
 /// Fields and `:protocol` of an extended CONNECT over HTTP/3 or HTTP/2; authority and path are the
 /// caller's.
-void complete_request(http::RequestHead& request, const ClientOptions& options);
-/// Waits for the answer to such a request, which was sent on `exchange`, and makes the session of
-/// it. `owner` is kept as long as the session. A refusal is an Error of Domain::http with its
-/// status; unsupported: the connection knows no sessions.
-Task<Result<std::unique_ptr<Session>>> await_session(std::unique_ptr<http::ClientExchange> exchange,
-                                                     ClientOptions options,
-                                                     std::shared_ptr<void> owner = nullptr);
+void complete_request(http::RequestHead& request, const ClientOptions& options,
+                      std::string_view token = kTokens[0]);
+/// Sends such a request on `exchange`, waits for the answer, and makes the session of it. `owner`
+/// is kept as long as the session. A refusal is an Error of Domain::http with its status;
+/// unsupported: the server takes no sessions on this connection, and nothing was sent; rejected: it
+/// has not looked at the request.
+Task<Result<std::unique_ptr<Session>>> open_session(std::unique_ptr<http::ClientExchange> exchange,
+                                                    http::RequestHead request,
+                                                    ClientOptions options,
+                                                    std::shared_ptr<void> owner = nullptr);
 
 /// What a WebSocket is asked for, so that a session can run over it.
 http::WebSocketOptions websocket_request(const ClientOptions& options);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -7,6 +8,16 @@
 #include "webtransport/session_options.h"
 
 namespace tern::webtransport {
+
+/// What a session runs over.
+enum class Carrier : std::uint8_t {
+  /// HTTP/3 where UDP gets through and the server has sessions there, else HTTP/2, else WebSocket
+  /// (docs/webtransport.md).
+  automatic,
+  http3,
+  http2,
+  websocket,  ///< in whichever version of HTTP has WebSockets
+};
 
 /// What a client asks of a session. Fluent.
 class ClientOptions {
@@ -18,14 +29,19 @@ class ClientOptions {
     return *this;
   }
   ClientOptions&& protocol(std::string name) && { return std::move(protocol(std::move(name))); }
+  /// Default automatic.
+  ClientOptions& carrier(Carrier which) & { return carrier_ = which, *this; }
+  ClientOptions&& carrier(Carrier which) && { return std::move(carrier(which)); }
   ClientOptions& session(SessionOptions options) & { return session_ = options, *this; }
   ClientOptions&& session(SessionOptions options) && { return std::move(session(options)); }
 
   const std::vector<std::string>& protocols() const noexcept { return protocols_; }
+  Carrier carrier() const noexcept { return carrier_; }
   const SessionOptions& session() const noexcept { return session_; }
 
  private:
   std::vector<std::string> protocols_;
+  Carrier carrier_ = Carrier::automatic;
   SessionOptions session_;
 };
 

@@ -132,6 +132,23 @@ std::string init_field(const CapsuleWindows& windows) {
                      windows.stream_data_bidi_remote);
 }
 
+CapsuleWindows initial_windows() noexcept {
+  CapsuleWindows windows;
+  windows.data = 256 * 1024;
+  windows.stream_data_uni = windows.stream_data_bidi_local = windows.stream_data_bidi_remote =
+      64 * 1024;
+  windows.streams_uni = windows.streams_bidi = 100;
+  return windows;
+}
+
+CapsuleWindows granted_windows(const SessionOptions& options) noexcept {
+  CapsuleWindows windows = initial_windows();
+  const std::uint64_t stream = std::max(windows.stream_data_uni, options.stream_window());
+  windows.stream_data_uni = windows.stream_data_bidi_local = windows.stream_data_bidi_remote =
+      stream;
+  return windows;
+}
+
 // ---- WebSocket
 // ------------------------------------------------------------------------------------
 
@@ -150,15 +167,6 @@ std::optional<std::string> protocol_of(std::string_view subprotocol) {
   std::string name;
   if (!http::percent_decode(subprotocol.substr(1), name)) return std::nullopt;
   return name;
-}
-
-CapsuleWindows websocket_windows() noexcept {
-  CapsuleWindows windows;
-  windows.data = 256 * 1024;
-  windows.stream_data_uni = windows.stream_data_bidi_local = windows.stream_data_bidi_remote =
-      64 * 1024;
-  windows.streams_uni = windows.streams_bidi = 100;
-  return windows;
 }
 
 }  // namespace tern::webtransport

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "http/exchange.h"
 #include "http/message.h"
 #include "webtransport/capsule_session.h"
 #include "webtransport/server_options.h"
@@ -37,6 +38,14 @@ Result<std::string> chosen_protocol(const http::Response& response,
 /// malformed field is ignored.
 void raise_windows(CapsuleWindows& windows, const http::Fields& fields);
 std::string init_field(const CapsuleWindows& windows);
+/// What each end allows the other before any capsule: over WebSocket by convention, over HTTP/2 by
+/// its SETTINGS.
+CapsuleWindows initial_windows() noexcept;
+/// What the peer's SETTINGS on the exchange's connection of HTTP/2 allow us in each session: as far
+/// as they are silent nothing, before a capsule.
+CapsuleWindows http2_peer_windows(const http::detail::Ends& ends);
+/// What an end with these options has told its peer over HTTP/2, when `init_field` of it was sent.
+CapsuleWindows granted_windows(const SessionOptions& options) noexcept;
 
 // ---- WebSocket (docs/webtransport.md)
 /// The subprotocol of a session without an application protocol.
@@ -45,7 +54,5 @@ inline constexpr std::string_view kSubprotocol = "webtransport";
 std::string subprotocol_of(std::string_view name);
 /// Back; nothing for a subprotocol that is none of ours.
 std::optional<std::string> protocol_of(std::string_view subprotocol);
-/// What each end allows the other before any capsule.
-CapsuleWindows websocket_windows() noexcept;
 
 }  // namespace tern::webtransport

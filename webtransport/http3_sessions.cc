@@ -32,18 +32,18 @@ void enable_http3(http3::SessionOptions& options, Runtime& runtime) {
     setting.value = value;
     options.extra_settings.push_back(setting);
   }
+  options.takes_protocol = [others = std::move(options.takes_protocol)](
+                               std::string_view protocol, const http3::Settings& peer) {
+    const auto has = [&peer](std::uint64_t id) { return peer.other(id).value_or(0) > 0; };
+    if (protocol == "webtransport-h3") return has(kEnabled);
+    if (protocol == "webtransport") {
+      return has(kEnableDraft02) || has(kMaxSessionsDraft07) || has(kMaxSessionsDraft13);
+    }
+    return !others || others(protocol, peer);
+  };
   options.make_router = [&runtime](http3::Session& session) {
     return std::make_unique<Http3Sessions>(session, runtime);
   };
-}
-
-bool http3_peer_takes_sessions(const http3::Settings& settings) noexcept {
-  if (!settings.extended_connect) return false;
-  for (const std::uint64_t id :
-       {kEnableDraft02, kMaxSessionsDraft07, kMaxSessionsDraft13, kEnabled}) {
-    if (settings.other(id).value_or(0) > 0) return true;
-  }
-  return false;
 }
 
 Http3Sessions* Http3Sessions::of(const http::detail::Ends& ends) {

@@ -10,6 +10,7 @@
 #include "http/escape.h"
 #include "webtransport/capsule_carrier.h"
 #include "webtransport/handshake.h"
+#include "webtransport/http2.h"
 #include "webtransport/http3_carrier.h"
 #include "webtransport/http3_sessions.h"
 
@@ -46,15 +47,6 @@ Task<void> run(Runtime& runtime, std::unique_ptr<SessionCarrier> carrier,
   co_await session.wait_until_ended();
   runtime.counters().at("webtransport.closed").add();
   if (thrown) std::rethrow_exception(thrown);
-}
-
-CapsuleWindows windows_of(const SessionOptions& options) noexcept {
-  CapsuleWindows windows;
-  windows.data = options.receive_window();
-  windows.stream_data_uni = windows.stream_data_bidi_local = windows.stream_data_bidi_remote =
-      options.stream_window();
-  windows.streams_uni = windows.streams_bidi = options.max_streams();
-  return windows;
 }
 
 /// Why there can be no session on this connection, as `answer`'s refusal.
@@ -104,8 +96,8 @@ Task<void> serve_connect(http::Exchange& exchange, std::shared_ptr<const Place> 
     co_await run(exchange.runtime(), std::move(carrier), std::move(place));
     co_return;
   }
-  const CapsuleWindows granted = windows_of(options);
-  CapsuleWindows allowed;
+  const CapsuleWindows granted = granted_windows(options);
+  CapsuleWindows allowed = http2_peer_windows(exchange);
   raise_windows(allowed, exchange.request().fields);
   answer.response.field("webtransport-init", init_field(granted));
   const Result<void> started = co_await exchange.start(std::move(answer.response));
@@ -124,7 +116,7 @@ Task<void> serve_websocket(http::WebSocket& socket, std::shared_ptr<const Place>
   }
   auto carrier = std::make_unique<CapsuleCarrier>(
       socket.runtime(), CapsuleSession::Role::server, pipe_over(socket), place->options.session(),
-      websocket_windows(), websocket_windows(), std::move(*protocol));
+      initial_windows(), initial_windows(), std::move(*protocol));
   co_await run(socket.runtime(), std::move(carrier), std::move(place));
 }
 

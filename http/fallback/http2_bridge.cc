@@ -15,6 +15,7 @@ namespace tern::fallback {
 namespace {
 
 constexpr int kOk = 0;
+constexpr std::size_t kMaxExtraSettings = 16;
 
 Http2Name name_of(std::string_view name) noexcept {
   using Name = Http2Name;
@@ -122,6 +123,11 @@ struct Http2Callbacks {
         }
         break;
       case NGHTTP2_SETTINGS:
+        for (std::size_t i = 0; i < frame->settings.niv; ++i) {
+          const nghttp2_settings_entry& entry = frame->settings.iv[i];
+          if (entry.settings_id <= NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES) continue;
+          self.listener_.setting(static_cast<std::uint16_t>(entry.settings_id), entry.value);
+        }
         self.listener_.settings((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0);
         break;
       case NGHTTP2_GOAWAY:
@@ -254,7 +260,7 @@ Http2Bridge::Http2Bridge(Listener& listener, MemoryPool& pool, const Config& con
   nghttp2_option_del(option);
   TERN_CHECK(made == 0);
 
-  std::array<nghttp2_settings_entry, 8> entries{};
+  std::array<nghttp2_settings_entry, 8 + kMaxExtraSettings> entries{};
   std::size_t count = 0;
   const auto set = [&](int id, std::uint64_t value) {
     entries[count++] = {id, static_cast<std::uint32_t>(std::min<std::uint64_t>(value, UINT32_MAX))};
@@ -271,6 +277,8 @@ Http2Bridge::Http2Bridge(Listener& listener, MemoryPool& pool, const Config& con
   set(NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, config.max_field_section);
   // RFC 9218 §2.1: only its priorities count, not RFC 7540's tree.
   set(NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1);
+  TERN_CHECK(config.extra_settings.size() <= kMaxExtraSettings);
+  for (const Setting& extra : config.extra_settings) set(extra.id, extra.value);
   TERN_CHECK(nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, entries.data(), count) == 0);
   TERN_CHECK(nghttp2_session_set_local_window_size(
                  session_, NGHTTP2_FLAG_NONE, 0,

@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "base/memory_pool.h"
 #include "http/fallback/http2_code.h"
+#include "http/fallback/options.h"
 #include "http/message.h"
 
 struct nghttp2_session;
@@ -39,6 +40,8 @@ class Http2Bridge {
     /// A DATA frame: its header, then the next `size` bytes of the stream's body. False: no room
     /// for more after this one.
     virtual bool put_data(Http2Stream& stream, ByteView header, std::size_t size) noexcept = 0;
+    /// An entry of the peer's SETTINGS that HTTP/2 itself does not know; `settings` follows.
+    virtual void setting(std::uint16_t id, std::uint32_t value) noexcept = 0;
     /// The peer's SETTINGS, or its acknowledgement of ours.
     virtual void settings(bool acknowledged) noexcept = 0;
     virtual void goaway(Http2StreamId last, Http2Code code, ByteView debug) noexcept = 0;
@@ -66,6 +69,7 @@ class Http2Bridge {
     std::uint32_t max_streams = 0;  ///< concurrent ones of the peer
     std::size_t max_unsent_acks = 0;
     bool extended_connect = false;
+    std::span<const Setting> extra_settings;  ///< for the constructor's time
   };
 
   /// One field line to send: views. Laid out like nghttp2_nv, so that a section is handed over as

@@ -72,6 +72,7 @@ Http2Bridge::Config Http2Session::config_of(const SessionOptions& options, bool 
       static_cast<std::uint32_t>(std::min<std::uint64_t>(options.max_requests, UINT32_MAX));
   config.max_unsent_acks = options.max_unsent_acks;
   config.extended_connect = options.extended_connect;
+  config.extra_settings = options.extra_settings;
   return config;
 }
 
@@ -192,6 +193,31 @@ void Http2Session::on_end_of_stream() {
   }
   drain_ = Drain::commenced;
   end_if_drained();
+}
+
+/// Only what we announce ourselves is of use to anybody, so a peer cannot fill the list.
+void Http2Session::setting(std::uint16_t id, std::uint32_t value) noexcept {
+  const auto has_id = [id](const Setting& entry) { return entry.id == id; };
+  const std::vector<Setting>& ours = options().extra_settings;
+  const auto known = std::find_if(ours.begin(), ours.end(), has_id);
+  if (known == ours.end()) return;
+  if (value > known->peer_limit) {
+    fail(Http2Code::protocol_error, fmt::format("SETTINGS: {:#x} is {}", id, value));
+    return;
+  }
+  auto place = std::find_if(peer_settings_.begin(), peer_settings_.end(), has_id);
+  if (place == peer_settings_.end()) {
+    peer_settings_.push_back(*known);
+    place = std::prev(peer_settings_.end());
+  }
+  place->value = value;
+}
+
+std::optional<std::uint32_t> Http2Session::peer_setting(std::uint16_t id) const noexcept {
+  for (const Setting& entry : peer_settings_) {
+    if (entry.id == id) return entry.value;
+  }
+  return std::nullopt;
 }
 
 void Http2Session::settings(bool acknowledged) noexcept {

@@ -40,6 +40,7 @@ class Http2Session final : public SessionBase,
   void drain() override;
   bool draining() const noexcept override { return drain_ != Drain::no; }
   void close() override;
+  std::optional<std::uint32_t> peer_setting(std::uint16_t id) const noexcept override;
 
   // ---- for Http2Stream
   using SessionBase::is_server;
@@ -97,6 +98,7 @@ class Http2Session final : public SessionBase,
   void stream_closed(Http2Stream& stream, Http2Code code) noexcept override;
   void reset_sent(Http2StreamId id, Http2Code code) noexcept override;
   bool put_data(Http2Stream& stream, ByteView header, std::size_t size) noexcept override;
+  void setting(std::uint16_t id, std::uint32_t value) noexcept override;
   void settings(bool acknowledged) noexcept override;
   void goaway(Http2StreamId last, Http2Code code, ByteView debug) noexcept override;
   void goaway_sent(Http2Code code, std::string_view reason) noexcept override;
@@ -125,6 +127,7 @@ class Http2Session final : public SessionBase,
   std::vector<Http2Stream*> flagged_;
   std::vector<Http2Stream*> waiting_;
   std::vector<Http2StreamId> resets_;  // to be sent
+  std::vector<Setting> peer_settings_;
   http::RateLimit resets_limit_;
   http::RateLimit glitches_limit_;
   std::optional<Error> failure_;  // why the connection ends

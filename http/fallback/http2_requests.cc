@@ -182,6 +182,11 @@ void Http2Session::flush_waiting() {
       stream->drop_waiting(Error(Code::unsupported, "the server takes no extended CONNECT"));
       continue;
     }
+    const std::string& protocol = stream->kept_head().protocol;
+    if (extended && options().takes_protocol && !options().takes_protocol(protocol, *this)) {
+      stream->drop_waiting(Error(Code::unsupported, "the server does not speak " + protocol));
+      continue;
+    }
     ++total_requests_;
     counts().requests.add();
     stream->submit_kept();

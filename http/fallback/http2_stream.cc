@@ -176,6 +176,8 @@ void Http2Stream::set_fault(Fault fault, const char* reason) noexcept {
 // ---- Carrier: what goes out
 // ----------------------------------------------------------------------
 
+http::Session* Http2Stream::session() noexcept { return session_; }
+
 udp::Path Http2Stream::path() const noexcept { return session_->network_path(); }
 
 void Http2Stream::send_request(const http::RequestHead& head, bool end) {

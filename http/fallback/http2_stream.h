@@ -51,6 +51,7 @@ class Http2Stream final : public http::Carrier {
   }
 
   // ---- Carrier
+  http::Session* session() noexcept override;
   std::string_view protocol() const noexcept override { return "h2"; }
   udp::Path path() const noexcept override;
   bool early_data() const noexcept override { return false; }

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "base/time.h"
@@ -14,6 +15,16 @@
 #include "transport/tcp/network.h"
 
 namespace tern::fallback {
+
+class Session;
+
+/// An entry of HTTP/2's SETTINGS that an extension has defined (RFC 9113 §5.5).
+struct Setting {
+  std::uint16_t id = 0;
+  std::uint32_t value = 0;
+  /// The largest value that a peer may announce: more ends the connection with PROTOCOL_ERROR.
+  std::uint32_t peer_limit = UINT32_MAX;
+};
 
 /// What all sessions of a `Context` allow their peers, beside what holds on every protocol.
 struct SessionOptions : http::Limits {
@@ -39,6 +50,12 @@ struct SessionOptions : http::Limits {
   std::size_t max_unsent_acks = 100;
   /// Extended CONNECT (RFC 8441) is announced by a server.
   bool extended_connect = true;
+  /// More entries for our SETTINGS, WebTransport's for instance; 16 at most. What the peer says of
+  /// them is kept (`Session::peer_setting`).
+  std::vector<Setting> extra_settings;
+  /// Client: whether a server, by its SETTINGS, takes extended CONNECTs of this `:protocol`; one it
+  /// does not take fails with Error unsupported and is not sent. Empty: it takes any.
+  std::function<bool(std::string_view protocol, const Session&)> takes_protocol;
 
   // ---- HTTP/1.1
   /// Bytes of a request's target; 414 (RFC 9110 §4.1 asks for 8000 at least).

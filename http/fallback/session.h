@@ -1,5 +1,8 @@
 #pragma once
 
+#include <cstdint>
+#include <optional>
+
 #include "http/session.h"
 #include "transport/tcp/network.h"
 
@@ -22,6 +25,11 @@ class Session : public http::Session {
  public:
   /// What it runs on, for addresses and figures.
   virtual const tcp::Stream& stream() const noexcept = 0;
+  /// HTTP/2: what the peer's SETTINGS say of an entry of `SessionOptions::extra_settings`; nothing
+  /// if they do not name it, or have not come.
+  virtual std::optional<std::uint32_t> peer_setting(std::uint16_t /*id*/) const noexcept {
+    return std::nullopt;
+  }
 };
 
 }  // namespace tern::fallback

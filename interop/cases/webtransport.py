@@ -1,13 +1,15 @@
-"""WebTransport: browsers with tern-webtransport, on each carrier."""
+"""WebTransport: browsers with tern-webtransport, on each carrier; and `tern wt` with aioquic's server."""
 
 import json
 import shutil
 import subprocess
 
 from cases.browsers import firefox_profile
+from cases.websockets import AIOQUIC
 from harness.matrix import case
 from harness.namespace import Namespace
-from harness.process import INTEROP, check, peer_path
+from harness.process import INTEROP, check, free_port, peer_path, wait_for_quic
+from harness.servers import in_chroot
 from harness.tern import last_lines
 
 
@@ -95,3 +97,25 @@ def firefox_native(run):
 @case("firefox/webtransport-websocket", "firefox")
 def firefox_websocket(run):
     firefox(run, ["websocket"], "websocket", quic=False)
+
+
+# aioquic 1.2 speaks draft 02.
+@case("aioquic-server/webtransport", "aioquic")
+def aioquic_server(run):
+    peer_path("aioquic")
+    port = free_port()
+    process = run.start("aioquic", in_chroot([(INTEROP / "drivers", "/srv/drivers")], [
+        "env", "PYTHONPATH=/srv/drivers", "PYTHONDONTWRITEBYTECODE=1",
+        "python3", f"{AIOQUIC}/http3_server.py", "--host", "::", "--port", str(port),
+        "--certificate", run.certs.cert, "--private-key", run.certs.key, "aioquic_files:app"]))
+    wait_for_quic(process, port)
+    lines = [f"line {i} " + "ä" * i for i in range(100)]
+    for flags, expected in [(["--wait", "1s"], ["".join(line + "\n" for line in lines)]),
+                            (["--datagrams"], lines)]:
+        seen, status = run.subject.webtransport(run, f"https://localhost:{port}/wt", *flags,
+                                                messages=lines)
+        check(status == 0, f"`tern wt` exited with {status}: {seen.get('error')}")
+        check(seen["carrier"] == "h3", f"{seen}")
+        got = [each["text"] for each in seen["received"]]
+        check(sorted(got) == sorted(expected), f"not what was sent with {flags}: {got[:3]}")
+        check(seen["close"] == {"code": 0, "reason": "", "by": "client"}, f"{seen['close']}")

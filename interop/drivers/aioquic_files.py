@@ -1,4 +1,5 @@
-"""An ASGI application for aioquic's example server: the files of $WWW, and a WebSocket echo."""
+"""An ASGI application for aioquic's example server: the files of $WWW, and an echo over WebSocket and
+WebTransport."""
 
 import os
 import pathlib
@@ -16,7 +17,24 @@ async def echo(scope, receive, send):
         await send({"type": "websocket.send", kind: message[kind]})
 
 
+async def echo_session(receive, send):
+    """Bytes of a client's stream go back on it, datagrams as datagrams; it does not say when a stream has ended."""
+    await receive()
+    await send({"type": "webtransport.accept"})
+    while True:
+        message = await receive()
+        if message["type"] == "webtransport.datagram.receive":
+            await send({"type": "webtransport.datagram.send", "data": message["data"]})
+        elif message["type"] == "webtransport.stream.receive":
+            await send({"type": "webtransport.stream.send", "data": message["data"],
+                        "stream": message["stream"]})
+        else:
+            return
+
+
 async def app(scope, receive, send):
+    if scope["type"] == "webtransport":
+        return await echo_session(receive, send)
     if scope["type"] == "websocket":
         return await echo(scope, receive, send)
     if scope["type"] != "http":

@@ -45,6 +45,9 @@ class Control:
     def websocket(self, case, url, *flags, messages=(), timeout=30.0):
         raise NotRun("nothing stands in for `tern ws`")
 
+    def webtransport(self, case, url, *flags, messages=(), timeout=30.0):
+        raise NotRun("nothing stands in for `tern wt`")
+
     def probe(self, case, url, *flags):
         raise NotRun("nothing stands in for the prober")
 

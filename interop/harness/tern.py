@@ -191,6 +191,17 @@ class Tern:
         check(status == 0, f"`tern ws` exited with {status}: {last_lines(text)}")
         return got.read_bytes()
 
+    def webtransport(self, case, url, *flags, messages=(), timeout=30.0):
+        """What `tern wt --json` says about a session that sends `messages`, and its exit status."""
+        output = case.folder / f"wt-{len(case.processes)}.json"
+        sent = [part for message in messages for part in ("--message", message)]
+        command = ["sh", "-c", 'out=$1; shift; exec "$@" > "$out"', "sh", output, self.path,
+                   "wt", "--json", "--cacert", self.certs.ca, *flags, *sent, url]
+        status, text = case.run("tern-wt", command, timeout=timeout)
+        report = read(output)
+        check(report, f"`tern wt` exited with {status} and no report: {last_lines(text)}")
+        return json.loads(report), status
+
     def probe(self, case, url, *flags, timeout=120.0):
         """The report of `tern interop` about one endpoint, and the exit status."""
         output = case.folder / "probe.json"

@@ -10,6 +10,7 @@ packages_of() {
       echo git ca-certificates g++ cmake ninja-build ccache pkg-config python3 \
         libfmt-dev libexpected-dev liburing-dev zlib1g-dev libbrotli-dev libzstd-dev \
         libnghttp2-dev libwslay-dev libpsl-dev libboost-dev \
+        libprotobuf-dev libprotoc-dev protobuf-compiler \
         libcli11-dev libtomlplusplus-dev libgtest-dev libgmock-dev libbenchmark-dev \
         iproute2 nftables
       # For amd64 alone; without it AES-GCM is BoringSSL's.

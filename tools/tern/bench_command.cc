@@ -27,8 +27,19 @@ void check(const BenchOptions& options) {
   if (options.connect && options.idle) {
     fail_with(ExitCode::usage, "--connect and --idle exclude each other");
   }
-  if (options.websocket && (options.connect || !options.method.empty())) {
-    fail_with(ExitCode::usage, "a WebSocket has no --request, and --connect measures none");
+  if ((options.websocket || options.webtransport) && (options.connect || !options.method.empty())) {
+    fail_with(ExitCode::usage,
+              "WebSocket and WebTransport have no --request, and --connect measures none");
+  }
+  if (!options.webtransport && (options.datagrams || options.sessions > 1)) {
+    fail_with(ExitCode::usage, "--datagrams and --sessions are about WebTransport: a wt:// URL");
+  }
+  if (options.datagrams && options.rate > 0) {
+    fail_with(ExitCode::usage, "--datagrams go as fast as they come back: there is no --rate");
+  }
+  if (options.datagrams && !options.data.empty() && options.data.size() < sizeof(std::int64_t)) {
+    fail_with(ExitCode::usage,
+              "a datagram carries the time it was sent: 8 bytes of --data at least");
   }
   if (options.in_flight > 1 && (!options.websocket || options.rate > 0)) {
     fail_with(ExitCode::usage, "--in-flight is about WebSockets, and not together with --rate");
@@ -38,8 +49,10 @@ void check(const BenchOptions& options) {
   }
 }
 
-/// "wss://…" and "ws://…" are WebSockets' names for what is https and http to the connection.
+/// "wss://…" and "ws://…" are WebSockets' names for what is https and http to the connection, wt://
+/// is WebTransport's.
 std::string connection_url(const BenchOptions& options) {
+  if (options.webtransport) return "https" + options.url.substr(2);
   return options.websocket ? "http" + options.url.substr(2) : options.url;
 }
 
@@ -54,7 +67,11 @@ void settle(BenchOptions& options, const http::Url& url) {
   if (clear && options.resume) {
     fail_with(ExitCode::usage, "--resume wants TLS: an https:// URL");
   }
-  const bool serial = options.protocol == BenchProtocol::http1;
+  // WebTransport goes over a WebSocket there, which has its own streams.
+  const bool serial = options.protocol == BenchProtocol::http1 && !options.webtransport;
+  if (options.protocol == BenchProtocol::http1 && options.sessions > 1) {
+    fail_with(ExitCode::usage, "HTTP/1.1 has one session on a connection");
+  }
   if (serial && options.asked_streams.value_or(1) > 1) {
     fail_with(ExitCode::usage,
               "HTTP/1.1 has one request at a time on a connection: -m is 1, take more "
@@ -69,6 +86,7 @@ void settle(BenchOptions& options, const http::Url& url) {
 
 ExitCode run(BenchOptions& options) {
   options.websocket = options.url.starts_with("wss://") || options.url.starts_with("ws://");
+  options.webtransport = options.url.starts_with("wt://");
   check(options);
   auto url = http::Url::parse(connection_url(options));
   if (!url) fail_with(ExitCode::bad_url, url.error().detail);
@@ -127,8 +145,8 @@ void add_bench(CLI::App& app, ExitCode& result) {
       app.add_subcommand("bench", "Load a server and measure it: HTTP/3, HTTP/2, HTTP/1.1");
   verb->add_option(
           "URL", o.url,
-          "https://host[:port]/path; wss:// of a WebSocket that echoes; http:// and ws://\n"
-          "without TLS")
+          "https://host[:port]/path; wss:// of a WebSocket that echoes, wt:// of WebTransport\n"
+          "that does; http:// and ws:// without TLS")
       ->required()
       ->type_name("");
   verb->add_option("-c,--connections", o.connections,
@@ -136,7 +154,8 @@ void add_bench(CLI::App& app, ExitCode& result) {
       ->check(CLI::Range(1, 100'000))
       ->option_text("N (10)");
   verb->add_option("-m,--streams", o.asked_streams,
-                   "Requests at a time, or WebSockets, on each connection (HTTP/1.1: 1)")
+                   "Requests at a time, or WebSockets, on each connection (HTTP/1.1: 1);\n"
+                   "streams or datagrams at a time in each WebTransport session")
       ->check(CLI::Range(1, 1000))
       ->option_text("N (10)");
   const auto protocol = [verb, &o](const char* flag, const char* help, BenchProtocol which) {
@@ -151,6 +170,10 @@ void add_bench(CLI::App& app, ExitCode& result) {
   three->excludes(two)->excludes(one);
   two->excludes(one);
   verb->add_option("--in-flight", o.in_flight, "Messages at a time on each WebSocket")
+      ->check(CLI::Range(1, 1000))
+      ->option_text("N (1)");
+  verb->add_flag("--datagrams", o.datagrams, "Datagrams of WebTransport, instead of streams");
+  verb->add_option("--sessions", o.sessions, "WebTransport sessions on each connection")
       ->check(CLI::Range(1, 1000))
       ->option_text("N (1)");
   verb->add_option("-n,--requests", o.requests, "Stop after so many requests, or handshakes")
@@ -168,7 +191,8 @@ void add_bench(CLI::App& app, ExitCode& result) {
   verb->add_option("-H,--header", o.fields, "Header field")
       ->type_name("'NAME: VALUE'")
       ->allow_extra_args(false);
-  verb->add_option("-d,--data", o.data, "POST this; a WebSocket's message (default: 64 bytes)")
+  verb->add_option("-d,--data", o.data,
+                   "POST this; what goes on a WebSocket or in WebTransport (default: 64 bytes)")
       ->type_name("DATA");
   verb->add_flag("-k,--insecure", o.insecure, "Trust any certificate");
   verb->add_option("--cacert", o.ca_file, "Trust the CAs of this PEM file")->type_name("FILE");
@@ -190,6 +214,8 @@ void add_bench(CLI::App& app, ExitCode& result) {
       "  tern bench -k --http2 -c 10 -m 100 https://localhost:4433/hello\n"
       "  tern bench --http1.1 -c 100 http://localhost:8080/hello\n"
       "  tern bench -k -c 4 -m 25 wss://localhost:4433/ws/echo\n"
+      "  tern bench -k -c 4 -m 25 --datagrams wt://localhost:4433/wt/echo\n"
+      "  tern bench -k -c 1 -m 1 -n 1 -d 1073741824 wt://localhost:4433/wt/bytes\n"
       "  tern bench -k --rate 5000 -D 30s --warm-up 2s --json https://localhost:4433/hello");
   verb->callback([options, &result] { result = run(*options); });
 }

@@ -12,7 +12,7 @@ namespace tern::cli {
 namespace {
 
 constexpr std::size_t kMaxConnectFailures = 20;  // in a row, of one slot
-constexpr std::size_t kMessageSize = 64;         // of a WebSocket without --data
+constexpr std::size_t kMessageSize = 64;         // of WebSocket and WebTransport without --data
 
 Duration own_cpu() {
   rusage usage{};
@@ -58,7 +58,7 @@ Result<void> Load::prepare() {
     const std::size_t value = line.find_first_not_of(' ', colon + 1);
     head_.fields.add(line.substr(0, colon), value == std::string::npos ? "" : line.substr(value));
   }
-  if (options_.websocket) {
+  if (options_.websocket || options_.webtransport) {
     body_ = Bytes::copy(options_.data.empty() ? std::string(kMessageSize, 'x') : options_.data);
   } else if (!options_.data.empty()) {
     body_ = Bytes::copy(options_.data);
@@ -421,16 +421,19 @@ Task<Result<void>> Load::run(BenchReport& report) {
   const Duration warm_up = options_.warm_up.value_or(Duration::zero());
   phase_begun_ = runtime_.now();
   if (warm_up == Duration::zero()) begin_measuring(report);
-  if (!options_.idle || options_.websocket) {
+  if (!options_.idle || options_.websocket || options_.webtransport) {
     for (std::size_t i = 0; i < connections_.size(); ++i) {
       if (options_.connect) {
         ++running_;
         scope_.spawn(handshake_slot(i));
         continue;
       }
-      for (std::size_t slot = 0; slot < options_.streams; ++slot) {
+      const std::size_t slots = options_.webtransport ? options_.sessions : options_.streams;
+      for (std::size_t slot = 0; slot < slots; ++slot) {
         ++running_;
-        if (options_.websocket) {
+        if (options_.webtransport) {
+          scope_.spawn(session_slot(*connections_[i]));
+        } else if (options_.websocket) {
           scope_.spawn(websocket_slot(*connections_[i]));
         } else {
           scope_.spawn(request_slot(*connections_[i], i));

@@ -18,6 +18,7 @@
 #include "tools/tern/bench_report.h"
 #include "tools/tern/bench_transport.h"
 #include "tools/tern/process_cpu.h"
+#include "webtransport/session.h"
 
 namespace tern::cli {
 
@@ -60,6 +61,18 @@ class Load {
   Task<void> websocket_slot(BenchConnection& connection);
   Task<void> echo(http::WebSocket& socket);
   Task<Result<void>> echoed(http::WebSocket& socket);
+  // ---- bench_sessions.cc
+  /// A WebTransport session on the connection: streams or datagrams there and back.
+  Task<void> session_slot(BenchConnection& connection);
+  Task<Result<std::unique_ptr<webtransport::Session>>> open_session(
+      std::unique_ptr<http::ClientExchange> exchange);
+  Task<void> use(webtransport::Session& session);
+  Task<void> stream_slot(webtransport::Session& session, std::size_t& left);
+  Task<Result<void>> stream_there_and_back(webtransport::Session& session);
+  Task<void> echo_datagrams(webtransport::Session& session);
+  void send_datagrams(webtransport::Session& session, std::size_t& under_way);
+  void lose_datagrams(std::size_t& under_way);
+
   Task<void> handshake_slot(std::size_t number);
   Task<Result<void>> first_session();
 

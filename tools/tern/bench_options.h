@@ -17,7 +17,10 @@ enum class BenchProtocol : std::uint8_t { http3, http2, http1 };
 /// The flags of `tern bench`.
 struct BenchOptions {
   std::string url;
-  bool websocket = false;  ///< the URL is wss:// or ws://
+  bool websocket = false;     ///< the URL is wss:// or ws://
+  bool webtransport = false;  ///< the URL is wt://
+  bool datagrams = false;     ///< of a WebTransport session, instead of streams
+  std::size_t sessions = 1;   ///< of WebTransport, on each connection
   std::optional<BenchProtocol> asked_protocol;
   BenchProtocol protocol = BenchProtocol::http3;  ///< what that comes to
   std::size_t connections = 10;

@@ -10,6 +10,7 @@
 #include "tools/tern/get_output.h"
 #include "transport/quic/bound_endpoint.h"
 #include "transport/tls/client_context.h"
+#include "webtransport/http3.h"
 
 namespace tern::cli {
 namespace {
@@ -19,7 +20,8 @@ class BenchQuic final : public BenchTransport {
   /// Sockets at most; more connections share them.
   static constexpr std::size_t kMaxSockets = 256;
 
-  explicit BenchQuic(const Load& load) : BenchTransport(load), http3_(load.runtime) {}
+  explicit BenchQuic(const Load& load)
+      : BenchTransport(load), http3_(load.runtime, session_options(load)) {}
 
   Result<void> prepare();
   Result<void> open(BenchConnection& connection, std::size_t number) override;
@@ -31,6 +33,11 @@ class BenchQuic final : public BenchTransport {
  private:
   class Application;
 
+  static http3::SessionOptions session_options(const Load& load) {
+    http3::SessionOptions options;
+    if (load.options.webtransport) webtransport::enable_http3(options, load.runtime);
+    return options;
+  }
   Result<udp::Address> local_address(std::size_t number);
 
   std::shared_ptr<const tls::ClientContext> tls_;

@@ -51,11 +51,25 @@ void write_histogram(JsonWriter& json, const char* name, const Histogram& histog
   json.member("max", seconds(histogram.max()) * 1e6).end();
 }
 
+/// One of what is counted.
+const char* unit(const BenchOptions& options) {
+  if (options.connect) return "handshake";
+  if (options.websocket) return "message";
+  if (options.webtransport) return options.datagrams ? "datagram" : "stream";
+  return "request";
+}
+
+const char* slots(const BenchOptions& options) {
+  if (options.websocket) return "WebSockets";
+  return options.datagrams ? "datagrams" : "streams";
+}
+
 /// "10 connections × 10 streams"
 std::string shape(const BenchOptions& options) {
   std::string text = fmt::format("{} connections", options.connections);
   if (options.protocol != BenchProtocol::http1) {
-    text += fmt::format(" × {} {}", options.streams, options.websocket ? "WebSockets" : "streams");
+    if (options.sessions > 1) text += fmt::format(" × {} sessions", options.sessions);
+    if (!options.idle) text += fmt::format(" × {} {}", options.streams, slots(options));
   }
   if (options.in_flight > 1) text += fmt::format(" × {} messages", options.in_flight);
   return text;
@@ -92,7 +106,9 @@ void print_bench(const BenchOptions& options, const BenchReport& report) {
   row("client", report.engine);
   const std::uint64_t count = units(options, report);
   if (options.idle) {
-    row("connections", fmt::format("{} idle for {}", human_count(report.connections),
+    const std::string sessions =
+        options.webtransport ? fmt::format(" with {} sessions each", options.sessions) : "";
+    row("connections", fmt::format("{}{} idle for {}", human_count(report.connections), sessions,
                                    human_duration(report.elapsed)));
   } else if (options.connect) {
     row("handshakes",
@@ -102,7 +118,7 @@ void print_bench(const BenchOptions& options, const BenchReport& report) {
                         options.connections));
     row("latency", percentiles(report.latency));
   } else {
-    row(options.websocket ? "messages" : "requests",
+    row(std::string(unit(options)) + "s",
         paint.bold(fmt::format("{:.0f}/s", each_second(report.requests, report.elapsed))) +
             fmt::format(" · {} in {} · {}", human_count(report.requests),
                         human_duration(report.elapsed), shape(options)));
@@ -117,7 +133,8 @@ void print_bench(const BenchOptions& options, const BenchReport& report) {
       statuses +=
           fmt::format("{}{} × {}", statuses.empty() ? "" : ", ", human_count(number), status);
     }
-    if (!options.websocket) row("status", statuses.empty() ? "none" : statuses);
+    if (!options.websocket && !options.webtransport)
+      row("status", statuses.empty() ? "none" : statuses);
   }
   if (!options.connect) row("connect", percentiles(report.connect));
   const auto cpu = [&](Duration used) {
@@ -125,9 +142,7 @@ void print_bench(const BenchOptions& options, const BenchReport& report) {
                                    100 * seconds(used) / std::max(1e-9, seconds(report.elapsed)));
     if (count != 0) {
       text += fmt::format(", {:.2f} µs a {}", seconds(used) * 1e6 / static_cast<double>(count),
-                          options.connect     ? "handshake"
-                          : options.websocket ? "message"
-                                              : "request");
+                          unit(options));
     }
     if (report.bytes > 100'000'000) {
       text += fmt::format(", {:.2f} s a GiB",
@@ -166,6 +181,10 @@ void print_bench_json(const BenchOptions& options, const BenchReport& report) {
   json.member("connections", static_cast<std::uint64_t>(options.connections));
   json.member("streams", static_cast<std::uint64_t>(options.streams));
   if (options.websocket) json.member("in_flight", static_cast<std::uint64_t>(options.in_flight));
+  json.member("unit", unit(options));
+  if (options.webtransport) {
+    json.member("sessions", static_cast<std::uint64_t>(options.sessions));
+  }
   if (options.rate > 0) json.member("rate", options.rate);
   json.member("seconds", seconds(report.elapsed));
   json.member("requests", report.requests);

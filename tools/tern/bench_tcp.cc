@@ -7,13 +7,15 @@
 #include "tools/tern/environment.h"
 #include "transport/tls/client_context.h"
 #include "transport/tls/secure_stream.h"
+#include "webtransport/http2.h"
 
 namespace tern::cli {
 namespace {
 
-fallback::SessionOptions session_options() {
+fallback::SessionOptions session_options(bool sessions) {
   fallback::SessionOptions options;
   options.idle_timeout = std::chrono::hours(24 * 365);  // --idle decides itself when it is over
+  if (sessions) webtransport::enable_http2(options);
   return options;
 }
 
@@ -26,7 +28,7 @@ class BenchTcp final : public BenchTransport {
         secure_(load.url.scheme() == "https"),
         protocol_(load.options.protocol == BenchProtocol::http2 ? fallback::Protocol::http2
                                                                 : fallback::Protocol::http1),
-        sessions_(load.runtime, session_options()) {}
+        sessions_(load.runtime, session_options(load.options.webtransport)) {}
 
   Result<void> prepare();
   Result<void> open(BenchConnection& connection, std::size_t number) override;

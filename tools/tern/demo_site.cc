@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/scope.h"
 #include "http/date.h"
 #include "http/embedded_files.h"
 #include "http/event_stream.h"
@@ -92,6 +94,38 @@ Task<void> bytes(http::Exchange& exchange) {
   if (written) co_await exchange.finish();
 }
 
+/// The bytes that the text of a stream asks for.
+Task<void> answer_with_bytes(std::unique_ptr<webtransport::Stream> stream) {
+  constexpr std::size_t kMaxDigits = 20;
+  const Result<std::string> text = co_await stream->read_all(kMaxDigits);
+  if (!text) co_return;
+  std::uint64_t count = 0;
+  const auto [rest, error] = std::from_chars(text->data(), text->data() + text->size(), count);
+  const bool fine = error == std::errc() && count <= kMaxDemoBytes &&
+                    (rest == text->data() + text->size() || *rest == '\n');
+  if (!fine) {
+    stream->reset(static_cast<webtransport::ApplicationCode>(http::Status::bad_request));
+    co_return;
+  }
+  while (count > 0) {
+    Bytes piece = pattern().slice(
+        0, static_cast<std::size_t>(std::min<std::uint64_t>(count, pattern().size())));
+    count -= piece.size();
+    const Result<void> written = co_await stream->write(std::move(piece));
+    if (!written) co_return;
+  }
+  co_await stream->finish();
+}
+
+Task<void> webtransport_bytes(webtransport::Session& session) {
+  Scope scope(session.runtime().ready());
+  for (;;) {
+    std::unique_ptr<webtransport::Stream> stream = co_await session.accept_bidirectional();
+    if (!stream) break;
+    scope.spawn(answer_with_bytes(std::move(stream)));
+  }
+}
+
 /// A time a second, counted on from where the client was.
 Task<void> events(http::Exchange& exchange) {
   http::EventStream stream(exchange);
@@ -128,6 +162,7 @@ http::Router demo_site() {
   router.websocket("/ws/echo", websocket_echo);
   webtransport::route(router, "/wt/echo", webtransport_echo,
                       webtransport::ServerOptions().protocol("echo.v2").protocol("echo v1"));
+  webtransport::route(router, "/wt/bytes", webtransport_bytes);
   router.mount("/", http::EmbeddedFiles(demo_files()));
   return router;
 }

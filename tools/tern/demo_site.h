@@ -15,6 +15,9 @@ inline constexpr std::uint64_t kMaxDemoBytes = std::uint64_t{10} << 30;
 ///   POST /echo      the request's body and content-type, as they come
 ///   GET /events     server-sent events: the time, once a second
 ///   /ws/echo        a WebSocket that sends every message back
+///   /wt/echo        a WebTransport session that sends back what comes
+///   /wt/bytes       one that answers a bidirectional stream, whose text is a number, with so many
+///                   bytes
 http::Router demo_site();
 
 }  // namespace tern::cli

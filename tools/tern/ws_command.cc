@@ -25,40 +25,17 @@ void add_ws(CLI::App& app, ExitCode& result) {
   verb->add_option("-p,--protocol", o.protocols, "Offer this subprotocol; again for more")
       ->type_name("NAME")
       ->allow_extra_args(false);
-  verb->add_option("-H,--header", o.fields, "Header field of the handshake, a token for instance")
-      ->type_name("'NAME: VALUE'")
-      ->allow_extra_args(false);
-  verb->add_option("--origin", o.origin, "Claim to be a page of this origin, as browsers do")
-      ->type_name("ORIGIN");
   verb->add_flag("--no-compression", o.no_compression, "Do not offer permessage-deflate");
   add_duration(*verb, "--wait", o.wait, "Stay so long after the last message was sent");
   add_duration(*verb, "--ping", o.ping, "Ping when nothing has come for so long (default: 20s)");
-  add_duration(*verb, "--max-time", o.max_time, "Close after so long");
   verb->add_option(
           "--carrier", o.carrier,
           "What to run on: HTTP/3 (RFC 9220), HTTP/2 (RFC 8441), HTTP/1.1, or the first of\n"
           "them that works (default)")
       ->check(CLI::IsMember({"auto", "h3", "h2", "http1.1"}))
       ->type_name("auto|h3|h2|http1.1");
-  verb->add_flag("--json", o.json, "Print one JSON object about everything (docs/cli.md)");
   verb->add_flag("-v,--verbose", o.verbose, "Tell the handshake, pings and the end");
-  verb->add_option("--qlog", o.qlog, "Write a qlog file (default: QLOGDIR)")->type_name("DIR");
-  verb->add_flag("-k,--insecure", o.insecure, "Trust any certificate");
-  verb->add_option("--cacert", o.ca_file, "Trust the CAs of this PEM file")->type_name("FILE");
-  verb->add_option("--resolve", o.resolve, "Connect there instead; again for more")
-      ->type_name("HOST:PORT:ADDR")
-      ->allow_extra_args(false);
-  verb->add_option(
-          "-x,--proxy", o.proxy,
-          "Through this HTTP proxy; '': none (default: https_proxy, http_proxy, all_proxy)")
-      ->type_name("[USER:PASSWORD@]URL")
-      ->allow_extra_args(false);
-  verb->add_option("--noproxy", o.no_proxy, "Not to these hosts; '*': to none (default: no_proxy)")
-      ->type_name("HOSTS")
-      ->allow_extra_args(false);
-  add_duration(*verb, "--connect-timeout", o.connect_timeout,
-               "Until the handshake is complete (default: 10s)");
-  add_engine(*verb, o.engine);
+  add_connection_flags(*verb, o);
   verb->footer(
       "At the end of stdin, or on Ctrl-C, the WebSocket is closed with 1000; what the server says\n"
       "until it answers is still printed. On a terminal it stays open until Ctrl-D.\n\n"

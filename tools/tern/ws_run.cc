@@ -1,13 +1,10 @@
 #include "tools/tern/ws_run.h"
 
-#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
-#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -16,10 +13,7 @@
 #include "base/scope.h"
 #include "gateway/client.h"
 #include "http/websocket.h"
-#include "tools/tern/environment.h"
-#include "tools/tern/get_output.h"
 #include "tools/tern/json_writer.h"
-#include "tools/tern/option_values.h"
 #include "tools/tern/signals.h"
 #include "tools/tern/stdin_reader.h"
 #include "tools/tern/terminal.h"
@@ -30,71 +24,31 @@ namespace {
 /// Messages kept for --json, in bytes.
 constexpr std::size_t kMaxKept = 1024 * 1024;
 
-std::string hex(std::string_view bytes) {
-  std::string out;
-  for (const char c : bytes) out += fmt::format("{:02x}", static_cast<unsigned char>(c));
-  return out;
-}
-
 class Ws {
  public:
   explicit Ws(const WsOptions& options) : options_(options) {}
 
   ExitCode run() {
-    ClientOptions client_options = make_client_options();
-    request_ = make_request();
-    SignalThread signals({SIGINT, SIGTERM}, [this](int) { interrupt(); });
+    ClientOptions made = client_options(options_, protocols());
+    request_ = client_request(options_);
+    SignalThread signals({SIGINT, SIGTERM}, [this](int) { interrupts_.interrupt(); });
     auto network = engine::open(engine::EngineOptions().kind(options_.engine));
     if (!network) fail_with(ExitCode::failed, network.error().detail);
     Runtime runtime(**network);
     {
-      Client client(runtime, **network, std::move(client_options));
-      start_listening(runtime);
+      Client client(runtime, **network, std::move(made));
       runtime.block_on(talk(client, runtime));
-      stop_listening();
+      interrupts_.end();
     }
     return report();
   }
 
  private:
-  ClientOptions make_client_options() {
-    ClientOptions client;
-    check_ca_file(options_.ca_file);
-    client.insecure(options_.insecure)
-        .protocols(protocols())
-        .ca_file(options_.ca_file)
-        .key_log(key_log_from_environment())
-        .proxy(proxies_from_environment(options_.proxy, options_.no_proxy))
-        .qlog(qlog_from_environment(options_.qlog));
-    if (options_.connect_timeout) client.connect_timeout(*options_.connect_timeout);
-    for (const std::string& entry : options_.resolve) {
-      const ResolveEntry parsed = parse_resolve(entry);
-      client.resolve(parsed.host, parsed.port, parsed.address);
-    }
-    if (options_.verbose) client.watch([](const ClientEvent& event) { print_event(event); });
-    return client;
-  }
-
   ClientProtocols protocols() const {
     if (options_.carrier == "h3") return ClientProtocols::http3_only;
     if (options_.carrier == "h2") return ClientProtocols::http2_only;
     if (options_.carrier == "http1.1") return ClientProtocols::http1;
     return ClientProtocols::automatic;
-  }
-
-  ClientRequest make_request() const {
-    ClientRequest request(options_.url);
-    request.field("user-agent", "tern/" TERN_VERSION);
-    if (!options_.origin.empty()) request.field("origin", options_.origin);
-    for (const std::string& line : options_.fields) {
-      const std::size_t colon = line.find(':');
-      const std::size_t start = line.find_first_not_of(" \t", std::min(colon, line.size() - 1) + 1);
-      if (colon == std::string::npos || colon == 0 || start == std::string::npos) {
-        fail_with(ExitCode::usage, fmt::format("header '{}': write it as 'name: value'", line));
-      }
-      request.field(line.substr(0, colon), line.substr(start));
-    }
-    return request;
   }
 
   http::WebSocketOptions websocket_options() const {
@@ -116,6 +70,7 @@ class Ws {
       co_return;
     }
     socket_ = std::move(*opened);
+    interrupts_.start(runtime, [this] { socket_->start_close(); });
     carrier_ = socket_->carrier();
     subprotocol_ = socket_->subprotocol();
     compressed_ = socket_->compressed();
@@ -141,6 +96,7 @@ class Ws {
       note(fmt::format("closed: {} {}{}", end_.code, printable(end_.reason),
                        end_.clean ? "" : " (no close handshake)"));
     }
+    interrupts_.end();
     socket_.reset();
     co_await client.close();
   }
@@ -207,32 +163,8 @@ class Ws {
                  std::fflush(stdout) == 0;
   }
 
-  static void note(const std::string& text) {
-    fmt::print(stderr, "{}\n", Paint(stderr).dim("* " + text));
-  }
   static void warn(const std::string& text) {
     fmt::print(stderr, "tern ws: {}\n", printable(text));
-  }
-
-  // ---- Ctrl-C, from its own thread
-  // ---------------------------------------------------------------
-
-  void start_listening(Runtime& runtime) {
-    const std::lock_guard lock(mutex_);
-    runtime_ = &runtime;
-  }
-  void stop_listening() {
-    const std::lock_guard lock(mutex_);
-    runtime_ = nullptr;
-  }
-  void interrupt() {
-    const std::lock_guard lock(mutex_);
-    if (interrupts_++ > 0 || runtime_ == nullptr) _exit(static_cast<int>(ExitCode::interrupted));
-    runtime_->submit([this] {
-      // Not open yet: there is nothing to be closed orderly.
-      if (socket_ == nullptr) _exit(static_cast<int>(ExitCode::interrupted));
-      socket_->start_close();
-    });
   }
 
   // ---- the end
@@ -256,12 +188,7 @@ class Ws {
     const ExitCode result = code();
     std::string message;
     if (failure_) {
-      message = failure_->domain == Domain::tern || failure_->domain == Domain::http
-                    ? failure_->detail
-                    : failure_->to_string();
-      if (result == ExitCode::not_trusted) {
-        message += "; name its CA with --cacert FILE, or trust any certificate with -k";
-      }
+      message = failure_message(*failure_, result);
     } else if (result == ExitCode::timed_out) {
       message = "closed, as --max-time has passed";
     } else if (result == ExitCode::receive_failed) {
@@ -331,10 +258,7 @@ class Ws {
   std::optional<Error> failure_;
   http::WebSocketClose end_;
   http::WebSocketStats stats_;
-
-  std::mutex mutex_;
-  Runtime* runtime_ = nullptr;
-  int interrupts_ = 0;
+  Interrupts interrupts_;
 };
 
 }  // namespace

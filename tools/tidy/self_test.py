@@ -31,6 +31,9 @@ class Rules(unittest.TestCase):
         self.assert_found("room", "transport/tls/b.cc", '#include "transport/quic/a.h"\n', 1, quic)
         self.assert_found("room", "http/a.cc", '#include "gateway/a.h"\n', 1, {"gateway/a.h": "#pragma once\n"})
         self.assert_found("include", "http/a.cc", '#include "x.h"\n')
+        proto = {"tests/x.proto": ""}
+        self.assert_clean("tests/a.cc", '#include "x.tern.h"\n#include "x.pb.h"\n', proto)
+        self.assert_found("include", "tests/a.cc", '#include "y.tern.h"\n', 1, proto)
         self.assert_clean("transport/engine/b.cc", '#include "transport/quic/a.h"\n', quic)
         self.assert_clean("http3/a.cc", '#include "http/x.h"\n#include "base/bytes.h"\n#include <vector>\n')
         self.assert_clean("http/a.cc", '// #include "gateway/a.h"\n')

@@ -138,7 +138,15 @@ def _check_includes(path, code, tree):
             yield from _check_foreign_include(path, line, header, tree)
 
 
+def _is_generated(header, tree):
+    """Made by tern_generate from a .proto of the repository."""
+    stem = re.sub(r"\.(?:pb|tern)\.h$", ".proto", header)
+    return stem != header and any(file == stem or file.endswith("/" + stem) for file in tree.files)
+
+
 def _check_own_include(path, room, line, header, tree):
+    if _is_generated(header, tree):
+        return
     if header not in tree.files:
         yield line, "include", f'"{header}" is no file of the repository: include from its root'
         return
@@ -147,6 +155,14 @@ def _check_own_include(path, room, line, header, tree):
         yield line, "room", f"{room} may not know {target} (docs/ARCHITECTURE.md, rooms)"
     if path in tree.public_headers and header not in tree.public_headers:
         yield line, "public header", f'"{header}" is not among the HEADERS of its room'
+
+
+def _is_generated(header, tree):
+    """What tern_generate makes of a .proto of the repository."""
+    base = re.fullmatch(r"(.+)\.(?:pb|tern)\.h", header)
+    return base is not None and any(
+        path == base[1] + ".proto" or path.endswith("/" + base[1] + ".proto") for path in tree.files
+    )
 
 
 def _check_foreign_include(path, line, header, tree):

@@ -429,6 +429,59 @@ TEST(Http2, SettingsSayWhatHolds) {
   EXPECT_THAT(sent->payload, HasSubstr(setting(9, 1)));
 }
 
+constexpr std::uint16_t kAnExtension = 0x4242;
+
+SessionOptions with_extension(std::uint32_t value, std::uint32_t peer_limit = UINT32_MAX) {
+  SessionOptions options;
+  Setting extension;
+  extension.id = kAnExtension;
+  extension.value = value;
+  extension.peer_limit = peer_limit;
+  options.extra_settings.push_back(extension);
+  return options;
+}
+
+TEST(Http2, SettingsOfExtensions) {
+  Http2Rig rig(all_kinds, with_extension(70'000, 5));
+  const auto heard = rig.frames();
+  ASSERT_NE(find(heard, kFrameSettings), nullptr);
+  EXPECT_THAT(find(heard, kFrameSettings)->payload, HasSubstr(setting(kAnExtension, 70'000)));
+  EXPECT_EQ(rig.session->peer_setting(kAnExtension), std::nullopt);
+  rig.feed(preface(setting(kAnExtension, 3) + setting(0x4243, 1)));
+  EXPECT_EQ(rig.session->peer_setting(kAnExtension), 3u);
+  EXPECT_EQ(rig.session->peer_setting(0x4243), std::nullopt) << "nobody here knows it";
+  rig.feed(settings(setting(kAnExtension, 5)));
+  EXPECT_EQ(rig.session->peer_setting(kAnExtension), 5u);
+  rig.frames();
+  rig.feed(settings(setting(kAnExtension, 6)));
+  const auto after = rig.frames();
+  const Frame* said = find(after, kFrameGoaway);
+  ASSERT_NE(said, nullptr);
+  EXPECT_EQ(said->code(4), Http2Code::protocol_error);
+}
+
+TEST(Http2, ExtendedConnectOfAProtocolThatTheServerDoesNotTake) {
+  SessionOptions client = with_extension(0);
+  client.takes_protocol = [](std::string_view protocol, const Session& session) {
+    return protocol != "chess" || session.peer_setting(kAnExtension) == 1;
+  };
+  http::RequestHead head = get("/chat");
+  head.method = "CONNECT";
+  head.protocol = "chess";
+  {
+    Http2Pair pair(tunnel, with_extension(1), client);
+    EXPECT_EQ(pair.ask(head, "hello").body, "hello");
+  }
+  Http2Pair pair(tunnel, with_extension(2), client);
+  const Reply reply = pair.ask(head, "hello");
+  ASSERT_TRUE(reply.error.has_value());
+  EXPECT_TRUE(reply.error->is(Code::unsupported));
+  EXPECT_EQ(reply.error->detail, "the server does not speak chess");
+  head.protocol = "websocket";
+  EXPECT_EQ(pair.ask(head, "hello").body, "hello");
+  EXPECT_EQ(pair.served.size(), 1u) << "the first was not sent";
+}
+
 // ---- a client of ours
 
 std::string response_frames(std::uint32_t stream, std::string_view body) {

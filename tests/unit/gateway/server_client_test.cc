@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -12,6 +13,7 @@
 #include "gateway/server.h"
 #include "transport/sim/world.h"
 #include "transport/tls/development.h"
+#include "webtransport/server.h"
 
 namespace tern {
 namespace {
@@ -69,8 +71,9 @@ http::Router site() {
 
 class Pair {
  public:
-  Pair()
-      : world_(sim::seed()),
+  explicit Pair(http::Router router = site())
+      : router_(std::move(router)),
+        world_(sim::seed()),
         server_host_(world_.host("server")),
         client_host_(world_.host("client")) {
     world_.alias("other", server_host_);
@@ -82,7 +85,7 @@ class Pair {
     server_.reset();
     server_.emplace(ServerOptions().certificate(leaf()).listen("[::]:443"));
     const Result<void> started =
-        server_->start(server_host_.runtime(), server_host_.network(), site());
+        server_->start(server_host_.runtime(), server_host_.network(), router_);
     TERN_CHECK(started.has_value());
   }
   Server& server() { return *server_; }
@@ -100,6 +103,7 @@ class Pair {
   }
 
  private:
+  http::Router router_;
   sim::World world_;
   sim::Host& server_host_;
   sim::Host& client_host_;
@@ -252,6 +256,66 @@ TEST(Server, SaysWhatIsWrongWithItsOptions) {
                   .error()
                   .is(Code::invalid));
   EXPECT_TRUE(start(ServerOptions().certificate(leaf()).listen(":443")));
+}
+
+// ---- sessions
+
+Task<void> stay(webtransport::Session& session) { co_await session.wait_until_ended(); }
+
+http::Router sessions() {
+  http::Router router = site();
+  webtransport::route(router, "/wt", stay);
+  router.connect("webtransport", "/silent", [](http::Exchange& exchange) -> Task<void> {
+    co_await exchange.runtime().sleep(1h);
+  });
+  return router;
+}
+
+using Opened = Result<std::unique_ptr<webtransport::Session>>;
+
+Opened open(Pair& pair, Client& client, std::string url,
+            webtransport::Carrier carrier = webtransport::Carrier::automatic) {
+  return pair.runtime().block_on(client.webtransport(
+      ClientRequest(std::move(url)), webtransport::ClientOptions().carrier(carrier)));
+}
+
+/// They and requests share the connections of their origin, whatever carries them.
+TEST(Client, SessionsArePooled) {
+  Pair pair(sessions());
+  Client& client = pair.client();
+  std::vector<std::unique_ptr<webtransport::Session>> open_ones;
+  for (const auto carrier : {webtransport::Carrier::http3, webtransport::Carrier::http2}) {
+    for (int i = 0; i < 5; ++i) {
+      Opened session = open(pair, client, "https://server/wt", carrier);
+      ASSERT_TRUE(session) << session.error().to_string();
+      open_ones.push_back(std::move(*session));
+    }
+  }
+  ASSERT_TRUE(pair.get("https://server/hello"));
+  const std::vector<ClientConnectionInfo> all = client.connections();
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_EQ(all[0].requests, 6u);
+  EXPECT_EQ(all[1].requests, 5u);
+  EXPECT_TRUE(all[1].over_tcp);
+}
+
+TEST(Client, ASessionThatNobodyAnswersTimesOut) {
+  Pair pair(sessions());
+  Client& client = pair.client(pair.options().timeout(2s));
+  const Opened session = open(pair, client, "https://server/silent");
+  ASSERT_FALSE(session);
+  EXPECT_TRUE(session.error().is(Code::timed_out)) << session.error().to_string();
+  EXPECT_EQ(session.error().detail, "no WebTransport session with https://server/silent in time");
+}
+
+TEST(Client, SessionsWantAUrlThatHasThem) {
+  Pair pair(sessions());
+  Client& client = pair.client();
+  for (const char* url : {"ftp://server/wt", "wt://", "http://server/wt"}) {
+    const Opened session = open(pair, client, url, webtransport::Carrier::http3);
+    ASSERT_FALSE(session) << url;
+    EXPECT_TRUE(session.error().is(Code::invalid)) << session.error().to_string();
+  }
 }
 
 }  // namespace

@@ -423,6 +423,41 @@ TEST(Exchange, AWriterLearnsThatThePeerHasGone) {
   EXPECT_EQ(carrier.aborted, std::nullopt);
 }
 
+/// Waits until an exchange's message fails, without writing.
+class Failure {
+ public:
+  explicit Failure(Exchange& exchange) : exchange_(exchange) {}
+  bool await_ready() const noexcept { return exchange_.outgoing().failed(); }
+  void await_suspend(std::coroutine_handle<> handle) noexcept {
+    waiter_.suspend(handle);
+    exchange_.outgoing().watcher = &waiter_;
+  }
+  void await_resume() noexcept { exchange_.outgoing().watcher = nullptr; }
+
+ private:
+  Exchange& exchange_;
+  Waiter waiter_;
+};
+
+TEST(Exchange, WhoeverWatchesLearnsThatThePeerHasGone) {
+  World world;
+  RecordingCarrier carrier;
+  auto exchange = std::make_unique<Exchange>(world.runtime, carrier, get("/"));
+  Exchange& ends = *exchange;
+  bool seen = false;
+  const Handler handler = [&](Exchange& it) -> Task<void> {
+    Failure failure(it);
+    co_await failure;
+    seen = it.outgoing().failed();
+  };
+  world.runtime.spawn(serve(handler, std::move(exchange), nullptr));
+  world.runtime.turn();
+  EXPECT_FALSE(seen);
+  ends.outgoing().fail(Error(Code::cancelled, "the peer does not want it", Origin::remote));
+  world.runtime.turn();
+  EXPECT_TRUE(seen);
+}
+
 TEST(Exchange, CancellingTheTaskResetsTheStream) {
   RecordingCarrier carrier;
   {

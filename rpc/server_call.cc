@@ -1,0 +1,238 @@
+#include "rpc/server_call.h"
+
+#include <algorithm>
+#include <string>
+
+#include "rpc/compression.h"
+
+namespace tern::rpc {
+
+Status handler_threw() { return Status(Code::internal, "the handler failed"); }
+
+std::string media_type(const http::Exchange& exchange) {
+  std::string_view value = exchange.request().fields.find("content-type").value_or("");
+  value = value.substr(0, value.find(';'));
+  while (value.ends_with(' ') || value.ends_with('\t')) value.remove_suffix(1);
+  std::string lower(value);
+  for (char& c : lower) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
+  }
+  return lower;
+}
+
+void add_cors(const Dispatcher& dispatcher, const http::Exchange& exchange, http::Fields& fields) {
+  if (const http::Cors* cors = dispatcher.options().cors()) {
+    cors->apply(exchange.request(), fields);
+  }
+}
+
+EnvelopeCall::EnvelopeCall(http::Exchange& exchange, const Dispatcher& dispatcher,
+                           const Endpoint& endpoint, const EnvelopeStyle& style, Codec codec)
+    : exchange_(exchange),
+      dispatcher_(dispatcher),
+      endpoint_(endpoint),
+      style_(style),
+      codec_(codec),
+      envelopes_(dispatcher.options().max_request()),
+      context_(*this, style.dialect) {}
+
+// ---- beginning and end
+// ----------------------------------------------------------------------------
+
+Status EnvelopeCall::begin() {
+  context_.compress(dispatcher_.options().compression());
+  if (Status status = begin_coding(); !status.ok()) return status;
+  const Result<Duration> said = timeout();
+  if (!said) return said.error();
+  const Duration limit = std::min(*said, dispatcher_.options().max_duration());
+  Status status = context_.check_metadata();
+  if (status.ok()) status = dispatcher_.admit(context_);
+  if (status.ok() && limit != Duration::max()) {
+    context_.set_timeout(limit, [](ServerContext& context) {
+      static_cast<Context&>(context).call.deadline_passed();
+    });
+  }
+  return status;
+}
+
+Status EnvelopeCall::begin_coding() {
+  const auto encoding = exchange_.request().fields.find(style_.encoding);
+  if (!encoding) return Status();
+  const auto coding = coding_named(*encoding);
+  if (!coding || !lists(style_.codings, *coding)) {
+    unknown_encoding_ = true;
+    return Status(Code::unimplemented, std::string(style_.encoding) + " " + std::string(*encoding) +
+                                           " is not among " + std::string(style_.codings));
+  }
+  request_coding_ = *coding;
+  return Status();
+}
+
+Task<Status> EnvelopeCall::receive_only(google::protobuf::Message& message) {
+  const bool first = co_await receive(message);
+  if (!first) {
+    co_return status_.ok() ? Status(Code::unimplemented, "there is no request message") : status_;
+  }
+  context_.set_request_compressed(compressed_);
+  std::optional<Result<Envelopes>> envelope = try_envelope();
+  if (!envelope) {
+    envelope.emplace(co_await wait_for_envelope());
+  }
+  if (!*envelope) co_return std::move(*envelope).error();
+  if (**envelope) co_return Status(Code::unimplemented, "there is more than one request message");
+  co_return Status();
+}
+
+void EnvelopeCall::finish(const google::protobuf::Message& response) {
+  if (put(response, Compress::as_call)) {
+    end(Status());
+  } else {
+    end(send_status_);
+  }
+}
+
+void EnvelopeCall::end(Status status) {
+  // The deadline has ended the call, or the caller has gone.
+  if (over()) return;
+  if (status.ok() && !send_status_.ok()) status = send_status_;
+  const bool head_due =
+      !exchange_.responded() && !status.ok() && context_.initial_metadata().empty();
+  if (!head_due) start();
+  send_end(status, head_due);
+}
+
+void EnvelopeCall::start() {
+  if (exchange_.responded()) return;
+  http::Response response(http::Status::ok);
+  response.fields(head_fields());
+  const auto accepted = exchange_.request().fields.find(style_.accept_encoding);
+  if (context_.coding() != Coding::identity && accepted &&
+      lists(style_.codings, context_.coding()) && lists(*accepted, context_.coding())) {
+    response_coding_ = context_.coding();
+    response.field(style_.encoding, http::name_of(response_coding_));
+  }
+  context_.initial_metadata().add_to(response.fields());
+  add_cors(dispatcher_, exchange_, response.fields());
+  (void)exchange_.start(std::move(response));
+}
+
+// ---- request messages
+// -----------------------------------------------------------------------------
+
+std::optional<bool> EnvelopeCall::try_receive(google::protobuf::Message& message) {
+  if (ended_) return false;
+  std::optional<Result<Envelopes>> envelope = try_envelope();
+  if (!envelope) return std::nullopt;
+  return accept(*envelope, message);
+}
+
+Task<bool> EnvelopeCall::receive_later(google::protobuf::Message& message) {
+  Result<Envelopes> envelope = co_await wait_for_envelope();
+  co_return accept(envelope, message);
+}
+
+/// The next envelope if it is there, an empty one at the body's end.
+std::optional<Result<EnvelopeCall::Envelopes>> EnvelopeCall::try_envelope() {
+  for (;;) {
+    Result<Envelopes> next = envelopes_.next();
+    if (!next || *next) return next;
+    auto read = exchange_.read();
+    if (!read.await_ready()) return std::nullopt;
+    tern::Result<Bytes> piece = read.await_resume();
+    if (!piece) return Result<Envelopes>(fail(gone(piece.error())));
+    if (piece->empty()) return at_end();
+    if (auto pushed = push(std::move(*piece)); !pushed) return fail(std::move(pushed).error());
+  }
+}
+
+Task<Result<EnvelopeCall::Envelopes>> EnvelopeCall::wait_for_envelope() {
+  for (;;) {
+    tern::Result<Bytes> piece = co_await exchange_.read();
+    if (!piece) co_return fail(gone(piece.error()));
+    if (piece->empty()) co_return at_end();
+    Result<void> pushed = push(std::move(*piece));
+    if (!pushed) co_return fail(std::move(pushed).error());
+    Result<Envelopes> next = envelopes_.next();
+    if (!next || *next) co_return next;
+  }
+}
+
+Result<void> EnvelopeCall::push(Bytes piece) {
+  Result<Bytes> bytes = unwrap(std::move(piece));
+  if (!bytes) return fail(std::move(bytes).error());
+  envelopes_.push(std::move(*bytes));
+  return {};
+}
+
+Result<EnvelopeCall::Envelopes> EnvelopeCall::at_end() const {
+  if (!envelopes_.at_boundary() || !may_end()) {
+    return fail(Code::internal, "the request ends within a message");
+  }
+  return Envelopes();
+}
+
+Status EnvelopeCall::gone(const Error& error) const {
+  return context_.cancelled() ? context_.cancellation() : Status::from(error);
+}
+
+/// What `receive` returns for that envelope.
+bool EnvelopeCall::accept(Result<Envelopes>& envelope, google::protobuf::Message& message) {
+  if (envelope && *envelope) {
+    const Status status = decode_message(**envelope, message);
+    if (status.ok()) return true;
+    status_ = status;
+  } else if (!envelope) {
+    status_ = envelope.error();
+  }
+  ended_ = true;
+  return false;
+}
+
+Status EnvelopeCall::decode_message(const Envelope& envelope, google::protobuf::Message& message) {
+  if ((envelope.flags & ~kCompressed) != 0) {
+    return Status(Code::internal, "flags " + std::to_string(envelope.flags) + " before a message");
+  }
+  compressed_ = envelope.compressed();
+  if (!compressed_) return decode(codec_, envelope.payload, message);
+  if (request_coding_ == Coding::identity) {
+    return Status(Code::internal, "a compressed message without " + std::string(style_.encoding));
+  }
+  Result<Bytes> plain =
+      decompress(request_coding_, envelope.payload, dispatcher_.options().max_request());
+  if (!plain) return std::move(plain).error();
+  return decode(codec_, *plain, message);
+}
+
+// ---- response messages
+// ----------------------------------------------------------------------------
+
+bool EnvelopeCall::put(const google::protobuf::Message& message, Compress compress) {
+  if (over() || !send_status_.ok()) return false;
+  Result<Bytes> bytes = envelope_of(message, compress);
+  if (!bytes) {
+    send_status_ = std::move(bytes).error();
+    return false;
+  }
+  start();
+  (void)exchange_.write(wrap(std::move(*bytes)));
+  return !exchange_.outgoing().failed();
+}
+
+Result<Bytes> EnvelopeCall::envelope_of(const google::protobuf::Message& message, Compress how) {
+  if (!exchange_.responded()) start();  // settles the coding
+  const std::size_t limit = dispatcher_.options().max_response();
+  if (response_coding_ == Coding::identity || how == Compress::never) {
+    return encode_envelope(codec_, message, limit);
+  }
+  Result<Bytes> plain = encode(codec_, message, limit);
+  if (!plain) return plain;
+  return compress_envelope(response_coding_, *plain);
+}
+
+Task<bool> EnvelopeCall::drained() {
+  // An empty piece sends nothing, and waits like any other.
+  const tern::Result<void> written = co_await exchange_.write(Bytes());
+  co_return written.has_value();
+}
+
+}  // namespace tern::rpc

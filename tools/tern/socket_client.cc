@@ -1,0 +1,111 @@
+#include "tools/tern/socket_client.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <unistd.h>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "tools/tern/environment.h"
+#include "tools/tern/get_output.h"
+#include "tools/tern/option_values.h"
+#include "tools/tern/terminal.h"
+
+namespace tern::cli {
+
+void add_connection_flags(CLI::App& verb, SocketOptions& o) {
+  verb.add_option("-H,--header", o.fields, "Header field of the handshake, a token for instance")
+      ->type_name("'NAME: VALUE'")
+      ->allow_extra_args(false);
+  verb.add_option("--origin", o.origin, "Claim to be a page of this origin, as browsers do")
+      ->type_name("ORIGIN");
+  add_duration(verb, "--max-time", o.max_time, "Close after so long");
+  verb.add_flag("--json", o.json, "Print one JSON object about everything (docs/cli.md)");
+  verb.add_option("--qlog", o.qlog, "Write a qlog file (default: QLOGDIR)")->type_name("DIR");
+  verb.add_flag("-k,--insecure", o.insecure, "Trust any certificate");
+  verb.add_option("--cacert", o.ca_file, "Trust the CAs of this PEM file")->type_name("FILE");
+  verb.add_option("--resolve", o.resolve, "Connect there instead; again for more")
+      ->type_name("HOST:PORT:ADDR")
+      ->allow_extra_args(false);
+  verb.add_option("-x,--proxy", o.proxy,
+                  "Through this HTTP proxy; '': none (default: https_proxy, http_proxy, all_proxy)")
+      ->type_name("[USER:PASSWORD@]URL")
+      ->allow_extra_args(false);
+  verb.add_option("--noproxy", o.no_proxy, "Not to these hosts; '*': to none (default: no_proxy)")
+      ->type_name("HOSTS")
+      ->allow_extra_args(false);
+  add_duration(verb, "--connect-timeout", o.connect_timeout,
+               "Until the handshake is complete (default: 10s)");
+  add_engine(verb, o.engine);
+}
+
+ClientOptions client_options(const SocketOptions& options, ClientProtocols protocols) {
+  ClientOptions client;
+  check_ca_file(options.ca_file);
+  client.insecure(options.insecure)
+      .protocols(protocols)
+      .ca_file(options.ca_file)
+      .key_log(key_log_from_environment())
+      .proxy(proxies_from_environment(options.proxy, options.no_proxy))
+      .qlog(qlog_from_environment(options.qlog));
+  if (options.connect_timeout) client.connect_timeout(*options.connect_timeout);
+  for (const std::string& entry : options.resolve) {
+    const ResolveEntry parsed = parse_resolve(entry);
+    client.resolve(parsed.host, parsed.port, parsed.address);
+  }
+  if (options.verbose) client.watch([](const ClientEvent& event) { print_event(event); });
+  return client;
+}
+
+ClientRequest client_request(const SocketOptions& options) {
+  ClientRequest request(options.url);
+  request.field("user-agent", "tern/" TERN_VERSION);
+  if (!options.origin.empty()) request.field("origin", options.origin);
+  for (const std::string& line : options.fields) {
+    const std::size_t colon = line.find(':');
+    const std::size_t start = line.find_first_not_of(" \t", std::min(colon, line.size() - 1) + 1);
+    if (colon == std::string::npos || colon == 0 || start == std::string::npos) {
+      fail_with(ExitCode::usage, fmt::format("header '{}': write it as 'name: value'", line));
+    }
+    request.field(line.substr(0, colon), line.substr(start));
+  }
+  return request;
+}
+
+std::string hex(std::string_view bytes) {
+  std::string out;
+  for (const char c : bytes) out += fmt::format("{:02x}", static_cast<unsigned char>(c));
+  return out;
+}
+
+void note(const std::string& text) { fmt::print(stderr, "{}\n", Paint(stderr).dim("* " + text)); }
+
+std::string failure_message(const Error& error, ExitCode code) {
+  std::string message = error.domain == Domain::tern || error.domain == Domain::http
+                            ? error.detail
+                            : error.to_string();
+  if (code == ExitCode::not_trusted) {
+    message += "; name its CA with --cacert FILE, or trust any certificate with -k";
+  }
+  return message;
+}
+
+void Interrupts::start(Runtime& runtime, std::function<void()> stop) {
+  const std::lock_guard lock(mutex_);
+  runtime_ = &runtime;
+  stop_ = std::move(stop);
+}
+
+void Interrupts::end() {
+  const std::lock_guard lock(mutex_);
+  runtime_ = nullptr;
+}
+
+void Interrupts::interrupt() {
+  const std::lock_guard lock(mutex_);
+  if (count_++ > 0 || runtime_ == nullptr) _exit(static_cast<int>(ExitCode::interrupted));
+  runtime_->submit(stop_);
+}
+
+}  // namespace tern::cli

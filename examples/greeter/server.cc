@@ -9,6 +9,7 @@
 #include "greeter.tern.h"
 #include "http/router.h"
 #include "rpc/dispatcher.h"
+#include "rpc/services/reflection.h"
 
 namespace rpc = tern::rpc;
 using namespace greeter::v1;
@@ -32,6 +33,15 @@ class Hello final : public Greeter {
     }
     co_return rpc::Status();
   }
+  tern::Task<rpc::Status> GreetAll(rpc::ServerContext&, rpc::Reader<HelloRequest>& requests,
+                                   HelloReply& reply) override {
+    HelloRequest request;
+    for (;;) {
+      const bool more = co_await requests.receive(request);
+      if (!more) co_return requests.status();
+      reply.set_text(reply.text() + (reply.text().empty() ? "hello " : ", ") + request.name());
+    }
+  }
   tern::Task<rpc::Status> Chat(rpc::ServerContext&, rpc::Reader<HelloRequest>& requests,
                                rpc::Writer<HelloReply>& replies) override {
     HelloRequest request;
@@ -49,7 +59,9 @@ int main(int argument_count, char** arguments) {
   if (argument_count < 3)
     return std::fputs("usage: greeter_server CERT KEY [ADDR:PORT]\n", stderr), 2;
   tern::http::Router router;
-  router.mount("/", rpc::serve(std::make_shared<Hello>()));
+  rpc::Services services{std::make_shared<Hello>()};
+  rpc::add_reflection(services);  // so that callers need no .proto
+  router.mount("/", rpc::serve(services, rpc::ServeOptions().cors(tern::http::Cors().allow_any())));
   tern::ServerOptions options;
   options.certificate(arguments[1], arguments[2]);
   tern::Server server(options.listen(argument_count > 3 ? arguments[3] : "[::]:4433"));

@@ -84,6 +84,48 @@ void print_virtual(Printer& printer, const MethodDescriptor& method) {
   }
 }
 
+void print_client_function(Printer& printer, const MethodDescriptor& method) {
+  const Variables variables = variables_of(method);
+  printer.Print("\n");
+  print_comment(printer, method);
+  if (method.client_streaming()) {
+    const char* const stream = method.server_streaming() ? "BidiStream" : "ClientStream";
+    printer.Print(variables, "::tern::Task<::tern::rpc::Result<::tern::rpc::");
+    printer.Print("$stream$", "stream", stream);
+    printer.Print(
+        variables,
+        "<$request$, $response$>>> $method$(\n    ::tern::rpc::ClientContext& context);\n");
+  } else if (method.server_streaming()) {
+    printer.Print(
+        variables,
+        "::tern::Task<::tern::rpc::Result<::tern::rpc::ServerStream<$response$>>> $method$(\n"
+        "    ::tern::rpc::ClientContext& context, const $request$& request);\n");
+  } else {
+    printer.Print(
+        variables,
+        "::tern::Task<::tern::rpc::Status> $method$(\n"
+        "    ::tern::rpc::ClientContext& context, const $request$& request,\n"
+        "    $response$& response);\n"
+        "::tern::Task<::tern::rpc::Result<$response$>> $method$(const $request$& request);\n");
+  }
+}
+
+void print_client_class(Printer& printer, const ServiceDescriptor& service) {
+  printer.Print(
+      "\n/// Calls $service$ over a channel, which outlives it and its calls. What a call is given "
+      "by\n"
+      "/// reference outlives the call's task.\n"
+      "class $service$::Client {\n"
+      " public:\n"
+      "  explicit Client(::tern::rpc::Channel& channel) noexcept : channel_(&channel) {}\n",
+      "service", class_name(service));
+  printer.Indent();
+  for (const MethodDescriptor* method : methods_of(service))
+    print_client_function(printer, *method);
+  printer.Outdent();
+  printer.Print("\n private:\n  ::tern::rpc::Channel* channel_;\n};\n");
+}
+
 void print_service_class(Printer& printer, const ServiceDescriptor& service) {
   const Variables variables = {{"service", class_name(service)}, {"name", service.full_name()}};
   printer.Print("\n");
@@ -91,7 +133,8 @@ void print_service_class(Printer& printer, const ServiceDescriptor& service) {
   printer.Print(variables,
                 "class $service$ : public ::tern::rpc::Service {\n"
                 " public:\n"
-                "  static constexpr std::string_view kName = \"$name$\";\n");
+                "  static constexpr std::string_view kName = \"$name$\";\n"
+                "  class Client;\n");
   printer.Indent();
   for (const MethodDescriptor* method : methods_of(service)) print_virtual(printer, *method);
   printer.Outdent();
@@ -109,13 +152,18 @@ void print_header(Printer& printer, const FileDescriptor& file) {
                 base_name(file));
   printer.Print(
       "#include \"base/task.h\"\n"
+      "#include \"rpc/channel.h\"\n"
+      "#include \"rpc/client_streams.h\"\n"
       "#include \"rpc/message_stream.h\"\n"
       "#include \"rpc/server_context.h\"\n"
       "#include \"rpc/service.h\"\n"
       "#include \"rpc/status.h\"\n");
   const std::string space = namespace_of(file);
   if (!space.empty()) printer.Print("\nnamespace $space$ {\n", "space", space);
-  for (int i = 0; i < file.service_count(); ++i) print_service_class(printer, *file.service(i));
+  for (int i = 0; i < file.service_count(); ++i) {
+    print_service_class(printer, *file.service(i));
+    print_client_class(printer, *file.service(i));
+  }
   if (!space.empty()) printer.Print("\n}  // namespace $space$\n", "space", space);
 }
 
@@ -189,6 +237,41 @@ void print_table(Printer& printer, const ServiceDescriptor& service) {
       "}\n");
 }
 
+void print_client_member(Printer& printer, const MethodDescriptor& method) {
+  Variables variables = variables_of(method);
+  variables["index"] = std::to_string(method.index());
+  variables["stream"] = method.client_streaming()
+                            ? (method.server_streaming() ? "BidiStream" : "ClientStream")
+                            : "ServerStream";
+  variables["types"] = method.client_streaming()
+                           ? variables["request"] + ", " + variables["response"]
+                           : variables["response"];
+  if (method.client_streaming() || method.server_streaming()) {
+    printer.Print(variables,
+                  "\n::tern::Task<::tern::rpc::Result<::tern::rpc::$stream$<$types$>>>\n"
+                  "$service$::Client::$method$(\n    ::tern::rpc::ClientContext& context");
+    if (!method.client_streaming()) printer.Print(variables, ", const $request$& request");
+    printer.Print(variables,
+                  ") {\n"
+                  "  return ::tern::rpc::open_stream<::tern::rpc::$stream$<$types$>>(\n"
+                  "      *channel_, methods_of_$service$()[$index$], context");
+    printer.Print(method.client_streaming() ? ");\n}\n" : ", &request);\n}\n");
+    return;
+  }
+  printer.Print(
+      variables,
+      "\n::tern::Task<::tern::rpc::Status> $service$::Client::$method$(\n"
+      "    ::tern::rpc::ClientContext& context, const $request$& request,\n"
+      "    $response$& response) {\n"
+      "  return channel_->unary(methods_of_$service$()[$index$], context, request, response);\n"
+      "}\n"
+      "\n::tern::Task<::tern::rpc::Result<$response$>> $service$::Client::$method$(\n"
+      "    const $request$& request) {\n"
+      "  return ::tern::rpc::call_once<$response$>(*channel_, methods_of_$service$()[$index$], "
+      "request);\n"
+      "}\n");
+}
+
 void print_members(Printer& printer, const ServiceDescriptor& service) {
   for (const MethodDescriptor* method : methods_of(service)) print_default(printer, *method);
   printer.Print(
@@ -199,6 +282,7 @@ void print_members(Printer& printer, const ServiceDescriptor& service) {
       "  return descriptor_of_$service$();\n"
       "}\n",
       "service", class_name(service));
+  for (const MethodDescriptor* method : methods_of(service)) print_client_member(printer, *method);
 }
 
 void print_source(Printer& printer, const FileDescriptor& file) {

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/runtime.h"
+#include "gateway/client.h"
+#include "rpc/channel.h"
+
+namespace tern {
+
+/// A channel to a service at `urls` ("https://host:port"; several: its servers, among which the
+/// calls are spread), over the client's connections: HTTP/3 where UDP gets through, else HTTP/2. So
+/// a call goes on when the client's machine changes its network. `http://` URLs are HTTP/2 without
+/// TLS where the client's options say so.
+///
+///   Client client(runtime, network, ClientOptions());
+///   auto channel = rpc_channel(runtime, client, {"https://localhost:4433"});
+///   if (!channel) …                                    // a URL is wrong: Error invalid
+///   Greeter::Client greeter(**channel);
+///   auto reply = co_await greeter.SayHello(request);   // rpc::Result<HelloReply>
+///
+/// Client and runtime outlive the channel, and the channel its calls.
+Result<std::unique_ptr<rpc::Channel>> rpc_channel(
+    Runtime& runtime, Client& client, const std::vector<std::string>& urls,
+    rpc::ChannelOptions options = rpc::ChannelOptions());
+
+}  // namespace tern

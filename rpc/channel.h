@@ -1,0 +1,146 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/runtime.h"
+#include "base/task.h"
+#include "base/time.h"
+#include "rpc/client_call.h"
+#include "rpc/client_context.h"
+#include "rpc/codec.h"
+#include "rpc/service.h"
+#include "rpc/status.h"
+#include "rpc/wire.h"
+
+namespace tern::rpc {
+
+/// When unary calls are sent again (gRFC A6). Fluent. What the server has certainly not begun with
+/// is sent again once in any case.
+class CallRetries {
+ public:
+  static constexpr std::size_t kMostAttempts = 5;
+  /// How often a call is sent at most, the first time included; 5 at most. Default 1: never again.
+  CallRetries& attempts(std::size_t most) {
+    attempts_ = most < kMostAttempts ? most : kMostAttempts;
+    return *this;
+  }
+  std::size_t attempts() const noexcept { return attempts_; }
+  /// After which ends. Default UNAVAILABLE.
+  CallRetries& codes(std::set<Code> codes) { return codes_ = std::move(codes), *this; }
+  const std::set<Code>& codes() const noexcept { return codes_; }
+  /// The wait before: a random part of `first`, doubled each time, of `longest` at most. A server
+  /// that says `grpc-retry-pushback-ms` is obeyed instead. Default 100 ms and 5 s.
+  CallRetries& wait(Duration first, Duration longest) {
+    first_wait_ = first;
+    longest_wait_ = longest;
+    return *this;
+  }
+  Duration first_wait() const noexcept { return first_wait_; }
+  Duration longest_wait() const noexcept { return longest_wait_; }
+  /// The budget of all calls of the channel: `tokens` to begin with; a failure costs one, a success
+  /// gives `each`, and below half of them nothing is sent again. Default 10 and 0.1.
+  CallRetries& budget(double tokens, double each) {
+    tokens_ = tokens;
+    each_ = each;
+    return *this;
+  }
+  double tokens() const noexcept { return tokens_; }
+  double each() const noexcept { return each_; }
+
+ private:
+  std::size_t attempts_ = 1;
+  std::set<Code> codes_ = {Code::unavailable};
+  Duration first_wait_ = std::chrono::milliseconds(100);
+  Duration longest_wait_ = std::chrono::seconds(5);
+  double tokens_ = 10;
+  double each_ = 0.1;
+};
+
+/// Which of several servers a call goes to.
+enum class Balancing : std::uint8_t {
+  round_robin,        ///< one after the other
+  least_outstanding,  ///< the one with the fewest calls under way
+};
+
+struct ChannelOptions {
+  const ClientDialect* dialect = &grpc_client_dialect();
+  Codec codec = Codec::proto;
+  /// The largest response, after decompression; larger ones are RESOURCE_EXHAUSTED.
+  std::size_t max_response = std::size_t{4} * 1024 * 1024;
+  std::size_t max_request = INT32_MAX;
+  CallRetries retries;
+  Balancing balancing = Balancing::round_robin;
+  /// How long a server that could not be reached is passed over while others can, doubled each time
+  /// in a row up to the longest.
+  Duration first_pause = std::chrono::seconds(1);
+  Duration longest_pause = std::chrono::seconds(30);
+  std::string user_agent = "grpc-tern";
+};
+
+/// Calls to a service, which may have several servers. Generated clients are made with one; any
+/// number of them share it. Belongs to its wires' runtime's thread; outlives its calls.
+class Channel {
+ public:
+  explicit Channel(std::vector<std::unique_ptr<Wire>> wires,
+                   ChannelOptions options = ChannelOptions());
+  Channel(const Channel&) = delete;
+  Channel& operator=(const Channel&) = delete;
+  ~Channel();
+
+  /// A whole unary call. `response` is of use only if it ends well.
+  Task<Status> unary(const Method& method, ClientContext& context,
+                     const google::protobuf::Message& request, google::protobuf::Message& response);
+  /// A call that streams; `only_request` where its requests do not. Waits for a connection.
+  Task<Result<std::unique_ptr<ClientCall>>> open(
+      const Method& method, ClientContext& context,
+      const google::protobuf::Message* only_request = nullptr);
+
+  const ChannelOptions& options() const noexcept { return options_; }
+  Runtime& runtime() const noexcept { return runtime_; }
+  /// Calls sent to each server and under way, for tests and pages of figures.
+  struct Load {
+    std::string authority;
+    std::uint64_t calls = 0;
+    std::size_t outstanding = 0;
+  };
+  std::vector<Load> loads() const;
+
+ private:
+  struct Server;
+  /// How one attempt at a unary call ended.
+  struct Outcome {
+    Status status;
+    bool may_go_again = false;  // as far as the wire is concerned
+    bool refused = false;       // the server has not begun with it
+  };
+
+  std::shared_ptr<Server> pick();
+  Task<Result<std::unique_ptr<ClientCall>>> open_once(
+      const Method& method, ClientContext& context, const google::protobuf::Message* only_request);
+  Task<Result<std::unique_ptr<ClientCall>>> open_ready(
+      const Method& method, ClientContext& context, const google::protobuf::Message* only_request);
+  Task<Outcome> attempt(const Method& method, ClientContext& context,
+                        const google::protobuf::Message& request,
+                        google::protobuf::Message& response);
+  /// How long to wait before the call is sent once more; nothing: it is not.
+  std::optional<Duration> retry_after(const ClientContext& context, const Status& status,
+                                      std::size_t failures);
+  Duration spread(Duration longest);
+  Task<Status> pause(ClientContext& context, Duration duration);
+
+  ChannelOptions options_;
+  std::vector<std::shared_ptr<Server>> servers_;
+  Runtime& runtime_;
+  std::size_t next_ = 0;
+  double tokens_;
+};
+
+}  // namespace tern::rpc

@@ -1,0 +1,187 @@
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "gateway/rpc_channel.h"
+#include "rpc/client_streams.h"
+#include "rpc/dispatcher.h"
+#include "tests/sim/scene.h"
+#include "tools/rpc_interop/client_cases.h"
+#include "tools/rpc_interop/test_service.h"
+
+/// Calls between the public `Server` and `Client`, over networks.
+
+namespace tern::sim {
+namespace {
+
+using grpc::testing::Empty;
+using grpc::testing::SimpleRequest;
+using grpc::testing::SimpleResponse;
+using grpc::testing::StreamingOutputCallRequest;
+using grpc::testing::StreamingOutputCallResponse;
+using TestClient = grpc::testing::TestService::Client;
+
+/// A scene whose server has the interop service.
+class Calls {
+ public:
+  explicit Calls(std::string wire = "h3") : wire_(std::move(wire)) {}
+
+  void begin(rpc::ServeOptions serving = rpc::ServeOptions(),
+             rpc::ChannelOptions options = rpc::ChannelOptions()) {
+    scene.router.mount("/", rpc::serve(std::make_shared<rpc_interop::TestService>(), serving));
+    scene.serve();
+    ClientOptions client = scene.client_options();
+    client.protocols(wire_ == "h3" ? ClientProtocols::http3_only : ClientProtocols::http2_only);
+    open(scene.use_client(std::move(client)), {"https://server"}, std::move(options));
+  }
+  void open(Client& client, const std::vector<std::string>& urls,
+            rpc::ChannelOptions options = rpc::ChannelOptions()) {
+    auto made = rpc_channel(scene.client_host.runtime(), client, urls, std::move(options));
+    ASSERT_TRUE(made);
+    channel = std::move(*made);
+  }
+  /// Runs a task of the client's to its end.
+  bool run(Task<void> task, Duration limit = 60s) {
+    bool done = false;
+    Scope scope(scene.client_host.runtime().ready());
+    scope.spawn(then_tell(std::move(task), done));
+    return scene.world.run_until([&] { return done; }, limit);
+  }
+
+  Scene scene;
+  std::unique_ptr<rpc::Channel> channel;
+
+ private:
+  static Task<void> then_tell(Task<void> task, bool& done) {
+    co_await task;
+    done = true;
+  }
+  std::string wire_;
+};
+
+Task<void> run_named(rpc::Channel& channel, std::string_view name, std::string& verdict) {
+  verdict = co_await rpc_interop::run_case(name, channel);
+}
+
+class RpcOver : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(RpcOver, TheInteropCases) {
+  Calls calls(GetParam());
+  calls.scene.link(LinkOptions().delay(5ms).mbps(1000));
+  calls.begin();
+  for (const std::string_view name : rpc_interop::case_names()) {
+    std::string verdict = "did not end";
+    calls.run(run_named(*calls.channel, name, verdict), 300s);
+    EXPECT_EQ(verdict, "") << name;
+  }
+  calls.channel.reset();
+}
+
+TEST_P(RpcOver, TheInteropCasesOverABadNetwork) {
+  Calls calls(GetParam());
+  calls.scene.link(LinkOptions().delay(20ms).mbps(50).queue_bytes(100'000).loss(0.01));
+  calls.begin();
+  for (const std::string_view name :
+       {"large_unary", "client_streaming", "server_streaming", "ping_pong",
+        "client_compressed_streaming", "custom_metadata"}) {
+    std::string verdict = "did not end";
+    calls.run(run_named(*calls.channel, name, verdict), 300s);
+    EXPECT_EQ(verdict, "") << name;
+  }
+  calls.channel.reset();
+}
+
+/// What one call gave.
+struct Seen {
+  rpc::Status status;
+  Duration took{};
+};
+
+Task<void> sleep_for(rpc::Channel& channel, Duration interval, Duration timeout, Seen& seen) {
+  TestClient client(channel);
+  rpc::ClientContext context;
+  if (timeout > Duration()) context.timeout(timeout);
+  StreamingOutputCallRequest request;
+  auto* wanted = request.add_response_parameters();
+  wanted->set_size(1);
+  wanted->set_interval_us(static_cast<int>(interval / 1us));
+  const Timestamp begun = channel.runtime().now();
+  auto call = co_await client.StreamingOutputCall(context, request);
+  if (!call) {
+    seen.status = call.error();
+    co_return;
+  }
+  seen.status = co_await call->finish();
+  seen.took = channel.runtime().now() - begun;
+}
+
+TEST_P(RpcOver, DeadlinesEndCallsOnBothSides) {
+  Calls calls(GetParam());
+  calls.scene.link(LinkOptions().delay(10ms));
+  calls.begin();
+  Seen in_time;
+  ASSERT_TRUE(calls.run(sleep_for(*calls.channel, 100ms, 1s, in_time)));
+  EXPECT_EQ(in_time.status, rpc::Status());
+  Seen late;
+  ASSERT_TRUE(calls.run(sleep_for(*calls.channel, 10s, 300ms, late)));
+  EXPECT_EQ(late.status.code(), rpc::Code::deadline_exceeded);
+  EXPECT_EQ(late.took, Duration(300ms));
+  calls.channel.reset();
+}
+
+INSTANTIATE_TEST_SUITE_P(Wires, RpcOver, ::testing::Values("h3", "h2"),
+                         [](const auto& wire) { return wire.param; });
+
+/// Sends and wants back `count` messages, one each 50 ms, over one call.
+Task<void> chat(rpc::Channel& channel, int count, int size, Seen& seen, int& echoed, int& ended) {
+  TestClient client(channel);
+  rpc::ClientContext context;
+  auto call = co_await client.FullDuplexCall(context);
+  if (!call) {
+    seen.status = call.error();
+    ++ended;
+    co_return;
+  }
+  StreamingOutputCallResponse response;
+  for (int i = 0; i < count; ++i) {
+    StreamingOutputCallRequest request;
+    request.add_response_parameters()->set_size(size + i);
+    request.mutable_payload()->set_body(std::string(static_cast<std::size_t>(size), 'x'));
+    co_await call->send(request);
+    const bool received = co_await call->receive(response);
+    if (!received) break;
+    if (response.payload().body().size() == static_cast<std::size_t>(size + i)) ++echoed;
+    co_await channel.runtime().sleep(50ms);
+  }
+  seen.status = co_await call->finish();
+  ++ended;
+}
+
+TEST(RpcHandoff, AHundredStreamsSurviveLosingWifi) {
+  constexpr int kStreams = 100;
+  constexpr int kMessages = 60;
+  Calls calls;
+  Scene& scene = calls.scene;
+  Link& wifi = scene.link(LinkOptions().delay(10ms).mbps(50));
+  scene.link(LinkOptions().delay(40ms).mbps(20).loss(0.01));
+  calls.begin();
+  std::vector<Seen> seen(kStreams);
+  int echoed = 0;
+  int ended = 0;
+  {
+    Scope scope(scene.client_host.runtime().ready());
+    for (Seen& each : seen) scope.spawn(chat(*calls.channel, kMessages, 100, each, echoed, ended));
+    scene.world.at(1s, [&] { wifi.cut(); });
+    ASSERT_TRUE(scene.world.run_until([&] { return ended == kStreams; }, 120s));
+  }
+  for (const Seen& each : seen) EXPECT_EQ(each.status, rpc::Status()) << each.status.to_string();
+  EXPECT_EQ(echoed, kStreams * kMessages);
+  EXPECT_EQ(scene.client().connections().size(), 1U);  // no second handshake
+  calls.channel.reset();
+}
+
+}  // namespace
+}  // namespace tern::sim

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/task.h"
+#include "rpc/channel.h"
+
+/// The client's cases of gRPC's interoperability tests (doc/interop-test-descriptions.md of
+/// grpc/grpc), by their official names: all but those that need Google's cloud or a caching proxy.
+
+namespace tern::rpc_interop {
+
+/// "empty_unary", …, in the order of the document.
+const std::vector<std::string_view>& case_names();
+
+/// Runs one case against a server of grpc.testing.TestService. Empty: it passed; else what did not
+/// hold. The channel outlives the task. A name that is not among the above does not pass.
+Task<std::string> run_case(std::string_view name, rpc::Channel& channel);
+
+}  // namespace tern::rpc_interop

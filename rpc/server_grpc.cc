@@ -82,7 +82,13 @@ class GrpcCall final : public EnvelopeCall {
     return *parsed;
   }
 
-  void deadline_passed() override { exchange().abort(http::Abort::cancelled); }
+  /// The caller hears it as a status, unless what is queued before that does not go: a reset with
+  /// CANCEL, which PROTOCOL-HTTP2.md has for this, is CANCELLED to a client whose own clock is
+  /// late.
+  void deadline_passed() override {
+    if (exchange().outgoing().full()) return exchange().abort(http::Abort::cancelled);
+    end(context().cancellation());
+  }
 
   const http::Fields& head_fields() const override { return response_fields(codec()); }
 

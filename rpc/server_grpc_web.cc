@@ -84,6 +84,7 @@ class WebCall final : public EnvelopeCall {
     if (head_due) {  // Trailers-Only: all of it in the head, and no body
       http::Response response(http::Status::ok);
       response.fields(head_of(format_));
+      response.field("content-length", "0");
       if (unknown_encoding()) response.field("grpc-accept-encoding", kGrpcAcceptEncoding);
       add_status(response.fields(), status);
       context().trailing_metadata().add_to(response.fields());
@@ -137,6 +138,7 @@ class WebDialect final : public Dialect {
     if (endpoint != nullptr) return serve_call<WebCall>(exchange, dispatcher, *endpoint, *format);
     http::Response response(http::Status::ok);
     response.fields(head_of(*format));
+    response.field("content-length", "0");
     add_status(response.fields(),
                Status(Code::unimplemented,
                       "there is no method " + std::string(exchange.request().path_only())));

@@ -260,6 +260,10 @@ TEST_F(Dialects, WebBadInput) {
     const auto answered = call(each.sent);
     EXPECT_EQ(answered->status, each.http_status) << each.what;
     EXPECT_TRUE(answered->ended) << each.what;
+    // Without a body its end has to be said: HTTP/1.1 would wait for the connection's.
+    if (answered->body.empty()) {
+      EXPECT_EQ(answered->field("content-length"), "0") << each.what;
+    }
     if (*each.code != '\0') {
       EXPECT_EQ(field(web(*answered).trailers, "grpc-status"), each.code)
           << each.what << web(*answered).trailers.joined("grpc-message").value_or("");

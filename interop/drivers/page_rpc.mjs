@@ -1,0 +1,48 @@
+// What a page sees of greeter.v1.Greeter: bundled into one script, which leaves `rpc` in the page.
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { createConnectTransport, createGrpcWebTransport } from '@connectrpc/connect-web';
+import grpcWeb from 'grpc-web';
+import { calls, greeter } from './rpc_calls.mjs';
+
+/** grpc-web, Google's own client: unary, an error and a server stream. */
+async function google(service, baseUrl, format) {
+  const client = new grpcWeb.GrpcWebClientBase({ format });
+  const descriptor = (method, type) => new grpcWeb.MethodDescriptor(
+    `/greeter.v1.Greeter/${method.name}`, type, Object, Object,
+    (request) => toBinary(method.input, create(method.input, request)),
+    (bytes) => fromBinary(method.output, bytes));
+  const say = descriptor(service.method.sayHello, grpcWeb.MethodType.UNARY);
+  const unary = (name) => new Promise((resolve, reject) => {
+    client.rpcCall(`${baseUrl}/greeter.v1.Greeter/SayHello`, { name }, {}, say,
+      (error, reply) => (error ? reject(error) : resolve(reply.text)));
+  });
+  const seen = { unary: await unary('ä') };
+  seen.failure = await unary('').then(() => null, (error) => ({ code: error.code, message: error.message }));
+  seen.stream = await new Promise((resolve, reject) => {
+    const all = [];
+    const stream = client.serverStreaming(`${baseUrl}/greeter.v1.Greeter/KeepSaying`, { name: 'b' }, {},
+      descriptor(service.method.keepSaying, grpcWeb.MethodType.SERVER_STREAMING));
+    stream.on('data', (reply) => all.push(reply.text));
+    stream.on('error', reject);
+    stream.on('end', () => resolve(all));
+  });
+  return seen;
+}
+
+/** A failure that says what failed, instead of none of the results. */
+const guarded = (promise) => promise.catch((error) => ({ failed: String(error) }));
+
+globalThis.rpc = async ({ baseUrl, schema }) => {
+  const service = greeter(Uint8Array.from(atob(schema), (c) => c.charCodeAt(0)));
+  const web = (transport) => guarded(calls(service, transport, false));
+  return {
+    connect: await web(createConnectTransport({ baseUrl })),
+    connect_binary: await web(createConnectTransport({ baseUrl, useBinaryFormat: true })),
+    connect_get: await web(createConnectTransport({ baseUrl, useHttpGet: true })),
+    grpc_web: await web(createGrpcWebTransport({ baseUrl })),
+    google_text: await guarded(google(service, baseUrl, 'text')),
+    google_binary: await guarded(google(service, baseUrl, 'binary')),
+    rest: await guarded(fetch(`${baseUrl}/v1/hello/page`).then((response) => response.json())),
+    refused: await fetch(`${baseUrl}/v1/hello/page`, { method: 'PUT' }).then(() => 'answered', () => 'refused'),
+  };
+};

@@ -10,6 +10,7 @@
 #   tern_program(tern SOURCES ... LIBS ... [OUTPUT_DIRECTORY dir] [INSTALL])
 #   tern_test(quic_test SOURCES ... LIBS ... [LABELS unit] [TIMEOUT seconds])
 #   tern_fuzz(varint_fuzz SOURCES ... LIBS ... CORPUS dir)
+#   tern_embed(variable folder header namespace function)   a source that holds the folder's files
 #
 # and the third-party targets: tl::expected fmt::fmt BoringSSL::ssl BoringSSL::crypto ngtcp2::ngtcp2
 # protobuf::libprotobuf nghttp3::nghttp3 liburing::liburing ZLIB::ZLIB Brotli::enc Brotli::dec Zstd::zstd CLI11::CLI11
@@ -152,6 +153,22 @@ function(_tern_quick_to_compile target)
       <set> <string> <string_view> <unordered_map> <utility> <vector>)
   endif()
   target_precompile_headers(${target} REUSE_FROM tern_test_headers)
+endfunction()
+
+# Sets `variable` to a source that the build makes: every file of `folder` (of the current source
+# directory) as http::EmbeddedFile, given by `namespace`::`function`(), which `header` declares.
+function(tern_embed variable folder header namespace function)
+  set(source "${CMAKE_CURRENT_BINARY_DIR}/${function}.cc")
+  set(script "${PROJECT_SOURCE_DIR}/cmake/embed_files.cmake")
+  file(GLOB_RECURSE inputs CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*")
+  add_custom_command(
+    OUTPUT "${source}"
+    COMMAND "${CMAKE_COMMAND}" "-DFOLDER=${CMAKE_CURRENT_SOURCE_DIR}/${folder}" "-DOUTPUT=${source}"
+            "-DHEADER=${header}" "-DNAMESPACE=${namespace}" "-DFUNCTION=${function}" -P "${script}"
+    DEPENDS ${inputs} "${script}"
+    COMMENT "Embedding ${folder}"
+    VERBATIM)
+  set(${variable} "${source}" PARENT_SCOPE)
 endfunction()
 
 # One GoogleTest binary = one ctest entry, labelled `unit` unless LABELS says otherwise.

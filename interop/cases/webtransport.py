@@ -119,3 +119,31 @@ def aioquic_server(run):
         got = [each["text"] for each in seen["received"]]
         check(sorted(got) == sorted(expected), f"not what was sent with {flags}: {got[:3]}")
         check(seen["close"] == {"code": 0, "reason": "", "by": "client"}, f"{seen['close']}")
+
+
+@case("firefox/webtransport-chat", "firefox", True)
+def chat(run):
+    """Chromium and Firefox in one room of the demo site's chat, each over HTTP/3 and WebSocket."""
+    server = run.subject.serve(run, log=True, workers=2)
+    arguments = {
+        "url": server.url(),
+        "chromium": {"module": peer_path("playwright-core"), "browser": peer_path("chromium"),
+                     "spki": run.certs.spki},
+        "firefox": {"module": peer_path("puppeteer-core"), "browser": peer_path("firefox"),
+                    "profile": firefox_profile(run)}}
+    status, text = run.run("browsers", ["node", INTEROP / "drivers/chat_browsers.mjs",
+                                        json.dumps(arguments)], timeout=150)
+    lines = [line for line in text.splitlines() if line.startswith("{\"browsers\"")]
+    check(status == 0 and lines, f"the browsers failed ({status}): {last_lines(text)}")
+    seen = json.loads(lines[-1])
+    carriers = {name: "websocket" if "WebSocket" in name else "h3" for name in seen["heard"]}
+    check(seen["here"] == carriers, f"{seen['here']}")
+    check(len(seen["heard"]) == 4, f"{seen['heard'].keys()}")
+    for listener, messages in seen["heard"].items():
+        check(sorted(message["by"] for message in messages) == sorted(carriers),
+              f"{listener} hears {messages}")
+        for message in messages:
+            check(message["text"] == f"<img src=x onerror=alert(1)> says {message['by']}"
+                  and message["elements"] == 0, f"{message}")
+    check(all(seen["typing"].values()), f"{seen['typing']}")
+    check(any("Slower" in note for note in seen["flood"]["notes"]) and seen["flood"]["others"] == 0, f"{seen['flood']}")

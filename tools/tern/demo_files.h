@@ -6,7 +6,8 @@
 
 namespace tern::cli {
 
-/// The files of tools/tern/demo. Defined in a source that the build makes (embed.cmake).
+/// The files of tools/tern/demo. Defined in a source that the build makes
+/// (cmake/embed_files.cmake).
 std::span<const http::EmbeddedFile> demo_files() noexcept;
 
 }  // namespace tern::cli

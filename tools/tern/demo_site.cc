@@ -153,7 +153,7 @@ Task<void> websocket_echo(http::WebSocket& socket) {
 
 }  // namespace
 
-http::Router demo_site() {
+http::Router demo_site(chat::Certificates development) {
   http::Router router;
   router.get("/hello", hello);
   router.get("/bytes/{count}", bytes);
@@ -163,6 +163,7 @@ http::Router demo_site() {
   webtransport::route(router, "/wt/echo", webtransport_echo,
                       webtransport::ServerOptions().protocol("echo.v2").protocol("echo v1"));
   webtransport::route(router, "/wt/bytes", webtransport_bytes);
+  chat::add_chat(router, chat::Room::make(), std::move(development));
   router.mount("/", http::EmbeddedFiles(demo_files()));
   return router;
 }

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "examples/chat/site.h"
 #include "http/router.h"
 
 namespace tern::cli {
@@ -18,6 +19,7 @@ inline constexpr std::uint64_t kMaxDemoBytes = std::uint64_t{10} << 30;
 ///   /wt/echo        a WebTransport session that sends back what comes
 ///   /wt/bytes       one that answers a bidirectional stream, whose text is a number, with so many
 ///                   bytes
-http::Router demo_site();
+///   /chat/          a chat, on the first page as well; `development` as for `chat::add_chat`
+http::Router demo_site(chat::Certificates development = {});
 
 }  // namespace tern::cli

@@ -169,7 +169,12 @@ class Serve {
   }
 
   http::Handler make_handler() {
-    if (options_.folder.empty()) return demo_site();
+    if (options_.folder.empty()) {
+      chat::Certificates development;
+      // Set before a request comes, and there for as long as one may.
+      if (dev_) development = [this] { return server_->certificates(); };
+      return demo_site(std::move(development));
+    }
     auto files =
         http::StaticFiles::open(options_.folder, http::StaticFilesOptions()
                                                      .listing(options_.autoindex)

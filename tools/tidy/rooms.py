@@ -21,10 +21,11 @@ SEES = {
     "webtransport": ["base", *_TRANSPORT, "http", "http/fallback", "http3"],
     "rpc": ["base", *_TRANSPORT, "http"],
     "gateway": ["base", *_TRANSPORT, "http", "http/fallback", "http3", "webtransport", "rpc"],
-    "tools": _ASSEMBLED,
+    "examples/chat": _ASSEMBLED,  # `tern serve` shows it
+    "tools": [*_ASSEMBLED, "examples/chat"],
     "interop": _ASSEMBLED,
     "examples": _ASSEMBLED,
-    "tests": [*_ASSEMBLED, "tools"],
+    "tests": [*_ASSEMBLED, "tools", "examples/chat"],
 }
 
 # include prefix -> (folders that may include it, whether public headers may as well)

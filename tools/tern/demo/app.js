@@ -262,4 +262,20 @@ $('button', events).addEventListener('click', () => run(events, async () => {
   return { protocol, text: `3 events${protocol ? ` over ${protocol}` : ''}, the last at ${$('.reply', events).value}` };
 }));
 
+$('#room button').addEventListener('click', async ({ currentTarget: button }) => {
+  button.disabled = true;
+  try {
+    const { mount } = await import('/chat/chat.js');
+    const chat = $('#room .chat');
+    chat.hidden = button.hidden = true;
+    mount(chat);
+    chat.hidden = false;
+    $('#chat-text').focus();
+  } catch (error) {
+    button.disabled = false;
+    button.textContent = 'Join again';
+    console.error(error);
+  }
+});
+
 showPage();

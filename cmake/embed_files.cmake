@@ -1,5 +1,7 @@
-# Writes OUTPUT, a C++ source that holds every file of FOLDER as tern::cli::demo_files():
-#   cmake -DFOLDER=demo -DOUTPUT=demo_files.cc -P embed.cmake
+# Writes OUTPUT, a C++ source that holds every file of FOLDER as NAMESPACE::FUNCTION(), which HEADER
+# declares:
+#   cmake -DFOLDER=demo -DOUTPUT=demo_files.cc -DHEADER=tools/tern/demo_files.h
+#         -DNAMESPACE=tern::cli -DFUNCTION=demo_files -P embed_files.cmake
 
 file(GLOB_RECURSE names RELATIVE "${FOLDER}" "${FOLDER}/*")
 list(SORT names)
@@ -18,10 +20,10 @@ foreach(name IN LISTS names)
   math(EXPR number "${number} + 1")
 endforeach()
 
-file(WRITE "${OUTPUT}" "// Made by tools/tern/embed.cmake.
-#include \"tools/tern/demo_files.h\"
+file(WRITE "${OUTPUT}" "// Made by cmake/embed_files.cmake.
+#include \"${HEADER}\"
 
-namespace tern::cli {
+namespace ${NAMESPACE} {
 namespace {
 
 ${arrays}
@@ -34,7 +36,7 @@ ${entries}};
 
 }  // namespace
 
-std::span<const http::EmbeddedFile> demo_files() noexcept { return kFiles; }
+std::span<const http::EmbeddedFile> ${FUNCTION}() noexcept { return kFiles; }
 
-}  // namespace tern::cli
+}  // namespace ${NAMESPACE}
 ")

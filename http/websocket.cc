@@ -77,6 +77,10 @@ Task<void> WebSocket::close(std::uint16_t code, std::string reason) {
 bool WebSocket::ended() const noexcept { return core_->over(); }
 const WebSocketClose& WebSocket::closed() const noexcept { return core_->closed(); }
 const std::optional<Error>& WebSocket::error() const noexcept { return core_->error(); }
+bool WebSocket::draining() const noexcept { return core_->ends().draining(); }
+void WebSocket::set_drain_listener(detail::DrainListener* listener) noexcept {
+  core_->set_drain_listener(listener);
+}
 std::string_view WebSocket::subprotocol() const noexcept { return core_->terms().protocol; }
 bool WebSocket::compressed() const noexcept { return core_->terms().deflate.has_value(); }
 std::string_view WebSocket::carrier() const noexcept { return core_->ends().protocol(); }

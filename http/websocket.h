@@ -173,6 +173,12 @@ class WebSocket {
   /// What went wrong, if not all was well: the stream was reset, a rule was broken, time ran out.
   const std::optional<Error>& error() const noexcept;
 
+  /// Server: it is going away (`Server::drain`).
+  bool draining() const noexcept;
+  /// Who is told so instead of the peer, which is sent a close frame (1001) otherwise: `on_drain`
+  /// is called from inside the connection. Null: nobody any more. The listener outlives it.
+  void set_drain_listener(detail::DrainListener* listener) noexcept;
+
   // ---- facts
   /// The subprotocol agreed on; empty without one.
   std::string_view subprotocol() const noexcept;

@@ -502,7 +502,9 @@ void WebSocketCore::expire(Timestamp now) {
 
 Timestamp WebSocketCore::check_deadlines(Timestamp now) {
   if (gone_) return kNever;
-  if (ends_.draining()) start_close(websocket_code::kGoingAway, "the server is going away");
+  if (ends_.draining() && drain_listener_ == nullptr) {
+    start_close(websocket_code::kGoingAway, "the server is going away");
+  }
   if (over_ || close_sent_) {
     // An application that does not take what came is the one that makes the peer wait.
     if (paused_ && !over_) close_deadline_ = now + options_->close_timeout();

@@ -45,6 +45,11 @@ class WebSocketCore final : TimerNode, detail::DrainListener {
   Task<Result<Duration>> ping();
 
   // ---- the end
+  void set_drain_listener(detail::DrainListener* listener) noexcept {
+    drain_listener_ = listener;
+    // Nobody else takes care of it any more.
+    if (listener == nullptr && ends_.draining() && !gone_) arm(runtime_.now());
+  }
   void start_close(std::uint16_t code, std::string_view reason);
   /// What comes from now on, and what was not taken yet, is of no interest.
   void drop_messages() noexcept;
@@ -94,7 +99,10 @@ class WebSocketCore final : TimerNode, detail::DrainListener {
   void wake(std::vector<Waiter*>& waiters) noexcept;
 
   /// From inside the session: acts on it when it is the timers' turn.
-  void on_drain() noexcept override { arm(runtime_.now()); }
+  void on_drain() noexcept override {
+    if (drain_listener_ != nullptr) return drain_listener_->on_drain();
+    arm(runtime_.now());
+  }
   void expire(Timestamp now) override;
   void arm(Timestamp deadline);
   /// Does what is due and says when to look again.
@@ -104,6 +112,7 @@ class WebSocketCore final : TimerNode, detail::DrainListener {
   Runtime& runtime_;
   detail::Ends& ends_;
   std::shared_ptr<const WebSocketOptions> options_;
+  detail::DrainListener* drain_listener_ = nullptr;  // of the application
   WebSocketTerms terms_;
   WebSocketProtocol protocol_;
 

@@ -41,6 +41,7 @@ class CapsuleCarrier final : public SessionCarrier, CapsuleSession::Output, Time
   }
   bool gone() const noexcept override { return gone_; }
   void measure(SessionStats&) const override {}
+  std::uint64_t progress() const noexcept override { return capsules_.progress(); }
 
  private:
   void wanted() override;

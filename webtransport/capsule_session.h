@@ -85,6 +85,8 @@ class CapsuleSession {
   void drain();
   void close(ApplicationCode code, std::string_view reason);
 
+  std::uint64_t progress() const noexcept { return received_ + sent_; }
+
   /// Records of streams, for tests and counters.
   std::size_t streams() const noexcept { return streams_.size(); }
 

@@ -95,6 +95,10 @@ void Http3Carrier::measure(SessionStats& stats) const {
   }
 }
 
+std::uint64_t Http3Carrier::progress() const noexcept {
+  return sessions_ == nullptr ? 0 : sessions_->progress(id_);
+}
+
 // ---- capsules
 // -------------------------------------------------------------------------------------
 

@@ -41,6 +41,7 @@ class Http3Carrier final : public SessionCarrier, TimerNode {
   void close(ApplicationCode code, std::string_view reason) override;
   bool gone() const noexcept override { return gone_; }
   void measure(SessionStats& stats) const override;
+  std::uint64_t progress() const noexcept override;
 
   // ---- for Http3Sessions
   void accept(Http3Stream& stream);

@@ -128,6 +128,14 @@ Http3Stream& Http3Sessions::open(Direction direction, quic::StreamId session) {
   return opened;
 }
 
+std::uint64_t Http3Sessions::progress(quic::StreamId session) const noexcept {
+  std::uint64_t sum = 0;
+  for (const auto& [id, stream] : streams_) {
+    if (stream->session() == session) sum += stream->moved();
+  }
+  return sum;
+}
+
 void Http3Sessions::streams_available() {
   for (auto& [id, carrier] : carriers_) carrier->streams_available();
 }

@@ -53,6 +53,9 @@ class Http3Sessions final : public http3::StreamRouter, TimerNode {
   /// A CONNECT that was not accepted: what came for it is refused.
   void refuse(quic::StreamId session);
 
+  /// Bytes that have come and gone on the streams of `session` that are open.
+  std::uint64_t progress(quic::StreamId session) const noexcept;
+
   // ---- for streams
   void forget(Http3Stream& stream) { streams_.erase(stream.id()); }
 

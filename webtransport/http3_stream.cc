@@ -80,6 +80,7 @@ bool Http3Stream::handle(const quic::Event& event) {
   switch (event.type) {
     case Type::stream_data:
       receive_over_ = receive_over_ || event.fin;
+      received_ += event.data.size();
       if (!event.data.empty()) {
         const bool kept = stream_ != nullptr && stream_->incoming().push(event.data);
         if (!kept) consumed(event.data.size());

@@ -25,6 +25,8 @@ class Http3Stream final : public StreamCarrier {
   quic::StreamId session() const noexcept { return session_; }
   void attach(Stream& stream) noexcept { stream_ = &stream; }
   Stream* stream() const noexcept { return stream_; }
+  /// Bytes that have come, and that have arrived at the peer.
+  std::uint64_t moved() const noexcept { return received_ + acked_; }
 
   // ---- of StreamCarrier
   void send(Bytes bytes, bool end) override;
@@ -54,6 +56,7 @@ class Http3Stream final : public StreamCarrier {
   /// Without RESET_STREAM_AT a reset could overtake the bytes that say whose the stream is: it
   /// waits until they were acknowledged (§4.4).
   std::size_t header_size_ = 0;
+  std::uint64_t received_ = 0;
   std::uint64_t acked_ = 0;
   std::optional<std::uint64_t> reset_due_;
   bool send_over_;

@@ -3,7 +3,10 @@
 #include <exception>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "base/check.h"
 #include "base/log.h"
@@ -13,6 +16,8 @@
 #include "webtransport/http2.h"
 #include "webtransport/http3_carrier.h"
 #include "webtransport/http3_sessions.h"
+#include "webtransport/session_tally.h"
+#include "webtransport/session_watch.h"
 
 namespace tern::webtransport {
 
@@ -21,7 +26,27 @@ namespace {
 struct Place {
   SessionHandler handler;
   ServerOptions options;
+  std::shared_ptr<SessionTally> tally;
 };
+
+std::string_view origin_of(const http::RequestHead& request) {
+  return request.fields.find("origin").value_or(std::string_view());
+}
+
+/// Something that this connection and no other has now: a client may change its address in the
+/// middle of one over QUIC, but not over TCP.
+std::string connection_of(const http::Exchange& exchange) {
+  if (const void* const session = exchange.session()) return fmt::format("{}", session);
+  return exchange.path().remote.to_string();
+}
+
+SessionTally::Lease take(const Place& place, const http::Exchange& exchange) {
+  return place.tally->take(connection_of(exchange), origin_of(exchange.request()));
+}
+
+std::string_view too_many(const Place& place, const http::Exchange& exchange) {
+  return place.tally->refusal(connection_of(exchange), origin_of(exchange.request()));
+}
 
 void log_refusal(const http::Exchange& exchange, std::string_view why) {
   exchange.runtime().counters().at("webtransport.refused").add();
@@ -32,11 +57,31 @@ void log_refusal(const http::Exchange& exchange, std::string_view why) {
   log.line(LogLevel::info, line);
 }
 
-/// The application's part, and the end.
-Task<void> run(Runtime& runtime, std::unique_ptr<SessionCarrier> carrier,
+/// Who tells a listener that the server goes away: an exchange or a WebSocket, until this goes.
+template <typename Source>
+class Listening {
+ public:
+  Listening(Source& source, http::detail::DrainListener& listener) : source_(source) {
+    source_.set_drain_listener(&listener);
+    if (source_.draining()) listener.on_drain();
+  }
+  Listening(const Listening&) = delete;
+  Listening& operator=(const Listening&) = delete;
+  ~Listening() { source_.set_drain_listener(nullptr); }
+
+ private:
+  Source& source_;
+};
+
+/// The application's part, and the end. `source` is what the carrier runs over.
+template <typename Source>
+Task<void> run(Source& source, std::unique_ptr<SessionCarrier> carrier,
                std::shared_ptr<const Place> place) {
+  Runtime& runtime = source.runtime();
   runtime.counters().at("webtransport.opened").add();
   Session session(runtime, std::move(carrier));
+  SessionWatch watch(session, place->options);
+  const Listening<Source> listening(source, watch);
   std::exception_ptr thrown;
   try {
     co_await place->handler(session);
@@ -49,36 +94,39 @@ Task<void> run(Runtime& runtime, std::unique_ptr<SessionCarrier> carrier,
   if (thrown) std::rethrow_exception(thrown);
 }
 
-/// Why there can be no session on this connection, as `answer`'s refusal.
-void look_at_carrier(const http::Exchange& exchange, const Http3Sessions* sessions,
-                     Answer& answer) {
-  http::Status status = http::Status::ok;
-  if (exchange.protocol() == "h2") return;
-  if (sessions == nullptr) {
-    answer.refusal = "WebTransport is not spoken over this protocol here";
-    status = http::Status::not_implemented;
-  } else if (sessions->sessions() >= Http3Sessions::kMaxSessions) {
-    answer.refusal = "too many sessions on one connection";
-    status = http::Status::too_many_requests;
-  } else {
-    return;
-  }
+void refuse(Answer& answer, http::Status status, std::string why) {
   answer.response = http::Response(status);
-  answer.response.text(answer.refusal + "\n");
+  answer.response.text(why + "\n");
+  answer.refusal = std::move(why);
+}
+
+/// What beside the request itself there is to refuse it for.
+void look_around(const http::Exchange& exchange, const Http3Sessions* sessions, const Place& place,
+                 Answer& answer) {
+  if (exchange.draining()) {
+    return refuse(answer, http::Status::service_unavailable, "the server is going away");
+  }
+  if (place.options.authorize()) {
+    const http::Status status = place.options.authorize()(exchange);
+    if (status != http::Status::ok) {
+      return refuse(answer, status, std::string(http::reason(status)));
+    }
+  }
+  if (exchange.protocol() != "h2" && sessions == nullptr) {
+    return refuse(answer, http::Status::not_implemented,
+                  "WebTransport is not spoken over this protocol here");
+  }
+  std::string_view why = too_many(place, exchange);
+  if (sessions != nullptr && sessions->sessions() >= Http3Sessions::kMaxSessions) {
+    why = "too many sessions on one connection";
+  }
+  if (!why.empty()) refuse(answer, http::Status::too_many_requests, std::string(why));
 }
 
 Task<void> serve_connect(http::Exchange& exchange, std::shared_ptr<const Place> place) {
   Answer answer = answer_session(exchange.request(), place->options);
-  if (answer.refusal.empty() && place->options.authorize()) {
-    const http::Status status = place->options.authorize()(exchange);
-    if (status != http::Status::ok) {
-      answer.refusal = http::reason(status);
-      answer.response = http::Response(status);
-      answer.response.text(answer.refusal + "\n");
-    }
-  }
   Http3Sessions* const sessions = Http3Sessions::of(exchange);
-  if (answer.refusal.empty()) look_at_carrier(exchange, sessions, answer);
+  if (answer.refusal.empty()) look_around(exchange, sessions, *place, answer);
   if (!answer.refusal.empty()) {
     log_refusal(exchange, answer.refusal);
     if (sessions != nullptr) sessions->refuse(exchange.stream_id());
@@ -86,6 +134,7 @@ Task<void> serve_connect(http::Exchange& exchange, std::shared_ptr<const Place> 
     co_return;
   }
   const SessionOptions& options = place->options.session();
+  const SessionTally::Lease lease = take(*place, exchange);
   if (sessions != nullptr) {
     const Result<void> started = co_await exchange.start(std::move(answer.response));
     // The connection may have gone meanwhile, and what is known of its sessions with it.
@@ -93,7 +142,7 @@ Task<void> serve_connect(http::Exchange& exchange, std::shared_ptr<const Place> 
     if (!started || still == nullptr) co_return;
     auto carrier =
         std::make_unique<Http3Carrier>(*still, exchange, options, std::move(answer.protocol));
-    co_await run(exchange.runtime(), std::move(carrier), std::move(place));
+    co_await run(exchange, std::move(carrier), std::move(place));
     co_return;
   }
   const CapsuleWindows granted = granted_windows(options);
@@ -105,7 +154,7 @@ Task<void> serve_connect(http::Exchange& exchange, std::shared_ptr<const Place> 
   auto carrier = std::make_unique<CapsuleCarrier>(exchange.runtime(), CapsuleSession::Role::server,
                                                   pipe_over(exchange), options, granted, allowed,
                                                   std::move(answer.protocol));
-  co_await run(exchange.runtime(), std::move(carrier), std::move(place));
+  co_await run(exchange, std::move(carrier), std::move(place));
 }
 
 Task<void> serve_websocket(http::WebSocket& socket, std::shared_ptr<const Place> place) {
@@ -114,17 +163,25 @@ Task<void> serve_websocket(http::WebSocket& socket, std::shared_ptr<const Place>
     co_await socket.close(http::websocket_code::kPolicy, "subprotocol webtransport is wanted here");
     co_return;
   }
+  const SessionTally::Lease lease = take(*place, *socket.exchange());
   auto carrier = std::make_unique<CapsuleCarrier>(
       socket.runtime(), CapsuleSession::Role::server, pipe_over(socket), place->options.session(),
       initial_windows(), initial_windows(), std::move(*protocol));
-  co_await run(socket.runtime(), std::move(carrier), std::move(place));
+  co_await run(socket, std::move(carrier), std::move(place));
 }
 
 /// Capsules are binary and may be of any length; what they carry is compressed by those who want
 /// it.
-http::WebSocketOptions websocket_options(const ServerOptions& options) {
+http::WebSocketOptions websocket_options(const std::shared_ptr<const Place>& place) {
+  const ServerOptions& options = place->options;
   http::WebSocketOptions socket;
-  socket.origins(options.origins()).authorize(options.authorize()).max_message(0);
+  socket.origins(options.origins()).max_message(0);
+  socket.authorize([place](const http::Exchange& exchange) {
+    if (const auto& check = place->options.authorize()) {
+      if (const http::Status status = check(exchange); status != http::Status::ok) return status;
+    }
+    return too_many(*place, exchange).empty() ? http::Status::ok : http::Status::too_many_requests;
+  });
   socket.deflate(http::WebSocketDeflateOptions().enabled(false));
   for (const std::string& name : options.protocols()) socket.protocol(subprotocol_of(name));
   socket.protocol(std::string(kSubprotocol));
@@ -139,6 +196,8 @@ void route(http::Router& router, std::string_view pattern, SessionHandler handle
   auto place = std::make_shared<Place>();
   place->handler = std::move(handler);
   place->options = std::move(options);
+  place->tally = std::make_shared<SessionTally>(place->options.max_sessions_per_connection(),
+                                                place->options.max_sessions_per_origin());
   const std::shared_ptr<const Place> shared = std::move(place);
   const auto connect = [shared](http::Exchange& exchange) {
     return serve_connect(exchange, shared);
@@ -147,7 +206,7 @@ void route(http::Router& router, std::string_view pattern, SessionHandler handle
   router.connect("webtransport-h3", pattern, connect);
   router.websocket(
       pattern, [shared](http::WebSocket& socket) { return serve_websocket(socket, shared); },
-      websocket_options(shared->options));
+      websocket_options(shared));
 }
 
 }  // namespace tern::webtransport

@@ -1,10 +1,13 @@
 #pragma once
 
+#include <chrono>
+#include <cstddef>
 #include <functional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "base/time.h"
 #include "http/exchange.h"
 #include "http/origin_policy.h"
 #include "webtransport/session_options.h"
@@ -43,6 +46,31 @@ class ServerOptions {
     return *this;
   }
   ServerOptions&& protocol(std::string name) && { return std::move(protocol(std::move(name))); }
+  /// Sessions at this place on one connection, whatever it speaks; one more is answered 429.
+  /// Default 16, and over HTTP/3 never more, as so many are announced. 0: no limit of the place's.
+  ServerOptions& max_sessions_per_connection(std::size_t count) & {
+    return max_sessions_per_connection_ = count, *this;
+  }
+  ServerOptions&& max_sessions_per_connection(std::size_t count) && {
+    return std::move(max_sessions_per_connection(count));
+  }
+  /// Sessions at this place of pages of one origin, of all workers together; one more is answered
+  /// 429. Programs, which have none, are not counted. Default 10,000. 0: no limit.
+  ServerOptions& max_sessions_per_origin(std::size_t count) & {
+    return max_sessions_per_origin_ = count, *this;
+  }
+  ServerOptions&& max_sessions_per_origin(std::size_t count) && {
+    return std::move(max_sessions_per_origin(count));
+  }
+  /// A session in which nothing has moved for so long, no byte on a stream and no datagram either
+  /// way, is closed with code 0 and the reason "idle". Default 10 min. 0: never.
+  ServerOptions& idle_timeout(Duration time) & { return idle_timeout_ = time, *this; }
+  ServerOptions&& idle_timeout(Duration time) && { return std::move(idle_timeout(time)); }
+  /// When the server drains, the peer and the handler are told (WT_DRAIN_SESSION,
+  /// `Session::wait_until_draining`); what has not ended after so long is closed with code 0 and
+  /// the reason "the server is going away". Default 3 s; less than the server's `drain_timeout`.
+  ServerOptions& drain_grace(Duration time) & { return drain_grace_ = time, *this; }
+  ServerOptions&& drain_grace(Duration time) && { return std::move(drain_grace(time)); }
   ServerOptions& session(SessionOptions options) & { return session_ = options, *this; }
   ServerOptions&& session(SessionOptions options) && { return std::move(session(options)); }
 
@@ -52,12 +80,20 @@ class ServerOptions {
   }
   const std::vector<std::string>& protocols() const noexcept { return protocols_; }
   const SessionOptions& session() const noexcept { return session_; }
+  std::size_t max_sessions_per_connection() const noexcept { return max_sessions_per_connection_; }
+  std::size_t max_sessions_per_origin() const noexcept { return max_sessions_per_origin_; }
+  Duration idle_timeout() const noexcept { return idle_timeout_; }
+  Duration drain_grace() const noexcept { return drain_grace_; }
 
  private:
   http::OriginPolicy origins_;
   std::function<http::Status(const http::Exchange&)> authorize_;
   std::vector<std::string> protocols_;
   SessionOptions session_;
+  std::size_t max_sessions_per_connection_ = 16;
+  std::size_t max_sessions_per_origin_ = 10'000;
+  Duration idle_timeout_ = std::chrono::minutes(10);
+  Duration drain_grace_ = std::chrono::seconds(3);
 };
 
 }  // namespace tern::webtransport

@@ -225,4 +225,9 @@ SessionStats Session::stats() const {
   return stats;
 }
 
+std::uint64_t Session::progress() const noexcept {
+  return carrier_->progress() + stats_.streams_opened + stats_.streams_accepted +
+         stats_.datagrams_sent + stats_.datagrams_received;
+}
+
 }  // namespace tern::webtransport

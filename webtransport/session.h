@@ -139,12 +139,12 @@ class Session {
   void close(ApplicationCode code = 0, std::string_view reason = {});
   /// Asks the peer to come to an end; everything goes on.
   void drain();
-  /// The peer asks us to come to an end.
+  /// The peer asks us to come to an end, or our server does, which goes away.
   bool draining() const noexcept { return draining_; }
   bool ended() const noexcept { return close_.has_value(); }
   /// How it ended; nothing while it is open.
   const std::optional<SessionClose>& closed() const noexcept { return close_; }
-  /// Returns when the session has ended, or the peer wants to drain it.
+  /// Returns when the session has ended, or is `draining`.
   Task<void> wait_until_draining();
   /// Returns when the session has ended, in our view, and all that is ours to say was handed over.
   Task<void> wait_until_ended();
@@ -157,6 +157,9 @@ class Session {
   udp::Path path() const noexcept;
   SessionStats stats() const;
   Runtime& runtime() const noexcept { return runtime_; }
+
+  /// Another number than before whenever something of the application's has come or gone meanwhile.
+  std::uint64_t progress() const noexcept;
 
   // ---- for the carrier
   void on_stream(std::unique_ptr<Stream> stream);

@@ -92,7 +92,7 @@ Task<void> visit(std::shared_ptr<Room> room, Session& session) {
   scope.spawn(hear_all(session, seat, scope));
   scope.spawn(refuse_bidirectional(session));
   scope.spawn(notice_typing(session, seat));
-  co_await session.wait_until_ended();
+  co_await session.wait_until_draining();
 }
 
 }  // namespace tern::chat

@@ -14,7 +14,7 @@ inline constexpr webtransport::ApplicationCode kTooSlow = 1;
 inline constexpr webtransport::ApplicationCode kFlooding = 2;
 inline constexpr webtransport::ApplicationCode kRoomFull = 3;
 
-/// One session in the room, on whatever carrier, until it ends:
+/// One session in the room, on whatever carrier, until it ends or the server goes away:
 ///
 ///   a unidirectional stream of theirs   one message, or "/name NAME" (UTF-8)
 ///   a datagram of theirs                they are typing

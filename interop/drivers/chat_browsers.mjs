@@ -114,7 +114,6 @@ try {
   await people[names[3]].close();
   await until('one has left', async () => !(names[3] in (await pages[0].evaluate(present))));
 
-  for (const page of pages.slice(0, 3)) await page.close();
   console.log(JSON.stringify({ browsers: [first.version(), await second.version()], here, heard, typing: seen, flood }));
 } finally {
   for (const browser of browsers) await browser.close();

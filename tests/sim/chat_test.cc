@@ -22,18 +22,9 @@ using testing::HasSubstr;
 using webtransport::Session;
 using webtransport::Stream;
 
-Task<Result<std::unique_ptr<Session>>> enter(Client& client, std::string carrier) {
-  const webtransport::ClientOptions options;
-  ClientRequest request("https://server/chat/room");
-  if (carrier == "h3") {
-    Result<std::unique_ptr<Session>> session =
-        co_await client.webtransport(std::move(request), options);
-    co_return session;
-  }
-  Result<std::unique_ptr<http::WebSocket>> socket =
-      co_await client.websocket(std::move(request), webtransport::websocket_request(options));
-  if (!socket) co_return fail(socket.error());
-  co_return webtransport::session_over(std::move(*socket), options);
+webtransport::Carrier carrier_named(std::string_view name) {
+  if (name == "h3") return webtransport::Carrier::h3;
+  return name == "h2" ? webtransport::Carrier::h2 : webtransport::Carrier::websocket;
 }
 
 /// Somebody in the room.
@@ -55,7 +46,11 @@ class Person {
 
  private:
   Task<void> stay(Client& client, std::string carrier) {
-    Result<std::unique_ptr<Session>> entered = co_await enter(client, std::move(carrier));
+    ClientRequest request("https://server/chat/room");
+    webtransport::ClientOptions options;
+    options.carrier(carrier_named(carrier));
+    Result<std::unique_ptr<Session>> entered =
+        co_await client.webtransport(std::move(request), std::move(options));
     if (!entered) co_return;
     session = std::move(*entered);
     if (reads_) {
@@ -112,21 +107,34 @@ TEST_F(Chat, CarriersShareARoom) {
   ASSERT_TRUE(wait([&] { return ada.heard("welcome"); }));
   Person bob(scene, "websocket");
   ASSERT_TRUE(wait([&] { return bob.heard("welcome") && ada.heard("joined"); }));
-  EXPECT_TRUE(ada.heard(R"("carrier":"websocket")")) << ada.text;
-  EXPECT_TRUE(bob.heard(R"("carrier":"h3")")) << bob.text;
+  Person cleo(scene, "h2");
+  ASSERT_TRUE(wait([&] { return cleo.heard("welcome") && bob.heard(R"("id":3)"); }));
+  for (const char* carrier : {"h3", "h2", "websocket"}) {
+    EXPECT_TRUE(cleo.heard(R"("carrier":")" + std::string(carrier) + "\"")) << cleo.text;
+  }
+  EXPECT_TRUE(ada.heard(R"({"type":"joined","id":3,"name":"guest 3","carrier":"h2"})")) << ada.text;
+  const std::vector<Person*> all = {&ada, &bob, &cleo};
   bob.say("/name Bob");
   ada.say("hello over QUIC");
-  ASSERT_TRUE(wait([&] { return bob.heard("hello over QUIC") && ada.heard(R"("name":"Bob")"); }));
-  bob.say("hello over TCP");
-  ASSERT_TRUE(wait([&] { return ada.heard("hello over TCP"); }));
-  ada.type();
-  bob.type();
-  ASSERT_TRUE(wait([&] { return !ada.datagrams.empty() && !bob.datagrams.empty(); }));
+  bob.say("hello over a WebSocket");
+  cleo.say("hello over HTTP/2");
+  for (Person* person : all) {
+    ASSERT_TRUE(wait([&] {
+      return person->heard("hello over QUIC") && person->heard("hello over a WebSocket") &&
+             person->heard("hello over HTTP/2") && person->heard(R"("name":"Bob")");
+    }));
+  }
+  for (Person* person : all) person->type();
+  ASSERT_TRUE(wait([&] {
+    return ada.datagrams.size() == 2 && bob.datagrams.size() == 2 && cleo.datagrams.size() == 2;
+  }));
   EXPECT_THAT(ada.datagrams, Contains(R"({"type":"typing","id":2})"));
-  EXPECT_THAT(bob.datagrams, Contains(R"({"type":"typing","id":1})"));
+  EXPECT_THAT(bob.datagrams, Contains(R"({"type":"typing","id":3})"));
+  EXPECT_THAT(cleo.datagrams, Contains(R"({"type":"typing","id":1})"));
   bob.session->close();
   ASSERT_TRUE(wait([&] { return ada.heard(R"({"type":"left","id":2})"); }));
   ada.session->close();
+  cleo.session->close();
   ASSERT_TRUE(wait([&] { return room->seats() == 0; }));
 }
 
@@ -147,7 +155,7 @@ TEST_F(Chat, MessagesThatAreNoneAreToldToTheirWriterAlone) {
 }
 
 TEST_F(Chat, AFloodEndsTheSession) {
-  for (const char* carrier : {"h3", "websocket"}) {
+  for (const char* carrier : {"h3", "h2", "websocket"}) {
     Person ada(scene, carrier);
     ASSERT_TRUE(wait([&] { return ada.heard("welcome"); }));
     for (int i = 0; i < 60; ++i) ada.say("flood");
@@ -158,7 +166,7 @@ TEST_F(Chat, AFloodEndsTheSession) {
 }
 
 TEST_F(Chat, WhoDoesNotReadIsSentAway) {
-  for (const char* carrier : {"h3", "websocket"}) {
+  for (const char* carrier : {"h3", "h2", "websocket"}) {
     Person slow(scene, carrier, false);
     Person ada(scene, "h3");
     ASSERT_TRUE(wait([&] { return ada.heard("welcome") && slow.session != nullptr; }));

@@ -49,6 +49,7 @@ class End final : public SessionCarrier, CapsuleSession::Output {
   }
   bool gone() const noexcept override { return capsules.over(); }
   void measure(SessionStats&) const override {}
+  std::uint64_t progress() const noexcept override { return capsules.progress(); }
 
   CapsuleSession capsules;
 

@@ -23,8 +23,8 @@ using webtransport::Session;
 using webtransport::Stream;
 
 webtransport::Carrier carrier_named(std::string_view name) {
-  if (name == "h3") return webtransport::Carrier::h3;
-  return name == "h2" ? webtransport::Carrier::h2 : webtransport::Carrier::websocket;
+  if (name == "h3") return webtransport::Carrier::http3;
+  return name == "h2" ? webtransport::Carrier::http2 : webtransport::Carrier::websocket;
 }
 
 /// Somebody in the room.
@@ -91,6 +91,7 @@ class Chat : public testing::Test {
  public:
   Chat() {
     scene.link(LinkOptions().delay(20ms).mbps(20));
+    scene.use_client(scene.client_options().protocols(ClientProtocols::automatic));
     chat::add_chat(scene.router, room);
     scene.serve();
   }

@@ -26,8 +26,8 @@ using webtransport::Stream;
 constexpr const char* kOrigin = "https://page.example";
 
 webtransport::Carrier carrier_named(std::string_view name) {
-  if (name == "h3") return webtransport::Carrier::h3;
-  return name == "h2" ? webtransport::Carrier::h2 : webtransport::Carrier::websocket;
+  if (name == "h3") return webtransport::Carrier::http3;
+  return name == "h2" ? webtransport::Carrier::http2 : webtransport::Carrier::websocket;
 }
 
 /// A client's session, and what became of it.
@@ -78,6 +78,9 @@ Task<void> sit(Session& session) {
 
 class WebTransportServer : public testing::TestWithParam<std::string> {
  public:
+  WebTransportServer() {
+    scene.use_client(scene.client_options().protocols(ClientProtocols::automatic));
+  }
   void serve(ServerOptions options) {
     scene.link(LinkOptions().delay(10ms));
     webtransport::route(scene.router, "/sit", sit, std::move(options));

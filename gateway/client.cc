@@ -1,14 +1,12 @@
 #include "gateway/client.h"
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 #include "gateway/client_pool.h"
 #include "gateway/origin_connection.h"
 #include "gateway/within.h"
 #include "http/cookie_jar.h"
-#include "http/date.h"
 #include "http/uri.h"
 
 namespace tern {
@@ -23,33 +21,6 @@ constexpr std::size_t kDecodedEnough = 64 * 1024;
 
 bool is_redirect(int status) noexcept {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
-}
-
-/// RFC 9110 §10.2.3: seconds, or a date.
-std::optional<Duration> retry_after(const http::Response& head, UnixSeconds now) {
-  const auto field = head.fields().find("retry-after");
-  if (!field) return std::nullopt;
-  std::int64_t seconds = 0;
-  const char* const end = field->data() + field->size();
-  const auto [stop, error] = std::from_chars(field->data(), end, seconds);
-  if (error != std::errc() || stop != end || seconds < 0) {
-    const auto date = http::parse_http_date(*field, now);
-    if (!date) return std::nullopt;
-    seconds = std::max<std::int64_t>(0, *date - now);
-  }
-  constexpr std::int64_t kLongest = 365 * 24 * 3600;
-  return std::chrono::seconds(std::min(seconds, kLongest));
-}
-
-bool is_transient(int status) noexcept {
-  return status == 408 || status == 429 || status == 502 || status == 503 || status == 504;
-}
-
-/// The connection went away, for whatever reason.
-bool connection_broke(const Error& error) noexcept {
-  return error.is(Code::closed) || error.is(Code::stateless_reset) || error.is(Code::timed_out) ||
-         error.domain == Domain::quic || error.domain == Domain::os ||
-         (error.domain == Domain::application && error.origin == Origin::remote);
 }
 
 Result<http::Url> parse_url(std::string_view text, ClientProtocols protocols) {
@@ -78,10 +49,7 @@ Task<Result<http::Response>> ClientStream::response() {
   if (!head) co_return head;
   if (jar_ != nullptr) {
     const Result<http::Url> from = http::Url::parse(url_);
-    const UnixSeconds now = exchange_->runtime().unix_seconds();
-    for (const http::Field& field : head->fields()) {
-      if (from && field.name == "set-cookie") jar_->store(*from, field.value, now);
-    }
+    if (from) jar_->store_all(*from, head->fields(), exchange_->runtime().unix_seconds());
   }
   const auto coding = head->fields().joined("content-encoding");
   if (!decode_ || !coding || head->status() == http::Status::partial_content) co_return head;
@@ -181,13 +149,8 @@ Task<Result<ClientStream>> Client::open(ClientRequest request) {
   const bool decode = pool_->options.decode_ && request.protocol_.empty() &&
                       !head.fields.contains("accept-encoding") && !head.fields.contains("range");
   if (decode) head.fields.add("accept-encoding", http::ContentDecoder::kAcceptEncoding);
-  http::CookieJar* const jar = pool_->options.cookies_.get();
-  if (jar != nullptr) {
-    std::string cookies = jar->header_for(*url, pool_->runtime.unix_seconds());
-    if (const auto own = head.fields.joined("cookie"); own && !cookies.empty()) {
-      cookies = *own + "; " + cookies;
-    }
-    if (!cookies.empty()) head.fields.set("cookie", cookies);
+  if (const auto& jar = pool_->options.cookies_) {
+    jar->add_to(*url, head.fields, pool_->runtime.unix_seconds());
   }
   if (request.priority_) {
     const std::string priority = request.priority_->to_string();
@@ -312,72 +275,6 @@ Task<Result<ClientResponse>> Client::exchange_once(ClientRequest& request) {
     }
     if (*wait > Duration::zero()) co_await pool_->runtime.sleep(*wait);
   }
-}
-
-std::optional<Duration> Client::may_repeat(const ClientRequest& request, std::size_t tries,
-                                           const Error& error, const ClientStream* stream) {
-  const RetryPolicy& policy = pool_->options.retry();
-  const bool idempotent = http::is_idempotent(request.method_);
-  const bool refused = error.is(Code::rejected);
-  const bool lost = stream != nullptr && stream->path_lost();
-  const bool broke = stream != nullptr && connection_broke(error);
-  const bool nobody = stream == nullptr && policy.on_transient() &&
-                      (error.is(Code::timed_out) || error.domain == Domain::os);
-  const bool once = policy.on_close() && tries == 1;
-  const bool safe = idempotent && (lost || (broke && (once || policy.on_transient())));
-  if (!refused && !safe && !nobody) return std::nullopt;
-  // A server on TCP that takes a few requests on each connection refuses most of a burst again and
-  // again. It is not busy, and the next connection takes them.
-  if (refused && stream != nullptr && stream->connection_->over_tcp() && policy.tries() > 1 &&
-      tries < kMaxSends) {
-    stream->connection_->tell(ClientEvent::Type::retried,
-                              request.method_ + " " + request.url_ + ": " + error.to_string());
-    return Duration::zero();
-  }
-  return pay_for(request, tries, Duration::zero(), !nobody, error.to_string(), stream);
-}
-
-std::optional<Duration> Client::may_repeat(const ClientRequest& request, std::size_t tries,
-                                           const http::Response& head, const ClientStream& stream) {
-  const RetryPolicy& policy = pool_->options.retry();
-  const int status = http::code(head.status());
-  if (!policy.on_transient() || !is_transient(status) || !http::is_idempotent(request.method_)) {
-    return std::nullopt;
-  }
-  const auto asked = retry_after(head, pool_->runtime.unix_seconds());
-  if (asked && *asked > policy.longest_retry_after()) return std::nullopt;
-  return pay_for(request, tries, asked.value_or(Duration::zero()), false,
-                 "status " + std::to_string(status), &stream);
-}
-
-/// `wait`: at least that long. `at_once`: the first repetition need not wait.
-std::optional<Duration> Client::pay_for(const ClientRequest& request, std::size_t tries,
-                                        Duration wait, bool at_once, const std::string& why,
-                                        const ClientStream* stream) {
-  const RetryPolicy& policy = pool_->options.retry();
-  if (tries >= policy.tries()) return std::nullopt;
-  if (!pool_->spend_retry()) return std::nullopt;
-  const std::size_t waits = at_once ? tries - 1 : tries;
-  if (waits > 0) {
-    Duration backoff = policy.first_wait();
-    for (std::size_t i = 1; i < waits && backoff < policy.longest_wait(); ++i) backoff *= 2;
-    backoff = std::min(backoff, policy.longest_wait());
-    // Clients that failed together do not come back together.
-    const double share = 0.5 + pool_->runtime.random().unit() / 2;
-    wait = std::max(wait, std::chrono::duration_cast<Duration>(backoff * share));
-  }
-  std::string text = request.method_ + " " + request.url_;
-  if (wait > Duration::zero()) {
-    const auto milliseconds = std::chrono::ceil<std::chrono::milliseconds>(wait).count();
-    text += " in " + std::to_string(milliseconds) + " ms";
-  }
-  text += ": " + why;
-  if (stream != nullptr) {
-    stream->connection_->tell(ClientEvent::Type::retried, std::move(text));
-  } else {
-    pool_->tell(ClientEvent::Type::retried, std::move(text));
-  }
-  return wait;
 }
 
 Task<Result<ClientResponse>> Client::collect(ClientStream& stream) {

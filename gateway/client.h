@@ -19,6 +19,7 @@
 #include "http/decode.h"
 #include "http/exchange.h"
 #include "http/message.h"
+#include "http/uri.h"
 #include "http/websocket.h"
 #include "transport/quic/connection.h"
 #include "transport/udp/network.h"
@@ -33,6 +34,7 @@ namespace tern {
 
 class OriginConnection;
 class ClientPool;
+struct RequestFailure;
 
 /// A request to an absolute https or http URL.
 class ClientRequest {
@@ -193,8 +195,9 @@ struct ClientConnectionInfo {
 class Client {
  public:
   static constexpr std::size_t kMaxOrigins = 256;  ///< idle connections make room beyond it
-  /// Times that a request is sent which servers refuse before processing it: a server that takes a
-  /// few requests on each connection refuses most of a burst again and again.
+  /// Times that a request is sent whose connections end before the server has processed it
+  /// (RetryPolicy): a server that takes a few requests on each connection lets go of most of a
+  /// burst again and again.
   static constexpr std::size_t kMaxSends = 10;
 
   /// Runtime and network outlive the client; the network is the runtime's driver.
@@ -218,7 +221,9 @@ class Client {
   /// origin; its method and body are not looked at. Error of Domain::http when the server refuses
   /// it (redirects too: browsers follow none); unsupported when it has no WebSocket in the one
   /// version of HTTP that the options leave; timed_out when it has not answered within `timeout`.
-  /// The WebSocket must be gone before the client.
+  /// Cookies go with the handshake and come with its answer, as `ClientOptions::cookies` says; a
+  /// handshake that the server has not looked at goes again as `ClientOptions::retry` says. The
+  /// WebSocket must be gone before the client.
   Task<Result<std::unique_ptr<http::WebSocket>>> websocket(
       ClientRequest request, http::WebSocketOptions options = http::WebSocketOptions());
   /// A WebTransport session to an https:// URL (wt:// is another name for it): over HTTP/3, else
@@ -234,8 +239,8 @@ class Client {
 
   /// For those who send again what they have sent with `open`: whether the client's RetryPolicy
   /// allows it, after `tries` times and that end, and its budget has something left, which it pays
-  /// with; and how long to wait before. `stream`: null when `open` itself failed. The caller knows
-  /// whether it can send the body once more.
+  /// with if it has to; and how long to wait before. `stream`: null when `open` itself failed. The
+  /// caller knows whether it can send the body once more.
   std::optional<Duration> may_repeat(const ClientRequest& request, std::size_t tries,
                                      const Error& error, const ClientStream* stream);
   /// The same after a response.
@@ -260,7 +265,7 @@ class Client {
   Task<Result<std::unique_ptr<http::WebSocket>>> open_websocket(ClientRequest request,
                                                                 http::WebSocketOptions options);
   Task<Result<std::unique_ptr<http::WebSocket>>> websocket_on(
-      std::shared_ptr<OriginConnection> connection, http::RequestHead head,
+      std::shared_ptr<OriginConnection> connection, http::Url url, http::RequestHead head,
       http::WebSocketOptions options);
   Task<Result<std::unique_ptr<webtransport::Session>>> open_webtransport(
       ClientRequest request, webtransport::ClientOptions options);
@@ -273,8 +278,16 @@ class Client {
   static http::RequestHead head_of(const ClientRequest& request, const http::Url& url);
   Task<Result<ClientResponse>> follow(ClientRequest request);
   Task<Result<ClientResponse>> exchange_once(ClientRequest& request);
-  std::optional<Duration> pay_for(const ClientRequest& request, std::size_t tries, Duration wait,
-                                  bool at_once, const std::string& why, const ClientStream* stream);
+  std::optional<Duration> repeat(const ClientRequest& request, const RequestFailure& failure,
+                                 std::size_t tries, const std::string& why,
+                                 const OriginConnection* connection);
+  /// After a handshake that the server has certainly not processed: waits until it may go again;
+  /// false: it may not.
+  Task<bool> may_repeat_handshake(const ClientRequest& request, const OriginConnection& connection,
+                                  std::size_t tries, const Error& error);
+  Duration pause(std::size_t times);
+  void tell_repetition(const ClientRequest& request, Duration wait, const std::string& why,
+                       const OriginConnection* connection) const;
   Task<Result<ClientResponse>> collect(ClientStream& stream);
 
   std::unique_ptr<ClientPool> pool_;

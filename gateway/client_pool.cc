@@ -54,6 +54,7 @@ ClientPool::ClientPool(Runtime& client_runtime, udp::Network& client_network,
       requests_(client_runtime.counters().at("client.requests")),
       retries_(client_runtime.counters().at("client.retries")),
       retries_unpaid_(client_runtime.counters().at("client.retries_unpaid")),
+      moves_(client_runtime.counters().at("client.moves")),
       socket_timer_(client_runtime.timers(), [this](Timestamp) { close_unused_sockets(); }),
       established_(client_runtime),
       scope_(client_runtime.ready()) {}
@@ -472,6 +473,11 @@ bool ClientPool::spend_retry() noexcept {
   retry_budget_ -= 1 + options.retry().budget_each();  // which it earns when it is sent
   retries_.add();
   return true;
+}
+
+void ClientPool::note_move() noexcept {
+  retry_budget_ -= options.retry().budget_each();  // which it earns when it is sent
+  moves_.add();
 }
 
 void ClientPool::tell(ClientEvent::Type type, std::string text) const {

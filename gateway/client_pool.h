@@ -109,6 +109,8 @@ class ClientPool {
   /// taken.
   void earn_retry() noexcept;
   bool spend_retry() noexcept;
+  /// A request goes to another connection, without being paid for: it earns nothing there.
+  void note_move() noexcept;
   /// What is about no connection.
   void tell(ClientEvent::Type type, std::string text) const;
 
@@ -197,6 +199,7 @@ class ClientPool {
   Counter& requests_;
   Counter& retries_;
   Counter& retries_unpaid_;
+  Counter& moves_;
   std::unique_ptr<udp::InterfaceWatch> watch_;
   bool was_online_ = false;
   Timer socket_timer_;

@@ -6,6 +6,7 @@
 #include "gateway/client_pool.h"
 #include "gateway/origin_connection.h"
 #include "gateway/within.h"
+#include "http/cookie_jar.h"
 #include "http/uri.h"
 #include "http/websocket.h"
 #include "http/websocket_handshake.h"
@@ -16,9 +17,6 @@ namespace tern {
 namespace {
 
 using Opened = Result<std::unique_ptr<http::WebSocket>>;
-
-/// Tries at a handshake that the server has certainly not looked at.
-constexpr int kMaxTries = 4;
 
 /// The server has no WebSocket in this version of HTTP; it may have one in another. 501 is what
 /// RFC 9220 §3 has it say who knows extended CONNECT, but no WebSocket in it.
@@ -55,34 +53,50 @@ Task<Opened> Client::websocket(ClientRequest request, http::WebSocketOptions opt
 }
 
 /// The handshake on one connection.
-Task<Opened> Client::websocket_on(std::shared_ptr<OriginConnection> connection,
+Task<Opened> Client::websocket_on(std::shared_ptr<OriginConnection> connection, http::Url url,
                                   http::RequestHead head, http::WebSocketOptions options) {
   Result<std::unique_ptr<http::ClientExchange>> exchange = connection->session()->open();
   if (!exchange) co_return fail(std::move(exchange).error());
   connection->count_request();
-  Opened socket = co_await http::open_websocket(std::move(*exchange), std::move(head),
-                                                std::move(options), std::move(connection));
-  co_return socket;
+  const Result<void> complete = http::complete_websocket_request(head, options);
+  if (!complete) co_return fail(complete.error());
+  const Result<void> sent = co_await (*exchange)->send(head, false);
+  if (!sent && sent.error().is(Code::invalid)) co_return fail(sent.error());
+  const Result<http::Response> answer = co_await (*exchange)->response();
+  if (!answer) co_return fail(answer.error());
+  if (const auto& jar = pool_->options.cookies_) {
+    jar->store_all(url, answer->fields(), pool_->runtime.unix_seconds());
+  }
+  co_return http::accept_websocket(std::move(*exchange), *answer, std::move(options),
+                                   std::move(connection));
 }
 
 Task<Opened> Client::open_websocket(ClientRequest request, http::WebSocketOptions options) {
   const ClientProtocols protocols = pool_->options.protocols();
   const Result<http::Url> url = parse_websocket_url(request.url_, protocols);
   if (!url) co_return fail(url.error());
-  const http::RequestHead head = head_of(request, *url);
+  http::RequestHead head = head_of(request, *url);
+  if (const auto& jar = pool_->options.cookies_) {
+    jar->add_to(*url, head.fields, pool_->runtime.unix_seconds());
+  }
   using Rung = ClientPool::WebSocketRung;
   Rung rung = Rung::any;
-  for (int tries = 1;;) {
+  for (std::size_t tries = 1;;) {
+    pool_->earn_retry();
     Result<std::shared_ptr<OriginConnection>> connection =
         co_await pool_->acquire_for_websocket(*url, rung);
     if (!connection) co_return fail(std::move(connection).error());
     const std::shared_ptr<OriginConnection> chosen = std::move(*connection);
     const std::string version(chosen->session()->protocol());
-    Opened socket = co_await websocket_on(chosen, head, options);
+    Opened socket = co_await websocket_on(chosen, *url, head, options);
     if (socket) co_return socket;
     // Nobody else's, and of no use any more.
     if (version == "http/1.1" && chosen->session() != nullptr) chosen->session()->drain();
-    if (socket.error().is(Code::rejected) && ++tries <= kMaxTries) continue;
+    if (socket.error().is(Code::rejected)) {
+      const bool again = co_await may_repeat_handshake(request, *chosen, tries++, socket.error());
+      if (!again) co_return socket;
+      continue;
+    }
     if (!not_in_this_version(socket.error())) co_return socket;
     const std::optional<Rung> next = pool_->next_rung(chosen, version);
     if (!next) co_return socket;

@@ -19,9 +19,6 @@ namespace {
 using webtransport::Carrier;
 using Opened = Result<std::unique_ptr<webtransport::Session>>;
 
-/// Tries at a handshake that the server has certainly not looked at.
-constexpr int kMaxTries = 4;
-
 /// The server has no sessions in this version of HTTP; it may have them in another.
 bool not_in_this_version(const Error& error) noexcept {
   return error.is(Code::unsupported) || (error.domain == Domain::http && error.code == 501);
@@ -89,7 +86,8 @@ Task<Opened> Client::open_webtransport(ClientRequest request, webtransport::Clie
                                   "\": sessions over HTTP/3 and HTTP/2 want https://"));
   }
   const http::RequestHead head = head_of(request, *url);
-  for (int tries = 1; rung != Rung::websocket;) {
+  for (std::size_t tries = 1; rung != Rung::websocket;) {
+    pool_->earn_retry();
     Result<std::shared_ptr<OriginConnection>> connection =
         co_await pool_->acquire_for_session(*url, rung);
     if (!connection) co_return fail(std::move(connection).error());
@@ -97,7 +95,12 @@ Task<Opened> Client::open_webtransport(ClientRequest request, webtransport::Clie
     if (!chosen->serial()) {
       Opened session = co_await webtransport_on(chosen, head, options);
       if (session) co_return session;
-      if (session.error().is(Code::rejected) && ++tries <= kMaxTries) continue;
+      if (session.error().is(Code::rejected)) {
+        const bool again =
+            co_await may_repeat_handshake(request, *chosen, tries++, session.error());
+        if (!again) co_return session;
+        continue;
+      }
       if (!not_in_this_version(session.error())) co_return session;
       if (options.carrier() != Carrier::automatic) co_return session;
     } else if (options.carrier() != Carrier::automatic) {

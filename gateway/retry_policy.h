@@ -7,13 +7,25 @@
 
 namespace tern {
 
-/// When a client sends a request again. Whatever it allows is paid from a budget that all requests
-/// of the client share: a server in trouble is not asked several times as much. Sent again in any
-/// case, budget permitting: requests that the server has certainly not processed (refused, GOAWAY),
-/// and idempotent ones (RFC 9110 §9.2.2) whose connection was lost with its network.
+/// When a client sends a request again; one rule for HTTP/3, HTTP/2 and HTTP/1.1.
+///
+/// - Its connection takes no more requests (GOAWAY, `connection: close`, it has ended), and the
+///   server has certainly not processed it: it moves to another connection, at once, whatever its
+///   method, until it has been sent Client::kMaxSends times. That costs nothing. The server parts
+///   with a connection, it is not in trouble; and the requests of a burst move together, to one.
+/// - The server refuses the request alone (REFUSED_STREAM, H3_REQUEST_REJECTED: RFC 9113 §8.7,
+///   RFC 9114 §4.1.1), as one that is busy does: sent again, whatever its method.
+/// - Its connection was lost with its network, or, over TCP, had served others and ended: sent
+///   again if it is idempotent (RFC 9110 §9.2.2).
+/// - What `on_close` and `on_transient` allow.
+///
+/// All but the first is sent `tries` times at most, moves included, and paid from a budget that all
+/// requests of the client share: a server in trouble is not asked several times as much. A body
+/// goes along, as ClientRequest::body has it; one that streams is its caller's to send again.
 class RetryPolicy {
  public:
-  /// How often a request is sent at most, the first time included. Default 4; 1: never again.
+  /// How often a request is sent at most, the first time included. Default 4; 1: never again, nor
+  /// does it move.
   RetryPolicy& tries(std::size_t most) { return tries_ = most, *this; }
   std::size_t tries() const noexcept { return tries_; }
   /// Idempotent requests whose connection broke under them, whatever the reason, once. Default
@@ -27,7 +39,7 @@ class RetryPolicy {
 
   /// The wait before a request is sent again: `first`, doubled each time, `longest` at most; of it
   /// a random part, at least half. What was refused or lost its connection goes again at once the
-  /// first time. Default 100 ms and 10 s.
+  /// first time; what moves, each time. Default 100 ms and 10 s.
   RetryPolicy& wait(Duration first, Duration longest) {
     first_wait_ = first;
     longest_wait_ = longest;

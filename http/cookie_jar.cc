@@ -347,6 +347,19 @@ std::string CookieJar::header_for(const Url& url, UnixSeconds now) {
   return text;
 }
 
+void CookieJar::store_all(const Url& url, const Fields& response, UnixSeconds now) {
+  for (const Field& field : response) {
+    if (field.name == "set-cookie") store(url, field.value, now);
+  }
+}
+
+void CookieJar::add_to(const Url& url, Fields& request, UnixSeconds now) {
+  std::string cookies = header_for(url, now);
+  if (cookies.empty()) return;
+  if (const auto own = request.joined("cookie")) cookies = *own + "; " + cookies;
+  request.set("cookie", cookies);
+}
+
 // ---- files
 // ---------------------------------------------------------------------------------------
 

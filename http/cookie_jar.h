@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/time.h"
+#include "http/fields.h"
 #include "http/uri.h"
 
 namespace tern::http {
@@ -49,6 +50,11 @@ class CookieJar {
   bool store(const Url& url, std::string_view set_cookie, UnixSeconds now);
   /// The `cookie` field of a request to `url`; empty: none.
   std::string header_for(const Url& url, UnixSeconds now);
+  /// Stores what a response from `url` sets, the answer to a WebSocket's handshake included (with
+  /// the URL's scheme http or https).
+  void store_all(const Url& url, const Fields& response, UnixSeconds now);
+  /// Adds what `header_for` gives to a request's fields, behind the cookies that they have.
+  void add_to(const Url& url, Fields& request, UnixSeconds now);
 
   /// Adds those of a file in Netscape's format, curl's as well. Error invalid names the line.
   Result<void> load(const std::string& path, UnixSeconds now);

@@ -186,14 +186,20 @@ Task<Result<std::unique_ptr<WebSocket>>> await_websocket(std::unique_ptr<ClientE
                                                          std::shared_ptr<void> owner) {
   const Result<Response> head = co_await exchange->response();
   if (!head) co_return fail(head.error());
-  Result<WebSocketTerms> terms = confirm_websocket(*head, options);
-  if (!terms) co_return fail(std::move(terms).error());
+  co_return accept_websocket(std::move(exchange), *head, std::move(options), std::move(owner));
+}
+
+Result<std::unique_ptr<WebSocket>> accept_websocket(std::unique_ptr<ClientExchange> exchange,
+                                                    const Response& answer,
+                                                    WebSocketOptions options,
+                                                    std::shared_ptr<void> owner) {
+  TERN_TRY(WebSocketTerms terms, confirm_websocket(answer, options));
   auto kept = std::make_shared<const WebSocketOptions>(std::move(options));
   auto socket = std::make_unique<WebSocket>(*exchange, WebSocketProtocol::Role::client,
-                                            std::move(kept), std::move(*terms));
+                                            std::move(kept), std::move(terms));
   socket->owner_ = std::move(owner);
   socket->client_ = std::move(exchange);
-  co_return socket;
+  return socket;
 }
 
 }  // namespace tern::http

@@ -194,9 +194,9 @@ class WebSocket {
 
  private:
   friend class WebSocketRoute;
-  friend Task<Result<std::unique_ptr<WebSocket>>> await_websocket(std::unique_ptr<ClientExchange>,
-                                                                  WebSocketOptions,
-                                                                  std::shared_ptr<void>);
+  friend Result<std::unique_ptr<WebSocket>> accept_websocket(std::unique_ptr<ClientExchange>,
+                                                             const Response&, WebSocketOptions,
+                                                             std::shared_ptr<void>);
 
   const Exchange* exchange_ = nullptr;
   // Client: what it runs on, owner first, as it outlives the exchange.
@@ -225,5 +225,10 @@ Task<Result<std::unique_ptr<WebSocket>>> open_websocket(std::unique_ptr<ClientEx
 Task<Result<std::unique_ptr<WebSocket>>> await_websocket(std::unique_ptr<ClientExchange> exchange,
                                                          WebSocketOptions options,
                                                          std::shared_ptr<void> owner = nullptr);
+/// What that is when the answer has come.
+Result<std::unique_ptr<WebSocket>> accept_websocket(std::unique_ptr<ClientExchange> exchange,
+                                                    const Response& answer,
+                                                    WebSocketOptions options,
+                                                    std::shared_ptr<void> owner = nullptr);
 
 }  // namespace tern::http

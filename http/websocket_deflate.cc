@@ -214,13 +214,11 @@ Result<std::optional<WebSocketDeflateAgreement>> confirm_deflate(
   }
   const auto given = Parameters::read(extensions->front(), false);
   if (!given) return refuse("malformed parameters");
-  if (!options.context_takeover() && !given->server_no_context_takeover) {
-    return refuse("server_no_context_takeover was asked for");
-  }
   const int bits = given->server_max_window_bits.value_or(15);
   if (bits > options.peer_window_bits()) return refuse("a larger window than was offered");
   WebSocketDeflateAgreement agreed;
   agreed.send_takeover = options.context_takeover() && !given->client_no_context_takeover;
+  // Asked for or not: Tornado, for one, overlooks parameters without a value. It costs a window.
   agreed.receive_takeover = !given->server_no_context_takeover;
   agreed.send_window_bits = std::min(options.window_bits(), given->client_bits.value_or(15));
   agreed.receive_window_bits = bits;

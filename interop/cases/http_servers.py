@@ -9,19 +9,22 @@ from harness.process import INTEROP, check, free_port, wait_for_quic, wait_for_t
 from harness.tern import EXIT_HTTP_ERROR, Fetch, last_lines
 
 
+def start_origin(case):
+    """What answers POST /echo behind servers that cannot; its host and port."""
+    port = free_port()
+    backend = case.start("origin", [sys.executable, INTEROP / "drivers/origin.py", str(port),
+                                    case.site])
+    wait_for_tcp(backend, port)
+    return f"127.0.0.1:{port}"
+
+
 def http3_server(case, name, prepare=None):
     """One of servers.SERVERS with the test site and POST /echo; returns (port, access log).
 
     prepare: called when the configuration is written, before the server starts.
     """
     port = free_port()
-    origin = None
-    if name in ("nginx", "haproxy"):
-        origin_port = free_port()
-        backend = case.start("origin", [sys.executable, INTEROP / "drivers/origin.py",
-                                        str(origin_port), case.site])
-        wait_for_tcp(backend, origin_port)
-        origin = f"127.0.0.1:{origin_port}"
+    origin = start_origin(case) if name in ("nginx", "haproxy") else None
     access_log = case.folder / "access.log"
     launch = servers.server(name)(case.folder, port, case.site, case.certs, origin=origin,
                                   log=access_log)

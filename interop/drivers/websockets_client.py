@@ -10,10 +10,9 @@ import sys
 
 import websockets
 
+import conversations
+
 URL, CA = sys.argv[1:]
-TEXT = [f"message {i} – {'ä' * i}" for i in range(200)]
-MEBIBYTE = bytes((i * 31 + (i >> 7)) % 256 for i in range(1 << 20))
-BINARY = [MEBIBYTE, b"", MEBIBYTE[1:70000], MEBIBYTE]
 
 
 def connect(**options):
@@ -25,20 +24,29 @@ def ended(socket, **seen):
     return {**seen, "code": socket.close_code, "reason": socket.close_reason}
 
 
-async def echo(messages, code=1000, reason="", **options):
-    async with connect(**options) as socket:
-        async def send():
+class Client:
+    async def echo(self, messages, code=1000, reason="", compressed=True):
+        async with connect(compression="deflate" if compressed else None) as socket:
+            async def send():
+                for message in messages:
+                    await socket.send(message)
+            sending = asyncio.create_task(send())
+            wrong = 0
             for message in messages:
-                await socket.send(message)
-        sending = asyncio.create_task(send())
-        wrong = 0
-        for message in messages:
-            wrong += await socket.recv() != message
-        await sending
-        await socket.close(code, reason)
-        return ended(socket, messages=len(messages), wrong=wrong, protocol=socket.subprotocol,
-                     extensions=[each.name for each in getattr(socket, "extensions", [])
-                                 or getattr(getattr(socket, "protocol", None), "extensions", [])])
+                wrong += await socket.recv() != message
+            await sending
+            await socket.close(code, reason)
+            return ended(socket, messages=len(messages), wrong=wrong, protocol=socket.subprotocol,
+                         extensions=[each.name for each in getattr(socket, "extensions", [])
+                                     or getattr(getattr(socket, "protocol", None), "extensions", [])])
+
+    async def refused(self, origin):
+        try:
+            async with connect(origin=origin):
+                return {"opened": True}
+        except Exception as problem:  # InvalidStatusCode of version 10, InvalidStatus of version 14
+            response = getattr(problem, "response", None)
+            return {"status": getattr(problem, "status_code", None) or response.status_code}
 
 
 async def fragments():
@@ -54,26 +62,9 @@ async def fragments():
         return ended(socket, message=message)
 
 
-async def refused(**options):
-    try:
-        async with connect(**options):
-            return {"opened": True}
-    except Exception as problem:  # InvalidStatusCode of version 10, InvalidStatus of version 14
-        response = getattr(problem, "response", None)
-        return {"status": getattr(problem, "status_code", None) or response.status_code}
-
-
 async def main():
-    print(json.dumps({
-        "version": websockets.version.version,
-        "text": await echo(TEXT),
-        "plain": await echo(TEXT, compression=None),
-        "binary": await echo(BINARY),
-        "own_code": await echo(["x"], 4321, "own"),
-        "many": await asyncio.gather(*(echo(TEXT[i:i + 10]) for i in range(20))),
-        "fragments": await fragments(),
-        "stranger": await refused(origin="https://evil.example"),
-    }))
+    seen = await conversations.hold(Client(), websockets.version.version)
+    print(json.dumps(seen | {"fragments": await fragments()}))
 
 
 asyncio.run(main())

@@ -182,6 +182,65 @@ backend files
                   backend=backend)
 
 
+def apache2(work, port, root, certs, origin):
+    """Apache httpd over TCP: HTTP/2 (mod_http2) and HTTP/1.1. POST /echo, /upload and /old are `origin`'s."""
+    modules = "/usr/lib/apache2/modules"
+    loaded = "".join(f"LoadModule {name}_module {modules}/mod_{name}.so\n" for name in (
+        "mpm_event", "authz_core", "mime", "ssl", "socache_shmcb", "http2", "proxy", "proxy_http"))
+    config = work / "apache2.conf"
+    config.write_text(f"""{loaded}ServerRoot {work}
+ServerName localhost
+PidFile {work}/apache2.pid
+DefaultRuntimeDir {work}
+ErrorLog {work}/apache2.log
+TypesConfig /etc/mime.types
+Listen 127.0.0.1:{port}
+Listen [::1]:{port}
+StartServers 1
+ServerLimit 1
+ThreadsPerChild 64
+MaxRequestWorkers 64
+Protocols h2 http/1.1
+SSLEngine on
+SSLCertificateFile {certs.cert}
+SSLCertificateKeyFile {certs.key}
+KeepAlive On
+MaxKeepAliveRequests 0
+DocumentRoot {root}
+<Directory {root}>
+  Require all granted
+</Directory>
+ProxyPassMatch "^/(echo|upload|old)$" "http://{origin}"
+""")
+    return Launch([peer_path("apache2"), "-f", config, "-D", "FOREGROUND"])
+
+
+def lighttpd(work, port, root, certs, origin):
+    """lighttpd over TCP: HTTP/2 and HTTP/1.1. POST /echo, /upload and /old are `origin`'s."""
+    host, _, backend = origin.rpartition(":")
+    listeners = "".join(
+        f"""$SERVER["socket"] == "{address}:{port}" {{
+  ssl.engine = "enable"
+  ssl.pemfile = "{certs.cert}"
+  ssl.privkey = "{certs.key}"
+}}
+""" for address in ("127.0.0.1", "[::1]"))
+    config = work / "lighttpd.conf"
+    config.write_text(f"""server.modules = ("mod_openssl", "mod_proxy")
+server.document-root = "{root}"
+server.port = {port}
+server.bind = "127.0.0.2"
+server.errorlog = "{work}/lighttpd.log"
+server.upload-dirs = ("{work}")
+server.max-keep-alive-requests = 100000
+server.feature-flags = ("server.h2proto" => "enable")
+{listeners}$HTTP["url"] =~ "^/(echo|upload|old)$" {{
+  proxy.server = ("" => (("host" => "{host}", "port" => {backend})))
+}}
+""")
+    return Launch([peer_path("lighttpd"), "-D", "-f", config])
+
+
 def bun(work, port, root, certs, origin=None, log=None):
     """bun (lsquic). Has the routes of tern's demo site and the files of `root`."""
     options = {"port": port, "cert": str(certs.cert), "key": str(certs.key), "root": str(root)}
@@ -201,6 +260,8 @@ def aioquic(work, port, root, certs, origin=None, log=None, flags=()):
 
 SERVERS = {"caddy": caddy, "gtlsserver": gtlsserver, "nginx": nginx, "haproxy": haproxy, "bun": bun,
            "aioquic": aioquic}
+# Those that know no HTTP/3.
+TCP_SERVERS = {"apache2": apache2, "lighttpd": lighttpd}
 
 
 def server(name):

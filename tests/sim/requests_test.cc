@@ -136,6 +136,57 @@ TEST(Retries, NobodyThereYet) {
   EXPECT_GE(response->attempts(), 2u) << "nothing was sent, so even a POST goes again";
 }
 
+/// Refuses until it has been asked `times` times: H3_REQUEST_REJECTED, REFUSED_STREAM.
+http::Handler refusing(int times, std::vector<std::string>& bodies) {
+  return [times, &bodies](http::Exchange& exchange) -> Task<void> {
+    const auto body = co_await exchange.read_all();
+    bodies.push_back(body ? *body : body.error().to_string());
+    if (static_cast<int>(bodies.size()) <= times) {
+      exchange.abort(http::Abort::rejected);
+      co_return;
+    }
+    co_await exchange.respond(http::Status::ok, "at last");
+  };
+}
+
+TEST(Retries, WhatIsRefusedGoesAgainAlikeOnEachProtocol) {
+  for (const auto protocol : {ClientProtocols::http3_only, ClientProtocols::http2_only}) {
+    Requests scene;
+    std::vector<std::string> bodies;
+    scene.router.post("/full", refusing(2, bodies));
+    scene.serve();
+    scene.use_client(scene.client_options().protocols(protocol));
+    ClientRequest request("https://server/full");
+    request.method("POST").body(std::string("order"));
+    const Duration begun = scene.world.elapsed();
+    const auto response = scene.send(std::move(request));
+    ASSERT_TRUE(response) << response.error().to_string();
+    EXPECT_EQ(response->body(), "at last");
+    EXPECT_EQ(response->attempts(), 3u);
+    EXPECT_EQ(bodies, std::vector<std::string>(3, "order"));
+    EXPECT_GE(scene.world.elapsed() - begun, 50ms) << "the second time it waits";
+    EXPECT_EQ(scene.client_counter("client.retries"), 2u) << "paid for";
+    EXPECT_EQ(scene.client_counter("client.moves"), 0u);
+  }
+}
+
+TEST(Retries, WhatIsRefusedStaysSoWithoutABudget) {
+  for (const auto protocol : {ClientProtocols::http3_only, ClientProtocols::http2_only}) {
+    Requests scene;
+    std::vector<std::string> bodies;
+    scene.router.post("/full", refusing(1, bodies));
+    scene.serve();
+    scene.use_client(scene.client_options().protocols(protocol).retry(RetryPolicy().budget(0, 0)));
+    ClientRequest request("https://server/full");
+    request.method("POST").body(std::string("order"));
+    const auto response = scene.send(std::move(request));
+    ASSERT_FALSE(response);
+    EXPECT_TRUE(response.error().is(Code::rejected)) << response.error().to_string();
+    EXPECT_EQ(bodies.size(), 1u);
+    EXPECT_EQ(scene.client_counter("client.retries_unpaid"), 1u);
+  }
+}
+
 // ---- content codings
 // ------------------------------------------------------------------------------
 
@@ -248,6 +299,42 @@ TEST(Cookies, OnlyWithAJar) {
   scene.world.run_for(61s);
   EXPECT_EQ(scene.get("/cookies")->body(), "a=1");
   EXPECT_EQ(jar->size(), 2u);
+}
+
+TEST(Cookies, GoWithWebSocketsAndComeFromThem) {
+  for (const auto protocol :
+       {ClientProtocols::http3_only, ClientProtocols::http2_only, ClientProtocols::http1}) {
+    Requests scene;
+    std::vector<std::string> seen;
+    scene.router.get("/set", set_cookies);
+    const http::Handler greet =
+        http::websocket([](http::WebSocket& socket) -> Task<void> { co_await socket.receive(); });
+    scene.router.connect("websocket", "/ws", [&](http::Exchange& exchange) -> Task<void> {
+      seen.push_back(exchange.request().fields.joined("cookie").value_or("none"));
+      co_await greet(exchange);
+    });
+    scene.router.connect("websocket", "/refused", [](http::Exchange& exchange) -> Task<void> {
+      http::Response response(http::Status::forbidden);
+      response.field("set-cookie", "d=4");
+      co_await exchange.respond(std::move(response));
+    });
+    scene.serve();
+    const auto jar = std::make_shared<http::CookieJar>();
+    scene.use_client(scene.client_options().protocols(protocol).cookies(jar));
+    ASSERT_TRUE(scene.get("/set"));
+    ClientRequest request("wss://server/ws");
+    request.field("cookie", "mine=0");
+    ASSERT_TRUE(scene.client_host.runtime().block_on(scene.client().websocket(std::move(request))));
+    ASSERT_EQ(seen.size(), 1u);
+    EXPECT_EQ(seen[0], "mine=0; a=1; c=3");
+    const auto refused = scene.client_host.runtime().block_on(
+        scene.client().websocket(ClientRequest("wss://server/refused")));
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(jar->size(), 4u) << "what a refusal sets counts, too";
+    ASSERT_TRUE(scene.client_host.runtime().block_on(
+        scene.client().websocket(ClientRequest("wss://server/ws"))));
+    EXPECT_EQ(seen.back(), "a=1; c=3; d=4");
+  }
 }
 
 }  // namespace

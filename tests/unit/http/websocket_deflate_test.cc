@@ -112,7 +112,9 @@ TEST(WebSocketDeflate, AClientTakesWhatItOffered) {
   EXPECT_STREQ(confirm("", options), "none");
   EXPECT_STREQ(confirm(kNoTakeover, options), "agreed");
   EXPECT_STREQ(confirm("permessage-deflate; server_no_context_takeover", options), "agreed");
-  EXPECT_STREQ(confirm("permessage-deflate", options), "refused");
+  EXPECT_STREQ(confirm("permessage-deflate", options), "agreed");  // Tornado's answer
+  EXPECT_TRUE((**confirm_deflate("permessage-deflate", options)).receive_takeover);
+  EXPECT_FALSE((**confirm_deflate("permessage-deflate", options)).send_takeover);
   EXPECT_STREQ(confirm("permessage-deflate; server_no_context_takeover; x", options), "refused");
   EXPECT_STREQ(
       confirm("permessage-deflate; server_no_context_takeover; client_max_window_bits", options),

@@ -20,6 +20,10 @@ constexpr CarrierType kCarriers[] = {
      "tern's own HTTP/2 over TLS 1.3 over the simulator's TCP, with the same client and server, "
      "and "
      "a new connection when the network changes"},
+    {CarrierKind::webtransport, "webtransport", "WebTransport",
+     "QUIC, migrating, with every transfer of a phone a stream of the one session that it opens at "
+     "first",
+     false},
 };
 
 }  // namespace
@@ -45,7 +49,8 @@ std::unique_ptr<CarrierServer> make_server(CarrierKind kind, Stage& stage) {
   switch (kind) {
     case CarrierKind::quic:
     case CarrierKind::quic_reconnect:
-    case CarrierKind::http2: return make_tern_server(stage);
+    case CarrierKind::http2:
+    case CarrierKind::webtransport: return make_tern_server(stage);
     case CarrierKind::tcp_reconnect: return make_tcp_server(stage);
   }
   return nullptr;

@@ -22,6 +22,7 @@ enum class CarrierKind : std::uint8_t {
   quic_reconnect,  ///< the same, but it never migrates: a new connection when the network changes
   tcp_reconnect,   ///< HTTP/2 over TLS over TCP, modelled, likewise
   http2,           ///< HTTP/2 over TLS over TCP, tern's own fallback, likewise
+  webtransport,    ///< as `quic`, but all of a phone's transfers are streams of one session
 };
 
 struct CarrierType {
@@ -29,9 +30,14 @@ struct CarrierType {
   std::string_view name;   ///< "quic-reconnect", as on the command line
   std::string_view title;  ///< for tables and pictures
   std::string_view about;
+  bool usual = true;  ///< compared unless others are asked for
 };
 std::span<const CarrierType> carriers() noexcept;
 const CarrierType& type_of(CarrierKind kind) noexcept;
+/// Its connections follow the network.
+constexpr bool migrates(CarrierKind kind) noexcept {
+  return kind == CarrierKind::quic || kind == CarrierKind::webtransport;
+}
 const CarrierType* find_carrier(std::string_view name) noexcept;
 
 /// A phone's end. Owned by the phone; belongs to its runtime.
@@ -65,6 +71,8 @@ class CarrierServer {
   virtual std::uint64_t handshakes() const = 0;
   virtual std::uint64_t retransmitted() const { return 0; }
   virtual std::uint64_t connections_open() const = 0;
+  /// WebTransport sessions, ever.
+  virtual std::uint64_t sessions() const { return 0; }
 };
 
 std::unique_ptr<CarrierServer> make_server(CarrierKind kind, Stage& stage);

@@ -16,10 +16,10 @@ namespace {
 constexpr std::string_view kPageStyle = R"(
 :root{color-scheme:light dark;--ink:#17202c;--dim:#5f6b7a;--rule:#e3e7ec;--paper:#fff;
 --best:#0b7a4b;--quic:#0b7a8c;--reconnect:#c76a00;--tcp:#b02a63;
---http2:#6b4fb3}
+--http2:#6b4fb3;--wt:#7a6a00}
 @media (prefers-color-scheme:dark){:root{--ink:#e8edf3;--dim:#98a4b3;--rule:#2b3440;--paper:#12171e;
 --best:#43d39a;--quic:#35c2d6;--reconnect:#f2a541;--tcp:#f0719f;
---http2:#b79cf0}}
+--http2:#b79cf0;--wt:#d8c84a}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--paper);color:var(--ink);
 font:15px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
@@ -40,8 +40,9 @@ th{font-weight:600}.best{color:var(--best);font-weight:650}
 .key{display:inline-block;width:11px;height:11px;border-radius:2px;margin:0 5px 0 14px;
 vertical-align:-1px}
 .quic{--c:var(--quic)}.quic-reconnect{--c:var(--reconnect)}.tcp-reconnect{--c:var(--tcp)}
-.http2{--c:var(--http2)}th.quic,th.quic-reconnect,th.tcp-reconnect,th.http2{color:var(--c)}
-i.quic,i.quic-reconnect,i.tcp-reconnect,i.http2{background:var(--c)}
+.http2{--c:var(--http2)}.webtransport{--c:var(--wt)}
+th.quic,th.quic-reconnect,th.tcp-reconnect,th.http2,th.webtransport{color:var(--c)}
+i.quic,i.quic-reconnect,i.tcp-reconnect,i.http2,i.webtransport{background:var(--c)}
 code{font:13px ui-monospace,SFMono-Regular,Menlo,monospace}
 .failed{color:#d92d20;font-weight:600}
 @media print{section{break-before:page}section:first-of-type{break-before:auto}}

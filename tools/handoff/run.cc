@@ -46,8 +46,7 @@ Figures measure(Stage& stage) {
 
 void check(const Scenario& scenario, Stage& stage, const Figures& figures) {
   for (const Transfer& transfer : stage.transfers()) {
-    const bool broken =
-        transfer.failures != 0 && stage.carrier() == CarrierKind::quic && scenario.unbroken;
+    const bool broken = transfer.failures != 0 && migrates(stage.carrier()) && scenario.unbroken;
     if (transfer.complete() && !broken) continue;
     stage.violate(fmt::format("{} {}: {} of {} bytes after {} attempts{}{}", name(transfer.kind()),
                               transfer.id(), transfer.delivered(), transfer.size(),
@@ -55,7 +54,12 @@ void check(const Scenario& scenario, Stage& stage, const Figures& figures) {
                               transfer.error));
   }
   const std::uint64_t promised = scenario.handshakes * stage.phones().size();
-  if (stage.carrier() == CarrierKind::quic && promised != 0 && figures.handshakes != promised) {
+  const std::uint64_t sessions = stage.carrier_server()->sessions();
+  if (stage.carrier() == CarrierKind::webtransport && scenario.unbroken &&
+      sessions != stage.phones().size()) {
+    stage.violate(fmt::format("{} sessions instead of {}", sessions, stage.phones().size()));
+  }
+  if (migrates(stage.carrier()) && promised != 0 && figures.handshakes != promised) {
     stage.violate(fmt::format("{} handshakes instead of {}", figures.handshakes, promised));
   }
 }

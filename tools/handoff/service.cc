@@ -7,7 +7,9 @@
 #include <fmt/format.h>
 
 #include "tools/handoff/body.h"
+#include "tools/handoff/session_transfer.h"
 #include "tools/handoff/stage.h"
+#include "webtransport/server.h"
 
 namespace tern::handoff {
 namespace {
@@ -28,6 +30,9 @@ Service::Service(Stage& stage) : stage_(stage) {
   router_.put("/up/{id}/{attempt}/{offset}",
               [this](http::Exchange& exchange) { return receive(exchange); });
   router_.get("/have/{id}/{attempt}", [this](http::Exchange& exchange) { return tell(exchange); });
+  webtransport::route(router_, "/session", [this](webtransport::Session& session) {
+    return serve_transfers(*this, session);
+  });
 }
 
 Transfer* Service::find(std::uint64_t id) { return stage_.transfer(id); }

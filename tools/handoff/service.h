@@ -22,6 +22,8 @@ class Stage;
 ///   PUT /up/ID/ATTEMPT/OFFSET     the same in the other direction; 409 unless it has as many
 ///   GET /have/ID/ATTEMPT          how many bytes of an upload it has
 ///
+///   /session                      the same over WebTransport (session_transfer.h)
+///
 /// A newer attempt at an upload ends the older one, as with resumable uploads
 /// (draft-ietf-httpbis-resumable-upload §4.6): no byte is taken twice.
 class Service {

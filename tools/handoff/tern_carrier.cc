@@ -11,15 +11,19 @@
 #include <fmt/format.h>
 
 #include "base/scope.h"
+#include "gateway/broadcast.h"
 #include "gateway/client.h"
 #include "gateway/network_policy.h"
 #include "gateway/server.h"
 #include "gateway/session_cache.h"
 #include "tools/handoff/body.h"
 #include "tools/handoff/phone.h"
+#include "tools/handoff/session_transfer.h"
 #include "tools/handoff/stage.h"
 #include "tools/handoff/transfer.h"
 #include "transport/tls/development.h"
+#include "webtransport/client_options.h"
+#include "webtransport/session.h"
 
 namespace tern::handoff {
 namespace {
@@ -60,6 +64,7 @@ class TernCarrier final : public Carrier {
   explicit TernCarrier(Phone& phone)
       : phone_(phone),
         sessions_(std::make_shared<SessionCache>()),
+        session_changed_(phone.host().runtime()),
         scope_(phone.host().runtime().ready()) {
     renew();
   }
@@ -73,6 +78,8 @@ class TernCarrier final : public Carrier {
   std::uint64_t retransmitted() const override { return phone_.host().tcp_bytes_in_vain(); }
 
  private:
+  /// The session that is open, or is opened now.
+  Task<Result<std::shared_ptr<webtransport::Session>>> session();
   Task<Result<void>> receive(Transfer& transfer);
   Task<Result<void>> send(Transfer& transfer);
   /// Where the server stands with an upload.
@@ -81,13 +88,17 @@ class TernCarrier final : public Carrier {
   /// A new connection got no answer: the next one goes over another network, if there is one.
   void unreachable(const Client& tried);
   void saw(const ClientEvent& event);
-  bool migrates() { return phone_.stage().carrier() == CarrierKind::quic; }
+  bool migrates() { return handoff::migrates(phone_.stage().carrier()); }
+  bool has_sessions() { return phone_.stage().carrier() == CarrierKind::webtransport; }
   Client& client() noexcept { return *clients_.back(); }
 
   Phone& phone_;
   std::shared_ptr<SessionCache> sessions_;
   // The last one is in use. The others are closed, and stay until nobody can be waiting for them.
   std::deque<std::unique_ptr<Client>> clients_;
+  std::shared_ptr<webtransport::Session> session_;
+  bool opening_session_ = false;
+  Broadcast session_changed_;
   udp::Address in_use_;                 // of a carrier that does not migrate
   std::vector<const Access*> avoided_;  // until the networks change
   const Access* on_ = nullptr;          // where a carrier that migrates is
@@ -120,7 +131,28 @@ void TernCarrier::renew() {
                                               std::move(options)));
 }
 
+Task<Result<std::shared_ptr<webtransport::Session>>> TernCarrier::session() {
+  while (opening_session_) co_await session_changed_.wait();
+  if (session_ != nullptr && !session_->ended()) co_return session_;
+  session_.reset();
+  opening_session_ = true;
+  ClientRequest request(std::string(kOrigin) + "/session");
+  webtransport::ClientOptions options;
+  options.carrier(webtransport::Carrier::http3);
+  Result<std::unique_ptr<webtransport::Session>> opened =
+      co_await client().webtransport(std::move(request), std::move(options));
+  opening_session_ = false;
+  session_changed_.notify_all();
+  if (!opened) co_return fail(std::move(opened).error());
+  session_ = std::move(*opened);
+  co_return session_;
+}
+
 Task<void> TernCarrier::connect() {
+  if (has_sessions()) {
+    co_await session();
+    co_return;
+  }
   Task<Result<void>> connecting = client().connect(std::string(kOrigin));
   co_await connecting;  // an error shows again at the first request
 }
@@ -168,11 +200,23 @@ void TernCarrier::network_changed() {
 }
 
 Task<void> TernCarrier::close() {
+  if (session_ != nullptr) {
+    session_->close();
+    co_await session_->wait_until_ended();
+    session_.reset();
+  }
   Task<void> closing = client().close();
   co_await closing;
 }
 
 Task<Result<void>> TernCarrier::attempt(Transfer& transfer) {
+  if (has_sessions()) {
+    Result<std::shared_ptr<webtransport::Session>> opened = co_await session();
+    if (!opened) co_return fail(std::move(opened).error());
+    const std::shared_ptr<webtransport::Session> held = *opened;
+    Result<void> outcome = co_await attempt_over(*held, phone_, transfer);
+    co_return outcome;
+  }
   if (transfer.kind() == Transfer::Kind::upload) {
     Task<Result<void>> sending = send(transfer);
     co_return co_await sending;
@@ -279,6 +323,7 @@ class TernServer final : public CarrierServer {
   std::uint64_t connections_open() const override {
     return counter("quic.connections_open") + counter("server.tcp.open");
   }
+  std::uint64_t sessions() const override { return counter("webtransport.opened"); }
 
  private:
   std::uint64_t counter(std::string_view name) const {

@@ -43,7 +43,7 @@ std::vector<handoff::CarrierKind> chosen_carriers(const HandoffOptions& options)
   for (const handoff::CarrierType& carrier : handoff::carriers()) {
     const bool named = std::find(options.carriers.begin(), options.carriers.end(), carrier.name) !=
                        options.carriers.end();
-    if (named || options.carriers.empty()) chosen.push_back(carrier.kind);
+    if (named || (options.carriers.empty() && carrier.usual)) chosen.push_back(carrier.kind);
   }
   for (const std::string& name : options.carriers) {
     if (handoff::find_carrier(name) == nullptr) {
@@ -194,7 +194,8 @@ void add_handoff(CLI::App& app, ExitCode& result) {
           "spread")
       ->check(CLI::Range(std::uint64_t{1}, kMaxSeeds))
       ->option_text("N");
-  verb->add_option("--carrier", o.carriers, "Only this one; again for more")
+  verb->add_option("--carrier", o.carriers,
+                   "Only this one; again for more (default: all but webtransport)")
       ->type_name("NAME")
       ->allow_extra_args(false);
   verb->add_flag("--bounds", o.bounds,

@@ -3,12 +3,15 @@
 #
 # The runner's environment says what to do: ROLE, TESTCASE, REQUESTS, SSLKEYLOGFILE, QLOGDIR, and
 # CLIENT_PARAMS or SERVER_PARAMS with more arguments. /www, /downloads, /certs and /logs are its
-# mounts. The exit status is 127 for a test case that tern does not know.
+# mounts. The exit status is 127 for a test case that tern does not know. TERN_PROTOCOL, which the
+# image sets, is webtransport for the runner's other list of cases.
 set -u
 
 # tern alone gets the libraries that came with it: the programs below belong to another system.
 tern=(env "LD_LIBRARY_PATH=/opt/tern/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
   /opt/tern/bin/tern interop endpoint)
+
+[[ ${TERN_PROTOCOL:-quic} != webtransport ]] || tern+=(--webtransport)
 
 # Before anything else: the runner asks for cases that nobody knows to see that they are refused.
 "${tern[@]}" --check || exit

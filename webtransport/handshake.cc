@@ -45,6 +45,13 @@ std::vector<std::string> strings_of(std::string_view list) {
   return strings;
 }
 
+/// Empty when they have none in common.
+std::string first_common(const std::vector<std::string>& wishes,
+                         const std::vector<std::string>& known) {
+  const auto found = std::find_first_of(wishes.begin(), wishes.end(), known.begin(), known.end());
+  return found == wishes.end() ? std::string() : *found;
+}
+
 Answer refuse(http::Status status, std::string why) {
   Answer answer;
   answer.response.set_status(status);
@@ -66,12 +73,10 @@ Answer answer_session(const http::RequestHead& request, const ServerOptions& opt
   }
   if (const auto list = request.fields.joined("wt-available-protocols")) {
     const std::vector<std::string> offered = strings_of(*list);
-    for (const std::string& ours : options.protocols()) {
-      if (std::find(offered.begin(), offered.end(), ours) == offered.end()) continue;
-      answer.protocol = ours;
-      answer.response.field("wt-protocol", quoted(ours));
-      break;
-    }
+    const std::vector<std::string>& ours = options.protocols();
+    answer.protocol =
+        options.client_preference_set() ? first_common(offered, ours) : first_common(ours, offered);
+    if (!answer.protocol.empty()) answer.response.field("wt-protocol", quoted(answer.protocol));
   }
   return answer;
 }

@@ -24,7 +24,7 @@ namespace tern::webtransport {
 namespace {
 
 struct Place {
-  SessionHandler handler;
+  SessionRequestHandler handler;
   ServerOptions options;
   std::shared_ptr<SessionTally> tally;
 };
@@ -75,8 +75,8 @@ class Listening {
 
 /// The application's part, and the end. `source` is what the carrier runs over.
 template <typename Source>
-Task<void> run(Source& source, std::unique_ptr<SessionCarrier> carrier,
-               std::shared_ptr<const Place> place) {
+Task<void> run(Source& source, const http::Exchange& exchange,
+               std::unique_ptr<SessionCarrier> carrier, std::shared_ptr<const Place> place) {
   Runtime& runtime = source.runtime();
   runtime.counters().at("webtransport.opened").add();
   Session session(runtime, std::move(carrier));
@@ -84,7 +84,7 @@ Task<void> run(Source& source, std::unique_ptr<SessionCarrier> carrier,
   const Listening<Source> listening(source, watch);
   std::exception_ptr thrown;
   try {
-    co_await place->handler(session);
+    co_await place->handler(session, exchange);
   } catch (...) {
     thrown = std::current_exception();
   }
@@ -142,7 +142,7 @@ Task<void> serve_connect(http::Exchange& exchange, std::shared_ptr<const Place> 
     if (!started || still == nullptr) co_return;
     auto carrier =
         std::make_unique<Http3Carrier>(*still, exchange, options, std::move(answer.protocol));
-    co_await run(exchange, std::move(carrier), std::move(place));
+    co_await run(exchange, exchange, std::move(carrier), std::move(place));
     co_return;
   }
   const CapsuleWindows granted = granted_windows(options);
@@ -154,7 +154,7 @@ Task<void> serve_connect(http::Exchange& exchange, std::shared_ptr<const Place> 
   auto carrier = std::make_unique<CapsuleCarrier>(exchange.runtime(), CapsuleSession::Role::server,
                                                   pipe_over(exchange), options, granted, allowed,
                                                   std::move(answer.protocol));
-  co_await run(exchange, std::move(carrier), std::move(place));
+  co_await run(exchange, exchange, std::move(carrier), std::move(place));
 }
 
 Task<void> serve_websocket(http::WebSocket& socket, std::shared_ptr<const Place> place) {
@@ -167,7 +167,7 @@ Task<void> serve_websocket(http::WebSocket& socket, std::shared_ptr<const Place>
   auto carrier = std::make_unique<CapsuleCarrier>(
       socket.runtime(), CapsuleSession::Role::server, pipe_over(socket), place->options.session(),
       initial_windows(), initial_windows(), std::move(*protocol));
-  co_await run(socket, std::move(carrier), std::move(place));
+  co_await run(socket, *socket.exchange(), std::move(carrier), std::move(place));
 }
 
 /// Capsules are binary and may be of any length; what they carry is compressed by those who want
@@ -191,6 +191,17 @@ http::WebSocketOptions websocket_options(const std::shared_ptr<const Place>& pla
 }  // namespace
 
 void route(http::Router& router, std::string_view pattern, SessionHandler handler,
+           ServerOptions options) {
+  TERN_CHECK(handler);
+  route(
+      router, pattern,
+      [handler = std::move(handler)](Session& session, const http::Exchange&) {
+        return handler(session);
+      },
+      std::move(options));
+}
+
+void route(http::Router& router, std::string_view pattern, SessionRequestHandler handler,
            ServerOptions options) {
   TERN_CHECK(handler);
   auto place = std::make_shared<Place>();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string_view>
 
 #include "http/router.h"
@@ -14,6 +15,12 @@ namespace tern::webtransport {
 ///
 ///   webtransport::route(router, "/echo", echo);
 void route(http::Router& router, std::string_view pattern, SessionHandler handler,
+           ServerOptions options = ServerOptions());
+
+/// The same for a handler that wants to know what was asked for: parameters of the pattern, fields.
+/// The exchange is for looking at alone, and as valid as the session.
+using SessionRequestHandler = std::function<Task<void>(Session&, const http::Exchange&)>;
+void route(http::Router& router, std::string_view pattern, SessionRequestHandler handler,
            ServerOptions options = ServerOptions());
 
 }  // namespace tern::webtransport

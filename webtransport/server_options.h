@@ -46,6 +46,10 @@ class ServerOptions {
     return *this;
   }
   ServerOptions&& protocol(std::string name) && { return std::move(protocol(std::move(name))); }
+  /// Which one is the client's to say: the first that it offers and we speak. (HTTP/3 and HTTP/2;
+  /// over WebSocket the order stays ours.)
+  ServerOptions& client_preference() & { return client_preference_ = true, *this; }
+  ServerOptions&& client_preference() && { return std::move(client_preference()); }
   /// Sessions at this place on one connection, whatever it speaks; one more is answered 429.
   /// Default 16, and over HTTP/3 never more, as so many are announced. 0: no limit of the place's.
   ServerOptions& max_sessions_per_connection(std::size_t count) & {
@@ -80,6 +84,7 @@ class ServerOptions {
   }
   const std::vector<std::string>& protocols() const noexcept { return protocols_; }
   const SessionOptions& session() const noexcept { return session_; }
+  bool client_preference_set() const noexcept { return client_preference_; }
   std::size_t max_sessions_per_connection() const noexcept { return max_sessions_per_connection_; }
   std::size_t max_sessions_per_origin() const noexcept { return max_sessions_per_origin_; }
   Duration idle_timeout() const noexcept { return idle_timeout_; }
@@ -90,6 +95,7 @@ class ServerOptions {
   std::function<http::Status(const http::Exchange&)> authorize_;
   std::vector<std::string> protocols_;
   SessionOptions session_;
+  bool client_preference_ = false;
   std::size_t max_sessions_per_connection_ = 16;
   std::size_t max_sessions_per_origin_ = 10'000;
   Duration idle_timeout_ = std::chrono::minutes(10);

@@ -44,6 +44,29 @@ def render(outcomes, cases, pairs, date, note=""):
     return "\n".join(lines) + "\n"
 
 
+_SECTION = "\n## WebTransport\n"
+
+
+def render_webtransport(outcomes, cases, date):
+    """The section of tern with itself; `outcomes`: a list of matrix's Outcome."""
+    lines = [_SECTION, f"The runner's seven WebTransport cases (`interop/matrix --protocol webtransport`), {date}: "
+             "five files of 100 KB to 2 MB on streams, 200", "in datagrams, and the protocol that a handshake "
+             "agrees on; one QUIC connection in each.", "",
+             "| case | | tern → tern |", "|---|---|:-:|"]
+    found = {each.case: each for each in outcomes}
+    for case in cases:
+        outcome = found.get(case.name)
+        said = f" {_escape(outcome.message)}" if outcome and outcome.message else ""
+        lines.append(f"| {case.name} | {case.what} | {_cell(outcome)}{said} |")
+    return "\n".join(lines) + "\n"
+
+
+def with_section(text, other):
+    """`text` with the section of WebTransport that is in `other`, instead of its own."""
+    before = text.split(_SECTION)[0]
+    return before + (_SECTION + other.split(_SECTION, 1)[1] if _SECTION in other else "")
+
+
 def _cell(outcome):
     if outcome is None:
         return ""

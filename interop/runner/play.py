@@ -76,8 +76,7 @@ class Play:
         certificates.write_chain(self.certs, case.chain)
         (self.certs / "priv.key").chmod(0o644)
         self._names = case.file_names()
-        for name, size in zip(self._names, case.files):
-            (self.www / name).write_bytes(os.urandom(size))
+        self._write_files()
         self.urls = [f"https://{case.host}:443/{name}" for name in self._names]
         self._captures = folder / "left.pcap", folder / "right.pcap"
         self._scenario = path.Scenario(case.scenario, seed)
@@ -89,6 +88,18 @@ class Play:
         folder.mkdir()
         folder.chmod(0o777)
         return folder
+
+    def _write_files(self):
+        for name, size in zip(self._names, self.case.files):
+            (self.www / name).write_bytes(os.urandom(size))
+
+    def mounts(self, _role):
+        """What a role has of the runner's folders of files."""
+        return {"www": self.www, "downloads": self.downloads}
+
+    def variables(self, role):
+        """What a role's environment says of this case."""
+        return {"PROTOCOLS": "", "REQUESTS": " ".join(self.urls) if role == "client" else ""}
 
     def spki(self):
         """Base64 of the SHA-256 of the leaf's public key."""
@@ -129,9 +140,8 @@ class Play:
         space = self._space(role)
         mounts = "".join(
             f"mkdir -p {root}/{name}; mount --bind {shlex.quote(str(source))} {root}/{name}\n"
-            for name, source in (("www", self.www), ("downloads", self.downloads),
-                                 ("certs", self.certs), ("logs", self.logs[role]),
-                                 ("opt/tern", self._tern)))
+            for name, source in (*self.mounts(role).items(), ("certs", self.certs),
+                                 ("logs", self.logs[role]), ("opt/tern", self._tern)))
         for name, text in (("setup.sh", _SETUP), ("wait-for-it.sh", _WAIT_FOR_IT)):
             script = self.folder / name
             script.write_text(text)
@@ -152,8 +162,7 @@ class Play:
             cp {INTEROP}/run_endpoint.sh {root}/""")
         variables = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "ROLE": role,
                      "TESTCASE": getattr(self.case, role), "SSLKEYLOGFILE": "/logs/keys.log",
-                     "QLOGDIR": "/logs/qlog/", "PROTOCOLS": "", "CRON": "",
-                     "REQUESTS": " ".join(self.urls) if role == "client" else "", **more}
+                     "QLOGDIR": "/logs/qlog/", "CRON": "", **self.variables(role), **more}
         words = [f"{name}={value}" for name, value in variables.items()]
         return [*_CONTAINER, "chroot", root, "/usr/bin/env", "-i", *words, "/run_endpoint.sh"], {}
 

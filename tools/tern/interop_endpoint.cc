@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "tools/tern/interop_webtransport.h"
 #include "tools/tern/option_values.h"
 #include "tools/tern/terminal.h"
 
@@ -64,18 +65,37 @@ Task<Result<std::vector<udp::Address>>> look_up(Runtime& runtime, udp::Network& 
   co_return std::move(*found);
 }
 
+namespace {
+
+[[noreturn]] void fail_role(const std::string& role) {
+  fail_with(ExitCode::usage,
+            fmt::format("ROLE is '{}': set it to client or server", printable(role)));
+}
+
+ExitCode unsupported(const std::string& testcase) {
+  fmt::print(stderr, "tern interop endpoint: test case '{}' is not supported\n",
+             printable(testcase));
+  return ExitCode::unsupported;
+}
+
+ExitCode run_webtransport(const InteropEndpointOptions& options, bool server) {
+  const WebTransportCase* const test = webtransport_case(options.testcase, server);
+  if (test == nullptr) return unsupported(options.testcase);
+  if (!server && options.role != "client") fail_role(options.role);
+  if (options.check) return ExitCode::done;
+  if (!server) return run_webtransport_client(options, *test) ? ExitCode::done : ExitCode::failed;
+  run_webtransport_server(options, *test);
+  return ExitCode::done;
+}
+
+}  // namespace
+
 ExitCode run_interop_endpoint(const InteropEndpointOptions& options) {
   const bool server = options.role == "server";
+  if (options.webtransport) return run_webtransport(options, server);
   const InteropCase* const test = interop_case(options.testcase, server);
-  if (test == nullptr) {
-    fmt::print(stderr, "tern interop endpoint: test case '{}' is not supported\n",
-               printable(options.testcase));
-    return ExitCode::unsupported;
-  }
-  if (!server && options.role != "client") {
-    fail_with(ExitCode::usage,
-              fmt::format("ROLE is '{}': set it to client or server", printable(options.role)));
-  }
+  if (test == nullptr) return unsupported(options.testcase);
+  if (!server && options.role != "client") fail_role(options.role);
   if (options.check) return ExitCode::done;
   if (!server) {
     return run_interop_client(options, *test) ? ExitCode::done : ExitCode::failed;
@@ -90,8 +110,9 @@ void add_interop_endpoint(CLI::App& interop, ExitCode& result) {
   CLI::App* verb = interop.add_subcommand(
       "endpoint", "An endpoint of the QUIC interop runner, told by ROLE, TESTCASE and REQUESTS");
   verb->set_help_flag("-h,--help", "Show this");
-  verb->add_option("--www", o.www, "Server: the folder it serves")->option_text("DIR (/www)");
-  verb->add_option("--downloads", o.downloads, "Client: where the files go")
+  verb->add_option("--www", o.www, "The folder that is served, by a server mostly")
+      ->option_text("DIR (/www)");
+  verb->add_option("--downloads", o.downloads, "Where received files go")
       ->option_text("DIR (/downloads)");
   verb->add_option("--certs", o.certificates, "Folder with cert.pem, priv.key and ca.pem")
       ->option_text("DIR (/certs)");
@@ -106,10 +127,13 @@ void add_interop_endpoint(CLI::App& interop, ExitCode& result) {
   verb->add_option("--alpn", o.alpn, "Client: speak this in every test case")
       ->option_text("hq-interop|h3")
       ->check(CLI::IsMember({"hq-interop", "h3"}));
+  verb->add_flag("--webtransport", o.webtransport,
+                 "The runner's WebTransport test cases, some of which are named as those of QUIC");
   verb->add_flag("--check", o.check, "Exit with 0 or 127: is the test case supported?");
   add_engine(*verb, o.engine);
   verb->footer(
-      "ROLE is client or server, TESTCASE a name of the runner's, REQUESTS the client's URLs.\n"
+      "ROLE is client or server, TESTCASE a name of the runner's, REQUESTS the client's URLs, and\n"
+      "with --webtransport the server's paths; PROTOCOLS are those to be negotiated there.\n"
       "SSLKEYLOGFILE and QLOGDIR work as in every verb.\n\n"
       "Exit codes: 0 done, 127 test case not supported, anything else failed.\n\n"
       "Examples:\n"
@@ -120,6 +144,7 @@ void add_interop_endpoint(CLI::App& interop, ExitCode& result) {
     options->role = variable("ROLE");
     options->testcase = variable("TESTCASE");
     options->requests = words(variable("REQUESTS"));
+    options->protocols = words(variable("PROTOCOLS"));
     try {
       result = run_interop_endpoint(*options);
     } catch (Failure& failure) {  // the runner knows one code for it

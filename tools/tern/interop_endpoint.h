@@ -31,7 +31,9 @@ struct InteropEndpointOptions {
   std::vector<std::string> listen{"[::]:443"};
   /// Name or address, and port; of each only the addresses of a family not there yet count.
   std::vector<std::string> preferred{"server4:4433", "server6:4433"};
-  std::string alpn;    ///< the client's; empty: what the test case says
+  bool webtransport = false;  ///< the runner's WebTransport test cases, some of the same names
+  std::vector<std::string> protocols;  ///< of applications, to be negotiated
+  std::string alpn;                    ///< the client's; empty: what the test case says
   bool check = false;  ///< say whether the test case is supported, and do nothing else
   engine::EngineKind engine = engine::EngineKind::automatic;
 };

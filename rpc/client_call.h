@@ -62,5 +62,10 @@ class ClientDialect {
 };
 
 const ClientDialect& grpc_client_dialect();
+/// Over every version of HTTP; trailers are in the body.
+const ClientDialect& grpc_web_client_dialect();
+/// Over every version of HTTP. `get`: unary calls of methods without side effects are GETs, which
+/// caches may answer.
+const ClientDialect& connect_client_dialect(bool get = false);
 
 }  // namespace tern::rpc

@@ -88,6 +88,7 @@ class GrpcCall final : public EnvelopeCall {
   void deadline_passed() override {
     if (exchange().outgoing().full()) return exchange().abort(http::Abort::cancelled);
     end(context().cancellation());
+    exchange().stop_reading(http::Abort::cancelled);
   }
 
   const http::Fields& head_fields() const override { return response_fields(codec()); }

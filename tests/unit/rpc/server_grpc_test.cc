@@ -342,6 +342,33 @@ TEST_F(Grpc, WhatAHandlerThrowsIsInternal) {
             Status(Code::internal, "the handler failed"));
 }
 
+/// Sends more than a stalled connection takes.
+class Flooding final : public grpc::testing::TestService {
+ public:
+  Task<Status> StreamingOutputCall(ServerContext& context, const StreamingOutputCallRequest&,
+                                   Writer<StreamingOutputCallResponse>& responses) override {
+    StreamingOutputCallResponse response;
+    response.mutable_payload()->set_body(std::string(300'000, 'x'));
+    const bool sent = co_await responses.send(response);
+    EXPECT_FALSE(sent);
+    EXPECT_EQ(context.cancellation().code(), Code::deadline_exceeded);
+    co_return Status();
+  }
+};
+
+TEST_F(Grpc, ADeadlineResetsAStreamThatIsStuck) {
+  handler = serve(std::make_shared<Flooding>());
+  RecordingCarrier carrier;
+  carrier.hold = true;
+  auto exchange = std::make_unique<Exchange>(
+      world.runtime, carrier, with(call("StreamingOutputCall"), "grpc-timeout", "250m"));
+  exchange->incoming().push(Bytes::copy(bytes_of(StreamingOutputCallRequest())));
+  exchange->incoming().finish();
+  world.run(http::serve(handler, std::move(exchange), nullptr));
+  EXPECT_EQ(carrier.aborted, http::Abort::cancelled);
+  EXPECT_FALSE(carrier.trailers);
+}
+
 TEST_F(Grpc, ADeadlineCancelsTheHandlerAndEndsTheCall) {
   const auto strange = std::make_shared<Strange>();
   handler = serve(strange);
@@ -350,8 +377,8 @@ TEST_F(Grpc, ADeadlineCancelsTheHandlerAndEndsTheCall) {
       answer(with(call("UnaryCall"), "grpc-timeout", "250m"), bytes_of(SimpleRequest()));
   EXPECT_EQ(strange->ended, Code::deadline_exceeded);
   EXPECT_EQ(strange->at - begun, Duration(250ms));
-  EXPECT_EQ(carrier->aborted, std::nullopt);
   EXPECT_EQ(status_of(*carrier).code(), Code::deadline_exceeded);
+  EXPECT_EQ(carrier->aborted, std::nullopt);
 
   const auto stream = answer(with(call("FullDuplexCall"), "grpc-timeout", "0n"), "");
   EXPECT_EQ(strange->ended, Code::deadline_exceeded);

@@ -45,6 +45,7 @@ THIRD_PARTY = {
     "brotli/": (["http", "rpc"], False),
     "zstd.h": (["http", "rpc"], False),
     "google/protobuf/": (["rpc"], True),
+    "grpcpp/": (["tools/bench/rpc"], False),  # a program of its own, which tern is not linked with
     "CLI/": (["tools"], True),
     "toml++/": (["tools"], False),
     "benchmark/": (["tools/bench"], True),

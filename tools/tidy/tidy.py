@@ -159,7 +159,7 @@ def _check_own_include(path, room, line, header, tree):
 
 def _is_generated(header, tree):
     """What tern_generate makes of a .proto of the repository."""
-    base = re.fullmatch(r"(.+)\.(?:pb|tern)\.h", header)
+    base = re.fullmatch(r"(.+?)\.(?:grpc\.pb|pb|tern)\.h", header)
     return base is not None and any(
         path == base[1] + ".proto" or path.endswith("/" + base[1] + ".proto") for path in tree.files
     )

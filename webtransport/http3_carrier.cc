@@ -28,6 +28,7 @@ Http3Carrier::Http3Carrier(Http3Sessions& sessions, http::detail::Ends& ends,
       runtime_(ends.runtime()),
       id_(ends.stream_id()),
       reader_(kMaxPayload),
+      keep_alive_(runtime_.timers(), [this](Timestamp) { keep_alive(); }),
       scope_(runtime_.ready()) {}
 
 Http3Carrier::~Http3Carrier() {
@@ -37,8 +38,15 @@ Http3Carrier::~Http3Carrier() {
 void Http3Carrier::attach(Session& session) {
   session_ = &session;
   sessions_->add(*this);
+  keep_alive_.arm(runtime_.now() + kKeepAlive);
   scope_.spawn(read());
   scope_.spawn(read_datagrams());
+}
+
+void Http3Carrier::keep_alive() {
+  if (over_ || sessions_ == nullptr) return;
+  sessions_->http3().connection().ping();
+  keep_alive_.arm(runtime_.now() + kKeepAlive);
 }
 
 // ---- streams and datagrams

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,6 +21,10 @@ namespace tern::webtransport {
 /// CONNECT's two bodies say in capsules how it ends (draft-ietf-webtrans-http3-16).
 class Http3Carrier final : public SessionCarrier, TimerNode {
  public:
+  /// A PING so often while the session is open: QUIC ends a connection that is silent for 30 s, and
+  /// Chromium leaves it to the server to keep it.
+  static constexpr Duration kKeepAlive = std::chrono::seconds(20);
+
   /// `ends`: the CONNECT, which has been accepted; outlives it. On a client `owner` holds it.
   Http3Carrier(Http3Sessions& sessions, http::detail::Ends& ends, SessionOptions options,
                std::string protocol, std::shared_ptr<void> owner = nullptr);
@@ -52,6 +57,7 @@ class Http3Carrier final : public SessionCarrier, TimerNode {
 
  private:
   void expire(Timestamp now) override;
+  void keep_alive();
   Task<void> read();
   Task<void> read_datagrams();
   Task<void> finish();
@@ -71,6 +77,7 @@ class Http3Carrier final : public SessionCarrier, TimerNode {
   Session* session_ = nullptr;
   CapsuleReader reader_;
   std::optional<SessionClose> over_;
+  Timer keep_alive_;
   std::string last_words_;  // capsules that are still to be written
   bool read_all_ = false;
   bool written_all_ = false;

@@ -13,6 +13,10 @@ from harness.servers import in_chroot
 from harness.tern import last_lines
 
 
+# Firefox's own streams do not tell the code they were reset with.
+FIREFOX_RESET = "TypeError: Error in input stream"
+
+
 def package(run):
     """tern-webtransport as npm would publish it, built once for a run."""
     source = INTEROP.parent / "webtransport/js"
@@ -23,6 +27,24 @@ def package(run):
                           text=True, check=False)
     check(done.returncode == 0, f"tsc: {last_lines(done.stdout)}")
     return target / "dist/index.js"
+
+
+@case("esbuild/tern-webtransport", "esbuild", True)
+def package_tests(run):
+    """The package's build, which knows its size, and its tests; what the chat's page has of it is new."""
+    folder = run.folder / "tern-webtransport-tests"
+    shutil.copytree(INTEROP.parent / "webtransport/js", folder,
+                    ignore=shutil.ignore_patterns("node_modules", "dist"))
+    typescript, page = peer_path("typescript"), folder / "page.js"
+    for command in (["node", folder / "build.mjs", "--typescript", typescript, "--esbuild",
+                     peer_path("esbuild"), "--page", page],
+                    ["node", f"{typescript}/bin/tsc", "-p", folder / "test/tsconfig.json"],
+                    ["node", "--test", folder / "test/"]):
+        status, text = run.run("npm", command, timeout=90)
+        check(status == 0, f"{' '.join(map(str, command[:2]))}: {last_lines(text, 8)}")
+    served = INTEROP.parent / "examples/chat/page/tern-webtransport.js"
+    check(page.read_bytes() == served.read_bytes(),
+          "examples/chat/page/tern-webtransport.js is old: webtransport/js/build.mjs --page makes it")
 
 
 def expect_page(seen, carrier, reset):
@@ -43,6 +65,7 @@ def expect_page(seen, carrier, reset):
     check(seen["after"]["outcome"] in ("error", "done") and seen["after"]["opened"] == "refused",
           f"{seen['after']}")
     check(not seen["nowhere"]["opened"], f"{seen['nowhere']}")
+    check(not seen.get("strangers", {}).get("opened"), "a session with another certificate's hash")
 
 
 def browser_page(run, name, arguments, carriers, carrier, reset=77, namespace=None):
@@ -61,14 +84,16 @@ def browser_page(run, name, arguments, carriers, carrier, reset=77, namespace=No
 def chromium(run, carriers, carrier, quic=True, **more):
     browser_page(run, "chromium", {
         "module": peer_path("playwright-core"), "browser": peer_path("chromium"),
-        "spki": run.certs.spki, "quic": quic, "features": more.pop("features", "")},
+        "spki": run.certs.spki, "quic": quic, "features": more.pop("features", ""),
+        "hashes": more.pop("hashes", None)},
         carriers, carrier, **more)
 
 
-def firefox(run, carriers, carrier, quic=True, **more):
+def firefox(run, carriers, carrier, quic=True, profile=None, **more):
     browser_page(run, "firefox", {
         "module": peer_path("puppeteer-core"), "browser": peer_path("firefox"),
-        "profile": firefox_profile(run), "quic": quic}, carriers, carrier, **more)
+        "profile": profile or firefox_profile(run), "quic": quic,
+        "hashes": more.pop("hashes", None)}, carriers, carrier, **more)
 
 
 @case("chromium/webtransport-h3", "chromium")
@@ -81,6 +106,21 @@ def chromium_draft07(run):
     chromium(run, ["native"], "native", features="EnableWebTransportDraft07")
 
 
+# The page was waved through, as people do with development certificates; for sessions that counts
+# for nothing, and the certificate's hash does.
+@case("chromium/webtransport-hashes", "chromium")
+def chromium_hashes(run):
+    chromium(run, ["native"], "native", quic=False, hashes=[run.certs.sha256])
+
+
+@case("firefox/webtransport-hashes", "firefox", True)
+def firefox_hashes(run):
+    stranger = run.folder / "stranger-profile"  # knows no CA of ours
+    stranger.mkdir()
+    firefox(run, ["native"], "native", quic=False, profile=str(stranger),
+            hashes=[run.certs.sha256], reset=FIREFOX_RESET)
+
+
 @case("chromium/webtransport-without-udp", "chromium")
 def chromium_without_udp(run):
     # Nobody answers on UDP: the package goes down by itself. The page came over TCP.
@@ -88,10 +128,9 @@ def chromium_without_udp(run):
         chromium(run, ["native", "websocket"], "websocket", quic=False, namespace=namespace)
 
 
-# Firefox's own streams do not tell the code they were reset with.
 @case("firefox/webtransport-h3", "firefox")
 def firefox_native(run):
-    firefox(run, ["native"], "native", reset="TypeError: Error in input stream")
+    firefox(run, ["native"], "native", reset=FIREFOX_RESET)
 
 
 @case("firefox/webtransport-websocket", "firefox")
@@ -147,3 +186,77 @@ def chat(run):
                   and message["elements"] == 0, f"{message}")
     check(all(seen["typing"].values()), f"{seen['typing']}")
     check(any("Slower" in note for note in seen["flood"]["notes"]) and seen["flood"]["others"] == 0, f"{seen['flood']}")
+
+
+def ladder(run, browser, mid_session):
+    """The chat goes on over WebSocket when UDP stops passing, or begins with it where none ever did."""
+    with Namespace() as namespace:
+        # What is silent for so long is lost, to either side. Firefox sends something every few
+        # seconds; Chromium leaves it to the server to keep a silent session, which does every 20 s.
+        timeout, idle = ("25s", 30) if browser == "chromium" else ("6s", 8)
+        server = run.subject.serve(run, log=True, namespace=namespace,
+                                   flags=("--idle-timeout", timeout))
+        arguments = {"browser": browser, "path": peer_path(browser), "url": server.url()}
+        if browser == "chromium":
+            arguments |= {"module": peer_path("playwright-core"), "spki": run.certs.spki,
+                          "quic": mid_session}
+        else:
+            arguments |= {"module": peer_path("puppeteer-core"), "profile": firefox_profile(run)}
+        if mid_session:
+            arguments |= {"idle": idle, "drop": namespace.dropping_udp(server.port)}
+        else:
+            namespace.drop_udp(server.port)
+        command = ["node", INTEROP / "drivers/ladder_browser.mjs", json.dumps(arguments)]
+        status, text = run.run(browser, namespace.command(command), timeout=150)
+        lines = [line for line in text.splitlines() if line.startswith("{\"browser\"")]
+        check(status == 0 and lines, f"the browser failed ({status}): {last_lines(text)}")
+        seen = json.loads(lines[-1])
+        check(namespace.dropped() > 0, "the browser sent nothing over UDP")
+    check(seen["first"] == ("h3" if mid_session else "websocket"), f"{seen}")
+    check(seen["stayed"], f"a session in which nobody says anything does not last: {seen}")
+    if mid_session:
+        check(seen["second"] == "websocket" and seen["seconds"] < 60, f"{seen}")
+        check("after" in seen["said"], f"{seen}")
+
+
+for _browser in ("chromium", "firefox"):
+    case(f"{_browser}/webtransport-ladder", _browser, True, browser=_browser,
+         mid_session=False)(ladder)
+    case(f"{_browser}/webtransport-udp-ends", _browser, True, browser=_browser,
+         mid_session=True)(ladder)
+
+
+@case("deno/webtransport-client", "deno", True)
+def deno_client(run):
+    server = run.subject.serve(run, log=True)
+    command = ["env", f"DENO_CERT={run.certs.ca}", f"DENO_DIR={run.folder}/deno", peer_path("deno"),
+               "run", "--unstable-net", "--allow-net", "--allow-env",
+               INTEROP / "drivers/deno_wt_client.js", f"https://localhost:{server.port}"]
+    status, text = run.run("deno", command, timeout=60)
+    lines = [line for line in text.splitlines() if line.startswith("{\"client\"")]
+    check(status == 0 and lines, f"deno failed ({status}): {last_lines(text)}")
+    seen = json.loads(lines[-1])
+    check(seen["bidirectional"] == [True] * 4, f"{seen}")
+    check(seen["datagrams"] == 10, f"{seen}")
+    check(seen["closed"] == "closed" and seen["nowhere"] == "refused", f"{seen}")
+
+
+@case("deno/webtransport-server", "deno", True)
+def deno_server(run):
+    port = free_port()
+    process = run.start("deno", [
+        "env", f"DENO_DIR={run.folder}/deno", peer_path("deno"), "run", "--unstable-net",
+        "--allow-net", "--allow-read", INTEROP / "drivers/deno_wt_server.js", str(port),
+        run.certs.cert, run.certs.key])
+    wait_for_quic(process, port)
+    lines = [f"line {i} " + "ä" * i for i in range(100)]
+    for flags in (["--wait", "1s"], ["--datagrams"]):
+        seen, status = run.subject.webtransport(run, f"https://localhost:{port}/wt", *flags,
+                                                messages=lines)
+        check(status == 0, f"`tern wt` exited with {status}: {seen.get('error')}")
+        check(seen["carrier"] == "h3", f"{seen}")
+        got = [each["text"] for each in seen["received"]]
+        if flags == ["--datagrams"]:  # deno keeps one that it has not echoed yet, and drops the rest
+            check(got and set(got) <= set(lines), f"{got[:3]}")
+        else:
+            check(got == ["".join(line + "\n" for line in lines)], f"not what was sent: {got[:1]}")

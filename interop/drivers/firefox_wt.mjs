@@ -1,7 +1,7 @@
 // tern-webtransport in Firefox ESR, headless, on a page of tern's demo site:
 //   node firefox_wt.mjs '{"module", "browser", "profile", "url", "package", "carriers", "quic"}'
 //
-// quic: HTTP/3 may be used. Prints one JSON object with what the page saw, and decides nothing.
+// quic: HTTP/3 may be used; hashes: as for chromium_wt.mjs. Prints one JSON object with what the page saw, and decides nothing.
 import { createRequire } from 'node:module';
 import { moduleUrl } from './esm_page.mjs';
 import { webTransport } from './page_wt.mjs';
@@ -14,19 +14,20 @@ const preferences = options.quic
     'network.http.http3.disable_when_third_party_roots_found': false,
     'network.http.http3.alt-svc-mapping-for-testing': `localhost;h3=:${port}`,
   }
-  : { 'network.http.http3.enable': false };
+  : { 'network.http.http3.enable': Boolean(options.hashes) };
 
 const browser = await puppeteer.launch({
   browser: 'firefox',
   executablePath: options.browser,
   userDataDir: options.profile,
+  acceptInsecureCerts: Boolean(options.hashes),
   extraPrefsFirefox: preferences,
 });
 try {
   const page = await browser.newPage();
   await page.goto(options.url, { waitUntil: 'load', timeout: 30000 });
   const result = { browser: await browser.version() };
-  const given = { module: await moduleUrl(options.package), carriers: options.carriers, options: options.connect };
+  const given = { module: await moduleUrl(options.package), carriers: options.carriers, options: options.connect, hashes: options.hashes };
   Object.assign(result, await page.evaluate(webTransport, given));
   console.log(JSON.stringify(result));
 } finally {

@@ -1,7 +1,11 @@
 // What a browser runs inside a page of tern's demo site, with tern-webtransport: the same on every
 // carrier. Sent there as source text, so it may use nothing from outside itself.
-export async function webTransport({ module, carriers, path, options }) {
+export async function webTransport({ module, carriers, path, options, hashes }) {
   const { connect } = await import(module);
+  const bytes = (base64) => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+  if (hashes) {
+    options = { ...options, serverCertificateHashes: hashes.map((hash) => ({ algorithm: 'sha-256', value: bytes(hash) })) };
+  }
   const url = new URL(path ?? '/wt/echo', location.href);
   const open = (more = {}) => connect(url, { carriers, ...options, ...more });
 
@@ -153,6 +157,13 @@ export async function webTransport({ module, carriers, path, options }) {
     const opened = await session.createBidirectionalStream().then(() => 'opened', () => 'refused');
     return { outcome, opened };
   });
+
+  if (hashes) {
+    result.strangers = await attempt('strangers', async () => {
+      const serverCertificateHashes = [{ algorithm: 'sha-256', value: new Uint8Array(32) }];
+      return open({ serverCertificateHashes }).then(() => ({ opened: true }), () => ({ opened: false }));
+    });
+  }
 
   result.nowhere = await attempt('nowhere', async () => {
     const lost = new URL('/wt/nowhere', location.href);

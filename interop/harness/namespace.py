@@ -30,11 +30,16 @@ class Namespace:
         """`command`, to be run in here."""
         return ["ip", "netns", "exec", self.name, *command]
 
-    def drop_udp(self, port):
-        """Nothing says so to the sender, as with a firewall that drops."""
+    @staticmethod
+    def dropping_udp(port):
+        """The command, to be run in here, that drops datagrams from then on."""
         rules = ("table inet tern { chain input { type filter hook input priority 0; "
                  f"udp dport {port} counter drop; }}; }}")
-        self._run(*self.command(["nft", rules]))
+        return ["nft", rules]
+
+    def drop_udp(self, port):
+        """Nothing says so to the sender, as with a firewall that drops."""
+        self._run(*self.command(self.dropping_udp(port)))
 
     def dropped(self):
         """How many packets drop_udp has kept away."""

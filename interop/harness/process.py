@@ -168,6 +168,8 @@ class Certificates:
                       "-CAcreateserial", "-days", "13", "-extfile", "leaf.ext", "-out", "cert.pem")
         public = self._openssl("x509", "-in", "cert.pem", "-pubkey", "-noout")
         der = self._openssl("pkey", "-pubin", "-outform", "der", stdin=public)
+        leaf = self._openssl("x509", "-in", "cert.pem", "-outform", "der")
+        self.sha256 = base64.b64encode(hashlib.sha256(leaf).digest()).decode()
         self.spki = base64.b64encode(hashlib.sha256(der).digest()).decode()
         self.key.chmod(0o644)  # servers in the chroot read it as their own user
 

@@ -43,8 +43,10 @@ function withCarrier(transport: Transport, carrier: 'native' | 'websocket'): Con
   return transport as Connection;
 }
 
-function after(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+type Timer = ReturnType<typeof setTimeout>;
+
+function after(milliseconds: number, timers: Timer[]): Promise<void> {
+  return new Promise((resolve) => timers.push(setTimeout(resolve, milliseconds)));
 }
 
 /**
@@ -68,6 +70,7 @@ export async function connect(url: string | URL, options: ConnectOptions = {}): 
   let own: Transport | undefined;
   let socket: Transport | undefined;
   const attempts: Promise<Connection>[] = [];
+  const timers: Timer[] = [];
 
   if (tryNative && !distrusted) {
     const { protocols, serverCertificateHashes } = options;
@@ -94,7 +97,7 @@ export async function connect(url: string | URL, options: ConnectOptions = {}): 
             () => (ready = true),
             () => {},
           );
-          await Promise.race([after(options.headStart ?? 500), tried]);
+          await Promise.race([after(options.headStart ?? 500, timers), tried]);
         }
         if (ready || taken) throw transportError('not needed', 'session');
         const fallback = new WebSocketTransport(options.websocketUrl ?? target, options.protocols);
@@ -104,7 +107,7 @@ export async function connect(url: string | URL, options: ConnectOptions = {}): 
       })(),
     );
   }
-  const late = after(options.timeout ?? 10_000).then(() => {
+  const late = after(options.timeout ?? 10_000, timers).then(() => {
     throw transportError('no connection in time', 'session');
   });
   late.catch(() => {});
@@ -117,6 +120,7 @@ export async function connect(url: string | URL, options: ConnectOptions = {}): 
     throw error instanceof AggregateError ? error.errors[error.errors.length - 1] : error;
   } finally {
     taken = true;
+    timers.forEach(clearTimeout);
     if (socket && socket !== winner) close(socket);
     if (own && own !== winner) {
       if (winner) watch(own, target.origin);

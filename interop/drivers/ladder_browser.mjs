@@ -1,0 +1,73 @@
+// The chat of tern's demo site in Chromium or Firefox, in a network that stops passing UDP in the middle of the session:
+//   node ladder_browser.mjs '{"browser": "chromium" | "firefox", "module", "path", "spki" | "profile", "url", "idle", "drop"}'
+//
+// idle: seconds in which nobody says anything, before; drop: the command that has the network drop UDP, null when it does already.
+// Prints one JSON object: what carried the session, when, and what was heard. It decides nothing.
+import { execFileSync } from 'node:child_process';
+import { createRequire } from 'node:module';
+
+const options = JSON.parse(process.argv[2]);
+const library = createRequire(import.meta.url)(options.module);
+const { port } = new URL(options.url);
+
+function launch() {
+  if (options.browser === 'chromium') {
+    return library.chromium.launch({
+      executablePath: options.path,
+      ignoreDefaultArgs: ['--disable-quic'],
+      args: ['--no-sandbox', `--ignore-certificate-errors-spki-list=${options.spki}`, `--origin-to-force-quic-on=localhost:${options.quic ? port : 1}`],
+    });
+  }
+  return library.launch({
+    browser: 'firefox',
+    executablePath: options.path,
+    userDataDir: options.profile,
+    extraPrefsFirefox: { 'network.http.http3.disable_when_third_party_roots_found': false },
+  });
+}
+
+// Each is sent to the page as source text.
+const carrier = () => (document.querySelector('.chat').dataset.state === 'open'
+  ? document.querySelector('.chat-status .chat-badge').dataset.carrier : '');
+const visits = () => performance.getEntriesByType('resource').filter(({ name }) => name.endsWith('/chat/settings')).length;
+const said = () => [...document.querySelectorAll('.chat-message .chat-text')].map((text) => text.textContent);
+const say = (text) => {
+  document.querySelector('#chat-text').value = text;
+  document.querySelector('.chat-composer').requestSubmit();
+};
+
+async function until(what, condition, limit = 60_000) {
+  const deadline = Date.now() + limit;
+  while (!(await condition())) {
+    if (Date.now() > deadline) throw new Error(`not in time: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+const browser = await launch();
+try {
+  const page = await browser.newPage();
+  await page.goto(new URL('/chat/', options.url).href, { waitUntil: 'load', timeout: 30_000 });
+  await until('the room', () => page.evaluate(carrier));
+  const result = { browser: String(await browser.version()), first: await page.evaluate(carrier) };
+  await page.evaluate(say, 'before');
+  await until('the first message', async () => (await page.evaluate(said)).includes('before'));
+  await new Promise((resolve) => setTimeout(resolve, 1000 * (options.idle ?? 0)));
+  result.stayed = (await page.evaluate(carrier)) === result.first && (await page.evaluate(visits)) === 1;
+  if (options.drop) {
+    execFileSync(options.drop[0], options.drop.slice(1));
+    const dropped = Date.now();
+    await until('another carrier', async () => {
+      const now = await page.evaluate(carrier);
+      return now && now !== result.first;
+    }, 100_000);
+    result.second = await page.evaluate(carrier);
+    result.seconds = (Date.now() - dropped) / 1000;
+    await page.evaluate(say, 'after');
+    await until('the second message', async () => (await page.evaluate(said)).includes('after'));
+  }
+  result.said = await page.evaluate(said);
+  console.log(JSON.stringify(result));
+} finally {
+  await browser.close();
+}

@@ -60,7 +60,7 @@ class StreamClientCall final : public EnvelopeClientCall {
 
  private:
   Status check_head(http::Status status, const http::Fields& fields) override {
-    if (status != http::Status::ok) return http_failure(status);
+    if (status != http::Status::ok) return http_failure(status, connect_code_from_http(status));
     return check_type(fields, kStreamPrefix, options().codec);
   }
   bool only_trailers() const noexcept override { return false; }
@@ -185,12 +185,17 @@ class UnaryClientCall final : public ClientCall, private TimerNode {
     if (!status.ok()) co_return fail_locally(std::move(status));
     tern::Result<std::string> text = co_await exchange_.read_all(options_.max_response);
     if (!text && !text.error().is(tern::Code::limit)) co_return broken(text.error());
+    // Giving up drops what has come and was not read, even of a response that is all there.
+    if (deadline_passed_ || context_.cancelled()) {
+      co_return broken(Error(tern::Code::cancelled, "given up by our side"));
+    }
     Result<Bytes> plain = fail(Code::resource_exhausted, "the response is larger than its limit");
     if (text) plain = plain_of(*coding, std::move(*text));
     if (!good) {
       const bool json = bare_type(head->fields()) == "application/json" && plain;
-      const Code otherwise = code_from_http(head->status());
-      status = json ? parse_connect_error(plain->text(), otherwise) : http_failure(head->status());
+      const Code otherwise = connect_code_from_http(head->status());
+      status = json ? parse_connect_error(plain->text(), otherwise)
+                    : http_failure(head->status(), otherwise);
       co_return conclude(std::move(status));
     }
     if (!plain) co_return fail_locally(std::move(plain).error());

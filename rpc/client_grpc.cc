@@ -12,6 +12,7 @@
 #include "rpc/grpc_web.h"
 #include "rpc/metadata.h"
 #include "rpc/open_stream.h"
+#include "rpc/status_table.h"
 #include "rpc/timeout.h"
 #include "rpc/wire.h"
 
@@ -51,7 +52,7 @@ class StatusCall : public EnvelopeClientCall {
   Status check_head(http::Status status, const http::Fields& fields) override {
     if (status == http::Status::ok) return check_type(fields, type_, options().codec);
     const auto said = find_status(fields);
-    return said && !said->ok() ? *said : http_failure(status);
+    return said && !said->ok() ? *said : http_failure(status, code_from_http(status));
   }
 
   bool only_trailers() const noexcept override {

@@ -8,8 +8,8 @@
 
 namespace tern::rpc {
 
-Status http_failure(http::Status status) {
-  return Status(code_from_http(status), "HTTP status " + std::to_string(http::code(status)));
+Status http_failure(http::Status status, Code code) {
+  return Status(code, "HTTP status " + std::to_string(http::code(status)));
 }
 
 EnvelopeClientCall::EnvelopeClientCall(const CallStart& start, std::unique_ptr<WireStream> stream,
@@ -156,6 +156,10 @@ Status EnvelopeClientCall::read_coding() {
 
 /// The body is over, well or not.
 void EnvelopeClientCall::take_end(const EnvelopeSource::Next& last) {
+  // Giving up drops what has come and was not read, even of a response that is all there.
+  if (last && !complete() && (deadline_passed_ || context_.cancelled())) {
+    return broken(Error(tern::Code::cancelled, "given up by our side"));
+  }
   if (last) return end();
   if (envelopes_.broken()) return broken(*envelopes_.broken());
   fail_locally(last.error());

@@ -95,7 +95,8 @@ class EnvelopeClientCall : public ClientCall, private TimerNode {
   bool deadline_passed_ = false;
 };
 
-/// How a status's HTTP response without the dialect's own words is read.
-Status http_failure(http::Status status);
+/// A response of that HTTP status without the dialect's own words; `code` is what the dialect makes
+/// of it.
+Status http_failure(http::Status status, Code code);
 
 }  // namespace tern::rpc

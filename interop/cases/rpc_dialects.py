@@ -7,6 +7,7 @@ of the wire.
 import base64
 import json
 import os
+import re
 import subprocess
 
 from harness.matrix import case
@@ -168,6 +169,19 @@ def chromium_rpc(run, quic, wire):
         check(google["stream"] == [f"hello b, {i}" for i in range(1, 11)], f"{google}")
     check(seen["rest"] == {"text": f"hello page over {wire}"}, f"{seen['rest']}")
     check(seen["refused"] == "refused", "PUT is not allowed to other origins' pages")
+
+
+# ---- the Connect suite's cases ----------------------------------------------------------------------
+
+@case("rpc-conformance", "buf", beside=True)
+def rpc_conformance(run):
+    """tern's client and server in two programs, each told what to do as the suite's runner does."""
+    if run.subject.name != "tern":
+        raise NotRun("nothing stands in for tern here")
+    path = run.subject.path.parent / "tools/rpc_conformance/rpc_conformance"
+    status, text = run.run("rpc", [INTEROP / "rpc", "--program", path], timeout=240)
+    check(status == 0, f"it exited with {status}: {last_lines(text, 12)}")
+    check(re.search(r"^\d{4,} passed, 0 failed$", text, re.MULTILINE), last_lines(text))
 
 
 # ---- plain HTTP -----------------------------------------------------------------------------------

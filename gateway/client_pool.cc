@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "gateway/proxy_stream.h"
 #include "gateway/within.h"
 #include "webtransport/http2.h"
 #include "webtransport/http3.h"
@@ -177,11 +178,7 @@ Result<NetworkSource> ClientPool::tcp_source_for(const udp::Address& remote, std
 
 Result<std::shared_ptr<const tls::ClientContext>> ClientPool::proxy_tls() {
   if (proxy_tls_ == nullptr) {
-    tls::ClientContextOptions context;
-    context.insecure(options.proxy_.insecure()).key_log(options.key_log_);
-    if (!options.proxy_.ca_file().empty()) context.ca_file(options.proxy_.ca_file());
-    if (!options.proxy_.ca_pem().empty()) context.ca_pem(options.proxy_.ca_pem());
-    TERN_TRY(proxy_tls_, tls::ClientContext::create(context));
+    TERN_TRY(proxy_tls_, make_proxy_tls(options.proxy_, options.key_log_));
   }
   return proxy_tls_;
 }

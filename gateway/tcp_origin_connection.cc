@@ -7,6 +7,7 @@
 
 #include "gateway/client_pool.h"
 #include "gateway/host_addresses.h"
+#include "gateway/proxy_stream.h"
 #include "http/fallback/context.h"
 #include "http/fallback/tunnel.h"
 
@@ -181,34 +182,19 @@ void TcpOriginConnection::attempt(const Target& target) {
   }
 }
 
-Result<std::unique_ptr<tcp::Stream>> TcpOriginConnection::connect_to_proxy(
-    const tcp::ConnectOptions& to, tcp::StreamSink& sink) {
-  if (!proxy_->secure()) return pool_.network.tcp().connect(to, sink);
-  TERN_TRY(auto context, pool_.proxy_tls());
-  tls::SecureClientOptions tls;
-  tls.server_name(proxy_->host()).alpn({"http/1.1"}).handshake_timeout(to.timeout);
-  return tls::SecureStream::connect(pool_.runtime, pool_.network.tcp(), to, std::move(context), tls,
-                                    sink);
-}
-
 Result<std::unique_ptr<tcp::Stream>> TcpOriginConnection::connect(const tcp::ConnectOptions& to,
                                                                   Attempt& entry) {
-  if (forwarded_) return connect_to_proxy(to, entry);
   tcp::Network* network = &pool_.network.tcp();
   std::optional<fallback::TunnelNetwork> tunnels;
   if (proxy_) {
-    const bool v6 = url_.host().find(':') != std::string::npos;
-    fallback::TunnelRequest request;
-    request.authority = (v6 ? "[" + url_.host() + "]" : url_.host()) + ":";
-    request.authority += std::to_string(url_.port());
-    request.authorization = proxy_->authorization();
-    tell(ClientEvent::Type::tunnelling, proxy_->name() + " for " + request.authority);
-    network = &tunnels.emplace(
-        pool_.runtime,
-        [this](const tcp::ConnectOptions& options, tcp::StreamSink& sink) {
-          return connect_to_proxy(options, sink);
-        },
-        std::move(request));
+    std::shared_ptr<const tls::ClientContext> proxy_tls;
+    if (proxy_->secure()) {
+      TERN_TRY(proxy_tls, pool_.proxy_tls());
+    }
+    const ProxyRoute route(pool_.runtime, *network, *proxy_, std::move(proxy_tls));
+    if (forwarded_) return route.connect(to, entry);
+    tell(ClientEvent::Type::tunnelling, proxy_->name() + " for " + tunnel_authority(url_));
+    network = &tunnels.emplace(route.tunnels_to(url_));
   }
   if (url_.scheme() == "http") return network->connect(to, entry);
   tls::SecureClientOptions tls;

@@ -61,8 +61,6 @@ class TcpOriginConnection final : public OriginConnection {
   void attempt(const Target& target);
   /// The stream to the origin, or to the proxy that forwards to it.
   Result<std::unique_ptr<tcp::Stream>> connect(const tcp::ConnectOptions& to, Attempt& entry);
-  Result<std::unique_ptr<tcp::Stream>> connect_to_proxy(const tcp::ConnectOptions& to,
-                                                        tcp::StreamSink& sink);
   std::vector<std::string> protocols() const;
   Error why_none_connected() const;
   void take(Attempt& attempt);

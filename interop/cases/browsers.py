@@ -11,10 +11,12 @@ from harness.process import INTEROP, check, peer_path
 from harness.tern import last_lines
 
 
-def chromium_session(case, way, namespace=None, **serving):
+def chromium_session(case, way, namespace=None, unblock=None, **serving):
     """One Chromium that loads the demo page, presses its buttons, and fetches on its own."""
     arguments = {"module": peer_path("playwright-core"), "browser": peer_path("chromium"),
                  "spki": case.certs.spki, "way": way}
+    if unblock:
+        arguments["unblock"] = unblock
     return browser_session(case, "chromium", arguments, serving, namespace)
 
 
@@ -128,6 +130,18 @@ def without_udp(run):
             each(seen, "h2")
 
 
+def udp_comes_back(run):
+    """As `without_udp`, until nftables lets datagrams through again: the same browser, with the same page and connection,
+    climbs to HTTP/3 when it tries that again. All of it works there."""
+    with Namespace() as namespace:
+        seen = chromium_session(run, "alt-svc", namespace, unblock=Namespace.UNBLOCK)
+    check(set(seen["climb"]) == {"h2"}, f"with UDP blocked: fetched over {seen['climb']}")
+    way = seen["climbAgain"]
+    check(set(way) <= {"h2", "h3"} and way[-1] == "h3", f"with UDP back: fetched over {way}")
+    for each in BROWSER_CHECKS.values():
+        each(seen, "h3")
+
+
 for _browser in ("chromium", "firefox"):
     for _check in BROWSER_CHECKS:
         case(f"{_browser}/{_check}", _browser, browser=_browser, checks=[_check],
@@ -137,6 +151,7 @@ for _browser in ("chromium", "firefox"):
     case(f"{_browser}/http1.1", _browser, _beside, browser=_browser, protocol="http/1.1")(over_tcp)
     case(f"{_browser}/alt-svc", _browser, _beside, browser=_browser)(climbs)
 case("chromium/udp-blocked", "chromium")(without_udp)
+case("chromium/udp-back", "chromium")(udp_comes_back)
 case("chromium/epoll", "chromium", browser="chromium", checks=list(BROWSER_CHECKS),
      serving={"engine": "epoll"})(browser_case)
 case("chromium/workers", "chromium", browser="chromium", checks=list(BROWSER_CHECKS),

@@ -3,7 +3,9 @@
 // Loads the demo page and prints one JSON object with what the browser saw. It decides nothing:
 // interop/run compares. `way` in the argument is how the browser comes to the server: "h3" at once
 // (the default), "h2" or "http/1.1" with QUIC switched off, or "alt-svc": over TCP, with QUIC left to
-// what the server says. `screenshot` keeps a picture of the page.
+// what the server says. `screenshot` keeps a picture of the page. `unblock` is a command that lets UDP through again: it
+// is run when all that the page has fetched came over TCP, and fetching goes on until something comes over HTTP/3.
+import { execFileSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { climb, demoPanels, pageMeasurements } from './page.mjs';
 
@@ -26,7 +28,10 @@ const ways = {
 const browser = await chromium.launch({
   executablePath: options.browser,
   ignoreDefaultArgs: ['h3', 'alt-svc'].includes(way) ? ['--disable-quic'] : [],
-  args: ['--no-sandbox', `--ignore-certificate-errors-spki-list=${options.spki}`, ...ways[way]],
+  args: ['--no-sandbox', `--ignore-certificate-errors-spki-list=${options.spki}`, ...ways[way],
+    // Where QUIC has failed, it is tried again after 2 s, not 5 minutes.
+    ...(options.unblock ? ['--force-fieldtrials=QUIC/Enabled',
+      '--force-fieldtrial-params=QUIC.Enabled:initial_delay_for_broken_alternative_service_seconds/2'] : [])],
 });
 try {
   const page = await browser.newPage({
@@ -43,6 +48,13 @@ try {
   const result = { browser: browser.version(), status: response.status() };
   if (way === 'alt-svc') {
     result.climb = await page.evaluate(climb);
+    if (options.unblock) {
+      execFileSync(options.unblock[0], options.unblock.slice(1));
+      result.climbAgain = [];
+      for (let i = 0; i < 15 && result.climbAgain.at(-1) !== 'h3'; i++) {
+        result.climbAgain.push(...(await page.evaluate(climb)).slice(1));
+      }
+    }
     await page.goto(`${options.url}?again`, { waitUntil: 'load', timeout: 20000 });
   }
   if (!options.noScript) {

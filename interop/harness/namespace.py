@@ -46,6 +46,9 @@ class Namespace:
         listing = self._run(*self.command(["nft", "list", "table", "inet", "tern"]))
         return int(listing.split("counter packets ")[1].split()[0])
 
+    # What undoes drop_udp, run in here.
+    UNBLOCK = ["nft", "delete", "table", "inet", "tern"]
+
     @staticmethod
     def _run(*command):
         done = subprocess.run(command, check=False, capture_output=True, text=True)

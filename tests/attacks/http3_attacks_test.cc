@@ -1,7 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "tests/attacks/measure.h"
-#include "tests/unit/http3/rig.h"
+#include "tests/attacks/http3_scene.h"
 
 /// Each attack on HTTP/3 that http::Limits is there for, beside good clients: they keep nine tenths
 /// of their goodput, the server's memory stays bounded, the attacker's connections end.
@@ -10,28 +9,7 @@ namespace tern::attacks {
 namespace {
 
 namespace h3 = http3::testing;
-using h3::RawPeer;
-using http3::ErrorCode;
-
-/// One connection of the attacker's.
-struct Peer {
-  std::optional<Error> closed;
-  RawPeer* raw = nullptr;
-  std::uint32_t rounds = 0;
-  quic::StreamId last = -1;  // a stream that the attack remembers
-};
-
-struct Http3Attack {
-  const char* name = "";
-  /// What it does in a round, on a connection that stands.
-  std::function<void(Peer&)> act;
-  Duration pace = 1ms;
-  std::size_t connections = 5;
-  bool reads = true;
-  bool is_ended = true;
-};
-
-void PrintTo(const Http3Attack& attack, std::ostream* out) { *out << attack.name; }
+using Peer = Http3Peer;
 
 std::string post_headers(int length) {
   return h3::headers({{":method", "POST"},
@@ -39,13 +17,6 @@ std::string post_headers(int length) {
                       {":authority", "server"},
                       {":path", "/page"},
                       {"content-length", std::to_string(length)}});
-}
-
-quic::StreamId open(Peer& peer, std::string_view bytes, bool fin = false) {
-  const auto id = peer.raw->connection().open_bidi();
-  if (!id) return -1;
-  peer.raw->connection().write(*id, Bytes::copy(bytes), fin);
-  return *id;
 }
 
 /// The control stream first, then the same again and again: on it, or on a request's stream.
@@ -140,60 +111,8 @@ std::vector<Http3Attack> attacks() {
   return all;
 }
 
-constexpr Duration kTime = 12s;
-
-/// Good clients alone, or beside that attack.
-Outcome run(const Http3Attack* attack, http3::SessionOptions options = {}) {
-  Backend backend;
-  Outcome outcome;
-  std::vector<std::unique_ptr<Peer>> peers;
-  h3::Rig rig([&backend](http::Exchange& exchange) { return handle(backend, exchange); },
-              h3::RigOptions().server(std::move(options)));
-  for (int i = 0; i < 3; ++i) {
-    http3::Session* session = rig.connect();
-    for (int k = 0; k < 4; ++k) rig.runtime().spawn(ask_on(*session, outcome));
-  }
-  rig.world.run_for(200ms);
-  const std::size_t before = allocated();
-  outcome = Outcome();
-  for (std::size_t i = 0; attack != nullptr && i < attack->connections; ++i) {
-    peers.push_back(std::make_unique<Peer>());
-    Peer& peer = *peers.back();
-    auto to = rig.connect_options();
-    to.alpn = {"h3"};
-    const auto factory = [&peer, attack](quic::Connection& connection) {
-      auto made = std::make_unique<RawPeer>(connection, peer.closed);
-      made->consume = attack->reads;
-      peer.raw = made.get();
-      return std::unique_ptr<quic::Application>(std::move(made));
-    };
-    EXPECT_TRUE(rig.client_endpoint->connect(to, factory,
-                                             [&peer](const Error& error) { peer.closed = error; }));
-  }
-  const Duration round = attack != nullptr ? attack->pace : 100ms;
-  for (Duration at{0}; at < kTime; at += round) {
-    for (const auto& peer : peers) {
-      if (peer->raw == nullptr || peer->closed) continue;
-      attack->act(*peer);
-      ++peer->rounds;
-    }
-    rig.world.run_for(round);
-    if (const std::size_t now = allocated(); now > before) {
-      outcome.memory = std::max(outcome.memory, now - before);
-    }
-  }
-  for (const auto& peer : peers) {
-    outcome.left += peer->closed ? 0 : 1;
-    if (peer->closed && attack->is_ended) {
-      EXPECT_EQ(static_cast<ErrorCode>(peer->closed->code), ErrorCode::excessive_load)
-          << peer->closed->to_string();
-    }
-  }
-  return outcome;
-}
-
 const Outcome& undisturbed() {
-  static const Outcome outcome = run(nullptr);
+  static const Outcome outcome = Http3Scene().run(nullptr);
   return outcome;
 }
 
@@ -204,7 +123,7 @@ class Http3Attacks : public ::testing::TestWithParam<Http3Attack> {};
 TEST_P(Http3Attacks, GoodClientsDoNotNotice) {
   const Http3Attack& attack = GetParam();
   const Outcome before = undisturbed();
-  const Outcome outcome = run(&attack);
+  const Outcome outcome = Http3Scene().run(&attack);
   EXPECT_GT(before.good, 1000U);
   EXPECT_EQ(outcome.failed, 0U);
   EXPECT_GE(static_cast<double>(outcome.good), 0.9 * static_cast<double>(before.good));
@@ -230,7 +149,7 @@ TEST(Http3Attacks, WithoutLimitsMadeYouResetHurts) {
       open(peer, post_headers(1) + h3::frame(http3::kFrameData, "xx"));
     }
   };
-  const Outcome outcome = run(&attack, none);
+  const Outcome outcome = Http3Scene(none).run(&attack);
   EXPECT_LT(static_cast<double>(outcome.good), 0.9 * static_cast<double>(undisturbed().good));
 }
 

@@ -10,6 +10,7 @@
 
 #include "http/exchange.h"
 #include "http/session.h"
+#include "http/websocket.h"
 #include "tests/unit/http/fetch.h"
 
 /// A server under attack, in virtual time, and good clients whose goodput is measured.
@@ -39,6 +40,7 @@ class Backend {
 struct Outcome {
   std::uint64_t good = 0;      ///< requests of good clients that were answered
   std::uint64_t failed = 0;    ///< … that were not
+  std::uint64_t echoed = 0;    ///< messages of good clients that came back
   std::size_t memory = 0;      ///< bytes above the beginning, at most: of the whole world
   std::size_t left = 0;        ///< attacker's connections that still stand
   std::uint64_t answered = 0;  ///< bytes that the attacker got
@@ -50,10 +52,42 @@ inline std::size_t allocated() {
   return info.uordblks + info.hblkhd;
 }
 
+/// Limits of the WebSockets: their times are short enough for a measurement.
+inline http::WebSocketOptions websocket_limits() {
+  return http::WebSocketOptions()
+      .max_message(4 * 1024 * 1024)
+      .ping_interval(3s)
+      .pong_timeout(3s)
+      .send_timeout(5s)
+      .close_timeout(2s);
+}
+
+/// WebSockets: "/echo", "/push" sends without end, "/leave" closes at once.
+inline Task<void> websocket(http::WebSocket& socket) {
+  const std::string path = socket.exchange()->request().path;
+  if (path == "/leave") co_return;
+  if (path == "/push") {
+    const std::string piece(16 * 1024, 'x');
+    while (true) {
+      const Result<void> sent = co_await socket.send_text(piece);
+      if (!sent) co_return;
+    }
+  }
+  while (auto message = co_await socket.receive()) {
+    const Result<void> sent = co_await socket.send(std::move(*message));
+    if (!sent) co_return;
+  }
+}
+
 /// "/page": 10 kB that cost the backend something; a POST as well, when its body is there or lost.
 /// "/large": without end, as fast as the client takes it.
 inline Task<void> handle(Backend& backend, http::Exchange& exchange) {
   const std::string path = exchange.request().path;
+  if (exchange.request().protocol == "websocket") {
+    static const http::Handler answer = http::websocket(websocket, websocket_limits());
+    co_await answer(exchange);
+    co_return;
+  }
   if (path == "/large") {
     // Without end, as fast as the client takes it.
     static const std::string piece(16 * 1024, 'x');
@@ -100,6 +134,33 @@ inline Task<void> ask_on(http::Session& session, Outcome& outcome) {
     } else {
       ++outcome.failed;
     }
+  }
+}
+
+/// A good client with a WebSocket: says something again when it has come back.
+inline Task<void> echo_on(http::Session& session, Outcome& outcome) {
+  auto opened = session.open();
+  if (!opened) {
+    ++outcome.failed;
+    co_return;
+  }
+  http::RequestHead head = http::testing::get("/echo");
+  http::WebSocketOptions options;
+  auto socket =
+      co_await http::open_websocket(std::move(*opened), std::move(head), std::move(options));
+  if (!socket) {
+    ++outcome.failed;
+    co_return;
+  }
+  const std::string text(1000, 'z');
+  while (true) {
+    const Result<void> sent = co_await (*socket)->send_text(text);
+    const auto back = co_await (*socket)->receive();
+    if (!sent || !back || back->data != text) {
+      ++outcome.failed;
+      co_return;
+    }
+    ++outcome.echoed;
   }
 }
 

@@ -68,6 +68,7 @@ class TcpScene final : private tcp::ListenSink {
     for (int i = 0; i < 3; ++i) {
       connect_good(fallback::Protocol::http2);
       connect_good(fallback::Protocol::http1);
+      if (websockets) connect_good(fallback::Protocol::http1, true);
     }
     world.run_for(200ms);
     const std::size_t before = allocated();
@@ -94,6 +95,8 @@ class TcpScene final : private tcp::ListenSink {
   }
 
   sim::World world{1};
+  /// The good clients have WebSockets as well.
+  bool websockets = false;
 
  private:
   sim::Host& server() { return world.host("server"); }
@@ -110,7 +113,8 @@ class TcpScene final : private tcp::ListenSink {
 
   class Connecting final : public tcp::StreamSink {
    public:
-    Connecting(TcpScene& scene, fallback::Protocol protocol) : scene_(scene), protocol_(protocol) {
+    Connecting(TcpScene& scene, fallback::Protocol protocol, bool websocket)
+        : scene_(scene), protocol_(protocol), websocket_(websocket) {
       tcp::ConnectOptions to;
       to.remote =
           scene.server().v4(protocol == fallback::Protocol::http2 ? kHttp2Port : kHttp1Port);
@@ -120,7 +124,11 @@ class TcpScene final : private tcp::ListenSink {
    private:
     void connected(tcp::Stream&) override {
       fallback::Session& session = scene_.client_context_->connect(std::move(stream_), protocol_);
-      const int at_once = protocol_ == fallback::Protocol::http2 ? 4 : 1;
+      const bool many = protocol_ == fallback::Protocol::http2;
+      if (websocket_ || (many && scene_.websockets)) {
+        scene_.good().runtime().spawn(echo_on(session, scene_.outcome_));
+      }
+      const int at_once = websocket_ ? 0 : many ? 4 : 1;
       for (int i = 0; i < at_once; ++i) {
         scene_.good().runtime().spawn(ask_on(session, scene_.outcome_));
       }
@@ -131,10 +139,11 @@ class TcpScene final : private tcp::ListenSink {
 
     TcpScene& scene_;
     fallback::Protocol protocol_;
+    bool websocket_;  // its connection's only purpose
     std::unique_ptr<tcp::Stream> stream_;
   };
-  void connect_good(fallback::Protocol protocol) {
-    connecting_.push_back(std::make_unique<Connecting>(*this, protocol));
+  void connect_good(fallback::Protocol protocol, bool websocket = false) {
+    connecting_.push_back(std::make_unique<Connecting>(*this, protocol, websocket));
   }
   // ---- the attacker
 

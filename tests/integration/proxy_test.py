@@ -1,5 +1,7 @@
 """`tern get` through HTTP proxies."""
 
+import json
+
 from http_proxy import Proxy
 from tern_program import Fetched, TernTest
 
@@ -69,6 +71,65 @@ class ProxyTest(TernTest):
                 fetched = self.fetch(*words, *self.reach(server), server.url + "/hello", env=env)
                 self.assertEqual(fetched.transfer["protocol"], "h3", fetched.stderr)
         self.assertEqual(proxy.requests, [])
+
+    def bench(self, *words, env=None):
+        finished = self.tern("bench", "--json", "--cacert", self.ca, *words, env=env)
+        self.assertEqual(finished.returncode, 0, finished.stderr)
+        report = json.loads(finished.stdout)
+        self.assertEqual(report["errors"], {}, report)
+        return report
+
+    def test_loads_go_through_it(self):
+        server = self.serve("--http", "127.0.0.1:0")
+        proxy = self.proxy(names={"plain.example": "127.0.0.1"})
+        there = f"http://127.0.0.1:{proxy.port}"
+        env = {"https_proxy": there, "http_proxy": there}
+        tunnel = f"CONNECT localhost:{server.port} HTTP/1.1"
+        port = server.start["http_addresses"].rsplit(":", 1)[1]
+        plain = f"plain.example:{port}"
+        echo = f"wss://localhost:{server.port}/ws/echo"
+        for words, protocol, seen in (
+                ((server.url + "/hello",), "h2", [tunnel] * 2),
+                (("--http1.1", server.url + "/hello"), "http/1.1", [tunnel] * 2),
+                (("--http1.1", echo), "http/1.1", [tunnel] * 2),
+                ((f"ws://{plain}/ws/echo",), "http/1.1", [f"CONNECT {plain} HTTP/1.1"] * 2),
+                ((f"http://{plain}/hello",), "http/1.1", [f"GET http://{plain}/hello HTTP/1.1"] * 50)):
+            with self.subTest(words=words):
+                proxy.requests.clear()
+                report = self.bench("-c", "2", "-n", "50", *words, env=env)
+                self.assertEqual((report["protocol"], report["requests"]), (protocol, 50))
+                self.assertEqual([line for line, _ in proxy.requests], seen)
+        # Around it, and what HTTP/3 makes of it.
+        proxy.requests.clear()
+        around = env | {"no_proxy": "localhost"}
+        self.assertEqual(self.bench("-c", "2", "-n", "50", server.url + "/hello",
+                                    env=around)["protocol"], "h3")
+        self.assertEqual(proxy.requests, [])
+        finished = self.tern("bench", "--http3-only", server.url + "/hello", env=env)
+        self.assertEqual(finished.returncode, 2, finished.stderr)
+        self.assertIn("HTTP/3 goes through no HTTP proxy", finished.stderr)
+
+    def test_websockets_go_through_it(self):
+        server, proxy = self.serve(), self.proxy()
+        there = f"http://127.0.0.1:{proxy.port}"
+        url = f"wss://localhost:{server.port}/ws/echo"
+        for words, env, carrier in (
+                ([], {"https_proxy": there}, "h2"),
+                (["--carrier", "http1.1"], {"all_proxy": there}, "http/1.1"),
+                (["-x", there], {}, "h2")):
+            with self.subTest(words=words, env=env):
+                proxy.requests.clear()
+                finished = self.tern("ws", "--json", "--cacert", self.ca, "-m", "hello", "--wait", "1s",
+                                     *words, url, env=env)
+                self.assertEqual(finished.returncode, 0, finished.stderr)
+                report = json.loads(finished.stdout)
+                self.assertEqual(report["carrier"], carrier)
+                self.assertEqual([each["text"] for each in report["messages"]], ["hello"])
+                self.assertEqual([line for line, _ in proxy.requests],
+                                 [f"CONNECT localhost:{server.port} HTTP/1.1"])
+        finished = self.tern("ws", "--json", "--cacert", self.ca, "-m", "x", *self.reach(server), url,
+                             env={"https_proxy": there, "no_proxy": "localhost"})
+        self.assertEqual(json.loads(finished.stdout)["carrier"], "h3", finished.stderr)
 
     def test_user_and_password(self):
         server, proxy = self.serve(), self.proxy(authorization=BASIC)

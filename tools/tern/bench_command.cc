@@ -1,8 +1,5 @@
-#include <csignal>
 #include <memory>
-#include <mutex>
 #include <string>
-#include <unistd.h>
 #include <utility>
 
 #include <fmt/format.h>
@@ -14,7 +11,6 @@
 #include "tools/tern/commands.h"
 #include "tools/tern/environment.h"
 #include "tools/tern/option_values.h"
-#include "tools/tern/signals.h"
 #include "tools/tern/terminal.h"
 
 namespace tern::cli {
@@ -57,10 +53,16 @@ std::string connection_url(const BenchOptions& options) {
 }
 
 /// What the flags and the URL come to: the protocol, and the requests at a time.
-void settle(BenchOptions& options, const http::Url& url) {
+void settle(BenchOptions& options, const http::Url& url, bool proxied) {
   const bool clear = url.scheme() == "http";
-  options.protocol =
-      options.asked_protocol.value_or(clear ? BenchProtocol::http1 : BenchProtocol::http3);
+  const BenchProtocol usual = clear     ? BenchProtocol::http1
+                              : proxied ? BenchProtocol::http2
+                                        : BenchProtocol::http3;
+  options.protocol = options.asked_protocol.value_or(usual);
+  if (proxied && options.protocol == BenchProtocol::http3) {
+    fail_with(ExitCode::usage,
+              "HTTP/3 goes through no HTTP proxy: take --http2, or --noproxy '*' around it");
+  }
   if (clear && options.protocol == BenchProtocol::http3) {
     fail_with(ExitCode::bad_url, "URL '" + options.url + "': HTTP/3 wants https://");
   }
@@ -90,29 +92,20 @@ ExitCode run(BenchOptions& options) {
   check(options);
   auto url = http::Url::parse(connection_url(options));
   if (!url) fail_with(ExitCode::bad_url, url.error().detail);
-  settle(options, *url);
+  ProxyOptions proxies = proxy_options(options);
+  settle(options, *url, proxies.proxy_for(*url).has_value());
   raise_descriptor_limit();
-  std::mutex mutex;
-  Runtime* running = nullptr;  // guarded by the mutex
-  Load* load_to_stop = nullptr;
-  SignalThread signals({SIGINT, SIGTERM}, [&](int) {
-    const std::lock_guard lock(mutex);
-    if (running == nullptr) _exit(static_cast<int>(ExitCode::interrupted));
-    Load* stopped = load_to_stop;
-    std::exchange(running, nullptr)->submit([stopped] { stopped->stop(); });
-  });
+  Load* running = nullptr;
+  Interrupts interrupts([&running] { running->stop(); });
   auto network = engine::open(engine::EngineOptions().kind(options.engine));
   if (!network) fail_with(ExitCode::failed, network.error().detail);
   BenchReport report;
   Result<void> outcome;
   {
     Runtime runtime(**network);
-    Load load(runtime, **network, options, std::move(*url));
-    {
-      const std::lock_guard lock(mutex);
-      load_to_stop = &load;
-      running = &runtime;
-    }
+    Load load(runtime, **network, options, std::move(*url), std::move(proxies));
+    running = &load;
+    interrupts.begin(runtime);
     ProgressLine progress;
     Timestamp begun = runtime.now();
     Timer timer(runtime.timers(), [&](Timestamp now) {
@@ -123,8 +116,7 @@ ExitCode run(BenchOptions& options) {
     });
     if (progress.on() && !options.json) timer.arm(begun + 1s);
     outcome = runtime.block_on(load.run(report));
-    const std::lock_guard lock(mutex);
-    running = nullptr;
+    interrupts.end();
   }
   if (!outcome) fail_with(outcome.error(), options.url);
   if (options.json) {
@@ -196,12 +188,14 @@ void add_bench(CLI::App& app, ExitCode& result) {
       ->type_name("DATA");
   verb->add_flag("-k,--insecure", o.insecure, "Trust any certificate");
   verb->add_option("--cacert", o.ca_file, "Trust the CAs of this PEM file")->type_name("FILE");
+  add_proxy_flags(*verb, o);
   verb->add_flag("--chacha20", o.chacha20, "Only TLS_CHACHA20_POLY1305_SHA256 (HTTP/3)");
   add_versions(*verb, o.versions, "Speak this QUIC version: 1 (default) or 2");
   add_congestion(*verb, o.congestion);
   add_engine(*verb, o.engine);
   verb->add_option("--server-pid", o.server_pid,
-                   "Measure this process; default: the owner of the port, if it is local")
+                   "Measure this process; default: the owner of the port (through a proxy: the\n"
+                   "proxy's), if it is local")
       ->type_name("PID");
   verb->add_option("--qlog", o.qlog, "Write a qlog file a connection (default: QLOGDIR)")
       ->type_name("DIR");

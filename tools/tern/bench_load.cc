@@ -25,11 +25,13 @@ Duration own_cpu() {
 
 }  // namespace
 
-Load::Load(Runtime& runtime, udp::Network& network, const BenchOptions& options, http::Url url)
+Load::Load(Runtime& runtime, udp::Network& network, const BenchOptions& options, http::Url url,
+           ProxyOptions proxies)
     : runtime_(runtime),
       network_(network),
       options_(options),
       url_(std::move(url)),
+      proxies_(std::move(proxies)),
       changed_(runtime),
       scope_(runtime.ready()) {}
 
@@ -74,6 +76,7 @@ Task<Result<udp::Address>> Load::find_server() {
   // A name has several, and the server may not listen on all: the one that answers a client.
   ClientOptions settings;
   settings.insecure(options_.insecure).chacha20_only(options_.chacha20).ca_file(options_.ca_file);
+  settings.proxy(proxies_);
   if (!options_.versions.empty()) settings.only_version(options_.versions.front());
   switch (options_.protocol) {
     case BenchProtocol::http3: settings.protocols(ClientProtocols::http3_only); break;
@@ -89,7 +92,10 @@ Task<Result<udp::Address>> Load::find_server() {
 }
 
 Task<Result<std::vector<udp::Address>>> Load::look_up() {
-  if (const auto literal = udp::Address::parse_ip(url_.host(), url_.port())) {
+  const std::optional<Proxy> proxy = proxies_.proxy_for(url_);
+  const std::string host = proxy ? proxy->host() : url_.host();
+  const std::uint16_t port = proxy ? proxy->port() : url_.port();
+  if (const auto literal = udp::Address::parse_ip(host, port)) {
     std::vector<udp::Address> alone(1, *literal);
     co_return alone;
   }
@@ -99,10 +105,10 @@ Task<Result<std::vector<udp::Address>>> Load::look_up() {
     found = std::move(result);
     done.notify();
   };
-  network_.resolve(url_.host(), url_.port(), answer);
+  network_.resolve(host, port, answer);
   co_await done.wait();
   if (!*found || (*found)->empty()) {
-    co_return fail(Error(Code::not_found, "cannot resolve " + url_.host()));
+    co_return fail(Error(Code::not_found, "cannot resolve " + host));
   }
   co_return std::move(*found);
 }
@@ -359,7 +365,8 @@ void Load::end_measuring(BenchReport& report) {
 }
 
 Result<std::unique_ptr<BenchTransport>> Load::make_transport(BenchReport& report) {
-  const BenchTransport::Load load{runtime_, network_, options_, url_, remote_, report, changed_};
+  const BenchTransport::Load load{runtime_, network_, options_, url_,
+                                  proxies_, remote_,  report,   changed_};
   return options_.protocol == BenchProtocol::http3 ? BenchTransport::over_quic(load)
                                                    : BenchTransport::over_tcp(load);
 }

@@ -11,6 +11,7 @@
 #include "base/scope.h"
 #include "base/task.h"
 #include "gateway/broadcast.h"
+#include "gateway/proxy.h"
 #include "http/message.h"
 #include "http/uri.h"
 #include "http/websocket.h"
@@ -30,7 +31,8 @@ class Load {
   /// Handshakes at the same time while the connections are being opened.
   static constexpr std::size_t kMaxOpening = 64;
 
-  Load(Runtime& runtime, udp::Network& network, const BenchOptions& options, http::Url url);
+  Load(Runtime& runtime, udp::Network& network, const BenchOptions& options, http::Url url,
+       ProxyOptions proxies);
   Load(const Load&) = delete;
   Load& operator=(const Load&) = delete;
   ~Load();
@@ -47,7 +49,7 @@ class Load {
  private:
   Result<void> prepare();
   Task<Result<std::vector<udp::Address>>> look_up();
-  /// The address to load.
+  /// The address to load: the server's, or its proxy's.
   Task<Result<udp::Address>> find_server();
   Result<std::unique_ptr<BenchTransport>> make_transport(BenchReport& report);
   /// Opens it and waits for the end of its handshake.
@@ -88,6 +90,7 @@ class Load {
   udp::Network& network_;
   const BenchOptions& options_;
   const http::Url url_;
+  const ProxyOptions proxies_;
   udp::Address remote_;
   http::RequestHead head_;
   Bytes body_;

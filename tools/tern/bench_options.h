@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/time.h"
+#include "tools/tern/client_run.h"
 #include "transport/engine/engine.h"
 #include "transport/quic/options.h"
 
@@ -15,7 +16,7 @@ namespace tern::cli {
 enum class BenchProtocol : std::uint8_t { http3, http2, http1 };
 
 /// The flags of `tern bench`.
-struct BenchOptions {
+struct BenchOptions : ProxyFlags {
   std::string url;
   bool websocket = false;     ///< the URL is wss:// or ws://
   bool webtransport = false;  ///< the URL is wt://

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "gateway/proxy_stream.h"
 #include "http/fallback/context.h"
 #include "tools/tern/bench_transport.h"
 #include "tools/tern/environment.h"
@@ -28,6 +29,10 @@ class BenchTcp final : public BenchTransport {
         secure_(load.url.scheme() == "https"),
         protocol_(load.options.protocol == BenchProtocol::http2 ? fallback::Protocol::http2
                                                                 : fallback::Protocol::http1),
+        proxy_(load.proxies.proxy_for(load.url)),
+        // As Client does it: a WebSocket wants a tunnel, and so does HTTP/2.
+        forwarded_(proxy_ && !secure_ && protocol_ == fallback::Protocol::http1 &&
+                   !load.options.websocket),
         sessions_(load.runtime, session_options(load.options.webtransport)) {}
 
   Result<void> prepare();
@@ -45,6 +50,9 @@ class BenchTcp final : public BenchTransport {
 
   const bool secure_;
   const fallback::Protocol protocol_;
+  const std::optional<Proxy> proxy_;
+  const bool forwarded_;  // the proxy is asked for the whole URL
+  std::optional<ProxyRoute> route_;
   std::shared_ptr<const tls::ClientContext> tls_;
   std::vector<std::uint8_t> ticket_;
   std::vector<std::unique_ptr<Attempt>> attempts_;  // by a connection's number
@@ -69,6 +77,11 @@ class BenchTcp::Attempt final : public tcp::StreamSink {
     hooks.closed = [&owner = owner_, &connection = connection_](const Error& reason) {
       owner.ended(connection, reason);
     };
+    if (owner_.forwarded_) {
+      hooks.proxy.emplace();
+      hooks.proxy->authority = owner_.load_.url.authority();
+      hooks.proxy->authorization = owner_.proxy_->authorization();
+    }
     owner_.opened(connection_,
                   owner_.sessions_.connect(std::move(stream), owner_.protocol_, std::move(hooks)));
   }
@@ -93,6 +106,13 @@ class BenchTcp::Attempt final : public tcp::StreamSink {
 
 Result<void> BenchTcp::prepare() {
   const BenchOptions& options = load_.options;
+  if (proxy_) {
+    std::shared_ptr<const tls::ClientContext> to_proxy;
+    if (proxy_->secure()) {
+      TERN_TRY(to_proxy, make_proxy_tls(load_.proxies, key_log_from_environment()));
+    }
+    route_.emplace(load_.runtime, load_.network.tcp(), *proxy_, std::move(to_proxy));
+  }
   if (!secure_) return {};
   tls::ClientContextOptions context;
   context.insecure(options.insecure).key_log(key_log_from_environment());
@@ -127,7 +147,12 @@ Result<void> BenchTcp::open(BenchConnection& connection, std::size_t number) {
   tcp::ConnectOptions connect;
   connect.remote = load_.remote;
   connect.timeout = kConnectTimeout;
-  tcp::Network& tcp = load_.network.tcp();
+  if (forwarded_) {
+    TERN_TRY(attempt.stream, route_->connect(connect, attempt));
+    return {};
+  }
+  std::optional<fallback::TunnelNetwork> tunnels;
+  tcp::Network& tcp = route_ ? tunnels.emplace(route_->tunnels_to(load_.url)) : load_.network.tcp();
   if (!secure_) {
     TERN_TRY(attempt.stream, tcp.connect(connect, attempt));
     return {};

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/runtime.h"
 #include "gateway/broadcast.h"
+#include "gateway/proxy.h"
 #include "http/session.h"
 #include "http/uri.h"
 #include "tools/tern/bench_options.h"
@@ -37,7 +38,8 @@ class BenchTransport {
     udp::Network& network;
     const BenchOptions& options;
     const http::Url& url;
-    udp::Address remote;
+    const ProxyOptions& proxies;
+    udp::Address remote;  ///< of the server, or of its proxy
     BenchReport& report;
     Broadcast& changed;  ///< told of each change of a connection
   };

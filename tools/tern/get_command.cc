@@ -109,22 +109,7 @@ void add_get(CLI::App& app, ExitCode& result) {
       ->type_name("HOST:PORT:ADDR")
       ->group(kConnection)
       ->allow_extra_args(false);
-  verb->add_option("-x,--proxy", o.proxy,
-                   "Through this HTTP proxy, http:// or https://; '': none (default:\n"
-                   "https_proxy, http_proxy, all_proxy)")
-      ->type_name("[USER:PASSWORD@]URL")
-      ->group(kConnection)
-      ->allow_extra_args(false);
-  verb->add_option("--noproxy", o.no_proxy, "Not to these hosts; '*': to none (default: no_proxy)")
-      ->type_name("HOSTS")
-      ->group(kConnection)
-      ->allow_extra_args(false);
-  verb->add_option("--proxy-cacert", o.proxy_ca_file,
-                   "Trust the CAs of this PEM file for https:// proxies")
-      ->type_name("FILE")
-      ->group(kTrust);
-  verb->add_flag("--proxy-insecure", o.proxy_insecure, "Trust any certificate of a proxy")
-      ->group(kTrust);
+  add_proxy_flags(*verb, o, kConnection, kTrust);
   verb->add_option("--local-address", o.local_address, "Send from this address")
       ->type_name("ADDR")
       ->group(kConnection);

@@ -8,13 +8,13 @@
 
 #include "base/time.h"
 #include "gateway/client_options.h"
-#include "transport/engine/engine.h"
+#include "tools/tern/client_run.h"
 #include "transport/quic/options.h"
 
 namespace tern::cli {
 
 /// The flags of `tern get`.
-struct GetOptions {
+struct GetOptions : ConnectFlags {
   std::vector<std::string> urls;
   // what is sent
   std::string method;
@@ -37,17 +37,9 @@ struct GetOptions {
   bool json = false;
   // the connection
   ClientProtocols protocols = ClientProtocols::automatic;
-  bool insecure = false;
-  std::string ca_file;
   std::string certificate;
   std::string key;
-  std::vector<std::string> resolve;
-  std::optional<std::string> proxy;     ///< instead of the environment's; empty: none
-  std::optional<std::string> no_proxy;  ///< likewise
-  std::string proxy_ca_file;
-  bool proxy_insecure = false;
   std::string local_address;
-  std::optional<Duration> connect_timeout;
   std::optional<Duration> max_time;
   std::string session;
   bool early_data = false;
@@ -62,8 +54,6 @@ struct GetOptions {
   bool key_update = false;
   bool parallel = false;
   quic::Congestion congestion = quic::Congestion::cubic;
-  engine::EngineKind engine = engine::EngineKind::automatic;
-  std::string qlog;
 };
 
 }  // namespace tern::cli

@@ -1,13 +1,9 @@
 #include "tools/tern/get_run.h"
 
-#include <atomic>
-#include <csignal>
 #include <cstdio>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
-#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -17,13 +13,12 @@
 #include "gateway/client.h"
 #include "http/cookie_jar.h"
 #include "http/uri.h"
+#include "tools/tern/client_run.h"
 #include "tools/tern/environment.h"
 #include "tools/tern/get_output.h"
 #include "tools/tern/get_transfer.h"
 #include "tools/tern/option_values.h"
-#include "tools/tern/signals.h"
 #include "tools/tern/terminal.h"
-#include "transport/engine/service_resolver.h"
 
 namespace tern::cli {
 namespace {
@@ -62,20 +57,12 @@ class Get {
       if (!loaded) fail_with(ExitCode::usage, loaded.error().detail);
     }
     load_cookies();
-    ClientOptions client_options = make_client_options();
-    // Before any thread of the engine, so that Ctrl-C comes here.
-    SignalThread signals({SIGINT, SIGTERM}, [this](int) { interrupt(); });
-    auto network = engine::open(engine::EngineOptions().kind(options_.engine));
-    if (!network) fail_with(ExitCode::failed, network.error().detail);
-    Runtime runtime(**network);
-    client_options.services(std::make_shared<engine::ServiceResolver>(runtime));
-    {
-      Client client(runtime, **network, std::move(client_options));
-      start_listening(runtime);
-      client_ = &client;
-      runtime.block_on(transfer_all(runtime));
-      stop_listening();
-    }
+    ClientOptions client = make_client_options();
+    Interrupts interrupts([this] { interrupted(); });
+    run_client(options_, std::move(client), interrupts, [this](Runtime& runtime, Client& open) {
+      client_ = &open;
+      return transfer_all(runtime);
+    });
     return report();
   }
 
@@ -102,15 +89,8 @@ class Get {
   }
 
   ClientOptions make_client_options() {
-    ClientOptions client;
-    check_ca_file(options_.ca_file);
-    client.insecure(options_.insecure)
-        .ca_file(options_.ca_file)
-        .chacha20_only(options_.chacha20)
-        .early_data(options_.early_data)
-        .sessions(sessions_)
-        .key_log(key_log_from_environment())
-        .qlog(qlog_from_environment(options_.qlog));
+    ClientOptions client = client_options(options_);
+    client.chacha20_only(options_.chacha20).early_data(options_.early_data).sessions(sessions_);
     // What is about QUIC alone makes no sense over TCP.
     const bool about_quic = options_.chacha20 || !options_.versions.empty();
     const bool any = options_.protocols == ClientProtocols::automatic;
@@ -122,11 +102,6 @@ class Get {
       client.certificate(std::move(*certificate));
     }
     if (!options_.versions.empty()) client.only_version(options_.versions.front());
-    if (options_.connect_timeout) client.connect_timeout(*options_.connect_timeout);
-    for (const std::string& entry : options_.resolve) {
-      const ResolveEntry parsed = parse_resolve(entry);
-      client.resolve(parsed.host, parsed.port, parsed.address);
-    }
     if (!options_.local_address.empty()) {
       const auto local = udp::Address::parse_ip(options_.local_address, 0);
       if (!local) {
@@ -135,9 +110,6 @@ class Get {
       }
       client.local_address(*local);
     }
-    ProxyOptions proxies = proxies_from_environment(options_.proxy, options_.no_proxy);
-    proxies.ca_file(options_.proxy_ca_file).insecure(options_.proxy_insecure);
-    client.proxy(std::move(proxies));
     RetryPolicy retry;
     retry.on_close(options_.retry_on_close);
     // Who says how often has thought about it: no budget beside it.
@@ -314,24 +286,10 @@ class Get {
     timer.arm(now + 200ms);
   }
 
-  // ---- Ctrl-C, from its own thread
-  // ---------------------------------------------------------------
-
-  void start_listening(Runtime& runtime) {
-    const std::lock_guard lock(mutex_);
-    runtime_ = &runtime;
-  }
-  void stop_listening() {
-    const std::lock_guard lock(mutex_);
-    runtime_ = nullptr;
-  }
-  void interrupt() {
-    const std::lock_guard lock(mutex_);
-    if (interrupts_++ > 0 || runtime_ == nullptr) _exit(static_cast<int>(ExitCode::interrupted));
-    runtime_->submit([this] {
-      interrupted_ = true;
-      if (done_ != nullptr) done_->notify();
-    });
+  /// Ctrl-C, on the runtime's thread.
+  void interrupted() {
+    interrupted_ = true;
+    if (done_ != nullptr) done_->notify();
   }
 
   // ---- the end
@@ -402,9 +360,6 @@ class Get {
   std::size_t tickets_ = 0;
   std::size_t connections_ = 0;
   bool interrupted_ = false;
-  std::mutex mutex_;
-  Runtime* runtime_ = nullptr;  // guarded by the mutex
-  int interrupts_ = 0;          // likewise
 };
 
 }  // namespace

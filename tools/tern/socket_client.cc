@@ -2,12 +2,9 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <unistd.h>
-#include <utility>
 
 #include <fmt/format.h>
 
-#include "tools/tern/environment.h"
 #include "tools/tern/get_output.h"
 #include "tools/tern/option_values.h"
 #include "tools/tern/terminal.h"
@@ -28,32 +25,15 @@ void add_connection_flags(CLI::App& verb, SocketOptions& o) {
   verb.add_option("--resolve", o.resolve, "Connect there instead; again for more")
       ->type_name("HOST:PORT:ADDR")
       ->allow_extra_args(false);
-  verb.add_option("-x,--proxy", o.proxy,
-                  "Through this HTTP proxy; '': none (default: https_proxy, http_proxy, all_proxy)")
-      ->type_name("[USER:PASSWORD@]URL")
-      ->allow_extra_args(false);
-  verb.add_option("--noproxy", o.no_proxy, "Not to these hosts; '*': to none (default: no_proxy)")
-      ->type_name("HOSTS")
-      ->allow_extra_args(false);
+  add_proxy_flags(verb, o);
   add_duration(verb, "--connect-timeout", o.connect_timeout,
                "Until the handshake is complete (default: 10s)");
   add_engine(verb, o.engine);
 }
 
 ClientOptions client_options(const SocketOptions& options, ClientProtocols protocols) {
-  ClientOptions client;
-  check_ca_file(options.ca_file);
-  client.insecure(options.insecure)
-      .protocols(protocols)
-      .ca_file(options.ca_file)
-      .key_log(key_log_from_environment())
-      .proxy(proxies_from_environment(options.proxy, options.no_proxy))
-      .qlog(qlog_from_environment(options.qlog));
-  if (options.connect_timeout) client.connect_timeout(*options.connect_timeout);
-  for (const std::string& entry : options.resolve) {
-    const ResolveEntry parsed = parse_resolve(entry);
-    client.resolve(parsed.host, parsed.port, parsed.address);
-  }
+  ClientOptions client = client_options(options);
+  client.protocols(protocols);
   if (options.verbose) client.watch([](const ClientEvent& event) { print_event(event); });
   return client;
 }
@@ -89,23 +69,6 @@ std::string failure_message(const Error& error, ExitCode code) {
     message += "; name its CA with --cacert FILE, or trust any certificate with -k";
   }
   return message;
-}
-
-void Interrupts::start(Runtime& runtime, std::function<void()> stop) {
-  const std::lock_guard lock(mutex_);
-  runtime_ = &runtime;
-  stop_ = std::move(stop);
-}
-
-void Interrupts::end() {
-  const std::lock_guard lock(mutex_);
-  runtime_ = nullptr;
-}
-
-void Interrupts::interrupt() {
-  const std::lock_guard lock(mutex_);
-  if (count_++ > 0 || runtime_ == nullptr) _exit(static_cast<int>(ExitCode::interrupted));
-  runtime_->submit(stop_);
 }
 
 }  // namespace tern::cli

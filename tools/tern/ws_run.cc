@@ -1,10 +1,10 @@
 #include "tools/tern/ws_run.h"
 
-#include <csignal>
 #include <cstdio>
 #include <memory>
 #include <optional>
 #include <string>
+#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -13,8 +13,8 @@
 #include "base/scope.h"
 #include "gateway/client.h"
 #include "http/websocket.h"
+#include "tools/tern/client_run.h"
 #include "tools/tern/json_writer.h"
-#include "tools/tern/signals.h"
 #include "tools/tern/stdin_reader.h"
 #include "tools/tern/terminal.h"
 
@@ -31,15 +31,13 @@ class Ws {
   ExitCode run() {
     ClientOptions made = client_options(options_, protocols());
     request_ = client_request(options_);
-    SignalThread signals({SIGINT, SIGTERM}, [this](int) { interrupts_.interrupt(); });
-    auto network = engine::open(engine::EngineOptions().kind(options_.engine));
-    if (!network) fail_with(ExitCode::failed, network.error().detail);
-    Runtime runtime(**network);
-    {
-      Client client(runtime, **network, std::move(made));
-      runtime.block_on(talk(client, runtime));
-      interrupts_.end();
-    }
+    Interrupts interrupts([this] {
+      // Not open: there is nothing to be closed orderly.
+      if (socket_ == nullptr) _exit(static_cast<int>(ExitCode::interrupted));
+      socket_->start_close();
+    });
+    run_client(options_, std::move(made), interrupts,
+               [this](Runtime& runtime, Client& client) { return talk(client, runtime); });
     return report();
   }
 
@@ -70,7 +68,6 @@ class Ws {
       co_return;
     }
     socket_ = std::move(*opened);
-    interrupts_.start(runtime, [this] { socket_->start_close(); });
     carrier_ = socket_->carrier();
     subprotocol_ = socket_->subprotocol();
     compressed_ = socket_->compressed();
@@ -96,7 +93,6 @@ class Ws {
       note(fmt::format("closed: {} {}{}", end_.code, printable(end_.reason),
                        end_.clean ? "" : " (no close handshake)"));
     }
-    interrupts_.end();
     socket_.reset();
     co_await client.close();
   }
@@ -258,7 +254,6 @@ class Ws {
   std::optional<Error> failure_;
   http::WebSocketClose end_;
   http::WebSocketStats stats_;
-  Interrupts interrupts_;
 };
 
 }  // namespace

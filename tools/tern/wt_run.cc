@@ -1,11 +1,11 @@
 #include "tools/tern/wt_run.h"
 
 #include <chrono>
-#include <csignal>
 #include <cstdio>
 #include <memory>
 #include <optional>
 #include <string>
+#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -14,8 +14,8 @@
 #include "base/scope.h"
 #include "gateway/client.h"
 #include "http/utf8.h"
+#include "tools/tern/client_run.h"
 #include "tools/tern/json_writer.h"
-#include "tools/tern/signals.h"
 #include "tools/tern/stdin_reader.h"
 #include "tools/tern/terminal.h"
 #include "webtransport/session.h"
@@ -43,15 +43,13 @@ class Wt {
   ExitCode run() {
     ClientOptions made = client_options(options_, ClientProtocols::automatic);
     request_ = client_request(options_);
-    SignalThread signals({SIGINT, SIGTERM}, [this](int) { interrupts_.interrupt(); });
-    auto network = engine::open(engine::EngineOptions().kind(options_.engine));
-    if (!network) fail_with(ExitCode::failed, network.error().detail);
-    Runtime runtime(**network);
-    {
-      Client client(runtime, **network, std::move(made));
-      runtime.block_on(talk(client, runtime));
-      interrupts_.end();
-    }
+    Interrupts interrupts([this] {
+      // Not open: there is nothing to be closed orderly.
+      if (session_ == nullptr) _exit(static_cast<int>(ExitCode::interrupted));
+      session_->close();
+    });
+    run_client(options_, std::move(made), interrupts,
+               [this](Runtime& runtime, Client& client) { return talk(client, runtime); });
     return report();
   }
 
@@ -73,7 +71,6 @@ class Wt {
       co_return;
     }
     session_ = std::move(*opened);
-    interrupts_.start(runtime, [this] { session_->close(); });
     progress_.emplace(runtime);
     carrier_ = session_->carrier();
     protocol_ = session_->protocol();
@@ -102,7 +99,6 @@ class Wt {
                        stats_.streams_opened, stats_.streams_accepted, stats_.datagrams_sent,
                        stats_.datagrams_received));
     }
-    interrupts_.end();
     session_.reset();
     co_await client.close();
   }
@@ -394,7 +390,6 @@ class Wt {
 
   const WtOptions& options_;
   std::optional<ClientRequest> request_;
-  Interrupts interrupts_;
   std::unique_ptr<Session> session_;
   std::unique_ptr<Stream> stream_;  // stdin's
   std::optional<Signal> progress_;

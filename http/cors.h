@@ -59,6 +59,9 @@ class Cors {
   /// and those of `also`, comma-separated (trailers). To be called when the fields are complete.
   void apply(const RequestHead& request, Fields& response, std::string_view also = {}) const;
 
+  /// Those that are allowed, for what CORS does not rule (WebSockets).
+  const OriginPolicy& origins() const noexcept { return origins_; }
+
  private:
   /// The request's origin where it is allowed, else empty.
   std::string allowed_origin(const RequestHead& request) const;

@@ -49,8 +49,7 @@ Status check_type(const http::Fields& head, std::string_view prefix, Codec codec
                 "content-type \"" + std::string(type) + "\"");
 }
 
-// ---- streams
-// --------------------------------------------------------------------------------------
+// ---- streams -----------------------------------------------------------------------------------
 
 class StreamClientCall final : public EnvelopeClientCall {
  public:
@@ -118,8 +117,7 @@ Task<Result<std::unique_ptr<ClientCall>>> open_stream(CallStart start) {
   co_return std::unique_ptr<ClientCall>(std::move(call));
 }
 
-// ---- unary calls
-// ----------------------------------------------------------------------------------
+// ---- unary calls -------------------------------------------------------------------------------
 
 /// Its request is sent when it is made.
 class UnaryClientCall final : public ClientCall, private TimerNode {

@@ -24,5 +24,6 @@ class Dialect {
 std::unique_ptr<Dialect> make_grpc_dialect();
 std::unique_ptr<Dialect> make_grpc_web_dialect();
 std::unique_ptr<Dialect> make_connect_dialect();
+std::unique_ptr<Dialect> make_websocket_dialect();
 
 }  // namespace tern::rpc

@@ -74,6 +74,7 @@ http::Handler serve(Services services, ServeOptions options) {
   dispatcher->add(make_grpc_dialect());
   dispatcher->add(make_grpc_web_dialect());
   dispatcher->add(make_connect_dialect());
+  dispatcher->add(make_websocket_dialect());
   dispatcher->add(make_rest_dialect(dispatcher->services(), dispatcher->options().rest()));
   return [dispatcher = std::move(dispatcher)](http::Exchange& exchange) {
     return (*dispatcher)(exchange);

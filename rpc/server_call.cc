@@ -36,8 +36,7 @@ EnvelopeCall::EnvelopeCall(http::Exchange& exchange, const Dispatcher& dispatche
       envelopes_(dispatcher.options().max_request()),
       context_(*this, style.dialect) {}
 
-// ---- beginning and end
-// ----------------------------------------------------------------------------
+// ---- beginning and end -------------------------------------------------------------------------
 
 Status EnvelopeCall::begin() {
   context_.compress(dispatcher_.options().compression());
@@ -116,8 +115,7 @@ void EnvelopeCall::start() {
   (void)exchange_.start(std::move(response));
 }
 
-// ---- request messages
-// -----------------------------------------------------------------------------
+// ---- request messages --------------------------------------------------------------------------
 
 std::optional<bool> EnvelopeCall::try_receive(google::protobuf::Message& message) {
   if (ended_) return false;
@@ -203,8 +201,7 @@ Status EnvelopeCall::decode_message(const Envelope& envelope, google::protobuf::
   return decode(codec_, *plain, message);
 }
 
-// ---- response messages
-// ----------------------------------------------------------------------------
+// ---- response messages -------------------------------------------------------------------------
 
 bool EnvelopeCall::put(const google::protobuf::Message& message, Compress compress) {
   if (over() || !send_status_.ok()) return false;

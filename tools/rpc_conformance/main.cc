@@ -50,8 +50,7 @@ int complain(const std::string& what) {
   return 1;
 }
 
-// ---- messages on descriptors
-// ----------------------------------------------------------------------
+// ---- messages on descriptors -------------------------------------------------------------------
 
 bool read_bytes(int from, char* out, std::size_t size) {
   while (size > 0) {
@@ -88,8 +87,7 @@ bool write_message(int to, const Message& message) {
   return true;
 }
 
-// ---- the two programs under test
-// ------------------------------------------------------------------
+// ---- the two programs under test ---------------------------------------------------------------
 
 int run_server() {
   ServerCompatRequest request;
@@ -139,8 +137,7 @@ int run_client() {
   return 0;
 }
 
-// ---- the runner
-// -----------------------------------------------------------------------------------
+// ---- the runner --------------------------------------------------------------------------------
 
 /// This program in another of its modes, with pipes to it.
 class Child {

@@ -11,6 +11,7 @@
 #include "rpc/grpc_web.h"
 #include "rpc/server_rest.h"
 #include "tests/unit/http/recording_carrier.h"
+#include "tests/unit/http/websocket_bytes.h"
 #include "tests/unit/rpc/talk_service.h"
 
 namespace tern::rpc {
@@ -92,8 +93,7 @@ Told told(const Envelope& envelope) {
   return message;
 }
 
-// ---- gRPC-Web
-// -------------------------------------------------------------------------------------
+// ---- gRPC-Web ----------------------------------------------------------------------------------
 
 /// The trailers of an answer, wherever they are, and its messages.
 struct WebAnswer {
@@ -271,8 +271,7 @@ TEST_F(Dialects, WebBadInput) {
   }
 }
 
-// ---- Connect
-// --------------------------------------------------------------------------------------
+// ---- Connect -----------------------------------------------------------------------------------
 
 TEST_F(Dialects, ConnectUnary) {
   for (const char* type :
@@ -351,7 +350,7 @@ TEST_F(Dialects, ConnectGet) {
       {"", 400},
   };
   for (const auto& [query, status] : cases) {
-    const auto answered = call({"GET", std::string(kSay) + "?" + query, {}, ""});
+    const auto answered = call({"GET", std::string(kSay).append("?").append(query), {}, ""});
     EXPECT_EQ(answered->status, status) << query << answered->body;
     EXPECT_EQ(answered->field("vary"), status == 200 ? "accept-encoding" : "(none)") << query;
   }
@@ -359,11 +358,12 @@ TEST_F(Dialects, ConnectGet) {
   query.versioned = true;
   query.coding = Coding::br;
   query.message = packed(Coding::br, bytes_of(ask("hi")));
-  const auto answered = call({"GET", std::string(kSay) + "?" + to_string(query), {}, ""});
+  const auto answered =
+      call({"GET", std::string(kSay).append("?").append(to_string(query)), {}, ""});
   Told message;
   EXPECT_TRUE(message.ParseFromString(answered->body));
   EXPECT_EQ(message.text(), "hi");
-  const auto head = call({"HEAD", std::string(kSay) + "?encoding=proto&message=", {}, ""});
+  const auto head = call({"HEAD", std::string(kSay).append("?encoding=proto&message="), {}, ""});
   EXPECT_EQ(head->status, 200);
   EXPECT_EQ(head->body, "");
   // What may change something is not for links.
@@ -536,8 +536,7 @@ TEST_F(Dialects, ConnectStreams) {
       enveloped("{}") + enveloped("{}", kConnectEnd));
 }
 
-// ---- REST
-// -----------------------------------------------------------------------------------------
+// ---- REST --------------------------------------------------------------------------------------
 
 TEST_F(Dialects, RestUnary) {
   const auto got = call({"GET", "/v1/say/a%20b?times=1", {{"x-a", "1"}}, ""});
@@ -652,8 +651,90 @@ TEST_F(Dialects, RestErrorDetails) {
             "un\\\"known\",\"value\":\"AQ==\"}]}");
 }
 
-// ---- all of them
-// ----------------------------------------------------------------------------------
+// ---- WebSockets --------------------------------------------------------------------------------
+
+class Sockets : public Dialects {
+ protected:
+  /// What the server sends to those frames.
+  std::string talk(std::string_view path, const std::string& frames, std::string_view origin = "") {
+    http::RequestHead head = http::test::request("CONNECT", path);
+    head.protocol = "websocket";
+    head.fields.add("sec-websocket-version", "13");
+    if (!origin.empty()) head.fields.add("origin", origin);
+    // The peer's end stays open: a close frame that it does not answer is waited for.
+    RecordingCarrier carrier;
+    auto exchange = std::make_unique<http::Exchange>(world.runtime, carrier, std::move(head));
+    exchange->incoming().push(Bytes::copy(frames));
+    const http::Handler handler = serve(std::make_shared<TalkService>(), options);
+    world.run(http::serve(handler, std::move(exchange), nullptr));
+    EXPECT_EQ(carrier.broken, "");
+    status = carrier.status;
+    return carrier.body;
+  }
+  static std::string closed(int code, std::string_view reason = {}) {
+    std::string payload;
+    payload.push_back(static_cast<char>(code >> 8));
+    payload.push_back(static_cast<char>(code));
+    return http::test::bare(8, payload.append(reason));
+  }
+  int status = 0;
+};
+
+TEST_F(Sockets, EachPattern) {
+  using http::test::bare;
+  using http::test::close_frame;
+  using http::test::frame;
+  using http::test::text;
+  const std::string bye = text("") + close_frame(1000);
+  EXPECT_EQ(talk(kChat, text(R"({"text":"a"})") + text(R"({"text":"b"})") + bye),
+            bare(1, R"({"text":"a"})") + bare(1, R"({"text":"b"})") + closed(1000));
+  EXPECT_EQ(status, 200);
+  EXPECT_EQ(talk(kSay, text(R"({"text":"a"})") + bye), bare(1, R"({"text":"a"})") + closed(1000));
+  EXPECT_EQ(talk(kSum, text(R"({"text":"a"})") + text(R"({"text":"b"})") + bye),
+            bare(1, R"({"text":"ab","number":2})") + closed(1000));
+  EXPECT_EQ(talk(kMany, text(R"({"times":2})") + bye),
+            bare(1, "{}") + bare(1, R"({"number":1})") + closed(1000));
+  Told told;
+  told.set_text("a");
+  EXPECT_EQ(talk(kChat, frame(2, bytes_of(ask("a"))) + bye),
+            bare(2, told.SerializeAsString()) + closed(1000));
+  EXPECT_EQ(talk(kChat, frame(2, "") + bye), bare(2, "") + closed(1000));
+}
+
+TEST_F(Sockets, StatusesAreCloseCodes) {
+  using http::test::bare;
+  using http::test::frame;
+  using http::test::text;
+  options.max_request(64);
+  const auto code_in = [](const std::string& sent) {
+    const std::size_t at = sent.rfind('\x88');
+    if (at == std::string::npos || at + 4 > sent.size()) return 0;
+    return static_cast<unsigned char>(sent[at + 2]) << 8 | static_cast<unsigned char>(sent[at + 3]);
+  };
+  EXPECT_EQ(talk(kChat, text(R"({"code":5})")), bare(1, "{}") + closed(4005, "as \"asked\" ä"));
+  EXPECT_EQ(talk(kSay, text("")), closed(4012, "there is no request message"));
+  EXPECT_EQ(code_in(talk(kChat, text("{"))), 4003);
+  EXPECT_EQ(code_in(talk(kChat, frame(2, "\xff\xff"))), 4003);
+  EXPECT_EQ(talk(kSay, text(R"({"throws":true})")), closed(4013, "the handler failed"));
+  EXPECT_EQ(code_in(talk(kChat, text("{" + std::string(64, ' ') + "}"))), 1009);
+  talk("/tern.test.Talk/Nothing", text("{}"));
+  EXPECT_EQ(status, 404);
+  options.max_calls(0);
+  EXPECT_EQ(code_in(talk(kSay, text("{}"))), 4014);
+}
+
+TEST_F(Sockets, PagesOfOtherOrigins) {
+  const std::string bye = http::test::text("") + http::test::close_frame(1000);
+  talk(kChat, bye, "https://evil.example");
+  EXPECT_EQ(status, 403);
+  options.cors(http::Cors().allow("https://app.example"));
+  talk(kChat, bye, "https://evil.example");
+  EXPECT_EQ(status, 403);
+  talk(kChat, bye, "https://app.example");
+  EXPECT_EQ(status, 200);
+}
+
+// ---- all of them -------------------------------------------------------------------------------
 
 TEST_F(Dialects, PagesOfOtherOriginsMayCall) {
   options.cors(http::Cors().allow("https://app.example"));

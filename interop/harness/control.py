@@ -10,6 +10,10 @@ from harness.process import NotRun, free_port, peer_path, wait_for_quic
 from harness.tern import Fetched, Serving, read
 
 
+class FetchedByCurl(Fetched):
+    connected = r"^\* ALPN: server accepted (\S+)"
+
+
 class Control:
     name = "control"
 
@@ -69,7 +73,7 @@ class Control:
         if fetch.data:
             command += ["--data-binary", f"@{fetch.data}"]
         if fetch.parallel:
-            command.append("--parallel")
+            command += ["--parallel", "--parallel-max", "6" if fetch.protocol == "--http1.1" else "50"]
         if fetch.content_type:
             command += ["-H", f"content-type: {fetch.content_type}"]
         if fetch.fail:
@@ -78,7 +82,7 @@ class Control:
             command += ["-o", output, url]
         status, text = case.run("curl", servers.in_chroot([], command), timeout=fetch.timeout,
                                 meanwhile=meanwhile)
-        return Fetched(status, text, [read(output) for output in outputs])
+        return FetchedByCurl(status, text, [read(output) for output in outputs])
 
     def _gtlsclient(self, case, fetch, port):
         downloads = case.folder / f"downloads-{len(case.processes)}"

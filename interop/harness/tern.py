@@ -53,6 +53,13 @@ class Fetched:
     text: str  # both output streams
     files: list  # bytes of each URL's body, None where no file was written
 
+    # How `-v` tells a connection over TLS, and its ALPN.
+    connected = r"^\* connected: .*, (h3|h2|http/1\.1), "
+
+    def spoken(self):
+        """The ALPN of each of its connections."""
+        return re.findall(self.connected, self.text, re.MULTILINE)
+
     def expect_success(self):
         check(self.status == 0, f"client exited with {self.status}: {last_lines(self.text)}")
         check(None not in self.files, f"{self.files.count(None)} bodies were not written")

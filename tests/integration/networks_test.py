@@ -2,17 +2,15 @@
 between them. Wants the right to make namespaces (root, as in CI); without it the program says NOT RUN
 and ends with 77, which CTest shows as skipped."""
 
-import json
 import os
-import pathlib
 import subprocess
 import sys
-import threading
 import unittest
 
-from tern_program import PATIENCE, TERN, Server, TernTest, environment
+from tern_program import TERN, Server, TernTest, WatchedGet
 
 SERVER_ADDRESS = "10.99.0.1"
+SIZE = 250_000_000
 
 
 def ip(*arguments, namespace=None):
@@ -82,99 +80,24 @@ class NamespaceServer(Server):
         return ["ip", "netns", "exec", self.namespace, TERN]
 
 
-class Download:
-    """`tern get -v` in the client's namespace into a FIFO, of which the test reads no more than 20 MB/s
-    until it has seen what it waited for; its stderr is read line by line."""
-
-    SIZE = 250_000_000
-    PIECE = 65536
-
-    def __init__(self, phone, home, folder, url, *arguments):
-        self.lines = []
-        self.news = threading.Condition()
-        self.hurry = threading.Event()
-        self.received = 0
-        self.intact = True
-        fifo = folder / "out"
-        os.mkfifo(fifo)
-        port = url.rsplit(":", 1)[1].split("/")[0]
-        self.process = subprocess.Popen(
-            ["ip", "netns", "exec", phone.client, TERN, "get", "-v", "--json", "-o", str(fifo),
-             "--cacert", str(home / "tern" / "ca.pem"),
-             "--resolve", f"localhost:{port}:{SERVER_ADDRESS}", *arguments, url],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(home))
-        self.fifo = fifo
-        self.readers = [threading.Thread(target=read, daemon=True)
-                        for read in (self._read_events, self._read_body)]
-        for reader in self.readers:
-            reader.start()
-
-    def _read_events(self):
-        for line in self.process.stderr:
-            with self.news:
-                self.lines.append(line.rstrip("\n"))
-                self.news.notify_all()
-        with self.news:
-            self.lines.append(None)
-            self.news.notify_all()
-
-    def _read_body(self):
-        pattern = bytes(range(251)) * (self.PIECE // 251 + 2)
-        with open(self.fifo, "rb", buffering=0) as body:
-            while piece := body.read(self.PIECE):
-                at = self.received % 251
-                self.intact = self.intact and piece == pattern[at:at + len(piece)]
-                self.received += len(piece)
-                self.hurry.wait(self.PIECE / 20_000_000)
-
-    def saw(self, text, after=-1):
-        """Waits for a line with `text` behind the line `after`; returns its place."""
-        def found():
-            return next((i for i, line in enumerate(self.lines)
-                         if i > after and line is not None and text in line), None)
-        with self.news:
-            self.news.wait_for(lambda: found() is not None or None in self.lines, timeout=PATIENCE)
-            place = found()
-            assert place is not None, f"no line with '{text}':\n{self.story()}"
-            return place
-
-    def story(self):
-        return "\n".join(line for line in self.lines if line is not None)
-
-    def finish(self):
-        self.hurry.set()
-        output = self.process.stdout.read()
-        code = self.process.wait(timeout=PATIENCE)
-        for reader in self.readers:
-            reader.join()
-        assert code == 0, f"exit code {code}\n{output}\n{self.story()}"
-        return json.loads(output)
-
-    def stop(self):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        self.process.stdout.close()
-        self.readers[0].join()
-        self.process.stderr.close()
-        os.unlink(self.fifo)
-
-
 class HandoffTest(TernTest):
     def run_with(self, act, *arguments):
         """Downloads while `act(phone, download)` disturbs; the connection must be one, the body whole."""
         with Phone() as phone:
             server = NamespaceServer(phone.server, self.home)
             try:
-                url = f"https://localhost:{server.port}/bytes/{Download.SIZE}"
-                download = Download(phone, self.home, self.folder, url, *arguments)
+                url = f"https://localhost:{server.port}/bytes/{SIZE}"
+                download = WatchedGet(
+                    ["ip", "netns", "exec", phone.client, TERN], self.home, "--cacert", self.ca,
+                    "--resolve", f"localhost:{server.port}:{SERVER_ADDRESS}", *arguments, url,
+                    fifo=self.folder / "out", rate=20_000_000)
                 try:
                     act(phone, download)
                     report = download.finish()
                 finally:
                     download.stop()
                 self.assertTrue(download.intact)
-                self.assertEqual(download.received, Download.SIZE)
+                self.assertEqual(download.received, SIZE)
                 self.assertNotIn("repeated", report["transfers"][0])
                 self.assertEqual(len(report["connections"]), 1, report["connections"])
                 self.assertEqual(server.counters()["quic.connections_accepted"], 1)

@@ -101,6 +101,88 @@ class Server:
         return self.process.returncode
 
 
+class WatchedGet:
+    """`tern get -v --json` under the test's eyes: its stderr is read line by line, and so is, if there is a `fifo`, what it
+    writes there, at no more than `rate` bytes a second until `finish`."""
+
+    PIECE = 65536
+
+    def __init__(self, program, home, *arguments, fifo=None, rate=None):
+        """program: a command, perhaps in a namespace, that ends with `tern`."""
+        self.lines = []  # None behind the last
+        self.news = threading.Condition()
+        self.hurry = threading.Event()
+        self.received = 0
+        self.intact = True  # the demo site's pattern
+        self.fifo = fifo
+        self.rate = rate
+        output = ["-o", str(fifo)] if fifo else []
+        if fifo:
+            os.mkfifo(fifo)
+        self.process = subprocess.Popen(
+            [*program, "get", "-v", "--json", *output, *arguments],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(home))
+        self.readers = [threading.Thread(target=read, daemon=True)
+                        for read in (self._read_lines, *([self._read_body] if fifo else []))]
+        for reader in self.readers:
+            reader.start()
+
+    def _read_lines(self):
+        for line in self.process.stderr:
+            self._tell(line.rstrip("\n"))
+        self._tell(None)
+
+    def _tell(self, line):
+        with self.news:
+            self.lines.append(line)
+            self.news.notify_all()
+
+    def _read_body(self):
+        pattern = bytes(range(251)) * (self.PIECE // 251 + 2)
+        with open(self.fifo, "rb", buffering=0) as body:
+            while piece := body.read(self.PIECE):
+                at = self.received % 251
+                self.intact = self.intact and piece == pattern[at:at + len(piece)]
+                self.received += len(piece)
+                self.hurry.wait(self.PIECE / self.rate)
+
+    def saw(self, text, after=-1):
+        """Waits for a line with `text` behind the line `after`; returns its place."""
+        def found():
+            return next((i for i, line in enumerate(self.lines)
+                         if i > after and line is not None and text in line), None)
+        with self.news:
+            self.news.wait_for(lambda: found() is not None or None in self.lines,
+                               timeout=2 * PATIENCE)
+            place = found()
+            assert place is not None, f"no line with '{text}':\n{self.story()}"
+            return place
+
+    def story(self):
+        return "\n".join(line for line in self.lines if line is not None)
+
+    def finish(self):
+        """Its report; it must have ended well."""
+        self.hurry.set()
+        output = self.process.stdout.read()
+        code = self.process.wait(timeout=PATIENCE)
+        for reader in self.readers:
+            reader.join()
+        assert code == 0, f"exit code {code}\n{output}\n{self.story()}"
+        return json.loads(output)
+
+    def stop(self):
+        self.hurry.set()
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+        self.readers[0].join()
+        self.process.stderr.close()
+        if self.fifo:
+            os.unlink(self.fifo)
+
+
 class Fetched:
     """What `tern get --json` said."""
 

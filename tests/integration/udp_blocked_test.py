@@ -2,15 +2,12 @@
 right to make namespaces (root, as in CI) and `nft`; without them the program says NOT RUN and ends with
 77, which CTest shows as skipped."""
 
-import json
 import os
-import pathlib
 import subprocess
 import sys
-import threading
 import unittest
 
-from tern_program import PATIENCE, TERN, Fetched, Server, TernTest, environment
+from tern_program import PATIENCE, TERN, Fetched, Server, TernTest, WatchedGet, environment
 
 
 def run(*words):
@@ -59,69 +56,6 @@ class IslandServer(Server):
         return self.island.command(TERN)
 
 
-class Watched:
-    """`tern get -v --json` whose first output is a FIFO that is read when the test says so."""
-
-    def __init__(self, test, island, server, *arguments):
-        self.fifo = test.folder / "out"
-        os.mkfifo(self.fifo)
-        self.lines = []
-        self.news = threading.Condition()
-        self.body = bytearray()
-        self.go_on = threading.Event()
-        self.process = subprocess.Popen(
-            island.command(TERN, "get", "-v", "--json", "--cacert", test.ca, *arguments),
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(test.home))
-        test.addCleanup(self.stop)
-        self.threads = [threading.Thread(target=each, daemon=True)
-                        for each in (self._read_lines, self._read_body)]
-        for thread in self.threads:
-            thread.start()
-
-    def _read_lines(self):
-        for line in self.process.stderr:
-            with self.news:
-                self.lines.append(line.rstrip("\n"))
-                self.news.notify_all()
-        with self.news:
-            self.lines.append(None)
-            self.news.notify_all()
-
-    def _read_body(self):
-        with open(self.fifo, "rb", buffering=0) as body:
-            while piece := body.read(65536):
-                self.body += piece
-                self.go_on.wait(0.02)  # some 3 MB/s, until the test has seen what it waits for
-
-    def saw(self, text):
-        def found():
-            return any(line is not None and text in line for line in self.lines)
-        with self.news:
-            self.news.wait_for(lambda: found() or None in self.lines, timeout=2 * PATIENCE)
-            assert found(), f"no line with '{text}':\n{self.story()}"
-
-    def story(self):
-        return "\n".join(line for line in self.lines if line is not None)
-
-    def finish(self):
-        self.go_on.set()
-        output = self.process.stdout.read()
-        code = self.process.wait(timeout=PATIENCE)
-        for thread in self.threads:
-            thread.join()
-        assert code == 0, f"exit code {code}\n{self.story()}"
-        return json.loads(output)
-
-    def stop(self):
-        self.go_on.set()
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        self.process.stdout.close()
-        self.threads[0].join()
-        self.process.stderr.close()
-
-
 class UdpBlockedTest(TernTest):
     def setUp(self):
         super().setUp()
@@ -135,6 +69,12 @@ class UdpBlockedTest(TernTest):
                                 *self.reach(self.server), *arguments),
             capture_output=True, text=True, timeout=PATIENCE, env=environment(self.home))
         return Fetched(done)
+
+    def watch(self, *arguments, **fifo):
+        watched = WatchedGet(self.island.command(TERN), self.home, "--cacert", self.ca,
+                             *self.reach(self.server), *arguments, **fifo)
+        self.addCleanup(watched.stop)
+        return watched
 
     def test_down_and_up_again(self):
         for engine in self.engines():
@@ -156,26 +96,24 @@ class UdpBlockedTest(TernTest):
         self.island.block_udp()
         size = 60_000_000
         out = self.folder / "second"
-        client = Watched(self, self.island, self.server, *self.reach(self.server),
-                         "-o", str(self.folder / "out"), "-o", str(out),
-                         self.server.url + f"/bytes/{size}", self.server.url + "/hello")
+        client = self.watch("-o", str(out), self.server.url + f"/bytes/{size}",
+                            self.server.url + "/hello", fifo=self.folder / "out", rate=3_000_000)
         client.saw("< HTTP/2 200")
         self.island.unblock_udp()
         client.saw("requests go over HTTP/3 from now on")
         report = client.finish()
         self.assertEqual([t["protocol"] for t in report["transfers"]], ["h2", "h3"])
-        self.assertEqual(len(client.body), size)
+        self.assertEqual(client.received, size)
+        self.assertTrue(client.intact)
         self.assertEqual(out.read_text(), "hello over h3\n")
 
     def test_udp_is_dropped_in_mid_download(self):
         """HTTP/3's connection falls silent. Its idle timeout ends it, and what may be repeated is, over
         HTTP/2; the next request does not try UDP first."""
         size = 400_000_000  # longer on its way than the rule takes to stand
-        client = Watched(self, self.island, self.server, *self.reach(self.server), "--retry", "2",
-                         "-o", str(self.folder / "big"), "-o", str(self.folder / "small"),
-                         self.server.url + f"/bytes/{size}", self.server.url + "/hello")
-        # Nobody opens the FIFO on the other side: let its reader end.
-        pathlib.Path(client.fifo).open("wb").close()
+        client = self.watch("--retry", "2",
+                            "-o", str(self.folder / "big"), "-o", str(self.folder / "small"),
+                            self.server.url + f"/bytes/{size}", self.server.url + "/hello")
         client.saw("< HTTP/3 200")
         self.island.block_udp()
         report = client.finish()

@@ -55,6 +55,10 @@ class ClientWire final : public rpc::Wire {
 
 }  // namespace
 
+std::unique_ptr<rpc::Wire> rpc_wire(Runtime& runtime, Client& client, const http::Url& url) {
+  return std::make_unique<ClientWire>(runtime, client, url);
+}
+
 Result<std::unique_ptr<rpc::Channel>> rpc_channel(Runtime& runtime, Client& client,
                                                   const std::vector<std::string>& urls,
                                                   rpc::ChannelOptions options) {
@@ -63,7 +67,7 @@ Result<std::unique_ptr<rpc::Channel>> rpc_channel(Runtime& runtime, Client& clie
   for (const std::string& url : urls) {
     const Result<http::Url> parsed = http::Url::parse(url);
     if (!parsed) return fail(parsed.error());
-    wires.push_back(std::make_unique<ClientWire>(runtime, client, *parsed));
+    wires.push_back(rpc_wire(runtime, client, *parsed));
   }
   return std::make_unique<rpc::Channel>(std::move(wires), std::move(options));
 }

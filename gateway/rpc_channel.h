@@ -7,7 +7,9 @@
 #include "base/error.h"
 #include "base/runtime.h"
 #include "gateway/client.h"
+#include "http/uri.h"
 #include "rpc/channel.h"
+#include "rpc/wire.h"
 
 namespace tern {
 
@@ -26,5 +28,8 @@ namespace tern {
 Result<std::unique_ptr<rpc::Channel>> rpc_channel(
     Runtime& runtime, Client& client, const std::vector<std::string>& urls,
     rpc::ChannelOptions options = rpc::ChannelOptions());
+
+/// One server of such a channel by itself, for those who put something of their own around it.
+std::unique_ptr<rpc::Wire> rpc_wire(Runtime& runtime, Client& client, const http::Url& url);
 
 }  // namespace tern

@@ -46,6 +46,7 @@ bool is_whole_message(const pb::FieldDescriptor& field) noexcept {
 Result<std::string> to_json(const pb::Message& message, JsonOptions options) {
   pb::util::JsonPrintOptions print;
   print.always_print_primitive_fields = options.writes_defaults();
+  print.add_whitespace = options.writes_indented();
   std::string out;
   const auto status = pb::util::MessageToJsonString(message, &out, print);
   if (!status.ok()) return fail(described(Code::internal, status));

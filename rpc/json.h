@@ -26,10 +26,14 @@ class JsonOptions {
   /// Fields at their default are written, too. Default false.
   JsonOptions& defaults(bool write = true) noexcept { return defaults_ = write, *this; }
   bool writes_defaults() const noexcept { return defaults_; }
+  /// Over several lines, for people. Default false.
+  JsonOptions& indented(bool write = true) noexcept { return indented_ = write, *this; }
+  bool writes_indented() const noexcept { return indented_; }
 
  private:
   bool ignore_unknown_ = true;
   bool defaults_ = false;
+  bool indented_ = false;
 };
 
 /// INTERNAL when the message has no JSON form: an Any of a type that is not linked in, a Timestamp

@@ -13,6 +13,7 @@ void add_serve(CLI::App& app, ExitCode& result);
 void add_get(CLI::App& app, ExitCode& result);
 void add_ws(CLI::App& app, ExitCode& result);
 void add_wt(CLI::App& app, ExitCode& result);
+void add_call(CLI::App& app, ExitCode& result);
 void add_bench(CLI::App& app, ExitCode& result);
 void add_interop(CLI::App& app, ExitCode& result);
 void add_handoff(CLI::App& app, ExitCode& result);

@@ -70,6 +70,12 @@ JsonWriter& JsonWriter::null() {
   return *this;
 }
 
+JsonWriter& JsonWriter::raw(std::string_view json) {
+  separate();
+  text_ += json;
+  return *this;
+}
+
 void JsonWriter::separate() {
   if (after_key_) {
     after_key_ = false;

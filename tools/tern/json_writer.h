@@ -26,6 +26,8 @@ class JsonWriter {
   /// Nine significant digits; not a number becomes null.
   JsonWriter& value(double number);
   JsonWriter& null();
+  /// A value that is JSON already.
+  JsonWriter& raw(std::string_view json);
 
   template <typename T>
   JsonWriter& member(std::string_view name, const T& content) {

@@ -59,6 +59,7 @@ int run(int argument_count, char** arguments) {
   add_get(app, result);
   add_ws(app, result);
   add_wt(app, result);
+  add_call(app, result);
   add_bench(app, result);
   add_handoff(app, result);
   add_relay(app, result);

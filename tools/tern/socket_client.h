@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -13,8 +14,8 @@
 #include "tools/tern/client_run.h"
 #include "tools/tern/exit_code.h"
 
-/// What `tern ws` and `tern wt` share: flags, the client they make of them, and how they show
-/// bytes.
+/// What `tern ws`, `tern wt` and partly `tern call` share: flags, the client they make of them, and
+/// how they show bytes.
 
 namespace tern::cli {
 
@@ -31,6 +32,11 @@ struct SocketOptions : ConnectFlags {
   bool verbose = false;
   std::optional<Duration> max_time;
 };
+
+/// --insecure, --cacert, --resolve, --proxy and its like, --connect-timeout, --engine, --qlog.
+void add_connect_flags(CLI::App& verb, ConnectFlags& flags);
+/// "name: value" of -H. Throws a Failure (usage) for what is written otherwise.
+std::pair<std::string, std::string> split_field(const std::string& line);
 
 /// The flags of the connection, but for --carrier.
 void add_connection_flags(CLI::App& verb, SocketOptions& options);

@@ -51,6 +51,8 @@ class ProgressLine {
 /// Control characters of a peer's text (header values, reasons) as "\x1b": a server must not
 /// drive the terminal.
 std::string printable(std::string_view text);
+/// The same, but for line ends, which stay.
+std::string printable_lines(std::string_view text);
 
 /// "12 B", "3.4 kB", "1.2 GB" (powers of 1000).
 std::string human_bytes(std::uint64_t bytes);

@@ -44,7 +44,7 @@ THIRD_PARTY = {
     "zlib.h": (["http", "rpc"], False),
     "brotli/": (["http", "rpc"], False),
     "zstd.h": (["http", "rpc"], False),
-    "google/protobuf/": (["rpc"], True),
+    "google/protobuf/": (["rpc", "tools/tern"], True),
     "grpcpp/": (["tools/bench/rpc"], False),  # a program of its own, which tern is not linked with
     "CLI/": (["tools"], True),
     "toml++/": (["tools"], False),

@@ -49,6 +49,10 @@ TEST(Terminal, Sizes) {
 TEST(Terminal, PeersDoNotDriveTheTerminal) {
   EXPECT_EQ(printable("a\x1b[31mb\r\n"), "a\\x1b[31mb\\x0d\\x0a");
   EXPECT_EQ(printable("Grüße"), "Grüße");
+  EXPECT_EQ(printable("a\xc2\x9b"
+                      "31mb\xc2"),
+            "a\\x9b31mb\xc2");
+  EXPECT_EQ(printable_lines("a\x1b\n\nb\n"), "a\\x1b\n\nb\n");
 }
 
 }  // namespace

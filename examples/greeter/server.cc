@@ -1,4 +1,4 @@
-// A service of protobuf: greeter_server CERT.pem KEY.pem, then what docs/rpc.md calls it with.
+// A service of protobuf: greeter_server CERT KEY [ADDR:PORT], then what docs/rpc.md calls it with.
 
 #include "gateway/server.h"
 
@@ -11,61 +11,55 @@
 #include "rpc/dispatcher.h"
 #include "rpc/services/reflection.h"
 
-namespace rpc = tern::rpc;
 using namespace greeter::v1;
+using namespace tern::rpc;
+using tern::Task;
 
 class Hello final : public Greeter {
-  tern::Task<rpc::Status> SayHello(rpc::ServerContext& context, const HelloRequest& request,
-                                   HelloReply& reply) override {
-    if (request.name().empty()) co_return rpc::Status(rpc::Code::invalid_argument, "no name");
-    reply.set_text("hello " + request.name() + " over " + std::string(context.wire()));
-    co_return rpc::Status();
+  Task<Status> SayHello(ServerContext& call, const HelloRequest& from, HelloReply& reply) override {
+    if (from.name().empty()) co_return Status(Code::invalid_argument, "no name");
+    reply.set_text("hello " + from.name() + " over " + std::string(call.wire()));
+    co_return Status();
   }
-  tern::Task<rpc::Status> KeepSaying(rpc::ServerContext& context, const HelloRequest& request,
-                                     rpc::Writer<HelloReply>& replies) override {
+  Task<Status> KeepSaying(ServerContext& call, const HelloRequest& from,
+                          Writer<HelloReply>& replies) override {
     HelloReply reply;
     for (int i = 1; i <= 10; ++i) {
-      reply.set_text("hello " + request.name() + ", " + std::to_string(i));
-      const bool sent = co_await replies.send(reply);
-      if (!sent) break;
-      const bool slept = co_await context.sleep(std::chrono::milliseconds(100));
-      if (!slept) co_return context.cancellation();
+      reply.set_text("hello " + from.name() + ", " + std::to_string(i));
+      co_await replies.send(reply);
+      const bool slept = co_await call.sleep(std::chrono::milliseconds(100));
+      if (!slept) co_return call.cancellation();
     }
-    co_return rpc::Status();
+    co_return Status();
   }
-  tern::Task<rpc::Status> GreetAll(rpc::ServerContext&, rpc::Reader<HelloRequest>& requests,
-                                   HelloReply& reply) override {
-    HelloRequest request;
-    for (;;) {
-      const bool more = co_await requests.receive(request);
-      if (!more) co_return requests.status();
-      reply.set_text(reply.text() + (reply.text().empty() ? "hello " : ", ") + request.name());
+  Task<Status> GreetAll(ServerContext&, Reader<HelloRequest>& all, HelloReply& reply) override {
+    for (HelloRequest from;;) {
+      const bool more = co_await all.receive(from);
+      if (!more) co_return all.status();
+      reply.set_text(reply.text() + (reply.text().empty() ? "hello " : ", ") + from.name());
     }
   }
-  tern::Task<rpc::Status> Chat(rpc::ServerContext&, rpc::Reader<HelloRequest>& requests,
-                               rpc::Writer<HelloReply>& replies) override {
-    HelloRequest request;
-    HelloReply reply;
-    for (;;) {
-      const bool more = co_await requests.receive(request);
-      if (!more) co_return requests.status();
-      reply.set_text("hello " + request.name());
+  Task<Status> Chat(ServerContext&, Reader<HelloRequest>& all,
+                    Writer<HelloReply>& replies) override {
+    for (HelloRequest from;;) {
+      const bool more = co_await all.receive(from);
+      if (!more) co_return all.status();
+      HelloReply reply;
+      reply.set_text("hello " + from.name());
       co_await replies.send(reply);
     }
   }
 };
 
-int main(int argument_count, char** arguments) {
-  if (argument_count < 3)
-    return std::fputs("usage: greeter_server CERT KEY [ADDR:PORT]\n", stderr), 2;
+int main(int count, char** arguments) {
+  if (count < 3) return std::fputs("usage: greeter_server CERT KEY [ADDR:PORT]\n", stderr), 2;
+  Services services{std::make_shared<Hello>()};
+  add_reflection(services);  // so that callers need no .proto
   tern::http::Router router;
-  rpc::Services services{std::make_shared<Hello>()};
-  rpc::add_reflection(services);  // so that callers need no .proto
-  router.mount("/", rpc::serve(services, rpc::ServeOptions().cors(tern::http::Cors().allow_any())));
+  router.mount("/", serve(services, ServeOptions().cors(tern::http::Cors().allow_any())));
   tern::ServerOptions options;
-  options.certificate(arguments[1], arguments[2]);
-  tern::Server server(options.listen(argument_count > 3 ? arguments[3] : "[::]:4433"));
-  const auto ended = server.run(router);
+  options.certificate(arguments[1], arguments[2]).listen(count > 3 ? arguments[3] : "[::]:4433");
+  const auto ended = tern::Server(options).run(router);
   if (!ended) std::fprintf(stderr, "greeter_server: %s\n", ended.error().to_string().c_str());
   return ended ? 0 : 1;
 }

@@ -35,7 +35,8 @@ std::vector<Handoff> Handoffs::measured() const {
   for (Handoff& handoff : all) {
     for (const Gap& gap : gaps_) {
       if (gap.end <= handoff.when || gap.begin > handoff.old_until) continue;
-      handoff.stall = std::max(handoff.stall, gap.end - std::max(gap.begin, handoff.died));
+      const Duration from = handoff.died != Duration() ? handoff.died : handoff.when;
+      handoff.stall = std::max(handoff.stall, gap.end - std::max(gap.begin, from));
     }
   }
   return all;

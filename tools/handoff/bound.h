@@ -37,7 +37,8 @@ struct Handoff {
 
 /// Which gaps belong to which handoff: those that end after the move and began at the latest when
 /// the last of what the old path carried may have come. One that was open already when the old path
-/// died, for a packet lost before, counts from then. Owned by the stage.
+/// died, or where it did not when the connection moved, for a packet lost before, counts from then.
+/// Owned by the stage.
 class Handoffs {
  public:
   void delivered(Duration now, const Transfer& transfer);

@@ -55,6 +55,19 @@ Error describe_close(const ngtcp2_ccerr& error) {
   return Error(Domain::quic, error.error_code, reason, Origin::remote);
 }
 
+bool waits_for_old_path(const CryptoBridge& crypto, Timestamp now) noexcept {
+  const OldPathFirst* const waits = crypto.old_path_first();
+  return waits != nullptr && waits->waits(now);
+}
+
+/// For what the old path has lost (old_path_first.h): nothing new goes out for now.
+bool keeps_room(const CryptoBridge& crypto, ngtcp2_conn* conn, Timestamp now) noexcept {
+  if (!waits_for_old_path(crypto, now)) return false;
+  ngtcp2_conn_info info;
+  ngtcp2_conn_get_conn_info(conn, &info);
+  return info.bytes_in_flight >= info.cwnd * 3 / 4;
+}
+
 }  // namespace
 
 void Connection::receive(const udp::Path& path, udp::Ecn ecn, ByteView datagram, Timestamp now) {
@@ -65,7 +78,17 @@ void Connection::receive(const udp::Path& path, udp::Ecn ecn, ByteView datagram,
   const bool known_path = path == known_path_;
   if (known_path) credit_.received(datagram.size());
   if (!is_server_ || !handshake_complete_) crypto_->set_unix_time(endpoint_.unix_now_);
-  const ngtcp2_path library_path = to_library(path);
+  if (!known_path && handshake_confirmed_) {
+    ngtcp2_conn_info info;
+    ngtcp2_conn_get_conn_info(conn_, &info);
+    crypto_->make_old_path_first().may_move(Duration(info.smoothed_rtt),
+                                            Duration(ngtcp2_conn_get_pto(conn_)), now);
+  }
+  OldPathFirst* const old_path_first = crypto_->old_path_first();
+  if (old_path_first != nullptr && old_path_first->active()) old_path_first->at(now);
+  const bool late = !known_path && path_watch_ != nullptr &&
+                    path_watch_->comes_late(path, now, Duration(ngtcp2_conn_get_pto(conn_)));
+  const ngtcp2_path library_path = to_library(late ? known_path_ : path);
   const ngtcp2_pkt_info info{static_cast<std::uint8_t>(ecn)};
   const int result = ngtcp2_conn_read_pkt(conn_, &library_path, &info, datagram.data(),
                                           datagram.size(), to_library(now));
@@ -91,6 +114,7 @@ void Connection::receive(const udp::Path& path, udp::Ecn ecn, ByteView datagram,
   // NAT rebinding moves the path before it is validated.
   if (is_server_ && !(path == known_path_)) path_may_have_changed_ = true;
   if (path_may_have_changed_) check_path();
+  if (old_path_first != nullptr) old_path_first->stays();
   if (is_server_ && !known_path) note_other_path(path, datagram.size());
   // Otherwise when its events are taken: what they bring about goes with the acknowledgement.
   if (waiting_events_ == 0) wake();
@@ -171,7 +195,8 @@ std::ptrdiff_t Connection::write_packet(PacketOut& out, std::uint64_t now) {
   }
   for (;;) {
     StreamSource::Write write;
-    const bool offered = ready_ && source_->next(write);
+    const bool offered =
+        ready_ && !keeps_room(*crypto_, conn_, endpoint_.now_) && source_->next(write);
     nothing_waits_ = !offered;
     std::uint32_t flags = NGTCP2_WRITE_STREAM_FLAG_NONE;
     std::size_t total = 0;
@@ -272,7 +297,10 @@ Connection::Written Connection::fill(MutableBytes space, std::size_t& used,
       return Written::more;
     }
   }
-  ngtcp2_conn_update_pkt_tx_time(conn_, library_now);
+  // The new path's round trip is not known before the old one has been waited for; paced by the one
+  // that ngtcp2 assumes, a packet that the old path has lost would wait longer than for its window.
+  const OldPathFirst* const waits = crypto_->old_path_first();
+  if (waits == nullptr || !waits->moving()) ngtcp2_conn_update_pkt_tx_time(conn_, library_now);
   if (written_bytes > 0) {
     rest_at_ = now + kRestAfter;
     if (path_watch_ != nullptr) watch(now);
@@ -303,6 +331,10 @@ void Connection::rearm() {
   }
   if (pings_wanted_ > 0) expiry = std::min(expiry, endpoint_.now_ + kNextInstant);
   if (handshake_confirmed_) expiry = std::min(expiry, rest_at_);
+  // Then what was kept back goes out, for an acknowledgement to come.
+  if (waits_for_old_path(*crypto_, endpoint_.now_)) {
+    expiry = std::min(expiry, crypto_->old_path_first()->until());
+  }
   endpoint_.timers_.arm(*this, expiry);
 }
 

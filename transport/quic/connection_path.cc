@@ -85,7 +85,12 @@ void Connection::check_path() {
   const udp::Path before = std::exchange(known_path_, current);
   small_packets_until_ = {};
   if (!handshake_complete_) return;
+  // With the address ngtcp2 has changed the congestion window, and forgotten what is on its way.
+  const bool elsewhere =
+      is_server_ ? !before.remote.same_ip(current.remote) : !before.local.same_ip(current.local);
+  if (OldPathFirst* const waits = crypto_->old_path_first()) waits->moved(elsewhere);
   if (is_server_) peer_moved(before, current);
+  if (path_watch_ != nullptr) path_watch_->left(before, endpoint_.now_);
   ++migrations_;
   endpoint_.counts_.migrations.add();
   emit(Event::Type::path_changed);
@@ -228,6 +233,12 @@ void Connection::settle_ping(bool written) {
 /// become small, nothing more could leave, and nothing would ever be acknowledged. With the PING,
 /// the probe timer runs until something sent later is, and then they are known to be lost.
 void Connection::note_path_response(std::uint64_t in_flight_before) {
+  if (crypto_->take_probe()) {
+    ngtcp2_conn_info info;
+    ngtcp2_conn_get_conn_info(conn_, &info);
+    crypto_->make_old_path_first().probing(Duration(info.smoothed_rtt),
+                                           Duration(ngtcp2_conn_get_pto(conn_)), endpoint_.now_);
+  }
   if (crypto_->take_path_response()) {
     owes_ping_ = true;
     pings_wanted_ = std::max(pings_wanted_, kPingTries);

@@ -12,6 +12,7 @@
 #include <openssl/x509.h>
 
 #include "base/check.h"
+#include "transport/quic/frames.h"
 #include "transport/quic/ngtcp2_bridge.h"
 #include "transport/quic/packet_aead.h"
 #include "transport/quic/return_challenge.h"
@@ -90,6 +91,7 @@ class KeyPair {
   void seals_for(CryptoBridge& bridge, RestingKeys& keys) noexcept {
     auto& aead = *static_cast<PacketAead*>(aead_.native_handle);
     aead.seals_for = &bridge;
+    aead.iv = keys_.iv;
     keys.add(aead);
   }
 
@@ -281,7 +283,15 @@ struct BridgeCallbacks {
                      std::size_t ad_length) noexcept {
     auto& aead = *static_cast<PacketAead*>(context->native_handle);
     if (aead.seals_for != nullptr && dest == plaintext) {
-      aead.seals_for->about_to_seal({dest, plaintext_length});
+      CryptoBridge& bridge = *aead.seals_for;
+      const bool probe =
+          plaintext_length > 0 && (dest[0] == kPathChallenge || dest[0] == kPathResponse);
+      if (probe) bridge.make_old_path_first();
+      if (OldPathFirst* const waits = bridge.old_path_first()) {
+        waits->sealing(packet_number(nonce, aead), probe);
+      }
+      bridge.sealed_probe_ |= probe;
+      bridge.about_to_seal({dest, plaintext_length});
     }
     const bool sealed = aead.key().seal(dest, {plaintext, plaintext_length}, {nonce, nonce_length},
                                         {ad, ad_length});
@@ -299,9 +309,10 @@ struct BridgeCallbacks {
     if (!opened) return NGTCP2_ERR_DECRYPT;
     if (aead.watch != nullptr) {
       CryptoBridge& bridge = *aead.watch;
-      const ByteView payload(dest, ciphertext_length - kAeadTagLength);
+      const MutableBytes payload(dest, ciphertext_length - kAeadTagLength);
       bridge.non_productive_.opened(packet_number(nonce, aead), payload);
       if (bridge.answers_ != nullptr) bridge.answers_->opened(payload);
+      if (bridge.old_path_first_ != nullptr) bridge.old_path_first_->opened(payload);
       bridge.rx_generation_ = std::max(bridge.rx_generation_, aead.generation);
     }
     return 0;
@@ -598,7 +609,6 @@ bool CryptoBridge::install_tx_secret(ngtcp2_encryption_level level, CipherSuite 
 
 void CryptoBridge::about_to_seal(MutableBytes payload) noexcept {
   // ngtcp2 1.11 puts it before all other frames.
-  constexpr std::uint8_t kPathResponse = 0x1b;
   if (payload.empty() || payload[0] != kPathResponse) return;
   sealed_path_response_ = true;
   if (challenges_ != nullptr) add_return_challenge(payload, *challenges_);

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/time.h"
 #include "transport/quic/non_productive.h"
+#include "transport/quic/old_path_first.h"
 #include "transport/quic/packet_aead.h"
 #include "transport/quic/packet_protection.h"
 #include "transport/quic/path_credit.h"
@@ -114,6 +115,16 @@ class CryptoBridge {
 
   /// Whether a packet with a PATH_RESPONSE has been made since this was asked last.
   bool take_path_response() noexcept { return std::exchange(sealed_path_response_, false); }
+  /// The same of packets that begin with a PATH_CHALLENGE or a PATH_RESPONSE.
+  bool take_probe() noexcept { return std::exchange(sealed_probe_, false); }
+
+  /// Null until something has been sent or received on a second path.
+  OldPathFirst* old_path_first() noexcept { return old_path_first_.get(); }
+  const OldPathFirst* old_path_first() const noexcept { return old_path_first_.get(); }
+  OldPathFirst& make_old_path_first() {
+    if (old_path_first_ == nullptr) old_path_first_ = std::make_unique<OldPathFirst>();
+    return *old_path_first_;
+  }
 
   /// Of the peer's 0-RTT and 1-RTT packets.
   NonProductivePackets& non_productive() noexcept { return non_productive_; }
@@ -179,10 +190,12 @@ class CryptoBridge {
   bool offers_early_data_ = false;
   bool chacha20_only_ = false;
   bool sealed_path_response_ = false;
+  bool sealed_probe_ = false;
   std::uint8_t alert_ = 0;
   CipherSuite suite_;  // of 1-RTT packets
   NonProductivePackets non_productive_;
   RestingKeys keys_;
+  std::unique_ptr<OldPathFirst> old_path_first_;
   std::uint64_t rx_generation_ = 0;
   std::uint64_t prepared_generation_ = 0;  // of the newest keys that ngtcp2 has asked for
   Random* challenges_ = nullptr;

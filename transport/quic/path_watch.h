@@ -1,9 +1,11 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 
 #include "base/timer_heap.h"
 #include "transport/quic/path_monitor.h"
+#include "transport/udp/address.h"
 
 namespace tern::quic {
 
@@ -13,9 +15,26 @@ class PathWatch {
   PathWatch(TimerHeap& timers, std::function<bool()> expects, std::function<void(Timestamp)> due)
       : expecting(std::move(expects)), timer(timers, std::move(due)) {}
 
+  /// The connection has moved away from `path`.
+  void left(const udp::Path& path, Timestamp now) noexcept {
+    left_path_ = path;
+    left_at_ = now;
+  }
+  /// What was on its way there may come for as long as the queues were. ngtcp2 1.11 remembers the
+  /// path for one PTO, and that is the new path's: after it what comes there would be lost.
+  bool comes_late(const udp::Path& path, Timestamp now, Duration remembered) const noexcept {
+    return path == left_path_ && now - left_at_ >= remembered && now - left_at_ < kOldPathDelivers;
+  }
+
   PathMonitor monitor;
   std::function<bool()> expecting;
   Timer timer;
+
+ private:
+  static constexpr Duration kOldPathDelivers = std::chrono::seconds(1);
+
+  udp::Path left_path_;
+  Timestamp left_at_{};
 };
 
 }  // namespace tern::quic

@@ -280,6 +280,40 @@ TEST(AckRanges, KeepTheHighestOfTooMany) {
   EXPECT_EQ(ranges.count, AckRanges::kMax);
 }
 
+// Whatever an authenticated peer may send: what is left is frames, as long as before.
+TEST(OldPathFirst, TakesAnyBytes) {
+  for (std::uint64_t seed = 0; seed < 300; ++seed) {
+    Random random(seed);
+    Moved moved;
+    for (int i = 0; i < 60 && moved.first.active(); ++i) {
+      Ranges ranges;
+      for (std::uint64_t high = 90 + random.below(40); high > 10 && ranges.size() < 70;) {
+        const std::uint64_t low = high - random.below(6);
+        ranges.emplace_back(low, high);
+        high = low > 12 ? low - 2 - random.below(4) : 0;
+      }
+      Payload payload = ack(ranges, random.below(2) * (1 + random.below(100)));
+      const bool whole = random.below(4) != 0;
+      if (!whole) {
+        payload[random.below(payload.size())] = static_cast<std::uint8_t>(random.next());
+        payload.resize(1 + random.below(payload.size()));
+      }
+      payload.push_back(kPing);
+      const std::size_t size = payload.size();
+      moved.now += std::chrono::milliseconds(random.below(9));
+      moved.first.at(moved.now);
+      moved.first.opened(payload);
+      ASSERT_EQ(payload.size(), size);
+      if (!whole) continue;
+      ByteView rest = payload;
+      while (rest.size() > 1) ASSERT_TRUE(skip_frame(rest)) << seed;
+      ASSERT_EQ(payload.back(), kPing);
+      AckRanges left;
+      ASSERT_TRUE(payload[0] == kPadding || read_ack(payload, left)) << seed;
+    }
+  }
+}
+
 TEST(OldPathFirst, AndNotForEver) {
   Moved moved;
   for (std::uint64_t number = 10; moved.first.active(); ++number) {

@@ -45,7 +45,7 @@ THIRD_PARTY = {
     "brotli/": (["http", "rpc"], False),
     "zstd.h": (["http", "rpc"], False),
     "google/protobuf/": (["rpc", "tools/tern"], True),
-    "grpcpp/": (["tools/bench/rpc"], False),  # a program of its own, which tern is not linked with
+    "grpcpp/": (["tools/bench/rpc", "interop/drivers"], False),  # programs of their own
     "CLI/": (["tools"], True),
     "toml++/": (["tools"], False),
     "benchmark/": (["tools/bench"], True),

@@ -8,6 +8,9 @@
 #include <google/protobuf/message.h>
 
 #include "base/check.h"
+#include "base/scope.h"
+#include "base/timer_heap.h"
+#include "rpc/cancel_hook.h"
 #include "rpc/client_streams.h"
 
 namespace tern::rpc {
@@ -95,9 +98,8 @@ Task<Status> Channel::pause(ClientContext& context, Duration duration) {
   Timer timer(runtime_.timers(), [&done](Timestamp) { done.notify(); });
   const auto end = context.ends_at();
   timer.arm(end ? std::min(until, *end) : until);
-  context.on_cancel([&done] { done.notify(); });
+  const CancelHook hook(context, done);
   co_await done.wait();
-  context.on_cancel(nullptr);
   if (context.cancelled()) co_return Status(Code::cancelled, "cancelled by the caller");
   if (end && *end <= runtime_.now()) {
     co_return Status(Code::deadline_exceeded, "the deadline passed while waiting to try again");
@@ -177,6 +179,9 @@ Task<Status> Channel::unary(const Method& method, ClientContext& context,
                             const google::protobuf::Message& request,
                             google::protobuf::Message& response) {
   context.begin(runtime_.now());
+  if (options_.hedging.attempts() > 1) {
+    co_return co_await hedged(method, context, request, response);
+  }
   bool refused_before = false;
   for (std::size_t failures = 1;;) {
     Outcome outcome = co_await attempt(method, context, request, response);
@@ -191,6 +196,75 @@ Task<Status> Channel::unary(const Method& method, ClientContext& context,
     Status paused = co_await pause(context, *wait);
     if (!paused.ok()) co_return paused;
     ++failures;
+  }
+}
+
+/// One of several attempts that run at the same time.
+struct Channel::Hedge {
+  ClientContext context;
+  std::unique_ptr<google::protobuf::Message> response;
+  std::optional<Status> status;  // once it has ended
+  bool counted = false;
+};
+
+Task<void> Channel::run(const Method& method, const google::protobuf::Message& request,
+                        Hedge& hedge, Signal& changed) {
+  Outcome outcome = co_await attempt(method, hedge.context, request, *hedge.response);
+  hedge.status.emplace(std::move(outcome.status));
+  changed.notify();
+}
+
+Task<Status> Channel::hedged(const Method& method, ClientContext& context,
+                             const google::protobuf::Message& request,
+                             google::protobuf::Message& response) {
+  const CallHedging& hedging = options_.hedging;
+  std::vector<std::unique_ptr<Hedge>> hedges;
+  Signal changed(runtime_);
+  Timer timer(runtime_.timers(), [&changed](Timestamp) { changed.notify(); });
+  Timestamp next = runtime_.now();
+  bool may_go_on = true;
+  Scope scope(runtime_.ready());  // when it goes, the attempts that are left are cancelled
+  for (;;) {
+    if (context.cancelled()) co_return Status(Code::cancelled, "cancelled by the caller");
+    std::size_t running = 0;
+    for (const std::unique_ptr<Hedge>& hedge : hedges) {
+      if (!hedge->status) {
+        ++running;
+        continue;
+      }
+      if (std::exchange(hedge->counted, true)) continue;
+      const bool fatal = !hedging.not_fatal().contains(hedge->status->code());
+      if (fatal) {
+        if (hedge->status->ok()) {
+          tokens_ = std::min(options_.retries.tokens(), tokens_ + options_.retries.each());
+          response.GetReflection()->Swap(&response, hedge->response.get());
+        }
+        context.take_results(hedge->context);
+        co_return std::move(*hedge->status);
+      }
+      tokens_ = std::max(0.0, tokens_ - 1);
+      const auto pushback = hedge->context.retry_pushback();
+      may_go_on = may_go_on && (!pushback || *pushback >= Duration::zero());
+      next = runtime_.now() + pushback.value_or(Duration::zero());
+    }
+    const bool affordable = hedges.empty() || tokens_ > options_.retries.tokens() / 2;
+    const bool more = may_go_on && affordable && hedges.size() < hedging.attempts();
+    if (more && next <= runtime_.now()) {
+      Hedge& hedge = *hedges.emplace_back(std::make_unique<Hedge>());
+      hedge.context.attempt_at(context, hedges.size());
+      hedge.response.reset(response.New());
+      context.count_attempt();
+      next = runtime_.now() + hedging.delay();
+      scope.spawn(run(method, request, hedge, changed));
+      continue;
+    }
+    if (running == 0 && !more) {
+      context.take_results(hedges.back()->context);
+      co_return std::move(*hedges.back()->status);
+    }
+    if (more) timer.arm(next);
+    const CancelHook hook(context, changed);
+    co_await changed.wait();
   }
 }
 

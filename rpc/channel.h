@@ -64,6 +64,30 @@ class CallRetries {
   double each_ = 0.1;
 };
 
+/// Sends unary calls to another server as well when an answer takes its time (gRFC A6): for calls
+/// that may run more than once. Instead of retries. Fluent.
+class CallHedging {
+ public:
+  /// How many there are at most, the first one included; 5 at most. Default 1: no others.
+  CallHedging& attempts(std::size_t most) {
+    attempts_ = most < CallRetries::kMostAttempts ? most : CallRetries::kMostAttempts;
+    return *this;
+  }
+  std::size_t attempts() const noexcept { return attempts_; }
+  /// How long an answer is waited for before the next is sent. Default 100 ms.
+  CallHedging& delay(Duration delay) { return delay_ = delay, *this; }
+  Duration delay() const noexcept { return delay_; }
+  /// Ends that are no answer: the next goes at once, and the others are waited for. Any other end
+  /// is the call's. Default UNAVAILABLE.
+  CallHedging& not_fatal(std::set<Code> codes) { return codes_ = std::move(codes), *this; }
+  const std::set<Code>& not_fatal() const noexcept { return codes_; }
+
+ private:
+  std::size_t attempts_ = 1;
+  Duration delay_ = std::chrono::milliseconds(100);
+  std::set<Code> codes_ = {Code::unavailable};
+};
+
 /// Which of several servers a call goes to.
 enum class Balancing : std::uint8_t {
   round_robin,        ///< one after the other
@@ -77,6 +101,7 @@ struct ChannelOptions {
   std::size_t max_response = std::size_t{4} * 1024 * 1024;
   std::size_t max_request = INT32_MAX;
   CallRetries retries;
+  CallHedging hedging;  ///< shares the budget of `retries`
   Balancing balancing = Balancing::round_robin;
   /// How long a server that could not be reached is passed over while others can, doubled each time
   /// in a row up to the longest.
@@ -130,6 +155,12 @@ class Channel {
   Task<Outcome> attempt(const Method& method, ClientContext& context,
                         const google::protobuf::Message& request,
                         google::protobuf::Message& response);
+  struct Hedge;
+  Task<Status> hedged(const Method& method, ClientContext& context,
+                      const google::protobuf::Message& request,
+                      google::protobuf::Message& response);
+  Task<void> run(const Method& method, const google::protobuf::Message& request, Hedge& hedge,
+                 Signal& changed);
   /// How long to wait before the call is sent once more; nothing: it is not.
   std::optional<Duration> retry_after(const ClientContext& context, const Status& status,
                                       std::size_t failures);

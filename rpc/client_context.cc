@@ -57,6 +57,22 @@ std::optional<Duration> ClientContext::retry_pushback() const {
   return parsed ? *parsed : Duration(-1);
 }
 
+void ClientContext::attempt_at(const ClientContext& call, std::size_t number) {
+  deadline_ = ends_at_ = call.ends_at_;
+  wait_for_ready_ = call.wait_for_ready_;
+  coding_ = call.coding_;
+  credentials_ = call.credentials_;
+  metadata_ = call.metadata_;
+  attempts_ = number - 1;  // the channel counts it when it is sent
+}
+
+void ClientContext::take_results(ClientContext& attempt) {
+  wire_ = std::move(attempt.wire_);
+  response_compressed_ = attempt.response_compressed_;
+  set_initial(std::move(attempt.initial_fields_));
+  set_trailing(std::move(attempt.trailing_fields_));
+}
+
 void ClientContext::begin(Timestamp now) {
   ends_at_ = deadline_;
   if (timeout_ && *timeout_ < kNever - now) {

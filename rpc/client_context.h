@@ -85,6 +85,10 @@ class ClientContext {
   /// How long the server wants the client to wait before it sends the call again
   /// (`grpc-retry-pushback-ms`); negative: it is not to.
   std::optional<Duration> retry_pushback() const;
+  /// Becomes one more attempt at the same call, the `number`th; its metadata is its own.
+  void attempt_at(const ClientContext& call, std::size_t number);
+  /// What came with that attempt came with the call.
+  void take_results(ClientContext& attempt);
   void set_response_compressed(bool compressed) noexcept { response_compressed_ = compressed; }
 
  private:

@@ -7,6 +7,7 @@
 #include "base/runtime.h"
 #include "base/scope.h"
 #include "base/timer_heap.h"
+#include "rpc/cancel_hook.h"
 #include "rpc/client_context.h"
 #include "rpc/metadata.h"
 
@@ -58,13 +59,12 @@ Task<Result<Stream>> open_wire(CallStart start, http::RequestHead head) {
   Signal done(runtime);
   Timer timer(runtime.timers(), [&done](Timestamp) { done.notify(); });
   if (end) timer.arm(*end);
-  context.on_cancel([&done] { done.notify(); });
   {
+    const CancelHook hook(context, done);
     Scope scope(runtime.ready());
     scope.spawn(run_and_tell(with_credentials(start, std::move(head)), result, done));
     co_await done.wait();
   }
-  context.on_cancel(nullptr);
   if (context.cancelled()) co_return fail(Code::cancelled, "cancelled by the caller");
   if (!result) co_return fail(Code::deadline_exceeded, "the deadline passed while connecting");
   co_return std::move(*result);

@@ -412,6 +412,61 @@ TEST_F(GrpcClient, CallsAreSpreadOverServers) {
   EXPECT_THAT(outstanding, ::testing::UnorderedElementsAre(1, 2, 2));
 }
 
+TEST_F(GrpcClient, HedgesWhatTakesItsTime) {
+  ChannelOptions options;
+  options.hedging.attempts(3).delay(50ms);
+  begin(std::move(options));
+  // The first two say nothing; the third does, and the others are given up.
+  const Timestamp begun = world.runtime.now();
+  EXPECT_EQ(code([](Sent& sent, std::size_t number) {
+              if (number == 3) answer_well(sent);
+            }),
+            Code::ok);
+  EXPECT_EQ(world.runtime.now() - begun, Duration(100ms));
+  EXPECT_EQ(response.payload().body(), "xxx");
+  EXPECT_EQ(context->attempts(), 3u);
+  EXPECT_EQ(context->trailing_metadata().find("x-last"), "2");
+  EXPECT_TRUE(wire->all[0].carrier.detached);
+  EXPECT_EQ(wire->all[2].carrier.request->fields.find("grpc-previous-rpc-attempts"), "2");
+  // An end that is no answer sends the next at once; one that is one ends the call.
+  wire->all.clear();
+  const Timestamp again = world.runtime.now();
+  EXPECT_EQ(code([](Sent& sent, std::size_t number) {
+              if (number == 1) return unavailable(sent);
+              sent.head(200, fields({kGrpc, {"grpc-status", "5"}}));
+              sent.end();
+            }),
+            Code::not_found);
+  EXPECT_EQ(world.runtime.now(), again);
+  EXPECT_EQ(context->attempts(), 2u);
+  // Nobody answers.
+  wire->all.clear();
+  EXPECT_EQ(code([](Sent& sent, std::size_t) { unavailable(sent); }), Code::unavailable);
+  EXPECT_EQ(context->attempts(), 3u);
+  // Nor in time.
+  wire->all.clear();
+  timeout = 500ms;
+  EXPECT_EQ(code([](Sent&, std::size_t) {}), Code::deadline_exceeded);
+}
+
+TEST_F(GrpcClient, ACallThatIsDroppedLeavesNothingInItsContext) {
+  ChannelOptions options;
+  options.hedging.attempts(2);
+  begin(std::move(options));
+  ClientContext dropped;
+  {
+    Scope scope(world.runtime.ready());
+    scope.spawn([](Channel& calls, ClientContext& its, SimpleRequest& asked,
+                   SimpleResponse& answered) -> Task<void> {
+      const Status never = co_await TestClient(calls).UnaryCall(its, asked, answered);
+      ADD_FAILURE() << never.to_string();
+    }(*channel, dropped, request, response));
+    world.runtime.turn();
+  }
+  dropped.cancel();
+  EXPECT_EQ(wire->opened, 1u);
+}
+
 TEST_F(GrpcClient, TokensGoWithTheCall) {
   begin();
   wire->answer = [](Sent& sent, std::size_t) { answer_well(sent); };

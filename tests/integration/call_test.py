@@ -32,8 +32,9 @@ class HostileServer:
 
     SETTINGS = b"\0\0\0\4\0\0\0\0\0"
 
-    def __init__(self, body, endless=False):
+    def __init__(self, body, endless=False, trailers=((b"grpc-status", b"0"),)):
         self.body, self.endless = body, endless
+        self.trailers = b"".join(self.literal(*each) for each in trailers)
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -75,7 +76,7 @@ class HostileServer:
                 connection.sendall(self.frame(1, 4, number, head))
                 connection.sendall(self.frame(0, 0, number, self.body))
                 if not self.endless:
-                    connection.sendall(self.frame(1, 5, number, self.literal(b"grpc-status", b"0")))
+                    connection.sendall(self.frame(1, 5, number, self.trailers))
 
     def stop(self):
         self.listener.close()
@@ -241,6 +242,29 @@ class CallTest(TernTest):
         self.assertIn("--cacert", stranger.stderr)
         lax = self.call("SayHello", "--allow-unknown-fields", "-d", '{"name":"x","nam":1}')
         self.assertEqual(lax.returncode, 0, lax.stderr)
+
+    def test_details_of_a_status(self):
+        def field(number, value):
+            return bytes([number << 3 | 2, len(value)]) + value
+
+        def status(kind, value):
+            detail = field(1, b"type.googleapis.com/" + kind) + field(2, value)
+            whole = b"\x08\x09" + field(2, b"no") + field(3, detail)
+            return [(b"grpc-status", b"9"), (b"grpc-message", b"no"),
+                    (b"grpc-status-details-bin", base64.b64encode(whole))]
+
+        for kind, value, shown, parsed in [
+                (b"google.rpc.ErrorInfo", b"\x0a\4WHY\x1b", '{"reason":"WHY\\u001b"}',
+                 {"type": "google.rpc.ErrorInfo", "value": {"reason": "WHY\x1b"}}),
+                (b"a.Stranger", b"\0\xff", "(2 bytes: 00ff)",
+                 {"type": "a.Stranger", "base64": "AP8="})]:
+            url = self.hostile(b"", trailers=status(kind, value)) + f"/{SERVICE}/SayHello"
+            done = self.tern("call", "--schema", PROTO, url)
+            self.assertEqual((done.returncode, done.stderr), (
+                73, f"tern call: FAILED_PRECONDITION: no\n  {kind.decode()} {shown}\n"))
+            report = json.loads(self.tern("call", "--json", "--schema", PROTO, url).stdout)
+            self.assertEqual(report["status"], {"code": 9, "name": "FAILED_PRECONDITION",
+                                                "message": "no", "details": [parsed]})
 
     def test_hostile_servers(self):
         schema = ["--schema", PROTO, "-d", "{}"]

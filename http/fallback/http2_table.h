@@ -1,89 +1,12 @@
 #pragma once
 
-#include <cstddef>
-#include <vector>
-
 #include "http/fallback/http2_stream.h"
+#include "http/stream_table.h"
 
 namespace tern::fallback {
 
-/// A session's streams: a list of all of them, and a hash table of those that have an identifier.
-/// Intrusive: costs one word a bucket and allocates only when it grows.
-class Http2Table {
- public:
-  std::size_t listed() const noexcept { return listed_; }
-  bool empty() const noexcept { return listed_ == 0; }
-  Http2Stream* first() const noexcept { return head_; }
-
-  void add(Http2Stream& stream) noexcept {
-    stream.previous = nullptr;
-    stream.next = head_;
-    if (head_ != nullptr) head_->previous = &stream;
-    head_ = &stream;
-    ++listed_;
-  }
-
-  void remove(Http2Stream& stream) noexcept {
-    if (stream.indexed) unindex(stream);
-    if (stream.previous != nullptr) {
-      stream.previous->next = stream.next;
-    } else {
-      head_ = stream.next;
-    }
-    if (stream.next != nullptr) stream.next->previous = stream.previous;
-    stream.previous = stream.next = nullptr;
-    --listed_;
-  }
-
-  /// The stream has its identifier now.
-  void index(Http2Stream& stream) {
-    if (indexed_ == buckets_.size()) grow();
-    link(stream);
-    stream.indexed = true;
-    ++indexed_;
-  }
-
-  void unindex(Http2Stream& stream) noexcept {
-    Http2Stream** at = &buckets_[bucket(stream.id())];
-    while (*at != &stream) at = &(*at)->next_in_bucket;
-    *at = stream.next_in_bucket;
-    stream.next_in_bucket = nullptr;
-    stream.indexed = false;
-    --indexed_;
-  }
-
-  Http2Stream* find(Http2StreamId id) const noexcept {
-    if (buckets_.empty()) return nullptr;
-    Http2Stream* stream = buckets_[bucket(id)];
-    while (stream != nullptr && stream->id() != id) stream = stream->next_in_bucket;
-    return stream;
-  }
-  /// Streams that nghttp2 has not closed, among those with an identifier.
-  std::size_t indexed() const noexcept { return indexed_; }
-
- private:
-  static constexpr std::size_t kFirstBuckets = 8;
-
-  /// Identifiers of one side count up in twos.
-  std::size_t bucket(Http2StreamId id) const noexcept {
-    return static_cast<std::size_t>(id >> 1) & (buckets_.size() - 1);
-  }
-  void link(Http2Stream& stream) noexcept {
-    Http2Stream*& at = buckets_[bucket(stream.id())];
-    stream.next_in_bucket = at;
-    at = &stream;
-  }
-  void grow() {
-    buckets_.assign(buckets_.empty() ? kFirstBuckets : buckets_.size() * 2, nullptr);
-    for (Http2Stream* stream = head_; stream != nullptr; stream = stream->next) {
-      if (stream->indexed) link(*stream);
-    }
-  }
-
-  Http2Stream* head_ = nullptr;
-  std::size_t listed_ = 0;
-  std::size_t indexed_ = 0;
-  std::vector<Http2Stream*> buckets_;
-};
+/// A session's streams. Indexed are those that nghttp2 has not closed; one side's identifiers count
+/// up in twos.
+using Http2Table = http::StreamTable<Http2Stream, Http2StreamId, 1>;
 
 }  // namespace tern::fallback

@@ -168,6 +168,7 @@ def chromium_rpc(run, quic, wire):
         check(google["failure"] == {"code": INVALID_ARGUMENT, "message": "no name"}, f"{google}")
         check(google["stream"] == [f"hello b, {i}" for i in range(1, 11)], f"{google}")
     check(seen["rest"] == {"text": f"hello page over {wire}"}, f"{seen['rest']}")
+    check(seen["socket"] == {"texts": ["hello a", "hello b", "hello c"], "code": 1000}, f"{seen['socket']}")
     check(seen["refused"] == "refused", "PUT is not allowed to other origins' pages")
 
 

@@ -29,6 +29,18 @@ async function google(service, baseUrl, format) {
   return seen;
 }
 
+/** A call over a WebSocket: requests stream, which `fetch` cannot. */
+const socket = (baseUrl, ...names) => new Promise((resolve) => {
+  const texts = [];
+  const open = new WebSocket(`${baseUrl.replace('https', 'wss')}/greeter.v1.Greeter/Chat`);
+  open.onopen = () => {
+    for (const name of names) open.send(JSON.stringify({ name }));
+    open.send('');
+  };
+  open.onmessage = ({ data }) => texts.push(JSON.parse(data).text);
+  open.onclose = ({ code }) => resolve({ texts, code });
+});
+
 /** A failure that says what failed, instead of none of the results. */
 const guarded = (promise) => promise.catch((error) => ({ failed: String(error) }));
 
@@ -43,6 +55,7 @@ globalThis.rpc = async ({ baseUrl, schema }) => {
     google_text: await guarded(google(service, baseUrl, 'text')),
     google_binary: await guarded(google(service, baseUrl, 'binary')),
     rest: await guarded(fetch(`${baseUrl}/v1/hello/page`).then((response) => response.json())),
+    socket: await socket(baseUrl, 'a', 'b', 'c'),
     refused: await fetch(`${baseUrl}/v1/hello/page`, { method: 'PUT' }).then(() => 'answered', () => 'refused'),
   };
 };

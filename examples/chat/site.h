@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -21,7 +22,9 @@ using Certificates = std::function<std::vector<tls::Certificate>()>;
 /// `development`: the certificates are no public CA's and their hashes are told, so that a browser
 /// whose user has accepted one for the page takes it for WebTransport, too; those of more than 14
 /// days or without a P-256 key it would not take (W3C WebTransport, serverCertificateHashes).
+/// Whoever is in a room where nothing happens for an hour is sent away, and the page comes back.
 void add_chat(http::Router& router, std::shared_ptr<Room> room, Certificates development = {},
-              webtransport::ServerOptions options = webtransport::ServerOptions());
+              webtransport::ServerOptions options =
+                  webtransport::ServerOptions().idle_timeout(std::chrono::hours(1)));
 
 }  // namespace tern::chat

@@ -88,6 +88,7 @@ void Connection::receive(const udp::Path& path, udp::Ecn ecn, ByteView datagram,
   if (old_path_first != nullptr && old_path_first->active()) old_path_first->at(now);
   const bool late = !known_path && path_watch_ != nullptr &&
                     path_watch_->comes_late(path, now, Duration(ngtcp2_conn_get_pto(conn_)));
+  crypto_->from_elsewhere(late);
   const ngtcp2_path library_path = to_library(late ? known_path_ : path);
   const ngtcp2_pkt_info info{static_cast<std::uint8_t>(ecn)};
   const int result = ngtcp2_conn_read_pkt(conn_, &library_path, &info, datagram.data(),

@@ -313,6 +313,7 @@ struct BridgeCallbacks {
       bridge.non_productive_.opened(packet_number(nonce, aead), payload);
       if (bridge.answers_ != nullptr) bridge.answers_->opened(payload);
       if (bridge.old_path_first_ != nullptr) bridge.old_path_first_->opened(payload);
+      if (bridge.from_elsewhere_) drop_path_challenges(payload);
       bridge.rx_generation_ = std::max(bridge.rx_generation_, aead.generation);
     }
     return 0;

@@ -133,6 +133,11 @@ class CryptoBridge {
   /// It outlives the connection.
   void watch_answers(PathCredit& credit) noexcept { answers_ = &credit; }
 
+  /// The packets that are opened next are said to have come on another path than they have. What
+  /// they ask of their own path is not answered: a PATH_RESPONSE goes out where the PATH_CHALLENGE
+  /// came in, or not at all (RFC 9000 §8.2.2).
+  void from_elsewhere(bool on) noexcept { from_elsewhere_ = on; }
+
   /// Nothing is sent or received for a while: the key schedules are freed, and made anew for the
   /// next packet.
   void rest() noexcept { keys_.rest(); }
@@ -191,6 +196,7 @@ class CryptoBridge {
   bool chacha20_only_ = false;
   bool sealed_path_response_ = false;
   bool sealed_probe_ = false;
+  bool from_elsewhere_ = false;
   std::uint8_t alert_ = 0;
   CipherSuite suite_;  // of 1-RTT packets
   NonProductivePackets non_productive_;

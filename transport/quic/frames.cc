@@ -84,4 +84,14 @@ bool skip_frame(ByteView& rest) noexcept {
   return false;
 }
 
+void drop_path_challenges(MutableBytes payload) noexcept {
+  while (!payload.empty()) {
+    ByteView rest = payload;
+    if (!skip_frame(rest)) return;
+    const MutableBytes frame = payload.first(payload.size() - rest.size());
+    if (frame[0] == kPathChallenge) std::fill(frame.begin(), frame.end(), kPadding);
+    payload = payload.last(rest.size());
+  }
+}
+
 }  // namespace tern::quic

@@ -36,4 +36,7 @@ inline constexpr std::uint8_t kPathResponse = 0x1b;
 /// is not whole or not known here: `rest` is of no use then.
 bool skip_frame(ByteView& rest) noexcept;
 
+/// Makes PADDING of every PATH_CHALLENGE, as far as the payload is well-formed.
+void drop_path_challenges(MutableBytes payload) noexcept;
+
 }  // namespace tern::quic

@@ -9,6 +9,7 @@
 #include "base/varint.h"
 #include "http/utf8.h"
 #include "webtransport/capsule_type.h"
+#include "webtransport/capsule_values.h"
 #include "webtransport/capsule_writer.h"
 
 namespace tern::webtransport {
@@ -27,20 +28,6 @@ constexpr std::uint64_t number_of(std::uint64_t id) noexcept { return id >> 2; }
 constexpr bool is_unidirectional(std::uint64_t id) noexcept { return (id & 2) != 0; }
 constexpr Direction direction_of(std::uint64_t id) noexcept {
   return is_unidirectional(id) ? Direction::unidirectional : Direction::bidirectional;
-}
-
-/// The varints a payload consists of; nothing when there are not `count`, or more than that.
-template <std::size_t count>
-std::optional<std::array<std::uint64_t, count>> read_values(ByteView payload) noexcept {
-  std::array<std::uint64_t, count> values{};
-  for (std::uint64_t& value : values) {
-    const auto varint = read_varint(payload);
-    if (!varint) return std::nullopt;
-    value = varint->value;
-    payload = payload.subspan(varint->size);
-  }
-  if (!payload.empty()) return std::nullopt;
-  return values;
 }
 
 bool is_known(std::uint64_t type) noexcept {

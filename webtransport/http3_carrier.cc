@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "http/utf8.h"
 #include "webtransport/capsule_type.h"
+#include "webtransport/capsule_values.h"
 #include "webtransport/capsule_writer.h"
 
 namespace tern::webtransport {
@@ -18,13 +19,14 @@ constexpr std::size_t kMaxPayload = 64 * 1024;
 }  // namespace
 
 Http3Carrier::Http3Carrier(Http3Sessions& sessions, http::detail::Ends& ends,
-                           SessionOptions options, std::string protocol,
+                           const SessionOptions& options, std::string protocol,
                            std::shared_ptr<void> owner)
     : sessions_(&sessions),
       ends_(ends),
-      options_(options),
+      close_timeout_(options.close_timeout()),
       protocol_(std::move(protocol)),
       owner_(std::move(owner)),
+      flow_(sessions.make_flow(options.max_streams())),
       runtime_(ends.runtime()),
       id_(ends.stream_id()),
       reader_(kMaxPayload),
@@ -32,15 +34,16 @@ Http3Carrier::Http3Carrier(Http3Sessions& sessions, http::detail::Ends& ends,
       scope_(runtime_.ready()) {}
 
 Http3Carrier::~Http3Carrier() {
-  if (sessions_ != nullptr) sessions_->remove(*this);
+  if (sessions_ != nullptr) sessions_->remove(*this, Error::closed("the session is closed"));
 }
 
 void Http3Carrier::attach(Session& session) {
   session_ = &session;
   sessions_->add(*this);
   keep_alive_.arm(runtime_.now() + kKeepAlive);
-  scope_.spawn(read());
-  scope_.spawn(read_datagrams());
+  read(scope_, *this);
+  read_datagrams(scope_, *this);
+  flow_changed();
 }
 
 void Http3Carrier::keep_alive() {
@@ -53,11 +56,13 @@ void Http3Carrier::keep_alive() {
 // ------------------------------------------------------------------------
 
 bool Http3Carrier::may_open(Direction direction) const noexcept {
-  return !over_ && sessions_ != nullptr && sessions_->may_open(direction);
+  return !over_ && sessions_ != nullptr && sessions_->may_open(direction) &&
+         (flow_ == nullptr || flow_->may_open(direction));
 }
 
 std::unique_ptr<Stream> Http3Carrier::open(Direction direction) {
-  Http3Stream& record = sessions_->open(direction, id_);
+  if (flow_ != nullptr) flow_->opened(direction);
+  Http3Stream& record = sessions_->open(direction, *this);
   auto stream = std::make_unique<Stream>(runtime_, record, static_cast<std::uint64_t>(record.id()),
                                          direction, false);
   record.attach(*stream);
@@ -67,6 +72,7 @@ std::unique_ptr<Stream> Http3Carrier::open(Direction direction) {
 void Http3Carrier::accept(Http3Stream& record) {
   const Direction direction =
       quic::is_unidirectional(record.id()) ? Direction::unidirectional : Direction::bidirectional;
+  if (flow() != nullptr && !flow_->accepted(direction)) fail_flow("more streams than allowed");
   auto stream = std::make_unique<Stream>(runtime_, record, static_cast<std::uint64_t>(record.id()),
                                          direction, true);
   record.attach(*stream);
@@ -84,11 +90,12 @@ bool Http3Carrier::send_datagram(Bytes payload) {
   return true;
 }
 
-Task<void> Http3Carrier::read_datagrams() {
+// Spawned directly: a session that does nothing is to cost little.
+Scope::Spawned Http3Carrier::read_datagrams(Scope&, Http3Carrier& self) {
   for (;;) {
-    Result<Bytes> datagram = co_await ends_.receive_datagram();
-    if (!datagram || over_) co_return;
-    session_->on_datagram(std::move(*datagram));
+    Result<Bytes> datagram = co_await self.ends_.receive_datagram();
+    if (!datagram || self.over_) break;
+    self.session_->on_datagram(std::move(*datagram));
   }
 }
 
@@ -110,39 +117,43 @@ std::uint64_t Http3Carrier::progress() const noexcept {
 // ---- capsules
 // -------------------------------------------------------------------------------------
 
-Task<void> Http3Carrier::read() {
-  for (;;) {
-    Result<Bytes> piece = co_await ends_.read();
-    if (!piece) {
-      SessionClose close;
-      close.by = piece.error().origin;
-      close.error = piece.error();
-      end(std::move(close));
-      written_all_ = true;
-      break;
-    }
-    if (piece->empty()) {
-      if (!over_ && !reader_.at_boundary()) {
-        violated("the stream ends within a capsule");
-      } else {
-        SessionClose close;
-        close.by = Origin::remote;
-        end(std::move(close));
-      }
-      break;
-    }
-    reader_.feed(*piece);
-    bool fine = true;
-    while (const auto event = reader_.next()) fine = fine && on_capsule(*event);
-    if (!fine) break;
+Scope::Spawned Http3Carrier::read(Scope&, Http3Carrier& self) {
+  for (bool more = true; more;) {
+    Result<Bytes> piece = co_await self.ends_.read();
+    more = self.on_input(std::move(piece));
   }
-  read_all_ = true;
-  leave();
+  self.read_all_ = true;
+  self.leave();
+}
+
+bool Http3Carrier::on_input(Result<Bytes> piece) {
+  if (!piece) {
+    SessionClose close;
+    close.by = piece.error().origin;
+    close.error = piece.error();
+    end(std::move(close));
+    written_all_ = true;
+    return false;
+  }
+  if (piece->empty()) {
+    if (!over_ && !reader_.at_boundary()) {
+      violated("the stream ends within a capsule");
+    } else {
+      SessionClose close;
+      close.by = Origin::remote;
+      end(std::move(close));
+    }
+    return false;
+  }
+  reader_.feed(*piece);
+  bool fine = true;
+  while (const auto event = reader_.next()) fine = fine && on_capsule(*event);
+  return fine;
 }
 
 /// False: nothing more is read.
 bool Http3Carrier::on_capsule(const CapsuleReader::Event& event) {
-  if (over_ && over_->by == Origin::remote) {
+  if (ended_by_peer_) {
     // §6: nothing follows WT_CLOSE_SESSION.
     ends_.abort(http::Abort::malformed);
     written_all_ = true;
@@ -171,8 +182,41 @@ bool Http3Carrier::on_capsule(const CapsuleReader::Event& event) {
     case capsule_type::kStreamDataBlocked:
       violated("a capsule about a stream's window");
       return false;
-    default: return true;
+    default: return on_flow_capsule(event.id, event.bytes);
   }
+}
+
+/// Those about the session's window, and what nobody here knows (RFC 9297 §3.2).
+bool Http3Carrier::on_flow_capsule(std::uint64_t type, ByteView payload) {
+  const bool data = type == capsule_type::kMaxData;
+  const bool streams = type == capsule_type::kMaxStreamsBidirectional ||
+                       type == capsule_type::kMaxStreamsUnidirectional;
+  const bool told = type == capsule_type::kDataBlocked ||
+                    type == capsule_type::kStreamsBlockedBidirectional ||
+                    type == capsule_type::kStreamsBlockedUnidirectional;
+  // §5.1: without flow control they are ignored.
+  if (flow_ == nullptr || !(data || streams || told)) return true;
+  const auto values = read_values<1>(payload);
+  if (!values) {
+    violated("a malformed capsule about the session's limits");
+    return false;
+  }
+  if (told) return true;
+  const std::uint64_t limit = (*values)[0];
+  const Direction direction = type == capsule_type::kMaxStreamsBidirectional
+                                  ? Direction::bidirectional
+                                  : Direction::unidirectional;
+  const bool more = data ? flow_->on_max_data(limit) : flow_->on_max_streams(direction, limit);
+  if (!more) {
+    fail_flow("a limit that is not above the one before");
+    return true;
+  }
+  if (data) {
+    release();
+  } else {
+    session_->on_credit(direction);
+  }
+  return true;
 }
 
 bool Http3Carrier::on_close_session(ByteView payload) {
@@ -217,13 +261,25 @@ void Http3Carrier::close(ApplicationCode code, std::string_view reason) {
   end(std::move(close));
 }
 
+std::string Http3Carrier::next_words() {
+  std::string words;
+  if (flow() != nullptr && flow_->has_due() && sessions_ != nullptr) {
+    const quic::ConnectionStats connection = sessions_->http3().connection().stats();
+    words = flow_->take_due(runtime_.now(), connection.smoothed_rtt);
+  }
+  return words + std::exchange(last_words_, std::string());
+}
+
 /// Writes what is to be said, and the end when the session is over.
 Task<void> Http3Carrier::finish() {
-  if (!last_words_.empty() && !ends_.finished()) {
-    Bytes words = Bytes::take(std::exchange(last_words_, std::string()));
-    const Result<void> written = co_await ends_.write(std::move(words));
+  if (std::exchange(writing_, true)) co_return;  // whoever is at it takes this along
+  while (!ends_.finished() && !written_all_) {
+    std::string words = next_words();
+    if (words.empty()) break;
+    const Result<void> written = co_await ends_.write(Bytes::take(std::move(words)));
     if (!written) written_all_ = true;
   }
+  writing_ = false;
   if (!over_ || written_all_) co_return;
   if (!ends_.finished()) co_await ends_.finish();
   written_all_ = true;
@@ -232,16 +288,54 @@ Task<void> Http3Carrier::finish() {
 
 void Http3Carrier::end(SessionClose close) {
   if (over_) return;
-  over_ = close;
-  if (sessions_ != nullptr) sessions_->remove(*this);
+  over_ = true;
+  ended_by_peer_ = close.by == Origin::remote;
+  if (sessions_ != nullptr) {
+    sessions_->remove(
+        *this, close.error ? *close.error : Error(Code::closed, "the session is closed", close.by));
+  }
   if (!written_all_) scope_.spawn(finish());
-  runtime_.timers().arm(*this, runtime_.now() + options_.close_timeout());
+  runtime_.timers().arm(*this, runtime_.now() + close_timeout_);
   session_->on_closed(std::move(close));
 }
 
-Error Http3Carrier::close_error() const {
-  if (over_ && over_->error) return *over_->error;
-  return Error(Code::closed, "the session is closed", over_ ? over_->by : Origin::local);
+// ---- flow control
+// -----------------------------------------------------------------------------------
+
+void Http3Carrier::flow_changed() {
+  if (writing_ || flow() == nullptr || !flow_->has_due() || sessions_ == nullptr) return;
+  scope_.spawn(finish());
+}
+
+void Http3Carrier::wait_for_credit(quic::StreamId stream) {
+  waiting_.push(stream);
+  flow_->blocked();
+  flow_changed();
+}
+
+void Http3Carrier::release() {
+  if (sessions_ == nullptr) return;
+  // Those that still lack some come back.
+  for (std::size_t left = waiting_.size(); left > 0; --left) {
+    if (Http3Stream* const stream = sessions_->find(waiting_.pop())) stream->pump();
+  }
+}
+
+void Http3Carrier::fail_flow(std::string_view what) {
+  if (over_ || !flow_failure_.empty()) return;
+  flow_failure_ = what;
+  scope_.spawn(end_for_flow());
+}
+
+/// §5.6.4: the CONNECT stream is reset with WT_FLOW_CONTROL_ERROR.
+Task<void> Http3Carrier::end_for_flow() {
+  if (over_) co_return;
+  if (sessions_ != nullptr) {
+    quic::Connection& connection = sessions_->http3().connection();
+    connection.reset(id_, http3_code::kFlowControl);
+    connection.stop_sending(id_, http3_code::kFlowControl);
+  }
+  violated(std::string(flow_failure_));
 }
 
 void Http3Carrier::connection_gone() {

@@ -6,11 +6,13 @@
 #include <string>
 #include <string_view>
 
+#include "base/fifo.h"
 #include "base/runtime.h"
 #include "base/scope.h"
 #include "base/timer_heap.h"
 #include "http/exchange.h"
 #include "webtransport/capsule_reader.h"
+#include "webtransport/http3_flow.h"
 #include "webtransport/http3_sessions.h"
 #include "webtransport/session_carrier.h"
 #include "webtransport/session_options.h"
@@ -26,7 +28,7 @@ class Http3Carrier final : public SessionCarrier, TimerNode {
   static constexpr Duration kKeepAlive = std::chrono::seconds(20);
 
   /// `ends`: the CONNECT, which has been accepted; outlives it. On a client `owner` holds it.
-  Http3Carrier(Http3Sessions& sessions, http::detail::Ends& ends, SessionOptions options,
+  Http3Carrier(Http3Sessions& sessions, http::detail::Ends& ends, const SessionOptions& options,
                std::string protocol, std::shared_ptr<void> owner = nullptr);
   ~Http3Carrier() override;
 
@@ -52,33 +54,52 @@ class Http3Carrier final : public SessionCarrier, TimerNode {
   void accept(Http3Stream& stream);
   void streams_available();
   void connection_gone();
-  /// What the session's streams fail with.
-  Error close_error() const;
+
+  // ---- for its streams
+  /// Null without flow control, and when the session is over.
+  Http3Flow* flow() const noexcept { return over_ ? nullptr : flow_.get(); }
+  /// There may be capsules due.
+  void flow_changed();
+  /// `pump` of the stream is called when there is credit.
+  void wait_for_credit(quic::StreamId stream);
+  void release();
+  /// The peer has exceeded what it may; acted upon when coroutines have their turn.
+  void fail_flow(std::string_view what);
 
  private:
   void expire(Timestamp now) override;
   void keep_alive();
-  Task<void> read();
-  Task<void> read_datagrams();
+  static Scope::Spawned read(Scope& scope, Http3Carrier& self);
+  static Scope::Spawned read_datagrams(Scope& scope, Http3Carrier& self);
+  /// False: nothing more is read.
+  bool on_input(Result<Bytes> piece);
   Task<void> finish();
+  Task<void> end_for_flow();
+  std::string next_words();
   bool on_capsule(const CapsuleReader::Event& event);
   bool on_close_session(ByteView payload);
+  bool on_flow_capsule(std::uint64_t type, ByteView payload);
   void violated(std::string what);
   void end(SessionClose close);
   void leave();
 
   Http3Sessions* sessions_;  // null when the connection is gone
   http::detail::Ends& ends_;
-  SessionOptions options_;
+  const Duration close_timeout_;
   std::string protocol_;
   std::shared_ptr<void> owner_;
+  std::unique_ptr<Http3Flow> flow_;
+  Fifo<quic::StreamId> waiting_;  // streams that want credit
+  std::string_view flow_failure_;
   Runtime& runtime_;
   quic::StreamId id_;
   Session* session_ = nullptr;
   CapsuleReader reader_;
-  std::optional<SessionClose> over_;
+  bool over_ = false;
+  bool ended_by_peer_ = false;
   Timer keep_alive_;
   std::string last_words_;  // capsules that are still to be written
+  bool writing_ = false;
   bool read_all_ = false;
   bool written_all_ = false;
   bool gone_ = false;

@@ -16,6 +16,10 @@ constexpr std::uint64_t kEnableDraft02 = 0x2b603742;       // 02 to 06: a flag
 constexpr std::uint64_t kMaxSessionsDraft07 = 0xc671706a;  // 07 to 12: how many
 constexpr std::uint64_t kMaxSessionsDraft13 = 0x14e9cd29;  // 13 and 14: how many
 constexpr std::uint64_t kEnabled = 0x2c7cf000;             // 15 and later: a flag
+// Flow control of sessions, 13 and later.
+constexpr std::uint64_t kInitialMaxData = 0x2b61;
+constexpr std::uint64_t kInitialMaxStreamsUni = 0x2b64;
+constexpr std::uint64_t kInitialMaxStreamsBidi = 0x2b65;
 
 }  // namespace
 
@@ -25,6 +29,9 @@ void enable_http3(http3::SessionOptions& options, Runtime& runtime) {
       {kMaxSessionsDraft07, Http3Sessions::kMaxSessions},
       {kMaxSessionsDraft13, Http3Sessions::kMaxSessions},
       {kEnabled, 1},
+      {kInitialMaxData, Http3Flow::kData},
+      {kInitialMaxStreamsUni, Http3Flow::kStreams},
+      {kInitialMaxStreamsBidi, Http3Flow::kStreams},
   };
   for (const auto& [id, value] : settings) {
     http3::Setting setting;
@@ -77,10 +84,9 @@ void Http3Sessions::add(Http3Carrier& carrier) {
   }
 }
 
-void Http3Sessions::remove(Http3Carrier& carrier) {
+void Http3Sessions::remove(Http3Carrier& carrier, const Error& error) {
   if (carriers_.erase(carrier.id()) == 0) return;
   note_ended(carrier.id());
-  const Error error = carrier.close_error();
   for (auto entry = streams_.begin(); entry != streams_.end();) {
     Http3Stream& stream = *entry->second;
     if (stream.session() != carrier.id()) {
@@ -116,13 +122,29 @@ bool Http3Sessions::may_open(Direction direction) const noexcept {
                                                : connection.uni_left() > 0;
 }
 
-Http3Stream& Http3Sessions::open(Direction direction, quic::StreamId session) {
+std::unique_ptr<Http3Flow> Http3Sessions::make_flow(std::uint64_t max_streams) const {
+  const std::optional<http3::Settings>& peer = http3_.peer_settings();
+  if (!peer) return nullptr;
+  Http3Flow::Limits allowed;
+  allowed.data = peer->other(kInitialMaxData).value_or(0);
+  allowed.streams = {peer->other(kInitialMaxStreamsBidi).value_or(0),
+                     peer->other(kInitialMaxStreamsUni).value_or(0)};
+  if (!allowed.any()) return nullptr;
+  return std::make_unique<Http3Flow>(allowed, max_streams);
+}
+
+Http3Stream* Http3Sessions::find(quic::StreamId stream) noexcept {
+  const auto found = streams_.find(stream);
+  return found == streams_.end() ? nullptr : found->second.get();
+}
+
+Http3Stream& Http3Sessions::open(Direction direction, Http3Carrier& carrier) {
   quic::Connection& connection = http3_.connection();
   const Result<quic::StreamId> id =
       direction == Direction::bidirectional ? connection.open_bidi() : connection.open_uni();
   TERN_CHECK(id.has_value());
   http3_.adopt(*id);
-  auto stream = std::make_unique<Http3Stream>(*this, connection, *id, session);
+  auto stream = std::make_unique<Http3Stream>(*this, connection, *id, carrier);
   Http3Stream& opened = *stream;
   streams_.emplace(*id, std::move(stream));
   return opened;
@@ -143,7 +165,8 @@ void Http3Sessions::streams_available() {
 bool Http3Sessions::accept(quic::StreamId stream, quic::StreamId session) {
   const auto carrier = carriers_.find(session);
   if (carrier != carriers_.end()) {
-    auto taken = std::make_unique<Http3Stream>(*this, http3_.connection(), stream, session);
+    auto taken =
+        std::make_unique<Http3Stream>(*this, http3_.connection(), stream, *carrier->second);
     Http3Stream& accepted = *taken;
     streams_.emplace(stream, std::move(taken));
     carrier->second->accept(accepted);
@@ -167,8 +190,7 @@ bool Http3Sessions::accept(quic::StreamId stream, quic::StreamId session) {
 }
 
 void Http3Sessions::give(Early& early, Http3Carrier& carrier) {
-  auto taken =
-      std::make_unique<Http3Stream>(*this, http3_.connection(), early.stream, early.session);
+  auto taken = std::make_unique<Http3Stream>(*this, http3_.connection(), early.stream, carrier);
   Http3Stream& accepted = *taken;
   streams_.emplace(early.stream, std::move(taken));
   carrier.accept(accepted);

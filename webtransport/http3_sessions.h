@@ -12,6 +12,7 @@
 #include "http/exchange.h"
 #include "http3/options.h"
 #include "http3/session.h"
+#include "webtransport/http3_flow.h"
 #include "webtransport/http3_stream.h"
 
 namespace tern::webtransport {
@@ -23,7 +24,7 @@ class Http3Carrier;
 class Http3Sessions final : public http3::StreamRouter, TimerNode {
  public:
   /// Sessions of one connection: announced in SETTINGS, and one more is refused with 429. A small
-  /// number, as without flow control for sessions (draft 14 and later) they share the connection's.
+  /// number, as sessions of the drafts without flow control of their own share the connection's.
   static constexpr std::size_t kMaxSessions = 16;
   /// Streams and their bytes that wait for a session; more are refused (§4.6).
   static constexpr std::size_t kMaxEarlyStreams = 32;
@@ -45,11 +46,15 @@ class Http3Sessions final : public http3::StreamRouter, TimerNode {
   // ---- for carriers
   /// Gives it the streams that have come before it.
   void add(Http3Carrier& carrier);
-  /// Ends its streams.
-  void remove(Http3Carrier& carrier);
+  /// Ends its streams, which fail with `error`.
+  void remove(Http3Carrier& carrier, const Error& error);
   bool may_open(Direction direction) const noexcept;
   /// Only after `may_open`.
-  Http3Stream& open(Direction direction, quic::StreamId session);
+  Http3Stream& open(Direction direction, Http3Carrier& carrier);
+  /// Null if it is over.
+  Http3Stream* find(quic::StreamId stream) noexcept;
+  /// By the SETTINGS of both; null: the peer has not asked for any.
+  std::unique_ptr<Http3Flow> make_flow(std::uint64_t max_streams) const;
   /// A CONNECT that was not accepted: what came for it is refused.
   void refuse(quic::StreamId session);
 

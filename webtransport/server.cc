@@ -1,7 +1,9 @@
 #include "webtransport/server.h"
 
+#include <chrono>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -22,6 +24,10 @@
 namespace tern::webtransport {
 
 namespace {
+
+/// How long a client's SETTINGS are waited for behind its CONNECT: 5 s.
+constexpr Duration kSettingsPause = std::chrono::milliseconds(10);
+constexpr int kSettingsTries = 500;
 
 struct Place {
   SessionRequestHandler handler;
@@ -123,37 +129,56 @@ void look_around(const http::Exchange& exchange, const Http3Sessions* sessions, 
   if (!why.empty()) refuse(answer, http::Status::too_many_requests, std::string(why));
 }
 
-Task<void> serve_connect(http::Exchange& exchange, std::shared_ptr<const Place> place) {
-  Answer answer = answer_session(exchange.request(), place->options);
-  Http3Sessions* const sessions = Http3Sessions::of(exchange);
-  if (answer.refusal.empty()) look_around(exchange, sessions, *place, answer);
+/// Whether a session's flow control is on is in the client's SETTINGS, which a lost packet may have
+/// made late; null: they do not come, or the connection is gone.
+Task<Http3Sessions*> settled(http::Exchange& exchange) {
+  for (int tries = 0; tries < kSettingsTries; ++tries) {
+    Http3Sessions* const sessions = Http3Sessions::of(exchange);
+    if (sessions == nullptr || sessions->http3().peer_settings()) co_return sessions;
+    co_await exchange.runtime().sleep(kSettingsPause);
+  }
+  co_return nullptr;
+}
+
+/// The handshake; null: there is no session. Apart from `serve_connect`, whose frame lives as long
+/// as the session.
+Task<std::unique_ptr<SessionCarrier>> accept_session(http::Exchange& exchange, const Place& place,
+                                                     std::optional<SessionTally::Lease>& lease) {
+  Answer answer = answer_session(exchange.request(), place.options);
+  Http3Sessions* sessions = Http3Sessions::of(exchange);
+  if (answer.refusal.empty()) look_around(exchange, sessions, place, answer);
   if (!answer.refusal.empty()) {
     log_refusal(exchange, answer.refusal);
     if (sessions != nullptr) sessions->refuse(exchange.stream_id());
     co_await exchange.respond(std::move(answer.response));
-    co_return;
+    co_return nullptr;
   }
-  const SessionOptions& options = place->options.session();
-  const SessionTally::Lease lease = take(*place, exchange);
+  const SessionOptions& options = place.options.session();
+  lease.emplace(take(place, exchange));
   if (sessions != nullptr) {
+    sessions = co_await settled(exchange);
+    if (sessions == nullptr) co_return nullptr;
     const Result<void> started = co_await exchange.start(std::move(answer.response));
     // The connection may have gone meanwhile, and what is known of its sessions with it.
     Http3Sessions* const still = Http3Sessions::of(exchange);
-    if (!started || still == nullptr) co_return;
-    auto carrier =
-        std::make_unique<Http3Carrier>(*still, exchange, options, std::move(answer.protocol));
-    co_await run(exchange, exchange, std::move(carrier), std::move(place));
-    co_return;
+    if (!started || still == nullptr) co_return nullptr;
+    co_return std::make_unique<Http3Carrier>(*still, exchange, options, std::move(answer.protocol));
   }
   const CapsuleWindows granted = granted_windows(options);
   CapsuleWindows allowed = http2_peer_windows(exchange);
   raise_windows(allowed, exchange.request().fields);
   answer.response.field("webtransport-init", init_field(granted));
   const Result<void> started = co_await exchange.start(std::move(answer.response));
-  if (!started) co_return;
-  auto carrier = std::make_unique<CapsuleCarrier>(exchange.runtime(), CapsuleSession::Role::server,
-                                                  pipe_over(exchange), options, granted, allowed,
-                                                  std::move(answer.protocol));
+  if (!started) co_return nullptr;
+  co_return std::make_unique<CapsuleCarrier>(exchange.runtime(), CapsuleSession::Role::server,
+                                             pipe_over(exchange), options, granted, allowed,
+                                             std::move(answer.protocol));
+}
+
+Task<void> serve_connect(http::Exchange& exchange, std::shared_ptr<const Place> place) {
+  std::optional<SessionTally::Lease> lease;
+  std::unique_ptr<SessionCarrier> carrier = co_await accept_session(exchange, *place, lease);
+  if (carrier == nullptr) co_return;
   co_await run(exchange, exchange, std::move(carrier), std::move(place));
 }
 

@@ -14,8 +14,8 @@ namespace tern::webtransport {
 class SessionOptions {
  public:
   /// Bytes that the peer may send on all streams together and the application has not read yet.
-  /// Default 1 MiB. (Capsule carriers; over HTTP/3 the connection's and streams' windows of QUIC
-  /// hold as well.)
+  /// Default 1 MiB. (Capsule carriers; over HTTP/3 it is 512 KiB and grows to 16 MiB with an
+  /// application that keeps up, and QUIC's windows hold as well.)
   SessionOptions& receive_window(std::uint64_t bytes) & { return receive_window_ = bytes, *this; }
   SessionOptions&& receive_window(std::uint64_t bytes) && {
     return std::move(receive_window(bytes));

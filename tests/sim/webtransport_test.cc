@@ -1,3 +1,4 @@
+#include <array>
 #include <memory>
 #include <string>
 #include <utility>
@@ -239,6 +240,123 @@ INSTANTIATE_TEST_SUITE_P(Carriers, WebTransport, testing::Values("h3", "h2", "we
                          [](const testing::TestParamInfo<std::string>& carrier) {
                            return carrier.param;
                          });
+
+/// A session on its own connection's back: nobody reads what comes.
+Task<void> hold(Session& session) { co_await session.wait_until_ended(); }
+
+Task<void> push(Session& session, std::size_t total, std::size_t& written) {
+  Result<std::unique_ptr<Stream>> stream = co_await session.open_unidirectional();
+  while (stream && written < total) {
+    const Result<void> sent = co_await (*stream)->write(pattern_bytes(written, 16 * 1024));
+    if (!sent) co_return;
+    written += 16 * 1024;
+  }
+  co_await session.wait_until_ended();
+}
+
+/// Of one connection: `stuck` is not read on the server, the other echoes.
+struct Neighbours {
+  std::unique_ptr<Session> stuck;
+  std::unique_ptr<Session> other;
+  std::array<std::size_t, 3> written{};
+  bool ready = false;
+};
+
+Task<void> open_both(Client& client, Neighbours& both) {
+  webtransport::ClientOptions options;
+  options.carrier(webtransport::Carrier::http3);
+  Result<std::unique_ptr<Session>> stuck =
+      co_await client.webtransport(ClientRequest("https://server/hold"), options);
+  Result<std::unique_ptr<Session>> other =
+      co_await client.webtransport(ClientRequest("https://server/echo"), options);
+  if (stuck && other) {
+    both.stuck = std::move(*stuck);
+    both.other = std::move(*other);
+  }
+  both.ready = true;
+}
+
+TEST(WebTransportFlowControl, ASessionThatIsNotReadHoldsUpNoOther) {
+  Scene scene;
+  scene.link(LinkOptions().delay(10ms).mbps(50));
+  webtransport::route(scene.router, "/hold", hold);
+  webtransport::route(scene.router, "/echo", echo);
+  scene.serve();
+  Neighbours both;
+  Scope scope(scene.client_host.runtime().ready());
+  scope.spawn(open_both(scene.client(), both));
+  ASSERT_TRUE(wait(scene, both.ready));
+  ASSERT_TRUE(both.stuck && both.other);
+  // More streams than would use up the connection's window, if it were theirs.
+  for (std::size_t& written : both.written) {
+    scope.spawn(push(*both.stuck, 4'000'000, written));
+  }
+  scene.world.run_for(5s);
+  // What the session may have, and what waits on each of its streams.
+  const std::size_t total = both.written[0] + both.written[1] + both.written[2];
+  EXPECT_GE(total, 512u * 1024);
+  EXPECT_LE(total, (512u + 3 * (256u + 32u)) * 1024);
+  std::size_t echoed = 0;
+  for (std::size_t i = 0; i < 40; ++i) scope.spawn(ask(*both.other, 6, echoed));
+  scene.world.run_for(10s);
+  EXPECT_EQ(echoed, 40u);
+  EXPECT_FALSE(both.stuck->ended());
+  EXPECT_EQ(scene.client().connections().size(), 1u);
+  both.stuck->close();
+  both.other->close();
+  scene.world.run_for(1s);
+  scope.cancel();
+}
+
+/// Streams that are reset in mid-air, by either side: what was lost of them is credit again, so
+/// that the session does not run dry.
+Task<void> abandon_many(Session& session, std::size_t count, std::size_t& done) {
+  for (; done < count; ++done) {
+    Result<std::unique_ptr<Stream>> stream = co_await session.open_bidirectional();
+    if (!stream) co_return;
+    const Result<void> sent = co_await (*stream)->write(pattern_bytes(0, 100'000));
+    if (!sent) continue;
+    co_await session.runtime().sleep(15ms);
+    // Its destructor resets what was not finished, and stops what comes.
+  }
+}
+
+Task<void> stop_each(Session& session) {
+  for (std::size_t i = 0;; ++i) {
+    std::unique_ptr<Stream> stream = co_await session.accept_bidirectional();
+    if (!stream) co_return;
+    if (i % 2 == 0) stream->stop_sending(3);
+    // The others are dropped with what has come of them.
+  }
+}
+
+TEST(WebTransportFlowControl, StreamsThatAreResetGiveTheirCreditBack) {
+  Scene scene;
+  scene.link(LinkOptions().delay(20ms).mbps(20).queue_bytes(40'000).loss(0.02));
+  webtransport::route(scene.router, "/stop", stop_each);
+  webtransport::route(scene.router, "/echo", echo);
+  scene.serve();
+  std::optional<Result<std::unique_ptr<Session>>> opened;
+  Scope scope(scene.client_host.runtime().ready());
+  scope.spawn(
+      [](Client& client, std::optional<Result<std::unique_ptr<Session>>>& out) -> Task<void> {
+        webtransport::ClientOptions options;
+        options.carrier(webtransport::Carrier::http3);
+        out.emplace(co_await client.webtransport(ClientRequest("https://server/stop"), options));
+      }(scene.client(), opened));
+  ASSERT_TRUE(scene.world.run_until([&] { return opened.has_value(); }));
+  ASSERT_TRUE(*opened);
+  Session& session = ***opened;
+  std::size_t done = 0;
+  // Thirty times the session's first window.
+  scope.spawn(abandon_many(session, 150, done));
+  ASSERT_TRUE(scene.world.run_until([&] { return done == 150 || session.ended(); }, 300s));
+  EXPECT_EQ(done, 150u);
+  EXPECT_FALSE(session.ended());
+  session.close();
+  scene.world.run_for(1s);
+  scope.cancel();
+}
 
 TEST(WebTransportOverWebSocket, AWebSocketOfAnotherKindIsSentAway) {
   Scene scene;

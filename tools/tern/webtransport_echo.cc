@@ -38,19 +38,20 @@ Task<void> echo_unidirectional(Session& session, std::unique_ptr<Stream> stream)
   co_await echo(std::move(stream), **back);
 }
 
-Task<void> accept_bidirectional(Session& session, Scope& scope) {
+// Three tasks that wait for as long as the session lives: spawned directly, they cost least.
+Scope::Spawned accept_bidirectional(Scope& scope, Session& session) {
   while (auto stream = co_await session.accept_bidirectional()) {
     scope.spawn(echo_bidirectional(std::move(stream)));
   }
 }
 
-Task<void> accept_unidirectional(Session& session, Scope& scope) {
+Scope::Spawned accept_unidirectional(Scope& scope, Session& session) {
   while (auto stream = co_await session.accept_unidirectional()) {
     scope.spawn(echo_unidirectional(session, std::move(stream)));
   }
 }
 
-Task<void> echo_datagrams(Session& session) {
+Scope::Spawned echo_datagrams(Scope&, Session& session) {
   while (auto datagram = co_await session.receive_datagram()) {
     session.send_datagram(std::move(*datagram));
   }
@@ -60,9 +61,9 @@ Task<void> echo_datagrams(Session& session) {
 
 Task<void> webtransport_echo(Session& session) {
   Scope scope(session.runtime().ready());
-  scope.spawn(accept_bidirectional(session, scope));
-  scope.spawn(accept_unidirectional(session, scope));
-  scope.spawn(echo_datagrams(session));
+  accept_bidirectional(scope, session);
+  accept_unidirectional(scope, session);
+  echo_datagrams(scope, session);
   co_await session.wait_until_ended();
 }
 

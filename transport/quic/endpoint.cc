@@ -159,7 +159,7 @@ bool Endpoint::next_event(Event& event) {
       connection.wake();
       break;
     case Event::Type::stream_closed:
-      connection.queue_.gone(event.stream);
+      event.size = connection.queue_.forget(event.stream);
       if (!connection.hold_streams_) connection.allow_stream(event.stream);
       break;
     case Event::Type::key_updated: counts_.key_updates.add(); break;

@@ -37,11 +37,14 @@ struct Event {
     /// stream_closed follows at once, which says so of all of them.
     stream_acked,
     stream_writable,  ///< `stream` was blocked by its flow control and may send again
-    stream_reset,     ///< the peer gave up sending on `stream`; `value` is its error code
+    /// The peer gave up sending on `stream`; `value` is its error code, `size` all that it has
+    /// sent.
+    stream_reset,
     /// Both directions are done and acknowledged; the last of a `stream`. `value` is the code of
     /// the
     /// first reset or STOP_SENDING, from either side; 0 without one. The peer's STOP_SENDING shows
-    /// earlier only as StreamSource::gone, since ngtcp2 does not report it.
+    /// earlier only as StreamSource::gone, since ngtcp2 does not report it. `size`: bytes given to
+    /// Connection::write that never left.
     stream_closed,
     streams_available,  ///< the peer lets us open more streams
     datagram,           ///< `data`: a DATAGRAM frame's payload (RFC 9221)
@@ -63,6 +66,7 @@ struct Event {
   Connection* connection = nullptr;  ///< valid until the event after `closed` is asked for
   StreamId stream = -1;
   std::uint64_t value = 0;
+  std::uint64_t size = 0;
   Bytes data;
 };
 

@@ -121,11 +121,12 @@ struct Ngtcp2Callbacks {
     return kOk;
   }
 
-  static int stream_reset(ngtcp2_conn*, std::int64_t stream, std::uint64_t, std::uint64_t code,
+  static int stream_reset(ngtcp2_conn*, std::int64_t stream, std::uint64_t size, std::uint64_t code,
                           void* user_data, void*) noexcept {
     Event& event = connection_of(user_data).emit(Event::Type::stream_reset);
     event.stream = stream;
     event.value = code;
+    event.size = size;
     return kOk;
   }
 

@@ -46,7 +46,22 @@ void StreamQueue::writable(StreamId id) {
   list(id, found->second);
 }
 
+std::uint64_t StreamQueue::forget(StreamId id) noexcept {
+  std::uint64_t unsent = 0;
+  if (const auto found = streams_.find(id); found != streams_.end()) {
+    unsent = found->second.unsent;
+    streams_.erase(found);
+  }
+  if (dropped_.empty()) return unsent;
+  if (const auto found = dropped_.find(id); found != dropped_.end()) {
+    unsent += found->second;
+    dropped_.erase(found);
+  }
+  return unsent;
+}
+
 void StreamQueue::clear() noexcept {
+  dropped_.clear();
   streams_.clear();
   ready_.clear();
 }
@@ -105,7 +120,10 @@ void StreamQueue::blocked(StreamId id) {
 
 void StreamQueue::gone(StreamId id) {
   // Stale ids in ready_ are skipped by next().
-  streams_.erase(id);
+  const auto found = streams_.find(id);
+  if (found == streams_.end()) return;
+  if (found->second.unsent > 0) dropped_[id] += found->second.unsent;
+  streams_.erase(found);
 }
 
 }  // namespace tern::quic

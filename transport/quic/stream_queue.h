@@ -24,6 +24,8 @@ class StreamQueue final : public StreamSource {
 
   void acked(StreamId stream, std::uint64_t count) noexcept;
   void writable(StreamId stream);
+  /// The stream is closed. Returns how many bytes of `write` were never sent on it.
+  std::uint64_t forget(StreamId stream) noexcept;
   /// Forgets everything (0-RTT was rejected).
   void clear() noexcept;
 
@@ -52,6 +54,7 @@ class StreamQueue final : public StreamSource {
   void list(StreamId id, Stream& stream);
 
   std::unordered_map<StreamId, Stream> streams_;
+  std::unordered_map<StreamId, std::uint64_t> dropped_;  // by `gone`, until `forget`
   Fifo<StreamId> ready_;
   std::vector<Vec> vecs_;
 };

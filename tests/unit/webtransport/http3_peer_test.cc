@@ -9,6 +9,7 @@
 #include "tests/unit/http3/rig.h"
 #include "webtransport/capsule_type.h"
 #include "webtransport/http3.h"
+#include "webtransport/http3_flow.h"
 #include "webtransport/http3_sessions.h"
 #include "webtransport/server.h"
 
@@ -102,7 +103,9 @@ Task<void> attend(Session& session, Seen& seen) {
 
 class Http3Peer : public ::testing::Test {
  public:
-  Http3Peer() {
+  using Announced = std::vector<http3::Setting>;
+  Http3Peer() : Http3Peer(Announced{{0x33, 1}, {0x2b603742, 1}}) {}
+  explicit Http3Peer(const Announced& announced) {
     http::Router router;
     route(router, "/wt", [this](Session& session) { return attend(session, seen); });
     router.get("/", [](http::Exchange& exchange) -> Task<void> {
@@ -115,7 +118,7 @@ class Http3Peer : public ::testing::Test {
     };
     rig.emplace(std::move(router), RigOptions().server(std::move(options)));
     peer = rig->connect_raw();
-    peer->uni(control(http3::testing::settings({{0x33, 1}, {0x2b603742, 1}})));
+    peer->uni(control(http3::testing::settings(announced)));
     settle();
   }
 
@@ -294,6 +297,72 @@ const CapsuleCase kBadCapsules[] = {
 };
 INSTANTIATE_TEST_SUITE_P(Draft, BadCapsule, ::testing::ValuesIn(kBadCapsules),
                          [](const auto& test) { return std::string(test.param.name); });
+
+// ---- flow control of a session (§5)
+// -------------------------------------------------------------------------------------
+
+class FlowPeer : public Http3Peer {
+ public:
+  FlowPeer()
+      : Http3Peer(Announced{{0x33, 1}, {0x2c7cf000, 1}, {0x2b61, 5000}, {0x2b64, 2}, {0x2b65, 2}}) {
+  }
+};
+class BadLimit : public FlowPeer, public ::testing::WithParamInterface<CapsuleCase> {};
+
+TEST_P(BadLimit, EndsTheSessionWithAFlowControlError) {
+  open_session();
+  peer->more(kConnect, GetParam().bytes);
+  settle();
+  EXPECT_EQ(code_of(kConnect), http3_code::kFlowControl);
+  expect_all_well(1);
+}
+
+std::string limit(std::uint64_t type, std::uint64_t value) {
+  return body(capsule(type, varint(value)));
+}
+const CapsuleCase kBadLimits[] = {
+    {"DataAsBefore", limit(capsule_type::kMaxData, 5000)},
+    {"LessData", limit(capsule_type::kMaxData, 4999)},
+    {"DataThatShrinks", limit(capsule_type::kMaxData, 6000) + limit(capsule_type::kMaxData, 5500)},
+    {"StreamsAsBefore", limit(capsule_type::kMaxStreamsBidirectional, 2)},
+    {"FewerStreams", limit(capsule_type::kMaxStreamsUnidirectional, 1)},
+    {"TooManyStreams", limit(capsule_type::kMaxStreamsBidirectional, (std::uint64_t{1} << 60) + 1)},
+};
+INSTANTIATE_TEST_SUITE_P(Draft, BadLimit, ::testing::ValuesIn(kBadLimits),
+                         [](const auto& test) { return std::string(test.param.name); });
+
+TEST_F(FlowPeer, OneStreamTooManyEndsTheSession) {
+  open_session();
+  for (std::uint64_t i = 0; i < Http3Flow::kStreams; ++i) {
+    peer->bidi(stream_of(kConnect, "open", true));
+  }
+  settle();
+  EXPECT_EQ(seen.streams, Http3Flow::kStreams);
+  EXPECT_EQ(code_of(kConnect), 0u);
+  peer->bidi(stream_of(kConnect, "one more", true));
+  settle();
+  EXPECT_EQ(code_of(kConnect), http3_code::kFlowControl);
+  expect_all_well(1);
+}
+
+TEST_F(FlowPeer, GoodLimitsAreTaken) {
+  open_session();
+  peer->more(kConnect, limit(capsule_type::kMaxData, 5001) +
+                           limit(capsule_type::kMaxStreamsBidirectional, 3) +
+                           limit(capsule_type::kMaxStreamsUnidirectional, 3) +
+                           limit(capsule_type::kDataBlocked, 7) + close_session("bye"));
+  expect_all_well(1);
+  EXPECT_EQ(seen.closes[0].reason, "bye");
+}
+
+TEST_F(Http3Peer, WithoutFlowControlItsCapsulesAreIgnored) {
+  open_session();
+  peer->more(kConnect, limit(capsule_type::kMaxData, 0) +
+                           limit(capsule_type::kMaxStreamsBidirectional, 0) +
+                           body(capsule(capsule_type::kMaxData, "")) + close_session("bye"));
+  expect_all_well(1);
+  EXPECT_EQ(seen.closes[0].reason, "bye");
+}
 
 TEST_F(Http3Peer, WhatIsNotUnderstoodIsSkipped) {
   open_session();

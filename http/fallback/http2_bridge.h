@@ -94,7 +94,7 @@ class Http2Bridge {
     const char* value_;
     std::size_t name_size_;
     std::size_t value_size_;
-    std::uint8_t flags_;
+    [[maybe_unused]] std::uint8_t flags_;  // read by nghttp2 alone
   };
 
   /// Queues our SETTINGS and the connection's window. Listener and pool outlive the bridge.

@@ -233,7 +233,8 @@ void Connection::settle_ping(bool written) {
 /// become small, nothing more could leave, and nothing would ever be acknowledged. With the PING,
 /// the probe timer runs until something sent later is, and then they are known to be lost.
 void Connection::note_path_response(std::uint64_t in_flight_before) {
-  if (crypto_->take_probe()) {
+  // Where the peer has moved already, as a NAT's rebinding does, the probe overtakes nothing.
+  if (crypto_->take_probe() && !fallback_path_.remote.specified()) {
     ngtcp2_conn_info info;
     ngtcp2_conn_get_conn_info(conn_, &info);
     crypto_->make_old_path_first().probing(Duration(info.smoothed_rtt),

@@ -8,6 +8,7 @@ import base64
 import hashlib
 import os
 import pathlib
+import random
 import signal
 import socket
 import subprocess
@@ -83,19 +84,27 @@ class Process:
         return status
 
 
+_given_ports = set()
+
+
 def free_port():
-    """A port free for UDP and TCP on every local address, chosen by the kernel."""
-    for _ in range(50):
+    """A port free for UDP and TCP on every local address: below those that the kernel gives to clients, one of which
+    might have it before the server is up, and another one at each call."""
+    low = max(2048, int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0]))
+    for _ in range(200):
+        port = random.randrange(max(1024, low - 16384), low)
+        if port in _given_ports:
+            continue
         with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as udp, \
                 socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as tcp:
-            for each in (udp, tcp):
-                each.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-            udp.bind(("::", 0))
             try:
-                tcp.bind(("::", udp.getsockname()[1]))
+                for each in (udp, tcp):
+                    each.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+                    each.bind(("::", port))
             except OSError:
                 continue
-            return udp.getsockname()[1]
+            _given_ports.add(port)
+            return port
     raise NotRun("no port is free for both UDP and TCP")
 
 

@@ -67,5 +67,9 @@ const ClientDialect& grpc_web_client_dialect();
 /// Over every version of HTTP. `get`: unary calls of methods without side effects are GETs, which
 /// caches may answer.
 const ClientDialect& connect_client_dialect(bool get = false);
+/// Over every version of HTTP, by the method's google.api.http option (rest_request.h): JSON, and a
+/// stream of responses in lines of it. Without the option, or for a stream of requests, a call is
+/// UNIMPLEMENTED.
+const ClientDialect& rest_client_dialect();
 
 }  // namespace tern::rpc

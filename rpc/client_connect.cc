@@ -8,7 +8,6 @@
 #include <google/protobuf/descriptor.pb.h>
 #include <google/protobuf/message.h>
 
-#include "base/timer_heap.h"
 #include "rpc/channel.h"
 #include "rpc/client_call.h"
 #include "rpc/client_context.h"
@@ -18,6 +17,7 @@
 #include "rpc/envelope_client_call.h"
 #include "rpc/metadata.h"
 #include "rpc/open_stream.h"
+#include "rpc/plain_client_call.h"
 #include "rpc/status_table.h"
 #include "rpc/timeout.h"
 
@@ -30,13 +30,6 @@ namespace {
 constexpr std::string_view kUnaryPrefix = "application/";
 constexpr std::string_view kStreamPrefix = "application/connect+";
 constexpr std::string_view kTrailerPrefix = "trailer-";
-
-std::string_view bare_type(const http::Fields& head) noexcept {
-  std::string_view type = head.find("content-type").value_or(std::string_view());
-  type = type.substr(0, type.find(';'));
-  while (type.ends_with(' ')) type.remove_suffix(1);
-  return type;
-}
 
 /// UNKNOWN for who does not speak the dialect at all, INTERNAL for another codec.
 Status check_type(const http::Fields& head, std::string_view prefix, Codec codec) {
@@ -119,28 +112,12 @@ Task<Result<std::unique_ptr<ClientCall>>> open_stream(CallStart start) {
 
 // ---- unary calls -------------------------------------------------------------------------------
 
-/// Its request is sent when it is made.
-class UnaryClientCall final : public ClientCall, private TimerNode {
+class UnaryClientCall final : public PlainClientCall {
  public:
-  UnaryClientCall(const CallStart& start, std::unique_ptr<WireStream> stream)
-      : context_(start.context),
-        options_(start.options),
-        stream_(std::move(stream)),
-        exchange_(stream_->exchange()) {
-    context_.set_wire(exchange_.protocol());
-    context_.on_cancel([this] { exchange_.abort(); });
-    if (const auto end = context_.ends_at()) exchange_.runtime().timers().arm(*this, *end);
-  }
-  ~UnaryClientCall() override { context_.on_cancel(nullptr); }
-
-  void half_close() override {}
-  void start() override {}
-  bool committed() const noexcept override { return committed_; }
-  bool refused() const noexcept override { return refused_; }
-  http::ClientExchange& exchange() const noexcept { return exchange_; }
+  using PlainClientCall::PlainClientCall;
 
   Task<Status> finish() override {
-    if (!over_) {
+    if (!over()) {
       co_await read();
       passed_over_ = status_.ok();
     }
@@ -148,18 +125,14 @@ class UnaryClientCall final : public ClientCall, private TimerNode {
   }
 
  private:
-  bool put(const google::protobuf::Message&, Compress) override { return false; }
-  bool full() const noexcept override { return false; }
-  Task<bool> drained() override { co_return false; }
-
   std::optional<bool> try_receive(google::protobuf::Message&) override {
-    return over_ ? std::optional<bool>(false) : std::nullopt;
+    return over() ? std::optional<bool>(false) : std::nullopt;
   }
 
   Task<bool> receive_later(google::protobuf::Message& message) override {
     co_await read();
     if (!status_.ok()) co_return false;
-    Status status = decode(options_.codec, body_, message);
+    Status status = decode(options().codec, body_, message);
     if (status.ok()) co_return true;
     status_ = Status(Code::internal, status.message());
     co_return false;
@@ -167,13 +140,13 @@ class UnaryClientCall final : public ClientCall, private TimerNode {
 
   /// The whole response into `body_` and `status_`.
   Task<void> read() {
-    tern::Result<http::Response> head = co_await exchange_.response();
+    tern::Result<http::Response> head = co_await exchange().response();
     if (!head) co_return broken(head.error());
-    committed_ = true;
+    commit();
     split_metadata(head->fields());
     Status status;
     const bool good = head->status() == http::Status::ok;
-    if (good) status = check_type(head->fields(), kUnaryPrefix, options_.codec);
+    if (good) status = check_type(head->fields(), kUnaryPrefix, options().codec);
     const auto named = head->fields().find("content-encoding");
     const auto coding = coding_named(named.value_or("identity"));
     if (status.ok() && !coding) {
@@ -181,12 +154,9 @@ class UnaryClientCall final : public ClientCall, private TimerNode {
           Status(Code::internal, "content-encoding " + std::string(*named) + " was not asked for");
     }
     if (!status.ok()) co_return fail_locally(std::move(status));
-    tern::Result<std::string> text = co_await exchange_.read_all(options_.max_response);
+    tern::Result<std::string> text = co_await exchange().read_all(options().max_response);
     if (!text && !text.error().is(tern::Code::limit)) co_return broken(text.error());
-    // Giving up drops what has come and was not read, even of a response that is all there.
-    if (deadline_passed_ || context_.cancelled()) {
-      co_return broken(Error(tern::Code::cancelled, "given up by our side"));
-    }
+    if (given_up()) co_return give_up();
     Result<Bytes> plain = fail(Code::resource_exhausted, "the response is larger than its limit");
     if (text) plain = plain_of(*coding, std::move(*text));
     if (!good) {
@@ -197,15 +167,10 @@ class UnaryClientCall final : public ClientCall, private TimerNode {
       co_return conclude(std::move(status));
     }
     if (!plain) co_return fail_locally(std::move(plain).error());
-    context_.set_response_compressed(*coding != Coding::identity);
     compressed_ = *coding != Coding::identity;
+    context().set_response_compressed(compressed_);
     body_ = std::move(*plain);
     conclude(Status());
-  }
-
-  Result<Bytes> plain_of(Coding coding, std::string text) const {
-    if (coding == Coding::identity || text.empty()) return Bytes::take(std::move(text));
-    return decompress(coding, as_bytes(text), options_.max_response);
   }
 
   void split_metadata(const http::Fields& fields) {
@@ -217,40 +182,11 @@ class UnaryClientCall final : public ClientCall, private TimerNode {
         initial.add_lower(field.name, field.value);
       }
     }
-    context_.set_initial(std::move(initial));
-    context_.set_trailing(std::move(trailing));
+    context().set_initial(std::move(initial));
+    context().set_trailing(std::move(trailing));
   }
 
-  void broken(const Error& error) {
-    refused_ = not_processed(error);
-    if (context_.cancelled()) return conclude(Status(Code::cancelled, "cancelled by the caller"));
-    Status status = Status::from(error);
-    if (deadline_passed_) status = Status(Code::deadline_exceeded, "the deadline has passed");
-    conclude(std::move(status));
-  }
-  void fail_locally(Status status) {
-    conclude(std::move(status));
-    exchange_.abort();
-  }
-  void conclude(Status status) {
-    over_ = true;
-    status_ = std::move(status);
-    exchange_.runtime().timers().disarm(*this);
-  }
-  void expire(Timestamp) override {
-    deadline_passed_ = true;
-    exchange_.abort();
-  }
-
-  ClientContext& context_;
-  const ChannelOptions& options_;
-  std::unique_ptr<WireStream> stream_;
-  http::ClientExchange& exchange_;
   Bytes body_;
-  bool over_ = false;
-  bool committed_ = false;
-  bool refused_ = false;
-  bool deadline_passed_ = false;
 };
 
 bool may_be_got(const Method& method) {

@@ -11,6 +11,7 @@
 #include "rpc/compression.h"
 #include "rpc/json.h"
 #include "rpc/query.h"
+#include "rpc/struct_member.h"
 
 namespace tern::rpc {
 
@@ -35,16 +36,6 @@ std::optional<std::string> debug_of(const Detail& detail) {
   auto json = to_json(*message);
   if (!json) return std::nullopt;
   return std::move(*json);
-}
-
-const pb::Value* member(const pb::Struct& object, const char* name) {
-  const auto found = object.fields().find(name);
-  return found != object.fields().end() ? &found->second : nullptr;
-}
-
-std::string_view text_of(const pb::Value* value) noexcept {
-  return value != nullptr && value->kind_case() == pb::Value::kStringValue ? value->string_value()
-                                                                           : std::string_view();
 }
 
 Status error_of(const pb::Struct& object, Code otherwise) {

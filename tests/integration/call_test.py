@@ -134,6 +134,56 @@ class CallTest(TernTest):
                 self.assertEqual([json.loads(line)["text"] for line in done.stdout.splitlines()],
                                  ["hello a", "hello b", "hello ä"])
 
+    def test_rest(self):
+        for wire, over in (("--http3-only", "h3"), ("--http2", "h2"), ("--http1.1", "http/1.1")):
+            with self.subTest(wire=wire):
+                how = ["--protocol", "rest", wire]
+                done = self.call("SayHello", *how, "-v", "-d", '{"name":"a/b ä?"}')
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertEqual(json.loads(done.stdout), {"text": f"hello a/b ä? over {over}"})
+                self.assertIn("GET", done.stderr)
+                self.assertIn("/v1/hello/a%2Fb%20%C3%A4%3F", done.stderr)
+                done = self.call("KeepSaying", *how, "-d", '{"name":"you"}')
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
+                self.assertEqual([json.loads(line)["text"] for line in done.stdout.splitlines()],
+                                 [f"hello you, {i}" for i in range(1, 11)])
+                # The deadline is the server's as well, which says so as a line or is cut off.
+                done = self.call("KeepSaying", *how, "-m", "500ms", "-d", '{"name":"you"}')
+                self.assertEqual(done.returncode, 68, done.stderr)
+                self.assertIn("hello you, 1", done.stdout)
+        # From a schema, not by reflection; by a rule of its own that the server does not have.
+        done = self.call("SayHello", "--protocol", "rest", "--schema", PROTO, "-d", '{"name":"you"}')
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        moved = self.home / "moved.proto"
+        moved.write_text(PROTO.read_text().replace("/v1/hello/{name}\"", "/v2/hello/{name}\""))
+        done = self.call("SayHello", "--protocol", "rest", "--schema", moved, "-d", '{"name":"you"}')
+        self.assertEqual(done.returncode, 76, done.stderr)
+        self.assertIn("UNIMPLEMENTED: HTTP status 404", done.stderr)
+
+    def test_rest_says_what_it_cannot_call(self):
+        done = self.call("SayHello", "--protocol", "rest")
+        self.assertEqual((done.returncode, done.stdout), (67, ""))
+        self.assertIn("INVALID_ARGUMENT: field name is in the path and not set", done.stderr)
+        done = self.call("GreetAll", "--protocol", "rest", "-d", '{"name":"you"}')
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        self.assertIn(f"{SERVICE}/GreetAll has no google.api.http rule in the schema; "
+                      "call it with --protocol grpc, grpc-web or connect", done.stderr)
+        ruled = self.home / "ruled.proto"
+        ruled.write_text(PROTO.read_text().replace(
+            "rpc Chat(stream HelloRequest) returns (stream HelloReply);",
+            "rpc Chat(stream HelloRequest) returns (stream HelloReply) {"
+            " option (google.api.http) = { post: \"/v1/chat\" body: \"*\" }; }"))
+        done = self.call("Chat", "--protocol", "rest", "--schema", ruled, "-d", '{"name":"you"}')
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        self.assertIn("takes a stream of requests", done.stderr)
+        # An error that the server sends: a name that is none for it.
+        served = self.home / "served.proto"
+        served.write_text(PROTO.read_text().replace("get: \"/v1/hello/{name}\"",
+                                                    "post: \"/v1/hello/x\" body: \"*\""))
+        done = self.call("SayHello", "--protocol", "rest", "--schema", served)
+        self.assertEqual(done.returncode, 76, done.stderr)
+        self.assertIn("UNIMPLEMENTED: the path is not for POST", done.stderr)
+
     def test_a_stream_is_answered_while_it_is_open(self):
         for wire in ("--http3-only", "--http2"):
             chat = subprocess.Popen([TERN, "call", *self.trust(), wire,

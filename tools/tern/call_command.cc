@@ -37,7 +37,7 @@ void add_call(CLI::App& app, ExitCode& result) {
   auto options = std::make_shared<CallOptions>();
   CallOptions& o = *options;
   CLI::App* verb = app.add_subcommand(
-      "call", "Call a protobuf service: JSON in, JSON out, as gRPC, gRPC-Web or Connect");
+      "call", "Call a protobuf service: JSON in, JSON out, as gRPC, gRPC-Web, Connect\nor REST");
   verb->add_option("URL", o.url, "https://host[:port]/pkg.Service/Method, or http:// without TLS")
       ->type_name("");
   verb->add_option("-d,--data", o.data,
@@ -84,8 +84,9 @@ void add_call(CLI::App& app, ExitCode& result) {
   verb->add_flag("--allow-unknown-fields", o.allow_unknown,
                  "Pass over fields of -d that the message does not have");
   verb->add_option("--protocol", o.protocol,
-                   "What the server speaks: grpc (default), grpc-web or connect")
-      ->check(CLI::IsMember({"grpc", "grpc-web", "connect"}))
+                   "What the server speaks: grpc (default), grpc-web, connect, or rest, by the\n"
+                   "methods' google.api.http rules")
+      ->check(CLI::IsMember({"grpc", "grpc-web", "connect", "rest"}))
       ->type_name("NAME");
   verb->add_flag("--get", o.get, "Connect: methods without side effects are called by GET");
   add_protocol_flags(*verb, o);
@@ -114,6 +115,8 @@ void add_call(CLI::App& app, ExitCode& result) {
       "    -d @request.json https://localhost:4433/greeter.v1.Greeter/SayHello\n"
       "  tern call http://localhost:50051/greeter.v1.Greeter/Chat < requests.jsonl\n"
       "  tern call -k --protocol connect --get -d '{\"name\":\"you\"}' \\\n"
+      "    https://localhost:4433/greeter.v1.Greeter/SayHello\n"
+      "  tern call -k --protocol rest -d '{\"name\":\"you\"}' \\\n"
       "    https://localhost:4433/greeter.v1.Greeter/SayHello\n"
       "  tern call --list --schema greeter.proto");
   verb->callback([options, &result] {

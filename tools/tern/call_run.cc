@@ -17,6 +17,7 @@
 #include "gateway/rpc_channel.h"
 #include "rpc/client_streams.h"
 #include "rpc/json.h"
+#include "rpc/rest_route.h"
 #include "tools/tern/call_input.h"
 #include "tools/tern/call_output.h"
 #include "tools/tern/call_reflection.h"
@@ -68,7 +69,8 @@ class Call {
     }
     if (is_grpc() && options_.http == ClientProtocols::http1) {
       fail_with(ExitCode::usage,
-                "gRPC needs HTTP/2 or HTTP/3; over HTTP/1.1 go --protocol connect and grpc-web");
+                "gRPC needs HTTP/2 or HTTP/3; over HTTP/1.1 go --protocol connect, grpc-web and "
+                "rest");
     }
     if (options_.get && options_.protocol != "connect") {
       fail_with(ExitCode::usage, "--get is for --protocol connect");
@@ -76,11 +78,22 @@ class Call {
   }
 
   bool is_grpc() const noexcept { return options_.protocol == "grpc"; }
+  bool is_rest() const noexcept { return options_.protocol == "rest"; }
 
   const rpc::ClientDialect& dialect() const {
     if (options_.protocol == "grpc-web") return rpc::grpc_web_client_dialect();
     if (options_.protocol == "connect") return rpc::connect_client_dialect(options_.get);
+    if (is_rest()) return rpc::rest_client_dialect();
     return rpc::grpc_client_dialect();
+  }
+
+  /// Reflection has no REST: it is asked for in what a server of REST is likely to speak besides.
+  const rpc::ClientDialect& reflection_dialect() const {
+    if (!is_rest()) return dialect();
+    const bool may_be_http1 =
+        options_.http == ClientProtocols::http1 ||
+        (target_->url.scheme() == "http" && options_.http != ClientProtocols::http2_only);
+    return may_be_http1 ? rpc::grpc_web_client_dialect() : rpc::grpc_client_dialect();
   }
 
   void read_metadata() {
@@ -151,9 +164,10 @@ class Call {
     return options_.data.empty() ? std::vector<std::string>{"@-"} : options_.data;
   }
 
-  std::unique_ptr<rpc::Channel> channel(Client& client, Runtime& runtime, std::size_t most) {
+  std::unique_ptr<rpc::Channel> channel(Client& client, Runtime& runtime,
+                                        const rpc::ClientDialect& dialect, std::size_t most) {
     rpc::ChannelOptions options;
-    options.dialect = &dialect();
+    options.dialect = &dialect;
     options.max_response = most;
     options.user_agent = "tern/" TERN_VERSION;
     std::vector<std::unique_ptr<rpc::Wire>> wires;
@@ -193,7 +207,7 @@ class Call {
   Task<bool> learn(Client& client, Runtime& runtime) {
     if (!options_.schemas.empty()) co_return true;
     const std::unique_ptr<rpc::Channel> asked =
-        channel(client, runtime, ReflectionClient::kMostBytes);
+        channel(client, runtime, reflection_dialect(), ReflectionClient::kMostBytes);
     ReflectionClient reflection(*asked, metadata_,
                                 options_.timeout.value_or(ReflectionClient::kPatience));
     rpc::Status status;
@@ -280,8 +294,9 @@ class Call {
     if (descriptor == nullptr) co_return;
     path_ = target_->path();
     method_ = schema_.method(*descriptor, path_);
+    if (is_rest() && !has_rest(*descriptor)) co_return;
     const std::unique_ptr<rpc::Channel> channel =
-        this->channel(client, runtime, static_cast<std::size_t>(options_.max_message));
+        this->channel(client, runtime, dialect(), static_cast<std::size_t>(options_.max_message));
     context_.metadata() = metadata_;
     if (options_.timeout) context_.timeout(*options_.timeout);
     if (!options_.compression.empty()) context_.compress(*http::coding_of(options_.compression));
@@ -309,6 +324,23 @@ class Call {
     give_up(ExitCode::usage, fmt::format("{} has no method {}; it has {}", target_->service,
                                          target_->method, names.empty() ? "none" : names));
     return nullptr;
+  }
+
+  /// False: it is settled that REST cannot call it.
+  bool has_rest(const pb::MethodDescriptor& method) {
+    const auto routes = rpc::rest_routes(method);
+    std::string why;
+    if (!routes) {
+      why = routes.error().detail;
+    } else if (routes->empty()) {
+      why = result_.method + " has no google.api.http rule in the schema";
+    } else if (method.client_streaming()) {
+      why = result_.method + " takes a stream of requests, which REST has no way to send";
+    } else {
+      return true;
+    }
+    give_up(ExitCode::usage, why + "; call it with --protocol grpc, grpc-web or connect");
+    return false;
   }
 
   Task<void> call_with_one(rpc::Channel& channel) {

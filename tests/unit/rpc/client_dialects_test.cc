@@ -84,6 +84,7 @@ Task<void> call(Channel& channel, How how, Came& came) {
   Talk::Client client(channel);
   ClientContext context;
   Ask ask;
+  ask.set_text("it");  // REST has it in the path
   if (how == How::unary) {
     Told told;
     came.status = co_await client.Say(context, ask, told);
@@ -284,6 +285,93 @@ TEST(WebClient, ReadsOddResponses) {
   }
 }
 
+TEST(RestClient, ReadsOddUnaryResponses) {
+  const std::vector<std::pair<std::string, std::string>> json = {
+      {"content-type", "application/json"}};
+  const auto with = [&](const char* name, const char* value) {
+    auto fields = json;
+    fields.emplace_back(name, value);
+    return fields;
+  };
+  const Odd cases[] = {
+      {"an answer", {200, json, R"({"text":"a"})"}, Code::ok},
+      {"a vendor's type", {200, {{"content-type", "application/hal+json; v=1"}}, "{}"}, Code::ok},
+      {"compressed", {200, with("content-encoding", "gzip"), packed("{}")}, Code::ok},
+      {"no content", {204, {}, ""}, Code::ok},
+      {"an error", {404, json, R"({"code":5,"message":"m"})"}, Code::not_found},
+      {"an error, compressed",
+       {409, with("content-encoding", "gzip"), packed(R"({"code":10})")},
+       Code::aborted},
+      {"an error of Google's",
+       {403, json, R"({"error":{"code":403,"status":"PERMISSION_DENIED"}})"},
+       Code::permission_denied},
+      {"a code that is none", {401, json, R"({"code":99})"}, Code::unauthenticated},
+      {"403 of a proxy",
+       {403, {{"content-type", "text/html"}}, R"({"code":5})"},
+       Code::permission_denied},
+      {"404", {404, {}, ""}, Code::unimplemented},
+      {"302", {302, {}, ""}, Code::unknown},
+      {"503", {503, {}, "x"}, Code::unavailable},
+      {"a page", {200, {{"content-type", "text/html"}}, "<html>"}, Code::internal},
+      {"no type", {200, {}, "{}"}, Code::internal},
+      {"an unknown coding", {200, with("content-encoding", "foo"), "{}"}, Code::internal},
+      {"no gzip", {200, with("content-encoding", "gzip"), "{}"}, Code::internal},
+      {"no JSON", {200, json, "{"}, Code::internal},
+      {"too long", {200, json, "{" + std::string(64, ' ') + "}"}, Code::resource_exhausted},
+      {"cut", {200, json, "{}", {}, true}, Code::internal},
+  };
+  for (const Odd& each : cases) {
+    const Came came = come(rest_client_dialect(), each.said);
+    EXPECT_EQ(came.status.code(), each.code) << each.what << ": " << came.status.to_string();
+  }
+}
+
+TEST(RestClient, ReadsOddStreams) {
+  const std::vector<std::pair<std::string, std::string>> head = {
+      {"content-type", "application/x-ndjson"}};
+  const std::string one = "{\"text\":\"a\"}\n";
+  struct Stream {
+    Odd odd;
+    std::size_t messages;
+  };
+  const Stream cases[] = {
+      {{"a stream", {200, head, one + one + one}, Code::ok}, 3},
+      {{"an empty one", {200, head, ""}, Code::ok}, 0},
+      {{"no last end", {200, head, one + "{}"}, Code::ok}, 2},
+      {{"ends of DOS, and empty lines", {200, head, "{}\r\n\r\n\n{}\r\n"}, Code::ok}, 2},
+      {{"an error at the end",
+        {200, head, one + R"({"error":{"code":10,"message":"m"}})" + "\n"},
+        Code::aborted},
+       1},
+      {{"an error, spaced", {200, head, R"({ "error": {"code": 5}})"}, Code::not_found}, 0},
+      {{"an error of no code", {200, head, R"({"error":{}})"}, Code::unknown}, 0},
+      {{"what comes behind an error",
+        {200, head, "{\"error\":{\"code\":5}}\n" + one},
+        Code::not_found},
+       0},
+      {{"no JSON", {200, head, one + "{\n"}, Code::internal}, 1},
+      {{"an array", {200, {{"content-type", "application/json"}}, "[{}]"}, Code::unimplemented}, 0},
+      {{"an error instead",
+        {403, {{"content-type", "application/json"}}, R"({"code":7})"},
+        Code::permission_denied},
+       0},
+      {{"503", {503, {}, ""}, Code::unavailable}, 0},
+      {{"too long", {200, head, std::string(65, ' ')}, Code::resource_exhausted}, 0},
+      {{"too long, with an end",
+        {200, head, "{" + std::string(64, ' ') + "}\n"},
+        Code::resource_exhausted},
+       0},
+      {{"cut", {200, head, one, {}, true}, Code::internal}, 1},
+  };
+  for (const auto& [odd, messages] : cases) {
+    const Came came = come(rest_client_dialect(), odd.said, How::stream);
+    EXPECT_EQ(came.status.code(), odd.code) << odd.what << ": " << came.status.to_string();
+    EXPECT_EQ(came.texts.size(), messages) << odd.what;
+  }
+  const Said trailing{200, head, one + "{\"error\":{\"code\":5}}\n", {{"x-t", "1"}}};
+  EXPECT_EQ(come(rest_client_dialect(), trailing, How::stream).trailer, "1");
+}
+
 TEST(ClientDialects, GivingUpIsNoBrokenResponse) {
   // All of the response is there, and dropped, when the call is given up.
   const Said web{200,
@@ -294,6 +382,8 @@ TEST(ClientDialects, GivingUpIsNoBrokenResponse) {
                      {{"content-type", "application/connect+json"}},
                      enveloped("{}") + enveloped("{}", kConnectEnd)};
   EXPECT_EQ(come(connect_client_dialect(), connect, How::cancelled).status.code(), Code::cancelled);
+  const Said rest{200, {{"content-type", "application/x-ndjson"}}, "{}\n"};
+  EXPECT_EQ(come(rest_client_dialect(), rest, How::cancelled).status.code(), Code::cancelled);
 }
 
 }  // namespace

@@ -155,6 +155,16 @@ ServerOptions& ServerOptions::drain_timeout(Duration limit) {
   return *this;
 }
 
+ServerOptions& ServerOptions::max_connection_age(Duration age) {
+  age_.limit = age;
+  return *this;
+}
+
+ServerOptions& ServerOptions::max_connection_age_grace(Duration grace) {
+  age_.grace = grace;
+  return *this;
+}
+
 ServerOptions& ServerOptions::handover(std::string path) {
   handover_ = std::move(path);
   return *this;

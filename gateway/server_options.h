@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "base/time.h"
+#include "http/connection_age.h"
 #include "http/exchange.h"
 #include "http/fallback/options.h"
 #include "http3/options.h"
@@ -102,6 +103,15 @@ class ServerOptions {
   ServerOptions& log(LogSink& sink);
   /// How long drain() waits for requests before it closes their connections. Default 10 s.
   ServerOptions& drain_timeout(Duration limit);
+  /// A connection that is so old, give or take a tenth (each has its own, by chance), is drained as
+  /// by drain(), alone: requests under way finish, new ones go to a new connection, which may lead
+  /// to another server (gRFC A9). HTTP/1.1: `connection: close` with the next answer that begins.
+  /// Tunnels and event streams hear that they are to end (`http::Exchange::draining`). Not for
+  /// HTTP/0.9. Zero, the default: connections may be as old as they like.
+  ServerOptions& max_connection_age(Duration age);
+  /// After that, how long what is under way on it may take; then the connection is ended and open
+  /// requests fail. Default: as long as it needs.
+  ServerOptions& max_connection_age_grace(Duration grace);
   /// The path of a unix socket by which this process takes over from the one that serves at
   /// present, if there is one, with its sockets and (without state_dir) its keys, and by which the
   /// next one takes over from this: no connection is lost (docs/deployment.md). Of the same user.
@@ -147,6 +157,7 @@ class ServerOptions {
   std::function<void(const http::Exchange&)> access_log_;
   LogSink* log_ = &null_log();
   Duration drain_timeout_ = std::chrono::seconds(10);
+  http::ConnectionAge age_;
   std::string handover_;
   Duration handover_drain_ = std::chrono::minutes(10);
 };

@@ -57,6 +57,10 @@ bool exists(const std::string& path) {
 }  // namespace
 
 Result<void> ServerShared::prepare(Runtime& runtime) {
+  const http::ConnectionAge& age = options.age_;
+  if (age.limit < Duration::zero() || age.grace.value_or(Duration::zero()) < Duration::zero()) {
+    return fail(Error::invalid("the connections' age and its grace cannot be negative"));
+  }
   listen_.clear();
   preferred_.clear();
   cleartext_.clear();

@@ -18,6 +18,7 @@
 #include "gateway/handed_listeners.h"
 #include "gateway/server_options.h"
 #include "http/exchange.h"
+#include "http/server_hooks.h"
 #include "transport/engine/unix_channel.h"
 #include "transport/quic/cid.h"
 #include "transport/quic/token.h"
@@ -108,6 +109,7 @@ class ServerShared {
 
   /// Of the sessions on TCP.
   fallback::SessionOptions stream_options() const;
+  http::ServerHooks hooks() const { return {handler, options.access_log_, options.age_}; }
 
   std::vector<udp::Address> listen() const;
   std::vector<udp::Address> preferred() const;

@@ -54,7 +54,7 @@ ServerWorker::ServerWorker(std::shared_ptr<ServerShared> shared, Runtime& runtim
       runtime_(runtime),
       context_(runtime,
                session_options(shared_->options.http3_, shared_->options.transport_, runtime),
-               http::ServerHooks{shared_->handler, shared_->options.access_log_}),
+               shared_->hooks()),
       tend_keys_(runtime.timers(),
                  [this](Timestamp now) {
                    shared_->tend_keys(runtime_.random(), runtime_.unix_seconds());
@@ -96,9 +96,8 @@ Result<void> ServerWorker::open(udp::Network& network) {
     (shared_->hand_over(owner, arrival) ? handed_over_ : handed_over_dropped_).add();
   };
   if (options.tcp_ || !options.cleartext_.empty()) {
-    streams_ =
-        std::make_unique<StreamServer>(runtime_, network.tcp(), shared_->stream_options(),
-                                       http::ServerHooks{shared_->handler, options.access_log_});
+    streams_ = std::make_unique<StreamServer>(runtime_, network.tcp(), shared_->stream_options(),
+                                              shared_->hooks());
     streams_->use(shared_->contexts().tcp);
     const std::size_t most = (options.max_connections_ + count - 1) / count;
     streams_->room = [this, most] { return connections() < most; };

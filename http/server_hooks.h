@@ -2,15 +2,17 @@
 
 #include <functional>
 
+#include "http/connection_age.h"
 #include "http/exchange.h"
 
 namespace tern::http {
 
-/// What a server does with requests, whatever protocol they come in.
+/// What a server does with requests and their connections, whatever protocol they come in.
 struct ServerHooks {
   Handler handler;
   /// Called when a request's handler is through, for the access log; may be empty.
   std::function<void(const Exchange&)> done;
+  ConnectionAge age;
 };
 
 }  // namespace tern::http

@@ -20,6 +20,7 @@ Context::Counts::Counts(Counters& counters)
       peer_errors(counters.at("http3.peer_errors")),
       timeouts(counters.at("http3.timeouts")),
       stalled(counters.at("http3.stalled")),
+      aged(counters.at("http3.aged")),
       limit_fields(counters.at("http3.limit.fields")),
       limit_body(counters.at("http3.limit.body")),
       limit_resets(counters.at("http3.limit.resets")),

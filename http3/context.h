@@ -64,7 +64,7 @@ class Context {
   struct Counts {
     explicit Counts(Counters& counters);
     Counter &sessions, &requests, &responses, &peer_resets, &peer_stops, &rejected;
-    Counter &malformed, &errors, &peer_errors, &timeouts, &stalled;
+    Counter &malformed, &errors, &peer_errors, &timeouts, &stalled, &aged;
     Counter &limit_fields, &limit_body, &limit_resets, &limit_glitches, &limit_waiting;
     Counter &datagrams_received, &datagrams_sent, &datagrams_dropped, &early_data_replayed;
     Counter& streams_refused;

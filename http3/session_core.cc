@@ -60,6 +60,8 @@ SessionCore::SessionCore(Context& context, quic::Connection& connection, ClientH
   max_client_streams_ = options().max_requests;
   connection_.set_source(this);
   begin();
+  if (server_) age_.start(context_.hooks().age, now(), runtime().random());
+  rearm();
 }
 
 SessionCore::~SessionCore() {

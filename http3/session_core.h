@@ -163,6 +163,7 @@ class SessionCore final : public Session, private quic::StreamSource, private Ti
   void offer_session();
   void forget_stream(quic::StreamId stream);
   void commence_shutdown();
+  void pass_age(Timestamp now);
   void close_if_drained();
   void log(LogLevel level, std::string_view text) const;
 
@@ -261,6 +262,7 @@ class SessionCore final : public Session, private quic::StreamSource, private Ti
   Timestamp heard_at_{};
   std::uint64_t heard_packets_ = 0;
   Timestamp last_sent_{};
+  http::AgeClock age_;  // of a server's connection
 
   // What is being sent.
   OwnStream* offered_own_ = nullptr;

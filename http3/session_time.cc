@@ -25,7 +25,7 @@ void SessionCore::watch() {
 
 void SessionCore::rearm() {
   const Timestamp drained = now() < drained_at_ ? drained_at_ : kNever;
-  const Timestamp next = std::min({watch_at_, shutdown_at_, drained, listen_at_});
+  const Timestamp next = std::min({watch_at_, shutdown_at_, drained, listen_at_, age_.next()});
   if (next != kNever) runtime().timers().arm(*this, next);
 }
 
@@ -38,7 +38,23 @@ void SessionCore::expire(Timestamp now) {
   if (!over_ && now >= shutdown_at_) commence_shutdown();
   if (!over_ && now >= drained_at_) close_if_drained();
   if (!over_ && now >= listen_at_) listen_for_client();
+  if (!over_) pass_age(now);
   if (!over_) rearm();
+}
+
+void SessionCore::pass_age(Timestamp now) {
+  using Step = http::AgeClock::Step;
+  switch (age_.pass(context_.hooks().age, now)) {
+    case Step::nothing: break;
+    case Step::drain:
+      if (!draining()) context_.counts().aged.add();
+      drain();
+      break;
+    case Step::close:
+      log(LogLevel::info, fmt::format("too old: ended with {} requests open", requests()));
+      close(ErrorCode::no_error, "the connection is too old");
+      break;
+  }
 }
 
 /// Draining, with answers that have left whole: does anybody acknowledge them? A client that went

@@ -26,6 +26,7 @@ ContextCore::Counts::Counts(Counters& counters, const std::string& protocol)
       peer_errors(counters.at(protocol + ".peer_errors")),
       timeouts(counters.at(protocol + ".timeouts")),
       stalled(counters.at(protocol + ".stalled")),
+      aged(counters.at(protocol + ".aged")),
       limit_fields(counters.at(protocol + ".limit.fields")),
       limit_body(counters.at(protocol + ".limit.body")),
       limit_resets(counters.at(protocol + ".limit.resets")),

@@ -40,7 +40,7 @@ class ContextCore : private TurnHook {
   struct Counts {
     Counts(Counters& counters, const std::string& protocol);
     Counter &sessions, &requests, &responses, &peer_resets, &rejected;
-    Counter &malformed, &errors, &peer_errors, &timeouts, &stalled;
+    Counter &malformed, &errors, &peer_errors, &timeouts, &stalled, &aged;
     Counter &limit_fields, &limit_body, &limit_resets, &limit_glitches, &limit_waiting;
   };
   Counts& http1() noexcept { return http1_; }

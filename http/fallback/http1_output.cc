@@ -196,7 +196,7 @@ void Http1Session::put_response_head(Http1Stream& stream) {
     stream.to_end = stream.http10;
     if (stream.chunked) append_field(text_, "transfer-encoding", "chunked");
   }
-  if (draining_) last_ = true;
+  if (draining()) last_ = true;
   const bool unread_rest = stream.unread && !stream.receiving_done &&
                            (stream.expects_continue || !rest_is_small(stream));
   stream.close_after = stream.close_after || !stream.keep_alive || stream.to_end || unread_rest ||

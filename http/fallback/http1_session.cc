@@ -101,6 +101,17 @@ void Http1Session::drain() {
     last_ = true;
     end_when_sent(Error::closed("drained"));
   }
+  tell_draining();
+}
+
+/// Unlike `drain` it does not close between two requests, where the next one may be on its way, nor
+/// after an answer that did not say so: `connection: close` comes first, then the end.
+void Http1Session::grow_old() {
+  old_ = true;
+  tell_draining();
+}
+
+void Http1Session::tell_draining() noexcept {
   for (const auto& stream : streams_) {
     if (stream->ends() != nullptr) stream->ends()->drain();
   }

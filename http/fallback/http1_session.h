@@ -37,7 +37,7 @@ class Http1Session final : public SessionBase {
   std::size_t requests() const noexcept override;
   std::uint64_t total_requests() const noexcept override { return total_requests_; }
   void drain() override;
-  bool draining() const noexcept override { return draining_; }
+  bool draining() const noexcept override { return draining_ || old_; }
   void close() override;
 
   // ---- for Http1Stream
@@ -58,11 +58,13 @@ class Http1Session final : public SessionBase {
   bool produce() override;
   void on_over(const Error& error) noexcept override;
   Timestamp check_times(Timestamp now) override;
+  void grow_old() override;
 
   // ---- http1_session.cc
   Http1Stream& add_stream();
   void remove(Http1Stream& stream) noexcept;
   bool in_queue(const Http1Stream& stream) const noexcept;
+  void tell_draining() noexcept;
   /// Reads messages from `bytes` as far as they may be read now.
   void pump(ByteView& bytes);
   void pump_held();
@@ -115,6 +117,7 @@ class Http1Session final : public SessionBase {
   bool peer_finished_ = false;
   bool last_ = false;  // no message after those in the queue
   bool draining_ = false;
+  bool old_ = false;  // the next answer that begins is the last
   bool pumping_ = false;
   bool reading_waits_ = false;  // for its handler to start
 };

@@ -50,7 +50,7 @@ void Http1Session::on_request() {
   ++total_requests_;
   counts().requests.add();
   const std::uint64_t most = options().max_requests_per_connection;
-  if (!made.keep_alive || draining_ || (most != 0 && total_requests_ >= most)) last_ = true;
+  if (!made.keep_alive || draining() || (most != 0 && total_requests_ >= most)) last_ = true;
 
   if (options().max_body != 0 && length > options().max_body) {
     counts().limit_body.add();
@@ -79,7 +79,7 @@ void Http1Session::dispatch(Http1Stream& stream) {
   stream.dispatched = true;
   auto exchange = std::make_unique<http::Exchange>(runtime(), stream, std::move(stream.head));
   stream.attach(*exchange);
-  if (draining_) exchange->drain();
+  if (draining()) exchange->drain();
   if (stream.receiving_done) exchange->incoming().finish();
   serve(std::move(exchange));
 }

@@ -41,6 +41,8 @@ SessionBase::~SessionBase() = default;
 void SessionBase::start() {
   stream_->attach(*this);
   on_start();
+  if (server_) age_.start(core_.hooks().age, now(), runtime().random());
+  if (age_.next() != kNever) watch(age_.next());
 }
 
 // ---- what comes in
@@ -85,6 +87,7 @@ void SessionBase::put(Bytes bytes) {
 }
 
 bool SessionBase::write_out() {
+  if (stream_->queued() == 0) last_moved_ = now();  // nothing waited for the peer until now
   const auto written = stream_->write(std::span<Bytes>(output_));
   written_ += std::exchange(output_size_, 0);
   output_.clear();
@@ -184,6 +187,23 @@ bool SessionBase::stalled(Timestamp now) noexcept {
   return now - last_moved_ >= options().send_timeout;
 }
 
+void SessionBase::pass_age(Timestamp now) {
+  using Step = http::AgeClock::Step;
+  switch (age_.pass(core_.hooks().age, now)) {
+    case Step::nothing: break;
+    case Step::drain: {
+      const bool drained_before = draining();
+      grow_old();
+      if (draining() && !drained_before) counts_.aged.add();
+      break;
+    }
+    case Step::close:
+      log(LogLevel::info, fmt::format("too old: ended with {} requests open", requests()));
+      close();
+      break;
+  }
+}
+
 void SessionBase::expire(Timestamp now) {
   watched_ = kNever;
   if (over_ || stream_ == nullptr) return;
@@ -192,8 +212,11 @@ void SessionBase::expire(Timestamp now) {
     log(LogLevel::info, "the peer does not read");
     return end(Error(Code::timed_out, "the peer does not read"));
   }
+  pass_age(now);
+  if (over_) return;
   Timestamp next = check_times(now);
   if (over_ || stream_ == nullptr) return;
+  next = std::min(next, age_.next());
   if (stream_->queued() > 0 || blocked_) next = std::min(next, now + kWatchInterval);
   if (next != kNever) watch(std::max(next, now));
 }

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/timer_heap.h"
 #include "http/carrier.h"
+#include "http/connection_age.h"
 #include "http/exchange.h"
 #include "http/fallback/context_core.h"
 #include "http/fallback/session.h"
@@ -79,6 +80,9 @@ class SessionBase : public Session, private tcp::StreamSink, private TimerNode {
   virtual void on_over(const Error& error) noexcept = 0;
   /// Looks at time limits. Returns when to call again; kNever: nothing can become late.
   virtual Timestamp check_times(Timestamp now) = 0;
+  /// Server: the connection is as old as it may get. It ends in a way that loses no request that
+  /// may be on its way.
+  virtual void grow_old() { drain(); }
 
   // ---- what it may use
   ContextCore& core() noexcept { return core_; }
@@ -143,6 +147,7 @@ class SessionBase : public Session, private tcp::StreamSink, private TimerNode {
   void expire(Timestamp now) override;
   bool write_out();
   bool stalled(Timestamp now) noexcept;
+  void pass_age(Timestamp now);
 
   ContextCore& core_;
   ContextCore::Counts& counts_;
@@ -155,6 +160,7 @@ class SessionBase : public Session, private tcp::StreamSink, private TimerNode {
   std::uint64_t taken_ = 0;    // of them, those that had left its queue when last looked at
   Timestamp last_moved_{};     // when some did
   Timestamp watched_ = kNever;
+  http::AgeClock age_;             // a server's
   std::optional<Error> ending_;    // once all is sent
   std::optional<Error> dropping_;  // at the end of the turn
   Error reason_;

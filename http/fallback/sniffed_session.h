@@ -31,6 +31,7 @@ class SniffedSession final : public SessionBase {
   bool produce() override { return true; }
   void on_over(const Error&) noexcept override {}
   Timestamp check_times(Timestamp now) override;
+  void grow_old() override {}  // nothing was said yet: see `options().idle_timeout`
 
   SessionBase* inner_ = nullptr;
   std::string first_;  // bytes that are a part of the preface

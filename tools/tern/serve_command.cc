@@ -59,6 +59,8 @@ struct ServeOptions {
   std::optional<std::size_t> max_connections;
   std::optional<Duration> idle_timeout;
   std::optional<Duration> drain_timeout;
+  std::optional<Duration> max_connection_age;
+  std::optional<Duration> max_connection_age_grace;
   std::string handover;
   std::optional<Duration> handover_drain;
 };
@@ -114,6 +116,10 @@ class Serve {
     if (options_.max_connections) server.max_connections(*options_.max_connections);
     if (options_.idle_timeout) server.idle_timeout(*options_.idle_timeout);
     if (options_.drain_timeout) server.drain_timeout(*options_.drain_timeout);
+    if (options_.max_connection_age) server.max_connection_age(*options_.max_connection_age);
+    if (options_.max_connection_age_grace) {
+      server.max_connection_age_grace(*options_.max_connection_age_grace);
+    }
     if (!options_.handover.empty()) server.handover(options_.handover);
     if (options_.handover_drain) server.handover_drain(*options_.handover_drain);
     if (options_.log != "off") {
@@ -389,6 +395,11 @@ void add_serve(CLI::App& app, ExitCode& result) {
                "Close silent connections (default: 30s)");
   add_duration(*verb, "--drain-timeout", options->drain_timeout,
                "How long requests may take to finish after Ctrl-C (default: 10s)");
+  add_duration(
+      *verb, "--max-connection-age", options->max_connection_age,
+      "Have clients of older connections, give or take 10%, open new ones (default: never)");
+  add_duration(*verb, "--max-connection-age-grace", options->max_connection_age_grace,
+               "How long requests may then take to finish (default: as long as they need)");
   verb->add_flag("--autoindex", options->autoindex, "List folders that have no index.html");
   verb->add_flag("--dotfiles", options->dotfiles, "Serve names that begin with a dot");
   verb->add_option("--cache-control", options->cache_control, "Cache-Control of every file")

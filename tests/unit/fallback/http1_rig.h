@@ -66,12 +66,13 @@ inline http::RequestHead request(std::string method, std::string path) {
 class Rig : private tcp::ListenSink {
  public:
   explicit Rig(http::Handler handler, SessionOptions server = {}, SessionOptions client = {},
-               Protocol protocol = Protocol::http1)
+               Protocol protocol = Protocol::http1, http::ConnectionAge age = {})
       : protocol_(protocol) {
     world.link(client_host(), server_host(), sim::LinkOptions().delay(10ms));
     server_host().runtime().log_to(server_log);
     http::ServerHooks hooks;
     hooks.handler = std::move(handler);
+    hooks.age = age;
     hooks.done = [this](const http::Exchange& exchange) {
       served.emplace_back(exchange.request().method + " " + exchange.request().path + " " +
                           std::to_string(exchange.status()));

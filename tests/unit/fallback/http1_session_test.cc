@@ -631,6 +631,61 @@ TEST(Http1Session, DrainClosesIdleConnectionsAndAnswersOthersFirst) {
   EXPECT_EQ(rig.server_context->sessions(), 0u);
 }
 
+constexpr std::string_view kGet = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+TEST(Http1Session, AnOldConnectionEndsWithItsNextAnswer) {
+  for (const Protocol protocol : {Protocol::http1, Protocol::sniffed}) {
+    Rig rig(hello, {}, {}, protocol, {5s, {}});
+    RawStream& client = rig.dial();
+    client.say(kGet);
+    rig.world.run_for(1s);
+    EXPECT_THAT(client.received, ::testing::Not(::testing::HasSubstr("connection:")));
+    rig.world.run_for(10s);
+    EXPECT_FALSE(client.over()) << "the next request may be on its way";
+    EXPECT_EQ(rig.server_count("http1.aged"), 1u);
+    client.received.clear();
+    client.say(kGet);
+    rig.world.run_for(1s);
+    EXPECT_THAT(client.received, ::testing::HasSubstr("connection: close\r\n"));
+    EXPECT_TRUE(client.received.ends_with("hello"));
+    EXPECT_TRUE(client.ended);
+  }
+}
+
+TEST(Http1Session, AnAnswerThatWasUnderWayWhenItsConnectionGrewOldIsNotTheLast) {
+  Rig rig(
+      [](http::Exchange& exchange) -> Task<void> {
+        http::Response head;
+        co_await exchange.start(head);
+        co_await exchange.runtime().sleep(6s);
+        EXPECT_EQ(exchange.draining(), true);
+        co_await exchange.finish();
+      },
+      {}, {}, Protocol::http1, {5s, {}});
+  RawStream& client = rig.dial();
+  client.say(kGet);
+  rig.world.run_for(7s);
+  EXPECT_TRUE(client.received.ends_with("\r\n0\r\n\r\n"));
+  EXPECT_FALSE(client.over()) << "it did not say so";
+  client.received.clear();
+  client.say(kGet);
+  rig.world.run_for(7s);
+  EXPECT_THAT(client.received, ::testing::HasSubstr("connection: close\r\n"));
+  EXPECT_TRUE(client.ended);
+}
+
+TEST(Http1Session, AnOldConnectionThatNobodyUsesEndsAfterItsGrace) {
+  for (const Protocol protocol : {Protocol::http1, Protocol::sniffed}) {
+    Rig rig(hello, {}, {}, protocol, {5s, 2s});
+    RawStream& client = rig.dial();
+    rig.world.run_for(6400ms);
+    EXPECT_FALSE(client.over());
+    rig.world.run_for(1200ms);
+    EXPECT_TRUE(client.ended);
+    EXPECT_EQ(rig.server_context->sessions(), 0u);
+  }
+}
+
 TEST(Http1Session, CloseAllBreaksOffWhatIsInMidMessage) {
   Rig rig([](http::Exchange& exchange) -> Task<void> {
     http::Response head;

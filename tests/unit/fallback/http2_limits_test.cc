@@ -436,6 +436,19 @@ TEST(Http2Limits, AClientThatDoesNotRead) {
   EXPECT_EQ(rig.count("http2.stalled"), 1U);
 }
 
+TEST(Http2Limits, AnOldConnectionWhoseClientDoesNotReadEndsAfterItsGrace) {
+  Http2Rig rig(handler, {}, {5s, 2s});
+  greet(rig, setting(4, 10'000'000));
+  rig.wire().hold = true;
+  rig.feed(window_update(0, 10'000'000) + get(1, "/big"));
+  rig.world.run_for(6400ms);
+  EXPECT_EQ(rig.context->sessions(), 1U);
+  EXPECT_EQ(rig.count("http2.aged"), 1U);
+  rig.world.run_for(1200ms);
+  EXPECT_EQ(rig.context->sessions(), 0U);
+  EXPECT_EQ(rig.count("http2.stalled"), 0U);
+}
+
 TEST(Http2Limits, ATunnelMayBeSilent) {
   Http2Rig rig([](http::Exchange& exchange) -> Task<void> {
     http::Response response(http::Status::ok);

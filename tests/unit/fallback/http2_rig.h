@@ -37,9 +37,12 @@ class Lines final : public LogSink {
 class Http2Rig {
  public:
   /// A server with that handler.
-  explicit Http2Rig(http::Handler handler, SessionOptions options = {}) : Http2Rig() {
+  explicit Http2Rig(http::Handler handler, SessionOptions options = {},
+                    http::ConnectionAge age = {})
+      : Http2Rig() {
     http::ServerHooks hooks;
     hooks.handler = std::move(handler);
+    hooks.age = age;
     context.emplace(runtime(), std::move(options), std::move(hooks));
     more();
   }

@@ -395,11 +395,10 @@ void add_serve(CLI::App& app, ExitCode& result) {
                "Close silent connections (default: 30s)");
   add_duration(*verb, "--drain-timeout", options->drain_timeout,
                "How long requests may take to finish after Ctrl-C (default: 10s)");
-  add_duration(
-      *verb, "--max-connection-age", options->max_connection_age,
-      "Have clients of older connections, give or take 10%, open new ones (default: never)");
+  add_duration(*verb, "--max-connection-age", options->max_connection_age,
+               "Drain connections this old, give or take 10% (default: never)");
   add_duration(*verb, "--max-connection-age-grace", options->max_connection_age_grace,
-               "How long requests may then take to finish (default: as long as they need)");
+               "How long their requests may still take (default: any time)");
   verb->add_flag("--autoindex", options->autoindex, "List folders that have no index.html");
   verb->add_flag("--dotfiles", options->dotfiles, "Serve names that begin with a dot");
   verb->add_option("--cache-control", options->cache_control, "Cache-Control of every file")

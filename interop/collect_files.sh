@@ -23,5 +23,5 @@ libraries() {
 }
 
 libraries "$1" | while read -r name path; do cp -L "$path" "$folder/lib/$name"; done
-left_out=$(LD_LIBRARY_PATH=$folder/lib libraries "$folder/bin/tern" | grep -v " $folder/lib/" || true)
+left_out=$(LD_LIBRARY_PATH=$folder/lib libraries "$folder/bin/tern" | awk -v ours=" $folder/lib/" '!index($0, ours)')
 [ -z "$left_out" ] || { echo "collect_files.sh: left out: $left_out" >&2; exit 1; }

@@ -141,7 +141,8 @@ struct Seen {
   Duration took{};
 };
 
-Task<void> sleep_for(rpc::Channel& channel, Duration interval, Duration timeout, Seen& seen) {
+Task<void> call_sleeping_server(rpc::Channel& channel, Duration interval, Duration timeout,
+                                Seen& seen) {
   TestClient client(channel);
   rpc::ClientContext context;
   if (timeout > Duration()) context.timeout(timeout);
@@ -164,10 +165,10 @@ TEST_P(RpcOver, DeadlinesEndCallsOnBothSides) {
   calls.scene.link(LinkOptions().delay(10ms));
   calls.begin();
   Seen in_time;
-  ASSERT_TRUE(calls.run(sleep_for(*calls.channel, 100ms, 1s, in_time)));
+  ASSERT_TRUE(calls.run(call_sleeping_server(*calls.channel, 100ms, 1s, in_time)));
   EXPECT_EQ(in_time.status, rpc::Status());
   Seen late;
-  ASSERT_TRUE(calls.run(sleep_for(*calls.channel, 10s, 300ms, late)));
+  ASSERT_TRUE(calls.run(call_sleeping_server(*calls.channel, 10s, 300ms, late)));
   EXPECT_EQ(late.status.code(), rpc::Code::deadline_exceeded);
   EXPECT_EQ(late.took, Duration(300ms));
   calls.channel.reset();

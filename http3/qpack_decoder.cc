@@ -42,22 +42,11 @@ void QpackDecoder::Section::end() noexcept {
   nghttp3_qpack_stream_context_del(std::exchange(context_, nullptr));
 }
 
-QpackDecoder::QpackDecoder(MemoryPool& pool, const Config& config) {
-  static_assert(sizeof(Allocator) == sizeof(nghttp3_mem));
-  allocator_ = {
-      &pool,
-      [](std::size_t size, void* self) { return static_cast<MemoryPool*>(self)->allocate(size); },
-      [](void* block, void* self) { static_cast<MemoryPool*>(self)->release(block); },
-      [](std::size_t count, std::size_t size, void* self) {
-        return static_cast<MemoryPool*>(self)->allocate_zeroed(count, size);
-      },
-      [](void* block, std::size_t size, void* self) {
-        return static_cast<MemoryPool*>(self)->reallocate(block, size);
-      }};
+QpackDecoder::QpackDecoder(MemoryPool& pool, const Config& config) : allocator_(pool) {
   // How many streams may wait is counted by whoever holds their bytes.
   constexpr std::size_t kAnyNumber = SIZE_MAX;
   TERN_CHECK(nghttp3_qpack_decoder_new(&decoder_, config.capacity, kAnyNumber,
-                                       reinterpret_cast<const nghttp3_mem*>(&allocator_)) == 0);
+                                       allocator_.as<nghttp3_mem>()) == 0);
   nghttp3_qpack_decoder_set_max_concurrent_streams(decoder_, config.max_streams);
 }
 
@@ -76,9 +65,8 @@ QpackDecoder::Step QpackDecoder::read(Section& section, quic::StreamId stream, B
                                       bool last, FieldLine& line) noexcept {
   release_line();
   if (section.context_ == nullptr) {
-    TERN_CHECK(nghttp3_qpack_stream_context_new(
-                   &section.context_, stream, reinterpret_cast<const nghttp3_mem*>(&allocator_)) ==
-               0);
+    TERN_CHECK(nghttp3_qpack_stream_context_new(&section.context_, stream,
+                                                allocator_.as<nghttp3_mem>()) == 0);
   }
   std::uint8_t flags = 0;
   nghttp3_qpack_nv found;

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "base/bytes.h"
-#include "base/memory_pool.h"
+#include "base/pool_allocator.h"
 #include "http3/error_code.h"
 #include "http3/field_line.h"
 #include "transport/quic/event.h"
@@ -76,14 +76,7 @@ class QpackDecoder {
  private:
   void release_line() noexcept;
 
-  /// Laid out like nghttp3_mem; nghttp3 keeps a pointer to it.
-  struct Allocator {
-    void* user_data;
-    void* (*malloc)(std::size_t, void*);
-    void (*free)(void*, void*);
-    void* (*calloc)(std::size_t, std::size_t, void*);
-    void* (*realloc)(void*, std::size_t, void*);
-  } allocator_;
+  PoolAllocator allocator_;  // nghttp3 keeps a pointer to it
   nghttp3_qpack_decoder* decoder_ = nullptr;
   nghttp3_rcbuf* name_ = nullptr;  // of the line read last
   nghttp3_rcbuf* value_ = nullptr;

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "http/message_lines.h"
 #include "http3/request_stream.h"
 #include "http3/session_core.h"
 
@@ -13,9 +14,6 @@ namespace {
 /// A section this many times above our limits is no mistake but an attack on time: QPACK makes much
 /// of little.
 constexpr std::size_t kBombFactor = 16;
-
-/// What a line adds to a section's size (RFC 9114 §4.2.2).
-constexpr std::size_t kLineOverhead = 32;
 
 /// Pieces smaller than this are copied together when earlier ones still wait to be read: each slice
 /// keeps alive all that arrived around it.
@@ -243,7 +241,7 @@ void RequestStream::leave_section() noexcept {
 
 /// False: the rest of the section is not looked at.
 bool RequestStream::field(const FieldLine& line) noexcept {
-  section_size_ += line.text.size() + line.value.size() + kLineOverhead;
+  section_size_ += line.text.size() + line.value.size() + http::kLineOverhead;
   ++section_lines_;
   const SessionOptions& options = session_->options();
   const bool fits =

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "http/message_lines.h"
 #include "http3/qpack_encoder.h"
 #include "http3/session_core.h"
 
@@ -25,58 +26,8 @@ ErrorCode code_for(http::Abort why) noexcept {
   return ErrorCode::internal_error;
 }
 
-/// What a line adds to a section's size (RFC 9114 §4.2.2).
-constexpr std::size_t kLineOverhead = 32;
-constexpr std::size_t kStatusSize = std::string_view(":status").size() + 3 + kLineOverhead;
-
 /// Up to here a piece of a body is copied behind its frame's header.
 constexpr std::size_t kSmallBody = 512;
-
-/// The three digits of a status, without an allocation.
-class StatusText {
- public:
-  explicit StatusText(http::Status status) noexcept {
-    const int number = http::code(status);
-    digits_[0] = static_cast<char>('0' + number / 100 % 10);
-    digits_[1] = static_cast<char>('0' + number / 10 % 10);
-    digits_[2] = static_cast<char>('0' + number % 10);
-  }
-  operator std::string_view() const noexcept { return {digits_.data(), digits_.size()}; }
-
- private:
-  std::array<char, 3> digits_{};
-};
-
-/// RFC 9114 §4.2: the lines that do not belong to HTTP/1.1.
-template <typename OnLine>
-void each_line(const http::Fields& fields, OnLine&& on_line) {
-  const bool look = fields.may_be_connection_specific();
-  for (const http::Field field : fields) {
-    if (look && http::Fields::connection_specific(field.name, field.value)) continue;
-    on_line(field.name, field.value);
-  }
-}
-
-std::size_t section_size(const http::Fields& fields) {
-  std::size_t size = 0;
-  each_line(fields, [&](std::string_view name, std::string_view value) {
-    size += name.size() + value.size() + kLineOverhead;
-  });
-  return size;
-}
-
-/// The lines of a request's head, pseudo-headers first (RFC 9114 §4.3.1).
-template <typename OnLine>
-void each_line(const http::RequestHead& head, std::string_view priority, OnLine&& on_line) {
-  const bool plain_connect = head.method == "CONNECT" && head.protocol.empty();
-  on_line(":method", head.method);
-  if (!plain_connect) on_line(":scheme", head.scheme);
-  on_line(":authority", head.authority);
-  if (!plain_connect) on_line(":path", head.path);
-  if (!head.protocol.empty()) on_line(":protocol", head.protocol);
-  each_line(head.fields, on_line);
-  if (!priority.empty() && !head.fields.contains("priority")) on_line("priority", priority);
-}
 
 }  // namespace
 
@@ -258,8 +209,8 @@ void RequestStream::submit_kept(quic::StreamId id) {
 void RequestStream::submit_request(const http::RequestHead& head) {
   const std::string priority = priority_set_ ? priority_.to_string() : std::string();
   std::size_t size = 0;
-  each_line(head, priority, [&](std::string_view name, std::string_view value) {
-    size += name.size() + value.size() + kLineOverhead;
+  http::each_line(head, priority, [&](std::string_view name, std::string_view value) {
+    size += name.size() + value.size() + http::kLineOverhead;
   });
   if (size > session_->peer_field_limit()) {
     fail(ErrorCode::request_cancelled,
@@ -267,7 +218,7 @@ void RequestStream::submit_request(const http::RequestHead& head) {
     return;
   }
   SectionWriter writer(*session_, id_);
-  each_line(head, priority, writer);
+  http::each_line(head, priority, writer);
   queue_head(writer.finish());
 }
 
@@ -295,7 +246,8 @@ void RequestStream::send_response(http::Status status, http::Fields fields, bool
     responding_ = submitted_ = true;
     end_queued_ = end;
     const std::uint64_t limit = session_->peer_field_limit();
-    if (fields.section_size() + kStatusSize > limit && section_size(fields) + kStatusSize > limit) {
+    if (fields.section_size() + http::kStatusSize > limit &&
+        http::section_size(fields) + http::kStatusSize > limit) {
       // RFC 9114 §4.2.2: the client would refuse it.
       stop_sending(ErrorCode::internal_error);
       if (ends_ != nullptr) {
@@ -314,9 +266,9 @@ void RequestStream::send_response(http::Status status, http::Fields fields, bool
   if (!logged) frame = encoder.recall(id_, number, fields);
   if (frame.empty()) {
     SectionWriter writer(*session_, id_);
-    const StatusText text(status);
+    const http::StatusText text(status);
     writer(":status", text);
-    each_line(fields, writer);
+    http::each_line(fields, writer);
     frame = writer.finish();
     if (!logged) encoder.remember(number, fields);
   }
@@ -344,7 +296,7 @@ void RequestStream::send_trailers(const http::Fields& trailers) {
 
 void RequestStream::queue_trailers(const http::Fields& trailers) {
   SectionWriter writer(*session_, id_);
-  each_line(trailers, writer);
+  http::each_line(trailers, writer);
   queue_frame(writer.finish());
 }
 

@@ -8,6 +8,7 @@
 #include <nghttp2/nghttp2.h>
 
 #include "base/check.h"
+#include "base/pool_allocator.h"
 #include "http/fallback/http2_stream.h"
 
 namespace tern::fallback {
@@ -240,20 +241,10 @@ nghttp2_option* make_options(const Http2Bridge::Config& config) noexcept {
 
 Http2Bridge::Http2Bridge(Listener& listener, MemoryPool& pool, const Config& config)
     : listener_(listener) {
-  static_assert(sizeof(Allocator) == sizeof(nghttp2_mem));
-  allocator_ = {
-      &pool,
-      [](std::size_t size, void* self) { return static_cast<MemoryPool*>(self)->allocate(size); },
-      [](void* block, void* self) { static_cast<MemoryPool*>(self)->release(block); },
-      [](std::size_t count, std::size_t size, void* self) {
-        return static_cast<MemoryPool*>(self)->allocate_zeroed(count, size);
-      },
-      [](void* block, std::size_t size, void* self) {
-        return static_cast<MemoryPool*>(self)->reallocate(block, size);
-      }};
+  PoolAllocator allocator(pool);  // nghttp2 copies it
   static nghttp2_session_callbacks* const callbacks = Http2Callbacks::make();
   nghttp2_option* option = make_options(config);
-  auto* mem = reinterpret_cast<nghttp2_mem*>(&allocator_);
+  auto* mem = allocator.as<nghttp2_mem>();
   const int made = config.server
                        ? nghttp2_session_server_new3(&session_, callbacks, this, option, mem)
                        : nghttp2_session_client_new3(&session_, callbacks, this, option, mem);

@@ -152,14 +152,6 @@ class Http2Bridge {
   friend struct Http2Callbacks;
 
   Listener& listener_;
-  /// Laid out like nghttp2_mem, which nghttp2 copies.
-  struct Allocator {
-    void* user_data;
-    void* (*malloc)(std::size_t, void*);
-    void (*free)(void*, void*);
-    void* (*calloc)(std::size_t, std::size_t, void*);
-    void* (*realloc)(void*, std::size_t, void*);
-  } allocator_;
   nghttp2_session* session_ = nullptr;
   Http2Stream* section_owner_ = nullptr;  // whose field section is being read
 };

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "http/fallback/http2_core.h"
+#include "http/message_lines.h"
 
 namespace tern::fallback {
 
@@ -31,8 +32,6 @@ Error peer_error(Http2Code code) {
                Origin::remote);
 }
 
-/// What a line adds to a section's size (RFC 9113 §6.5.2).
-constexpr std::size_t kLineOverhead = 32;
 /// A section this many times above our limits is no mistake but an attack on memory or time: HPACK
 /// makes much of little.
 constexpr std::size_t kBombFactor = 16;
@@ -43,24 +42,16 @@ using Lines = std::vector<Http2Bridge::Line>;
 
 std::size_t section_size(const Lines& lines) noexcept {
   std::size_t size = 0;
-  for (const auto& line : lines) size += line.name().size() + line.value().size() + kLineOverhead;
+  for (const auto& line : lines) {
+    size += line.name().size() + line.value().size() + http::kLineOverhead;
+  }
   return size;
 }
 
 void append(Lines& lines, const http::Fields& fields, bool borrowed = false) {
-  for (const http::Field field : fields) {
-    // RFC 9113 §8.2.2: these belong to HTTP/1.1.
-    if (http::Fields::connection_specific(field.name, field.value)) continue;
-    lines.emplace_back(field.name, field.value, borrowed);
-  }
-}
-
-std::string_view digits_of(http::Status status, std::array<char, 3>& text) noexcept {
-  const int number = http::code(status);
-  text[0] = static_cast<char>('0' + number / 100 % 10);
-  text[1] = static_cast<char>('0' + number / 10 % 10);
-  text[2] = static_cast<char>('0' + number % 10);
-  return {text.data(), text.size()};
+  http::each_line(fields, [&](std::string_view name, std::string_view value) {
+    lines.emplace_back(name, value, borrowed);
+  });
 }
 
 }  // namespace
@@ -196,17 +187,10 @@ void Http2Stream::submit_kept() {
   waiting_ = false;
   Lines& lines = session_->lines();
   lines.clear();
-  const bool plain_connect = tunnel_ && head_.protocol.empty();
-  lines.emplace_back(":method", head_.method);
-  if (!plain_connect) lines.emplace_back(":scheme", head_.scheme);
-  lines.emplace_back(":authority", head_.authority);
-  if (!plain_connect) lines.emplace_back(":path", head_.path);
-  if (!head_.protocol.empty()) lines.emplace_back(":protocol", head_.protocol);
-  append(lines, head_.fields);
   const std::string priority = priority_set_ ? wanted_priority_.to_string() : std::string();
-  if (!priority.empty() && !head_.fields.contains("priority")) {
-    lines.emplace_back("priority", priority);
-  }
+  http::each_line(head_, priority, [&](std::string_view name, std::string_view value) {
+    lines.emplace_back(name, value);
+  });
   if (section_size(lines) > session_->bridge().peer_field_limit()) {
     fail(Http2Code::cancel,
          Error::limit("the request's header section is larger than the server takes"));
@@ -230,8 +214,8 @@ void Http2Stream::send_response(http::Status status, http::Fields fields, bool e
   Lines& lines = session_->lines();
   lines.clear();
   if (http::code(status) < 200) {
-    std::array<char, 3> text{};
-    lines.emplace_back(":status", digits_of(status, text));
+    const http::StatusText text(status);
+    lines.emplace_back(":status", text);
     append(lines, fields);
     session_->check(session_->bridge().submit_interim(id_, lines));
     session_->wake_up();
@@ -242,7 +226,8 @@ void Http2Stream::send_response(http::Status status, http::Fields fields, bool e
   if (const std::string& alt_svc = session_->alternative(); !alt_svc.empty()) {
     if (!kept_fields_.contains("alt-svc")) kept_fields_.add("alt-svc", alt_svc);
   }
-  lines.emplace_back(":status", digits_of(status, status_text_), true);
+  status_text_ = http::StatusText(status);
+  lines.emplace_back(":status", status_text_, true);
   append(lines, kept_fields_, true);
   body_ended_ = end;
   responding_ = submitted_ = true;
@@ -411,7 +396,7 @@ void Http2Stream::section_begins() noexcept {
 }
 
 bool Http2Stream::too_many(std::string_view name, std::string_view value) noexcept {
-  section_size_ += name.size() + value.size() + kLineOverhead;
+  section_size_ += name.size() + value.size() + http::kLineOverhead;
   ++section_lines_;
   const SessionOptions& options = session_->session_options();
   if (section_size_ <= options.max_field_section && section_lines_ <= options.max_fields) {

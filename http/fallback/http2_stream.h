@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -14,6 +13,7 @@
 #include "http/fallback/http2_body.h"
 #include "http/fallback/http2_bridge.h"
 #include "http/fallback/http2_code.h"
+#include "http/message_lines.h"
 
 namespace tern::fallback {
 
@@ -180,7 +180,7 @@ class Http2Stream final : public http::Carrier {
   // What goes out.
   http::Fields kept_fields_;  // server: the response's
   http::Fields trailers_;
-  std::array<char, 3> status_text_{};
+  http::StatusText status_text_;
   http::Priority wanted_priority_;
   std::size_t turn_ = 0;  // bytes sent in a row
   bool priority_set_ = false;

@@ -137,17 +137,8 @@ class Rig : private tcp::ListenSink {
   }
   std::shared_ptr<Reply> start(http::RequestHead head, std::string body = {},
                                http::Fields trailers = {}) {
-    auto reply = std::make_shared<Reply>();
-    auto exchange = session->open();
-    if (!exchange) {
-      reply->error = exchange.error();
-      reply->done = true;
-      return reply;
-    }
-    std::shared_ptr<http::ClientExchange> shared = std::move(*exchange);
-    runtime().spawn(
-        fetch(std::move(shared), std::move(head), std::move(body), std::move(trailers), reply));
-    return reply;
+    return http::testing::start(runtime(), *session, std::move(head), std::move(body),
+                                std::move(trailers));
   }
   Reply ask(http::RequestHead head, std::string body = {}, http::Fields trailers = {}) {
     auto reply = start(std::move(head), std::move(body), std::move(trailers));

@@ -91,17 +91,8 @@ class Http2Pair final : private tcp::ListenSink {
 
   std::shared_ptr<Reply> start(http::RequestHead head, std::string body = {},
                                http::Fields trailers = {}) {
-    auto reply = std::make_shared<Reply>();
-    auto exchange = session->open();
-    if (!exchange) {
-      reply->error = exchange.error();
-      reply->done = true;
-      return reply;
-    }
-    last = std::move(*exchange);
-    client_host().runtime().spawn(
-        fetch(last, std::move(head), std::move(body), std::move(trailers), reply));
-    return reply;
+    return http::testing::start(client_host().runtime(), *session, std::move(head), std::move(body),
+                                std::move(trailers), &last);
   }
   Reply ask(http::RequestHead head, std::string body = {}, http::Fields trailers = {}) {
     auto reply = start(std::move(head), std::move(body), std::move(trailers));

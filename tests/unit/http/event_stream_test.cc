@@ -10,9 +10,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/scope.h"
 #include "http/event_stream_reader.h"
-#include "tests/unit/http/recording_carrier.h"
+#include "tests/unit/http/handler_rig.h"
 
 namespace tern::http {
 namespace {
@@ -140,37 +139,13 @@ TEST(EventStreamReader, ReadsWhatServerEventWrites) {
 // ---- on an exchange
 // ------------------------------------------------------------------------------
 
-class Rig {
+/// A handler at work on a GET.
+class Rig : public test::HandlerRig {
  public:
   explicit Rig(Handler handler, RequestHead head = get("/events"))
-      : handler_(std::move(handler)), done_([this](const Exchange&) { exchange_ = nullptr; }) {
-    auto exchange = std::make_unique<Exchange>(world.runtime, carrier, std::move(head));
-    exchange_ = exchange.get();
-    exchange->incoming().finish();
-    scope_.spawn(serve(&handler_, std::move(exchange), &done_));
-    settle();
+      : HandlerRig(std::move(handler), std::move(head)) {
+    finish();
   }
-  void settle() {
-    while (world.runtime.next_deadline() <= world.driver.now()) world.runtime.turn();
-  }
-  void pass(Duration time) {
-    const Timestamp until = world.driver.now() + time;
-    while (world.runtime.next_deadline() <= until) world.runtime.turn();
-    world.driver.advance(until - world.driver.now());
-    settle();
-  }
-  std::string sent() { return std::exchange(carrier.body, {}); }
-  bool returned() const { return exchange_ == nullptr; }
-  Exchange& exchange() { return *exchange_; }
-
-  World world;
-  RecordingCarrier carrier;
-
- private:
-  Handler handler_;
-  std::function<void(const Exchange&)> done_;
-  Exchange* exchange_ = nullptr;
-  Scope scope_{world.runtime.ready()};
 };
 
 Task<void> clock(Exchange& exchange) {

@@ -83,4 +83,24 @@ inline Task<void> fetch(std::shared_ptr<ClientExchange> exchange, RequestHead he
   reply->done = true;
 }
 
+/// Starts a request on a client's `session`, whatever its protocol; the reply fills as the world
+/// runs. `kept`, if any, shares the exchange.
+template <typename Session>
+std::shared_ptr<Reply> start(Runtime& runtime, Session& session, RequestHead head,
+                             std::string body = {}, Fields trailers = {},
+                             std::shared_ptr<ClientExchange>* kept = nullptr) {
+  auto reply = std::make_shared<Reply>();
+  auto exchange = session.open();
+  if (!exchange) {
+    reply->error = exchange.error();
+    reply->done = true;
+    return reply;
+  }
+  std::shared_ptr<ClientExchange> shared = std::move(*exchange);
+  if (kept != nullptr) *kept = shared;
+  runtime.spawn(
+      fetch(std::move(shared), std::move(head), std::move(body), std::move(trailers), reply));
+  return reply;
+}
+
 }  // namespace tern::http::testing

@@ -11,9 +11,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/scope.h"
 #include "http/router.h"
-#include "tests/unit/http/recording_carrier.h"
+#include "tests/unit/http/handler_rig.h"
 #include "tests/unit/http/websocket_bytes.h"
 
 /// `http::WebSocket` on an exchange without a protocol, in virtual time: what the handler sees, and
@@ -48,49 +47,11 @@ std::string closing(int code, std::string_view reason = {}) {
 }
 
 /// A server's handler at work.
-class Rig {
+class Rig : public test::HandlerRig {
  public:
   explicit Rig(WebSocketHandler handler, WebSocketOptions options = WebSocketOptions(),
                RequestHead head = handshake())
-      : handler_(websocket(std::move(handler), std::move(options))),
-        done_([this](const Exchange&) { exchange_ = nullptr; }) {
-    auto exchange = std::make_unique<Exchange>(world.runtime, carrier, std::move(head));
-    exchange_ = exchange.get();
-    scope_.spawn(serve(&handler_, std::move(exchange), &done_));
-    settle();
-  }
-
-  void settle() {
-    while (world.runtime.next_deadline() <= world.driver.now()) world.runtime.turn();
-  }
-  void push(std::string_view bytes) {
-    ASSERT_NE(exchange_, nullptr) << "the handler has returned";
-    exchange_->incoming().push(Bytes::copy(bytes));
-    settle();
-  }
-  void finish() {
-    exchange_->incoming().finish();
-    settle();
-  }
-  void pass(Duration time) {
-    const Timestamp until = world.driver.now() + time;
-    while (world.runtime.next_deadline() <= until) world.runtime.turn();
-    world.driver.advance(until - world.driver.now());
-    settle();
-  }
-  /// What was sent since the last call.
-  std::string sent() { return std::exchange(carrier.body, {}); }
-  bool returned() const { return exchange_ == nullptr; }
-  Exchange& exchange() { return *exchange_; }
-
-  World world;
-  RecordingCarrier carrier;
-
- private:
-  Handler handler_;
-  std::function<void(const Exchange&)> done_;
-  Exchange* exchange_ = nullptr;
-  Scope scope_{world.runtime.ready()};
+      : HandlerRig(websocket(std::move(handler), std::move(options)), std::move(head)) {}
 };
 
 Task<void> echo(WebSocket& socket) {

@@ -1,8 +1,6 @@
 #include "gateway/quic_origin_connection.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <chrono>
 #include <utility>
 
 #include "gateway/client_pool.h"
@@ -29,9 +27,24 @@ class QuicOriginConnection::Application final : public quic::Application {
   std::unique_ptr<http3::Session> session_;
 };
 
+/// One address that is tried.
+class QuicOriginConnection::Handshake final : public Attempt {
+ public:
+  using Attempt::Attempt;
+  void abandon(const Error& error) override {
+    if (connection != nullptr) connection->abandon(error);
+  }
+  void failed(const Error& error) {
+    failure = error;
+    connection = nullptr;
+  }
+
+  quic::Connection* connection = nullptr;
+};
+
 QuicOriginConnection::QuicOriginConnection(ClientPool& pool, http::Url url, std::uint64_t id,
                                            std::optional<std::uint32_t> avoided)
-    : OriginConnection(pool, std::move(url), id),
+    : RacingConnection(pool, std::move(url), id),
       avoided_(avoided),
       host_(url_.host()),
       port_(url_.port()) {}
@@ -44,17 +57,13 @@ void QuicOriginConnection::go_via(std::string host, std::uint16_t port) {
 
 QuicOriginConnection::~QuicOriginConnection() = default;
 
-bool QuicOriginConnection::usable() const noexcept {
-  if (establishing()) return true;
-  return session_ != nullptr && !goaway_ && session_->accepts_requests();
-}
-
 Task<Result<void>> QuicOriginConnection::establish() {
   for (;;) {
     Result<void> tried = co_await try_to_establish();
     if (tried || given_up_ || !pool_.lost_its_networks()) co_return tried;
     // One may come back before connect_timeout has passed.
     attempts_.clear();
+    winner_ = nullptr;
     co_await changed_.wait();
   }
 }
@@ -62,13 +71,11 @@ Task<Result<void>> QuicOriginConnection::establish() {
 Task<Result<void>> QuicOriginConnection::try_to_establish() {
   Result<ServicePlace> place = co_await find();
   if (!place) co_return fail(std::move(place).error());
-  resolved_at_ = pool_.runtime.now();
-  tell(ClientEvent::Type::resolved,
-       join(place->addresses) + (place->by_record ? " by its HTTPS record" : ""));
+  tell_resolved(*place);
   std::vector<udp::Address> order = std::move(place->addresses);
   const auto known = std::find(order.begin(), order.end(), pool_.sessions->remote(origin_));
   if (known != order.end()) std::rotate(order.begin(), known, known + 1);
-  std::vector<Target> targets = targets_for(order);
+  std::vector<Target> targets = avoided_ ? other_targets_for(order) : targets_for(order);
   if (targets.empty()) {
     co_return fail(Error(Code::not_found, "no other network leads to " + join(order)));
   }
@@ -91,9 +98,10 @@ Task<Result<ServicePlace>> QuicOriginConnection::find() {
 
 void QuicOriginConnection::attempt(const Target& target, bool more) {
   const udp::Address& remote = target.remote;
-  const std::size_t number = attempts_.size();
-  Attempt& entry = attempts_.emplace_back();
-  entry.remote = remote;
+  const bool first = attempts_.empty();
+  auto made_entry = std::make_unique<Handshake>(remote);
+  Handshake& entry = *made_entry;
+  attempts_.push_back(std::move(made_entry));
   auto local = pool_.local_for(remote, target.network);
   if (!local) {
     entry.failure = std::move(local).error();
@@ -114,7 +122,7 @@ void QuicOriginConnection::attempt(const Target& target, bool more) {
   // One address alone gets the ticket: two connections with it could be told to be one client's. A
   // connection with early data is ready before anybody has answered, so it goes where the ticket
   // came from, or to the only address there is: elsewhere it might talk to nobody.
-  if (number == 0) {
+  if (first) {
     const bool answers = !more || remote == pool_.sessions->remote(origin_);
     remembered_ =
         pool_.sessions->take(origin_, "h3", options.only_version_, pool_.runtime.unix_seconds());
@@ -134,15 +142,14 @@ void QuicOriginConnection::attempt(const Target& target, bool more) {
       std::static_pointer_cast<QuicOriginConnection>(shared_from_this());
   auto made = pool_.endpoint->connect(
       connect,
-      [weak, number](quic::Connection& connection) -> std::unique_ptr<quic::Application> {
+      [weak, &entry](quic::Connection& connection) -> std::unique_ptr<quic::Application> {
         const auto self = weak.lock();
-        return self == nullptr ? nullptr : self->won(number, connection);
+        return self == nullptr ? nullptr : self->won(entry, connection);
       },
-      [weak, number](const Error& error) {
+      [weak, &entry](const Error& error) {
         const auto self = weak.lock();
         if (self == nullptr) return;
-        self->attempts_[number].failure = error;
-        self->attempts_[number].connection = nullptr;
+        entry.failed(error);
         self->changed_.notify_all();
       });
   if (!made) {
@@ -155,89 +162,38 @@ void QuicOriginConnection::attempt(const Target& target, bool more) {
   tell(ClientEvent::Type::connecting);
 }
 
-/// The addresses; and if nobody answers there, perhaps it is for the network's sake, where there is
-/// another. A successor begins with the other networks: it is there for them.
-std::vector<QuicOriginConnection::Target> QuicOriginConnection::targets_for(
-    const std::vector<udp::Address>& addresses) {
+/// A successor is there for the other networks.
+std::vector<RacingConnection::Target> QuicOriginConnection::other_targets_for(
+    const std::vector<udp::Address>& addresses) const {
   std::vector<Target> targets;
-  const Duration delay = pool_.options.address_delay_;
-  if (avoided_) {
-    for (const udp::Address& address : addresses) {
-      const auto sources = sources_for(pool_.interfaces, pool_.network, address);
-      for (std::size_t i = 0; i < std::min(kMaxNetworks, sources.size()); ++i) {
-        const udp::NetworkInterface* way = pool_.interfaces.owner(sources[i].address);
-        if (way != nullptr && way->index != *avoided_) targets.push_back({address, i, delay});
-      }
+  for (const udp::Address& address : addresses) {
+    const auto sources = sources_for(pool_.interfaces, pool_.network, address);
+    for (std::size_t i = 0; i < std::min(kMaxNetworks, sources.size()); ++i) {
+      const udp::NetworkInterface* way = pool_.interfaces.owner(sources[i].address);
+      if (way == nullptr || way->index == *avoided_) continue;
+      targets.push_back({address, i, pool_.options.address_delay_});
     }
-    return targets;
-  }
-  for (const udp::Address& address : addresses) targets.push_back({address, 0, delay});
-  const std::size_t networks = std::min(kMaxNetworks, pool_.networks_to(addresses.front()));
-  for (std::size_t i = 1; i < networks; ++i) {
-    targets.push_back({addresses.front(), i, kNetworkDelay});
   }
   return targets;
 }
 
-Task<Result<void>> QuicOriginConnection::race(std::vector<Target> targets) {
-  Runtime& runtime = pool_.runtime;
-  Timer timer(runtime.timers(), [this](Timestamp) { changed_.notify_all(); });
-  Timestamp next_start = runtime.now();
-  std::size_t begun = 0;
-  while (session_ == nullptr) {
-    if (given_up_) co_return fail(Error::closed("the client was closed"));
-    const auto is_running = [](const Attempt& entry) { return !entry.failure; };
-    const bool running = std::any_of(attempts_.begin(), attempts_.end(), is_running);
-    const bool more = begun < targets.size();
-    // RFC 8305 §5: the next one starts when its time has come, or the one before it has failed.
-    const bool last_failed = attempts_.empty() || attempts_.back().failure.has_value();
-    if (more && (last_failed || runtime.now() >= next_start)) {
-      const bool other_address =
-          begun + 1 < targets.size() && targets[begun + 1].remote != targets[begun].remote;
-      attempt(targets[begun], other_address);
-      ++begun;
-      if (begun < targets.size()) next_start = runtime.now() + targets[begun].after;
-      continue;
-    }
-    if (!running) {
-      co_return fail(why_none_connected());
-    }
-    timer.arm(more ? next_start : kNever);
-    co_await changed_.wait();
-  }
-  co_return Result<void>();
-}
-
-/// Whoever answered knows best what is wrong; else the first address, which people expect to work.
-Error QuicOriginConnection::why_none_connected() const {
-  const auto is_silence = [](const Error& error) {
-    return error.domain == Domain::os || error.is(Code::timed_out);
-  };
-  const auto answered = std::find_if(attempts_.begin(), attempts_.end(), [&](const Attempt& entry) {
-    return !is_silence(*entry.failure);
-  });
-  if (answered != attempts_.end()) return *answered->failure;
-  Error error = *attempts_.front().failure;
-  error.detail = "cannot connect to " + attempts_.front().remote.to_string() + ": " + error.detail;
-  return error;
-}
-
 void QuicOriginConnection::give_up_attempts() noexcept {
-  for (Attempt& entry : attempts_) {
-    if (entry.connection != nullptr && entry.connection != connection_) {
-      std::exchange(entry.connection, nullptr)->close_transport(0, "another address was faster");
-    }
+  for (const auto& entry : attempts_) {
+    auto& handshake = static_cast<Handshake&>(*entry);
+    if (&handshake == winner_ || handshake.connection == nullptr) continue;
+    std::exchange(handshake.connection, nullptr)->close_transport(0, "another address was faster");
   }
 }
 
-std::unique_ptr<quic::Application> QuicOriginConnection::won(std::size_t number,
+std::unique_ptr<quic::Application> QuicOriginConnection::won(Handshake& handshake,
                                                              quic::Connection& connection) {
   if (session_ != nullptr || given_up_ || (outcome_ && !*outcome_)) return nullptr;
   connection_ = &connection;
-  winner_ = number;
-  if (number != 0) early_data_ = false;
+  winner_ = &handshake;
+  const bool first = attempts_.front().get() == winner_;
+  if (!first) early_data_ = false;
   http3::ClientHooks hooks;
-  if (number == 0 && remembered_) hooks.remembered = remembered_->application;
+  if (first && remembered_) hooks.remembered = remembered_->application;
   hooks.session = [this](quic::Session session) {
     pool_.sessions->put(origin_, std::move(session), connection_->path().remote);
     tell(ClientEvent::Type::session_received);
@@ -320,14 +276,7 @@ void QuicOriginConnection::networks_changed() {
     return;
   }
   changed_.notify_all();
-  // Who has not answered yet cannot any more when the address is gone.
-  for (Attempt& entry : attempts_) {
-    if (entry.connection == nullptr || entry.failure || entry.local.is_wildcard() ||
-        !entry.local.specified() || pool_.interfaces.owner(entry.local) != nullptr) {
-      continue;
-    }
-    entry.connection->abandon(Error(Domain::os, ENETDOWN, "the network it was to go over is gone"));
-  }
+  abandon_cut_off();
 }
 
 bool QuicOriginConnection::uses(const udp::Address& local) const noexcept {
@@ -369,21 +318,10 @@ void QuicOriginConnection::ended(const Error& reason) {
   session_ = nullptr;
   connection_ = nullptr;
   // With early data it may have won without an answer, and the race still be on.
-  attempts_[winner_].connection = nullptr;
-  attempts_[winner_].failure = reason;
+  winner_->failed(reason);
   tell(ClientEvent::Type::closed, described(reason));
   changed_.notify_all();
   if (!establishing()) pool_.forget(*this);
-}
-
-void QuicOriginConnection::close() {
-  given_up_ = true;
-  if (session_ != nullptr) {
-    session_->close();
-  } else {
-    give_up_attempts();
-    changed_.notify_all();
-  }
 }
 
 ClientConnectionInfo QuicOriginConnection::info() const {

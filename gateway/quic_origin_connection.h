@@ -1,7 +1,5 @@
 #pragma once
 
-#include <chrono>
-#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -11,8 +9,8 @@
 #include "base/error.h"
 #include "base/task.h"
 #include "gateway/client.h"
-#include "gateway/origin_connection.h"
 #include "gateway/path_follower.h"
+#include "gateway/racing_connection.h"
 #include "gateway/service_records.h"
 #include "http/uri.h"
 #include "http3/options.h"
@@ -26,12 +24,8 @@ class ClientPool;
 
 /// A QUIC connection to an origin, with HTTP/3. The QUIC connection and the session are the
 /// endpoint's and go when they close.
-class QuicOriginConnection final : public OriginConnection {
+class QuicOriginConnection final : public RacingConnection {
  public:
-  /// Networks tried at most, and how long the ones before have for an answer.
-  static constexpr std::size_t kMaxNetworks = 3;
-  static constexpr Duration kNetworkDelay = std::chrono::seconds(1);
-
   /// `avoided`: the index of an interface that it does not go through, being the successor of a
   /// connection that this one has failed; 0: of none.
   QuicOriginConnection(ClientPool& pool, http::Url url, std::uint64_t id,
@@ -42,7 +36,6 @@ class QuicOriginConnection final : public OriginConnection {
   void go_via(std::string host, std::uint16_t port);
 
   Task<Result<void>> establish() override;
-  bool usable() const noexcept override;
   bool open() const noexcept override { return connection_ != nullptr; }
   bool over_tcp() const noexcept override { return false; }
   http::Session* session() noexcept override { return session_; }
@@ -56,33 +49,19 @@ class QuicOriginConnection final : public OriginConnection {
   void stop_following() noexcept override { follower_.reset(); }
   bool stranded() const noexcept override { return follower_ != nullptr && follower_->stranded(); }
   void succeeded_by(const OriginConnection* successor) override;
-  void close() override;
 
  private:
   class Application;
-  /// Where an attempt goes, and from the how-manieth best network.
-  struct Target {
-    udp::Address remote;
-    std::size_t network = 0;
-    Duration after{};  // the one before it has begun
-  };
-  struct Attempt {
-    udp::Address remote;
-    udp::Address local;
-    quic::Connection* connection = nullptr;
-    std::optional<Error> failure;
-  };
+  class Handshake;
 
   Task<Result<void>> try_to_establish();
   Task<Result<ServicePlace>> find();
-  /// Begins a handshake with one address; `more`: there are others.
-  void attempt(const Target& target, bool more);
-  std::vector<Target> targets_for(const std::vector<udp::Address>& addresses);
-  Task<Result<void>> race(std::vector<Target> targets);
+  void attempt(const Target& target, bool more) override;
+  /// Of a successor: the networks that are not avoided.
+  std::vector<Target> other_targets_for(const std::vector<udp::Address>& addresses) const;
   void follow_network();
-  Error why_none_connected() const;
   void give_up_attempts() noexcept override;
-  std::unique_ptr<quic::Application> won(std::size_t attempt, quic::Connection& connection);
+  std::unique_ptr<quic::Application> won(Handshake& handshake, quic::Connection& connection);
   /// What the connection's application has seen; before and after it handled the event.
   void seen(const quic::Event& event);
   void ended(const Error& reason);
@@ -91,11 +70,10 @@ class QuicOriginConnection final : public OriginConnection {
   bool via_ = false;  // Alt-Svc has said where to
   std::string host_;  // where it goes
   std::uint16_t port_;
-  std::vector<Attempt> attempts_;
   std::optional<quic::Session> remembered_;
   std::unique_ptr<PathFollower> follower_;
-  quic::Connection* connection_ = nullptr;  // the winner
-  std::size_t winner_ = 0;                  // its attempt
+  Handshake* winner_ = nullptr;             // of attempts_
+  quic::Connection* connection_ = nullptr;  // its
   http3::Session* session_ = nullptr;
   // Kept when the connection has gone.
   udp::Path last_path_;

@@ -1,6 +1,5 @@
 #include "gateway/tcp_origin_connection.h"
 
-#include <algorithm>
 #include <cerrno>
 #include <string>
 #include <utility>
@@ -20,17 +19,29 @@ std::string cache_key(const std::string& origin) { return "tcp:" + origin; }
 }  // namespace
 
 /// One address that is tried.
-class TcpOriginConnection::Attempt final : public tcp::StreamSink {
+class TcpOriginConnection::Dial final : public Attempt, public tcp::StreamSink {
  public:
-  Attempt(TcpOriginConnection& owner, const udp::Address& to) : remote(to), owner_(owner) {}
+  Dial(TcpOriginConnection& owner, const udp::Address& to) : Attempt(to), owner_(owner) {}
 
+  // ---- Attempt
+  bool take() override {
+    if (!ready_ || failure) return false;
+    owner_.take(*this);
+    return true;
+  }
+  void abandon(const Error& error) override {
+    fail_with(error);
+    if (stream != nullptr) stream->reset();
+  }
+
+  // ---- tcp::StreamSink
   void connected(tcp::Stream& connected_stream) override {
     connected_stream.pause();  // what the server says first is for the session
     if (owner_.pool_.options.protocols() == ClientProtocols::http2_only && secure != nullptr &&
         secure->handshake().alpn != "h2") {
       return fail_with(Error(Code::unsupported, "the server has no HTTP/2", Origin::remote));
     }
-    ready = true;
+    ready_ = true;
     owner_.changed_.notify_all();
   }
   void receive(tcp::Stream&, MutableBytes) override {}
@@ -38,25 +49,23 @@ class TcpOriginConnection::Attempt final : public tcp::StreamSink {
     fail_with(Error(Code::closed, "the server ended the connection", Origin::remote));
   }
   void failed(tcp::Stream&, const Error& error) override { fail_with(error); }
+
+  std::unique_ptr<tcp::Stream> stream;
+  tls::SecureStream* secure = nullptr;  // it, if it is TLS
+
+ private:
   void fail_with(Error error) {
     failure = std::move(error);
     owner_.changed_.notify_all();
   }
 
-  const udp::Address remote;
-  udp::Address local;  // unspecified: the system chose it
-  std::unique_ptr<tcp::Stream> stream;
-  tls::SecureStream* secure = nullptr;  // it, if it is TLS
-  bool ready = false;
-  std::optional<Error> failure;
-
- private:
   TcpOriginConnection& owner_;
+  bool ready_ = false;
 };
 
 TcpOriginConnection::TcpOriginConnection(ClientPool& pool, http::Url url, std::uint64_t id,
                                          bool http1_only)
-    : OriginConnection(pool, std::move(url), id),
+    : RacingConnection(pool, std::move(url), id),
       proxy_(pool.options.proxy().proxy_for(url_)),
       // A WebSocket wants a tunnel through the proxy (RFC 6455 §4.1), and so does HTTP/2.
       forwarded_(proxy_ && url_.scheme() == "http" && !http1_only &&
@@ -66,19 +75,11 @@ TcpOriginConnection::TcpOriginConnection(ClientPool& pool, http::Url url, std::u
 
 TcpOriginConnection::~TcpOriginConnection() = default;
 
-bool TcpOriginConnection::usable() const noexcept {
-  if (establishing()) return true;
-  return session_ != nullptr && !goaway_ && session_->accepts_requests();
-}
-
 Task<Result<void>> TcpOriginConnection::establish() {
   Result<ServicePlace> place = co_await find();
   if (!place) co_return fail(std::move(place).error());
-  resolved_at_ = pool_.runtime.now();
-  tell(ClientEvent::Type::resolved,
-       join(place->addresses) + (place->by_record ? " by its HTTPS record" : ""));
-  const std::vector<udp::Address> order = std::move(place->addresses);
-  std::vector<Target> targets = targets_for(order);
+  tell_resolved(*place);
+  std::vector<Target> targets = targets_for(place->addresses);
   Result<void> raced = co_await race(std::move(targets));
   co_return raced;
 }
@@ -100,59 +101,17 @@ Task<Result<ServicePlace>> TcpOriginConnection::find() {
   co_return place;
 }
 
-/// The addresses; and if nobody answers there, perhaps it is for the network's sake, where there is
-/// another.
-std::vector<TcpOriginConnection::Target> TcpOriginConnection::targets_for(
-    const std::vector<udp::Address>& addresses) {
-  std::vector<Target> targets;
-  for (const udp::Address& address : addresses) {
-    targets.push_back({address, 0, pool_.options.address_delay()});
-  }
-  const std::size_t networks = std::min(kMaxNetworks, pool_.networks_to(addresses.front()));
-  for (std::size_t i = 1; i < networks; ++i) {
-    targets.push_back({addresses.front(), i, kNetworkDelay});
-  }
-  return targets;
-}
-
-Task<Result<void>> TcpOriginConnection::race(std::vector<Target> targets) {
-  Runtime& runtime = pool_.runtime;
-  Timer timer(runtime.timers(), [this](Timestamp) { changed_.notify_all(); });
-  Timestamp next_start = runtime.now();
-  std::size_t begun = 0;
-  for (;;) {
-    if (given_up_) co_return fail(Error::closed("the client was closed"));
-    const auto is_ready = [](const auto& entry) { return entry->ready && !entry->failure; };
-    const auto first = std::find_if(attempts_.begin(), attempts_.end(), is_ready);
-    if (first != attempts_.end()) {
-      take(**first);
-      co_return Result<void>();
-    }
-    const auto is_running = [](const auto& entry) { return !entry->failure; };
-    const bool running = std::any_of(attempts_.begin(), attempts_.end(), is_running);
-    const bool more = begun < targets.size();
-    const bool last_failed = attempts_.empty() || attempts_.back()->failure.has_value();
-    if (more && (last_failed || runtime.now() >= next_start)) {
-      attempt(targets[begun]);
-      ++begun;
-      if (begun < targets.size()) next_start = runtime.now() + targets[begun].after;
-      continue;
-    }
-    if (!running) co_return fail(why_none_connected());
-    timer.arm(more ? next_start : kNever);
-    co_await changed_.wait();
-  }
-}
-
 std::vector<std::string> TcpOriginConnection::protocols() const {
   if (http1_only_ || pool_.options.protocols() == ClientProtocols::http1) return {"http/1.1"};
   if (pool_.options.protocols() == ClientProtocols::http2_only) return {"h2"};
   return {"h2", "http/1.1"};
 }
 
-void TcpOriginConnection::attempt(const Target& target) {
+void TcpOriginConnection::attempt(const Target& target, bool) {
   const udp::Address& remote = target.remote;
-  Attempt& entry = *attempts_.emplace_back(std::make_unique<Attempt>(*this, remote));
+  auto made = std::make_unique<Dial>(*this, remote);
+  Dial& entry = *made;
+  attempts_.push_back(std::move(made));
   path_ = {udp::Address(), remote};
   tell(ClientEvent::Type::connecting);
   tcp::ConnectOptions connect;
@@ -183,7 +142,7 @@ void TcpOriginConnection::attempt(const Target& target) {
 }
 
 Result<std::unique_ptr<tcp::Stream>> TcpOriginConnection::connect(const tcp::ConnectOptions& to,
-                                                                  Attempt& entry) {
+                                                                  Dial& entry) {
   tcp::Network* network = &pool_.network.tcp();
   std::optional<fallback::TunnelNetwork> tunnels;
   if (proxy_) {
@@ -227,22 +186,16 @@ Result<std::unique_ptr<tcp::Stream>> TcpOriginConnection::connect(const tcp::Con
   return stream;
 }
 
-/// Whoever answered knows best what is wrong; else the first address, which people expect to work.
-Error TcpOriginConnection::why_none_connected() const {
-  const auto answered = std::find_if(attempts_.begin(), attempts_.end(), [](const auto& entry) {
-    return entry->failure->domain != Domain::os && !entry->failure->is(Code::timed_out);
-  });
-  if (answered != attempts_.end()) return *(*answered)->failure;
-  Error error = *attempts_.front()->failure;
+Error TcpOriginConnection::silence(Error error, const udp::Address& remote) const {
   if (error.domain == Domain::os && error.code == ECONNREFUSED) {
     error.detail = "nobody listens on that TCP port";
   }
   error.detail = std::string("cannot connect to ") + (proxy_ ? "the proxy at " : "") +
-                 attempts_.front()->remote.to_string() + ": " + error.detail;
+                 remote.to_string() + ": " + error.detail;
   return error;
 }
 
-void TcpOriginConnection::take(Attempt& winner) {
+void TcpOriginConnection::take(Dial& winner) {
   fallback::Protocol protocol = fallback::Protocol::http1;
   if (winner.secure != nullptr) {
     const tls::StreamHandshake& facts = winner.secure->handshake();
@@ -306,15 +259,7 @@ void TcpOriginConnection::ended(const Error& reason) {
 
 void TcpOriginConnection::networks_changed() {
   changed_.notify_all();
-  // Who has not answered yet cannot any more when the address is gone.
-  for (const auto& entry : attempts_) {
-    if (entry->failure || !entry->local.specified() ||
-        pool_.interfaces.owner(entry->local) != nullptr) {
-      continue;
-    }
-    entry->fail_with(Error(Domain::os, ENETDOWN, "the network it was to go over is gone"));
-    if (entry->stream != nullptr) entry->stream->reset();
-  }
+  abandon_cut_off();
   const udp::Address& local = path_.local;
   if (session_ == nullptr || !pool_.follows() || local.is_wildcard() || !local.specified() ||
       local.is_loopback() || pool_.interfaces.owner(local) != nullptr) {
@@ -324,16 +269,6 @@ void TcpOriginConnection::networks_changed() {
   lost_ = true;
   tell(ClientEvent::Type::path_lost, "its address " + local.ip_string() + " is gone");
   session_->close();
-}
-
-void TcpOriginConnection::close() {
-  given_up_ = true;
-  if (session_ != nullptr) {
-    session_->close();
-  } else {
-    give_up_attempts();
-    changed_.notify_all();
-  }
 }
 
 ClientConnectionInfo TcpOriginConnection::info() const {

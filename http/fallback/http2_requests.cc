@@ -104,7 +104,7 @@ void Http2Session::settle(Http2Stream& stream) {
   const Fault fault = stream.fault();
   const char* reason = stream.fault_reason();
   stream.clear_fault();
-  if (fault == Fault::none || stream.is_closed()) return;
+  if (fault == Fault::none || (is_server() && stream.is_closed())) return;
   Http2Code code = Http2Code::enhance_your_calm;
   Error error = Error::limit(reason);
   switch (fault) {

@@ -441,6 +441,10 @@ void Http2Stream::keep(Http2Name name, std::string_view name_text,
       if (!head_.authority.empty() && head_.authority != value) {
         set_fault(Fault::malformed, ":authority and host differ");
       }
+      // User information is for nobody here, and HTTP/1.1 and HTTP/3 refuse it.
+      if (value.find('@') != std::string_view::npos) {
+        set_fault(Fault::malformed, "an authority with a user");
+      }
       head_.authority.assign(value);
       return;
     case Name::status:
@@ -494,6 +498,7 @@ void Http2Stream::finish_head() noexcept {
 }
 
 void Http2Stream::finish_response() noexcept {
+  if (status_ < 100) return set_fault(Fault::malformed, "a status below 100");
   const auto status = static_cast<http::Status>(status_);
   if (!cookie_.empty()) fields_.add("cookie", cookie_);
   if (status_ >= 200) head_complete_ = true;

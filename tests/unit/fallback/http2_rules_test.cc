@@ -21,6 +21,7 @@ struct Case {
   Ends ends = Ends::connection;
   Http2Code code = Http2Code::protocol_error;
   bool stricter = false;
+  std::string later = {};  ///< comes when `bytes` have been answered
 };
 
 void PrintTo(const Case& one, std::ostream* out) { *out << one.name; }
@@ -45,9 +46,15 @@ std::vector<Case> cases() {
   constexpr auto kStream = Ends::stream;
   constexpr auto kNothing = Ends::nothing;
   const std::string four(4, '\0');
+  const std::string zero(1, '\0');
+  const auto behind = [](const std::string& rest) {
+    return frame(kFrameHeaders, 0x5, 1, block(request()) + rest);
+  };
   const std::string long_frame(16385, 'x');
   std::vector<Case> all{
       // ---- frames (§4)
+      {"data_of_the_largest_size", "4.2", post(1, "/wait") + data(1, long_frame.substr(1)),
+       kNothing},
       {"data_too_long", "4.2", post(1, "/wait") + data(1, long_frame), kConnection,
        frame_size_error},
       {"headers_too_long", "4.2", frame(kFrameHeaders, 0x5, 1, long_frame), kConnection,
@@ -63,6 +70,15 @@ std::vector<Case> cases() {
        frame(kFrameHeaders, 0x1, 1, block(request())) + get(3), kConnection},
       {"section_interrupted_by_unknown", "4.3",
        frame(kFrameHeaders, 0x1, 1, block(request())) + frame(0x42, 0, 0, "x"), kConnection},
+      {"section_interrupted_by_priority", "6.2",
+       frame(kFrameHeaders, 0x1, 1, block(request())) + frame(kFramePriority, 0, 1, four + "\x10"),
+       kConnection},
+      {"section_interrupted_by_data", "6.2",
+       frame(kFrameHeaders, 0x0, 1, block(request())) + data(1, "x"), kConnection},
+      {"section_interrupted_by_window_update", "6.2",
+       frame(kFrameHeaders, 0x1, 1, block(request())) + window_update(0, 1), kConnection},
+      {"section_interrupted_in_trailers", "6.2",
+       post(1, "/wait") + frame(kFrameHeaders, 0x1, 1, block({{"a", "b"}})) + ping(), kConnection},
       {"section_does_not_decompress", "4.3", frame(kFrameHeaders, 0x5, 1, "\xff\xff\xff\xff\xff"),
        kConnection, compression_error},
       {"index_out_of_table", "4.3", frame(kFrameHeaders, 0x5, 1, "\xfe"), kConnection,
@@ -71,6 +87,35 @@ std::vector<Case> cases() {
        kConnection, compression_error},
       {"table_size_above_ours", "4.3", frame(kFrameHeaders, 0x5, 1, "\x3f\xff\xff\x7f"),
        kConnection, compression_error},
+
+      // ---- HPACK (RFC 7541); each behind a section that is whole
+      {"hpack_index_zero", "RFC 7541 6.1", behind("\x80"), kConnection, compression_error},
+      {"hpack_name_out_of_table", "RFC 7541 2.3.3", behind("\x7e\x01x"), kConnection,
+       compression_error},
+      {"hpack_name_out_of_table_unindexed", "RFC 7541 2.3.3", behind("\x0f\x2f\x01x"), kConnection,
+       compression_error},
+      {"hpack_string_with_end_of_string", "RFC 7541 5.2",
+       behind(zero + "\x01"
+                     "a\x84\xff\xff\xff\xff"),
+       kConnection, compression_error},
+      {"hpack_padding_too_long", "RFC 7541 5.2",
+       behind(zero + "\x01"
+                     "a\x82\x1f\xff"),
+       kConnection, compression_error},
+      {"hpack_padding_of_zeros", "RFC 7541 5.2",
+       behind(zero + "\x01"
+                     "a\x81\x18"),
+       kConnection, compression_error},
+      {"hpack_string_cut", "RFC 7541 5.2",
+       behind(zero + "\x01"
+                     "a\x7fx"),
+       kConnection, compression_error},
+      {"hpack_integer_without_end", "RFC 7541 5.1", behind("\xff\x80\x80\x80\x80\x80\x80\x01"),
+       kConnection, compression_error},
+      {"hpack_size_update_at_the_end", "RFC 7541 4.2", behind("\x20"), kConnection,
+       compression_error},
+      {"hpack_size_updates_at_the_start", "RFC 7541 4.2",
+       frame(kFrameHeaders, 0x5, 1, "\x20\x3f\xe1\x1f" + block(request("GET", "/wait"))), kNothing},
 
       // ---- states (§5.1)
       {"data_on_idle", "5.1", data(1, "x"), kConnection},
@@ -93,6 +138,22 @@ std::vector<Case> cases() {
       {"rst_after_rst", "5.1", post(1, "/wait") + rst(1) + rst(1), kNothing},
       {"priority_on_closed", "5.1",
        post(1, "/wait") + rst(1) + frame(kFramePriority, 0, 1, four + "\x10"), kNothing},
+      {"priority_on_itself", "5.3.1",
+       get(1, "/wait") + frame(kFramePriority, 0, 1, number(1, 4) + "\x10"), kNothing},
+      {"continuation_after_rst", "5.1",
+       post(1, "/wait") + rst(1) + frame(kFrameContinuation, 0x4, 1, block({{"a", "b"}})),
+       kConnection},
+      {"data_after_the_answer", "5.1", get(1), kConnection, stream_closed, true, data(1, "x")},
+      {"headers_after_the_answer", "5.1", get(1), kConnection, stream_closed, false, get(1)},
+      {"trailers_after_the_answer", "5.1", get(1), kConnection, stream_closed, false,
+       headers(1, {{"a", "b"}})},
+      {"continuation_after_the_answer", "5.1", get(1), kConnection, protocol_error, false,
+       frame(kFrameContinuation, 0x4, 1, block({{"a", "b"}}))},
+      {"window_update_after_the_answer", "5.1", get(1), kNothing, no_error, false,
+       window_update(1, 1)},
+      {"rst_after_the_answer", "5.1", get(1), kNothing, no_error, false, rst(1)},
+      {"priority_after_the_answer", "5.1", get(1), kNothing, no_error, false,
+       frame(kFramePriority, 0, 1, four + "\x10")},
 
       // ---- identifiers (§5.1.1)
       {"even_stream", "5.1.1", get(2), kConnection},
@@ -148,6 +209,12 @@ std::vector<Case> cases() {
       {"settings_window_overflows_stream", "6.9.2",
        post(1, "/wait") + window_update(1, 0x7fff'ffff - 65535) + settings(setting(4, 65536)),
        kConnection, flow_control_error},
+      {"settings_window_largest", "6.5.2", settings(setting(4, 0x7fff'ffff)), kNothing},
+      {"settings_frame_largest", "6.5.2", settings(setting(5, 16777215)), kNothing},
+      {"settings_push_off", "6.5.2", settings(setting(2, 0)), kNothing},
+      {"settings_empty", "6.5", settings(), kNothing},
+      {"settings_the_same_twice", "6.5.3", settings(setting(4, 1) + setting(4, 65535)), kNothing},
+      {"settings_ack_unasked", "6.5", settings_ack(), kConnection, protocol_error, true},
       {"settings_many_entries", "10.5", settings(repeat(setting(0x4242, 1), 33)), kConnection,
        enhance_your_calm},
 
@@ -175,6 +242,13 @@ std::vector<Case> cases() {
       {"window_update_zero", "6.9", window_update(0, 0), kConnection},
       {"window_update_zero_on_stream", "6.9", get(1, "/wait") + window_update(1, 0), kConnection,
        protocol_error, true},
+      {"window_reserved_bit", "6.9", window_update(0, 0x8000'0001), kNothing},
+      {"window_overflows_in_steps", "6.9.1",
+       window_update(0, 0x4000'0000) + window_update(0, 0x4000'0000), kConnection,
+       flow_control_error},
+      {"stream_window_overflows_in_steps", "6.9.1",
+       get(1, "/wait") + window_update(1, 0x4000'0000) + window_update(1, 0x4000'0000), kConnection,
+       flow_control_error, true},
       {"window_overflows", "6.9.1", window_update(0, 0x7fff'ffff), kConnection, flow_control_error},
       {"stream_window_overflows", "6.9.1", get(1, "/wait") + window_update(1, 0x7fff'ffff),
        kConnection, flow_control_error, true},
@@ -195,6 +269,15 @@ std::vector<Case> cases() {
            frame(kFrameContinuation, 0, 1, block(request()).substr(20, 5)) +
            frame(kFrameContinuation, 0x4, 1, block(request()).substr(25)),
        kNothing},
+      {"continuations_then_data", "6.10",
+       frame(kFrameHeaders, 0x1, 1, block(request()).substr(0, 20)) +
+           frame(kFrameContinuation, 0, 1, block(request()).substr(20, 5)) + data(1, "x"),
+       kConnection},
+      {"continuation_behind_the_last", "6.10",
+       frame(kFrameHeaders, 0x1, 1, block(request()).substr(0, 20)) +
+           frame(kFrameContinuation, 0x4, 1, block(request()).substr(20)) +
+           frame(kFrameContinuation, 0x4, 1, block({{"a", "b"}})),
+       kConnection},
       {"continuation_flood", "10.5",
        frame(kFrameHeaders, 0x1, 1, block(request())) +
            repeat(frame(kFrameContinuation, 0, 1, block({{"a", "b"}})), 9),
@@ -254,7 +337,26 @@ std::vector<Case> cases() {
   malformed("two_paths", "8.3.1", plus(usual, {{":path", "/"}}));
   malformed("two_authorities", "8.3.1", plus(usual, {{":authority", "server"}}));
   malformed("host_differs", "8.3.1", plus(usual, {{"host", "other"}}));
+  malformed("bad_method", "8.3.1", plus(without(usual, ":method"), {{":method", "G T"}}));
+  malformed("empty_method", "8.3.1", plus(without(usual, ":method"), {{":method", ""}}));
+  malformed("bad_scheme", "8.3.1", plus(without(usual, ":scheme"), {{":scheme", "1 s"}}));
+  malformed("relative_path", "8.3.1", request("GET", "x"));
+  malformed("space_in_path", "8.3.1", request("GET", "/a b"));
+  malformed("asterisk_without_options", "8.3.1", request("GET", "*"));
+  malformed("bad_authority", "8.3.1", plus(without(usual, ":authority"), {{":authority", "a/b"}}));
+  malformed("user_in_authority", "8.3.1",
+            plus(without(usual, ":authority"), {{":authority", "user@server"}}));
+  malformed("user_in_host", "8.3.1", plus(without(usual, ":authority"), {{"host", "user@server"}}));
+  malformed("no_authority", "8.3.1", without(usual, ":authority"));
   malformed("connect_with_path", "8.5", request("CONNECT"));
+  malformed("connect_with_scheme", "8.5",
+            {{":method", "CONNECT"}, {":scheme", "https"}, {":authority", "server"}});
+  malformed("extended_connect_without_path", "RFC 8441 4",
+            plus(without(request("CONNECT"), ":path"), {{":protocol", "websocket"}}));
+  malformed("extended_connect_without_scheme", "RFC 8441 4",
+            plus(without(request("CONNECT"), ":scheme"), {{":protocol", "websocket"}}));
+  malformed("two_protocols", "RFC 8441 4",
+            plus(request("CONNECT"), {{":protocol", "websocket"}, {":protocol", "x"}}));
   malformed("connect_without_authority", "8.5", {{":method", "CONNECT"}});
   malformed("protocol_without_connect", "RFC 8441 4", plus(usual, {{":protocol", "websocket"}}));
   malformed("length_without_body", "8.1.1", plus(request("POST"), {{"content-length", "5"}}));
@@ -267,10 +369,25 @@ std::vector<Case> cases() {
   const Pairs five = plus(request("POST", "/wait"), {{"content-length", "5"}});
   stream_case("body_longer", "8.1.1", headers(1, five, false) + data(1, "123456"));
   stream_case("body_shorter", "8.1.1", headers(1, five, false) + data(1, "1234", true));
+  stream_case("body_longer_in_frames", "8.1.1",
+              headers(1, five, false) + data(1, "123") + data(1, "456"));
+  stream_case("body_shorter_in_frames", "8.1.1",
+              headers(1, five, false) + data(1, "12") + data(1, "34") + data(1, "", true));
+  stream_case("body_shorter_before_trailers", "8.1.1",
+              headers(1, five, false) + data(1, "1234") + headers(1, {{"a", "b"}}));
+  stream_case("upper_case_in_trailers", "8.2.1",
+              post(1, "/wait") + data(1, "x") + headers(1, {{"A", "b"}}));
+  stream_case("connection_in_trailers", "8.2.2",
+              post(1, "/wait") + data(1, "x") + headers(1, {{"connection", "close"}}));
   stream_case("pseudo_in_trailers", "8.1",
               post(1, "/wait") + data(1, "x") + headers(1, {{":path", "/"}}));
   stream_case("trailers_without_end", "8.1",
               post(1, "/wait") + data(1, "x") + headers(1, {{"a", "b"}}, false));
+  all.push_back({"body_in_frames", "8.1.1",
+                 headers(1, five, false) + data(1, "123") + data(1, "45", true), kNothing});
+  all.push_back({"asterisk_of_options", "8.3.1", headers(1, request("OPTIONS", "*")), kNothing});
+  all.push_back({"connect", "8.5", headers(1, {{":method", "CONNECT"}, {":authority", "server:1"}}),
+                 kNothing});
   all.push_back({"te_trailers", "8.2.2", headers(1, plus(usual, {{"te", "trailers"}})), kNothing});
   all.push_back({"host_for_authority", "8.3.1",
                  headers(1, plus(without(usual, ":authority"), {{"host", "server"}})), kNothing});
@@ -295,6 +412,10 @@ void run(const Case& one, std::size_t piece) {
   rig.feed(preface(setting(9, 0)) + settings_ack());
   rig.frames();
   rig.feed(one.bytes, piece);
+  if (!one.later.empty()) {
+    ASSERT_TRUE(find(rig.frames(), kFrameHeaders) != nullptr) << one.name << ": no answer";
+    rig.feed(one.later, piece);
+  }
   std::vector<Frame> heard = rig.frames();
   const Frame* goaway = find(heard, kFrameGoaway);
   const Frame* reset = find(heard, kFrameRstStream);
@@ -341,6 +462,7 @@ TEST_P(Http2Rules, CutAnywhere) {
     rig.frames();
     rig.feed(one.bytes.substr(0, cut));
     rig.feed(one.bytes.substr(cut));
+    if (!one.later.empty()) rig.feed(one.later);
     const std::vector<Frame> heard = rig.frames();
     const Frame* ended = find(heard, one.ends == Ends::connection ? kFrameGoaway : kFrameRstStream);
     if (one.ends == Ends::nothing) {
@@ -357,6 +479,48 @@ TEST_P(Http2Rules, CutAnywhere) {
 
 INSTANTIATE_TEST_SUITE_P(Rfc9113, Http2Rules, ::testing::ValuesIn(cases()),
                          [](const auto& test) { return std::string(test.param.name); });
+
+// ---- the windows for what we send (§6.9)
+
+/// What has come of stream 1's body, and whether it was all.
+std::string body_of(const std::vector<Frame>& heard) {
+  std::string body;
+  for (const Frame& one : heard) {
+    if (one.type != kFrameData || one.stream != 1) continue;
+    body += one.payload;
+    if (one.end_stream()) body += ".";
+  }
+  return body;
+}
+
+TEST(Http2Windows, OfOneByte) {
+  Http2Rig rig(handler);
+  rig.feed(preface(setting(4, 1)) + settings_ack() + get(1));
+  EXPECT_EQ(body_of(rig.frames()), "f");
+  rig.feed(window_update(1, 2));
+  EXPECT_EQ(body_of(rig.frames()), "in");
+  rig.feed(window_update(1, 1));
+  EXPECT_EQ(body_of(rig.frames()), "e.");
+}
+
+TEST(Http2Windows, TheLastOfASettingsValuesCounts) {
+  Http2Rig rig(handler);
+  rig.feed(preface(setting(4, 100) + setting(4, 1)) + settings_ack() + get(1));
+  EXPECT_EQ(body_of(rig.frames()), "f");
+}
+
+TEST(Http2Windows, OpenAndCloseBySettings) {
+  Http2Rig rig(handler);
+  rig.feed(preface(setting(4, 0)) + settings_ack() + get(1));
+  EXPECT_EQ(body_of(rig.frames()), "");
+  rig.feed(settings(setting(4, 3)));
+  EXPECT_EQ(body_of(rig.frames()), "fin");
+  // Three less than nothing.
+  rig.feed(settings(setting(4, 0)) + window_update(1, 3));
+  EXPECT_EQ(body_of(rig.frames()), "");
+  rig.feed(window_update(1, 1));
+  EXPECT_EQ(body_of(rig.frames()), "e.");
+}
 
 // ---- the beginning (§3.4)
 

@@ -1,0 +1,239 @@
+#include <algorithm>
+#include <ostream>
+
+#include "tests/unit/fallback/http2_rig.h"
+#include "tests/unit/http/fetch.h"
+
+/// What a server may not send to a client that waits for the answer to a GET on stream 1, with the
+/// error that RFC 9113 names. Each runs whole, and cut at every byte. `stricter` is explained in
+/// http2_rules_test.cc.
+
+namespace tern::fallback::testing {
+namespace {
+
+enum class Ends { connection, stream, answer, waiting };
+
+struct Case {
+  const char* name;
+  const char* section;  ///< of RFC 9113 unless it says otherwise
+  std::string bytes;    ///< after SETTINGS
+  Ends ends = Ends::connection;
+  Http2Code code = Http2Code::protocol_error;
+  bool stricter = false;
+};
+
+void PrintTo(const Case& one, std::ostream* out) { *out << one.name; }
+
+std::string answer(const Pairs& lines, bool end = true) { return headers(1, lines, end); }
+const Pairs kOk{{":status", "200"}};
+
+std::vector<Case> cases() {
+  using enum Http2Code;
+  constexpr auto kConnection = Ends::connection;
+  constexpr auto kStream = Ends::stream;
+  constexpr auto kAnswer = Ends::answer;
+  constexpr auto kWaiting = Ends::waiting;
+  const std::string four(4, '\0');
+  const std::string open = answer(kOk, false);
+  const std::string whole = answer(kOk);
+  std::vector<Case> all{
+      // ---- frames (§4, §6)
+      {"data_on_zero", "6.1", open + data(0, "x")},
+      {"data_padding_longer", "6.1", open + frame(kFrameData, kFlagPadded, 1, "\x05xx")},
+      {"data_padded", "6.1", open + frame(kFrameData, kFlagPadded | kFlagEndStream, 1, "\x02xyy"),
+       kAnswer},
+      {"data_too_long", "4.2", open + data(1, std::string(16385, 'x')), kConnection,
+       frame_size_error},
+      {"headers_on_zero", "6.2", frame(kFrameHeaders, 0x5, 0, block(kOk))},
+      {"section_interrupted", "4.3", frame(kFrameHeaders, 0x1, 1, block(kOk)) + ping()},
+      {"section_does_not_decompress", "4.3", frame(kFrameHeaders, 0x5, 1, "\xff\xff\xff\xff\xff"),
+       kConnection, compression_error},
+      {"continuation_alone", "6.10", frame(kFrameContinuation, 0x4, 1, block(kOk))},
+      {"rst_on_zero", "6.4", rst(0)},
+      {"rst_size", "6.4", frame(kFrameRstStream, 0, 1, "abc"), kConnection, frame_size_error},
+      {"settings_on_stream", "6.5", frame(kFrameSettings, 0, 1)},
+      {"settings_size", "6.5", frame(kFrameSettings, 0, 0, "abcde"), kConnection, frame_size_error},
+      {"settings_ack_with_payload", "6.5", frame(kFrameSettings, kFlagAck, 0, setting(3, 1)),
+       kConnection, frame_size_error},
+      {"settings_push", "6.5.2", settings(setting(2, 1))},
+      {"settings_window_too_large", "6.5.2", settings(setting(4, 0x8000'0000)), kConnection,
+       flow_control_error},
+      {"settings_frame_too_small", "6.5.2", settings(setting(5, 16383))},
+      {"settings_frame_too_large", "6.5.2", settings(setting(5, 16777216))},
+      {"settings_connect_2", "RFC 8441 3", settings(setting(8, 2))},
+      {"settings_connect_taken_back", "RFC 8441 3",
+       settings(setting(8, 1)) + settings(setting(8, 0))},
+      {"settings_unknown", "6.5.2", settings(setting(0x4242, 1)), kWaiting},
+      {"push_promise", "6.6",
+       frame(kFramePushPromise, kFlagEndHeaders, 1, number(2, 4) + block(request()))},
+      {"ping_on_stream", "6.7", frame(kFramePing, 0, 1, "12345678")},
+      {"ping_size", "6.7", frame(kFramePing, 0, 0, "1234567"), kConnection, frame_size_error},
+      {"goaway_on_stream", "6.8", frame(kFrameGoaway, 0, 1, four + four)},
+      {"goaway_size", "6.8", frame(kFrameGoaway, 0, 0, "abcd"), kConnection, frame_size_error},
+      {"goaway_that_takes_more", "6.8", goaway(1, no_error) + goaway(3, no_error)},
+      {"window_update_size", "6.9", frame(kFrameWindowUpdate, 0, 0, "abc"), kConnection,
+       frame_size_error},
+      {"window_update_zero", "6.9", window_update(0, 0)},
+      {"window_overflows", "6.9.1", window_update(0, 0x7fff'ffff), kConnection, flow_control_error},
+      {"priority_update", "RFC 9218 7.1", frame(kFramePriorityUpdate, 0, 0, number(1, 4) + "u=1")},
+      {"priority_on_zero", "6.3", frame(kFramePriority, 0, 0, four + "\x10")},
+      {"priority", "6.3", frame(kFramePriority, 0, 1, four + "\x10"), kWaiting},
+      {"unknown_frame", "5.5", frame(0x42, 0xff, 0, "x"), kWaiting},
+      {"altsvc_frame", "RFC 7838 4", frame(0xa, 0, 0, number(0, 2) + "h3=\":1\""), kWaiting},
+      {"origin_frame", "RFC 8336 2", frame(0xc, 0, 0, number(8, 2) + "https://a"), kWaiting},
+
+      // ---- states (§5.1)
+      {"data_on_idle", "5.1", data(3, "x")},
+      {"headers_on_idle", "5.1", headers(3, kOk)},
+      {"rst_on_idle", "5.1", rst(3)},
+      {"window_update_on_idle", "5.1", window_update(3, 1)},
+      {"headers_on_even", "5.1.1", headers(2, kOk)},
+      {"data_on_even", "5.1.1", data(2, "x")},
+      {"data_after_the_end", "5.1", whole + data(1, "x"), kAnswer},
+      {"headers_after_the_end", "5.1", whole + headers(1, {{"a", "b"}}), kAnswer},
+      {"rst_after_the_end", "5.1", whole + rst(1), kAnswer},
+      {"window_update_after_the_end", "5.1", whole + window_update(1, 1), kAnswer},
+      {"rst", "6.4", rst(1, internal_error), kStream, no_error},
+      {"rst_unknown_code", "7", rst(1, static_cast<Http2Code>(0x1234)), kStream, no_error},
+
+      // ---- answers (§8)
+      {"answer", "8.1", whole, kAnswer},
+      {"answer_in_continuations", "6.10",
+       frame(kFrameHeaders, 0x1, 1, block(kOk).substr(0, 3)) +
+           frame(kFrameContinuation, 0, 1, block(kOk).substr(3, 2)) +
+           frame(kFrameContinuation, 0x4, 1, block(kOk).substr(5)),
+       kAnswer},
+      {"interim", "8.1", answer({{":status", "103"}, {"link", "x"}}, false) + whole, kAnswer},
+      {"trailers", "8.1", open + data(1, "x") + headers(1, {{"a", "b"}}), kAnswer},
+      {"length_of_no_body", "8.1.1", answer(plus(kOk, {{"content-length", "0"}})), kAnswer},
+      {"answer_304_with_a_length", "8.1.1", answer({{":status", "304"}, {"content-length", "5"}}),
+       kAnswer},
+      {"data_before_headers", "8.1", data(1, "x"), kConnection, protocol_error, true},
+  };
+  const auto malformed = [&](const char* name, const char* section, std::string bytes) {
+    all.push_back({name, section, std::move(bytes), kStream, protocol_error});
+  };
+  malformed("no_status", "8.3.2", answer({{"a", "b"}}));
+  malformed("two_statuses", "8.3.2", answer({{":status", "200"}, {":status", "200"}}));
+  malformed("short_status", "8.3.2", answer({{":status", "20"}}));
+  malformed("long_status", "8.3.2", answer({{":status", "2000"}}));
+  malformed("status_no_number", "8.3.2", answer({{":status", "abc"}}));
+  malformed("status_below_100", "8.3.2", answer({{":status", "099"}}, false));
+  // The stream is closed when we see it: there is nothing left to reset.
+  all.push_back({"status_below_100_and_the_end", "8.3.2", answer({{":status", "099"}}), kStream,
+                 no_error});
+  Pairs many = kOk;
+  for (int i = 0; i < 300; ++i) many.emplace_back("a", "b");
+  all.push_back({"too_many_fields", "10.5.1", answer(many, false), kStream, enhance_your_calm});
+  all.push_back({"too_many_fields_and_the_end", "10.5.1", answer(many), kStream, no_error});
+  malformed("status_101", "8.6", answer({{":status", "101"}}, false));
+  malformed("request_pseudo", "8.3", answer(plus(kOk, {{":path", "/"}})));
+  malformed("unknown_pseudo", "8.3", answer(plus(kOk, {{":test", "x"}})));
+  malformed("pseudo_after_field", "8.3", answer({{"a", "b"}, {":status", "200"}}));
+  malformed("pseudo_in_trailers", "8.1", open + data(1, "x") + headers(1, {{":status", "200"}}));
+  malformed("trailers_without_end", "8.1", open + data(1, "x") + headers(1, {{"a", "b"}}, false));
+  malformed("upper_case_name", "8.2.1", answer(plus(kOk, {{"Accept", "x"}})));
+  malformed("space_in_name", "8.2.1", answer(plus(kOk, {{"a b", "x"}})));
+  malformed("lf_in_value", "8.2.1", answer(plus(kOk, {{"a", "x\ny"}})));
+  malformed("nul_in_value", "8.2.1", answer(plus(kOk, {{"a", std::string("x\0y", 3)}})));
+  malformed("connection", "8.2.2", answer(plus(kOk, {{"connection", "close"}})));
+  malformed("keep_alive", "8.2.2", answer(plus(kOk, {{"keep-alive", "1"}})));
+  malformed("transfer_encoding", "8.2.2", answer(plus(kOk, {{"transfer-encoding", "chunked"}})));
+  malformed("upgrade", "8.2.2", answer(plus(kOk, {{"upgrade", "h2c"}})));
+  malformed("length_without_body", "8.1.1", answer(plus(kOk, {{"content-length", "5"}})));
+  malformed("length_no_number", "8.1.1", answer(plus(kOk, {{"content-length", "x"}})));
+  malformed("two_lengths", "8.1.1",
+            answer(plus(kOk, {{"content-length", "0"}, {"content-length", "5"}})));
+  malformed("body_longer", "8.1.1",
+            answer(plus(kOk, {{"content-length", "1"}}), false) + data(1, "xy"));
+  malformed("body_shorter", "8.1.1",
+            answer(plus(kOk, {{"content-length", "3"}}), false) + data(1, "xy", true));
+  malformed("interim_that_ends", "8.1", answer({{":status", "103"}}));
+  malformed("body_behind_an_interim", "8.1", answer({{":status", "103"}}, false) + data(1, "x"));
+  return all;
+}
+
+/// A client of ours that has asked for something.
+struct Asking {
+  Asking() {
+    rig.feed(settings() + settings_ack());
+    std::shared_ptr<http::ClientExchange> exchange = std::move(*rig.session->open());
+    rig.runtime().spawn(
+        http::testing::fetch(std::move(exchange), http::testing::get("/"), {}, {}, reply));
+    rig.world.run_for(1ms);
+    rig.frames();
+  }
+
+  Http2Rig rig{SessionOptions()};
+  std::shared_ptr<http::testing::Reply> reply = std::make_shared<http::testing::Reply>();
+};
+
+void check(const Case& one, Asking& asking, const std::string& how) {
+  const std::string what = std::string(one.name) + ", RFC 9113 " + one.section + ", " + how;
+  const std::vector<Frame> heard = asking.rig.frames();
+  const Frame* goaway = find(heard, kFrameGoaway);
+  const Frame* reset = find(heard, kFrameRstStream);
+  const http::testing::Reply& reply = *asking.reply;
+  if (one.ends == Ends::connection) {
+    ASSERT_TRUE(goaway != nullptr) << what;
+    EXPECT_EQ(name(goaway->code(4)), name(one.code)) << what;
+    EXPECT_TRUE(asking.rig.wire().finished) << what;
+    EXPECT_TRUE(reply.done && (reply.error || one.bytes.starts_with(answer(kOk)))) << what;
+    return;
+  }
+  ASSERT_TRUE(goaway == nullptr) << what << ": " << name(goaway->code(4)) << " "
+                                 << goaway->payload.substr(8);
+  switch (one.ends) {
+    case Ends::connection: break;
+    case Ends::stream:
+      EXPECT_TRUE(reply.done && reply.error) << what;
+      if (one.code == Http2Code::no_error) break;  // whoever ended it
+      ASSERT_TRUE(reset != nullptr) << what;
+      EXPECT_EQ(reset->stream, 1U) << what;
+      EXPECT_EQ(name(reset->code()), name(one.code)) << what;
+      break;
+    case Ends::answer:
+      EXPECT_TRUE(reset == nullptr) << what << ": " << name(reset->code());
+      EXPECT_TRUE(reply.done && !reply.error) << what;
+      break;
+    case Ends::waiting:
+      EXPECT_TRUE(reset == nullptr) << what << ": " << name(reset->code());
+      EXPECT_FALSE(reply.done) << what;
+      break;
+  }
+  // The connection goes on.
+  ASSERT_NE(asking.rig.session, nullptr) << what;
+  EXPECT_TRUE(asking.rig.session->accepts_requests()) << what;
+}
+
+class Http2ClientRules : public ::testing::TestWithParam<Case> {};
+
+TEST_P(Http2ClientRules, Whole) {
+  Asking asking;
+  asking.rig.feed(GetParam().bytes);
+  check(GetParam(), asking, "whole");
+}
+
+TEST_P(Http2ClientRules, ByteByByte) {
+  Asking asking;
+  asking.rig.feed(GetParam().bytes, 1);
+  check(GetParam(), asking, "byte by byte");
+}
+
+TEST_P(Http2ClientRules, CutAnywhere) {
+  const Case& one = GetParam();
+  const std::size_t step = std::max<std::size_t>(1, one.bytes.size() / 64);
+  for (std::size_t cut = 1; cut < one.bytes.size(); cut += step) {
+    Asking asking;
+    asking.rig.feed(one.bytes.substr(0, cut));
+    asking.rig.feed(one.bytes.substr(cut));
+    check(one, asking, "cut at " + std::to_string(cut));
+    if (::testing::Test::HasFailure()) return;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Rfc9113, Http2ClientRules, ::testing::ValuesIn(cases()),
+                         [](const auto& test) { return std::string(test.param.name); });
+
+}  // namespace
+}  // namespace tern::fallback::testing

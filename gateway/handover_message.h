@@ -26,7 +26,8 @@ namespace tern::handover {
 inline constexpr std::uint8_t kVersion = 2;
 
 enum class Kind : std::uint8_t {
-  hello = 'H',       ///< kVersion
+  hello =
+      'H',  ///< kVersion; the old one's answer when the new one's is another, before it hangs up
   sockets = 'S',     ///< descriptors of one address, in the order of their group
   listeners = 'L',   ///< the same of an address on TCP, with TLS
   cleartext = 'C',   ///< and without

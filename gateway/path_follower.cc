@@ -133,7 +133,7 @@ void PathFollower::consider() {
   for (Candidate& candidate : candidates_) {
     if (candidate.probe != 0 && candidate.next_probe <= now) probe_unanswered(candidate);
   }
-  const bool watched = can_move() || leads_elsewhere();
+  const bool watched = can_move() || leads_elsewhere() || unfollowed_;
   if (watching_ != watched) {
     watching_ = watched;
     connection_.watch_path(watched ? hooks_.expecting : nullptr);
@@ -198,14 +198,17 @@ void PathFollower::ask_for_replacement() {
   const Timestamp now = pool_.runtime.now();
   if (path_ == Path::good) replace_again_ = kNever;
   const bool migration_helps = path_ == Path::good || (can_move() && !forbidden_);
-  if (migration_helps || replacing_ || !(can_move() || leads_elsewhere())) return;
+  const bool elsewhere = can_move() || leads_elsewhere();
+  if (migration_helps || replacing_ || !(elsewhere || unfollowed_)) return;
   if (replace_again_ != kNever && now < replace_again_) return;
   replacing_ = true;
-  hooks_.replace(current_, why_replaced());
+  // What the server does not follow to may well take a new connection.
+  hooks_.replace(unfollowed_ ? 0 : current_, why_replaced());
 }
 
 std::string PathFollower::why_replaced() const {
   if (forbidden_) return "its network is lost, and the server disabled active migration";
+  if (unfollowed_) return "the server has not followed to the network that is left";
   return fmt::format("no other network for IPv{} is left",
                      connection_.path().remote.is_v6() ? 6 : 4);
 }
@@ -320,7 +323,7 @@ void PathFollower::move(Candidate& target) {
   if (!begun) return cannot_move(target, begun.error());
   try_again_ = kNever;
   blocked_told_ = false;
-  pinned_ = false;
+  pinned_ = unfollowed_ = false;
   moved_ = true;
   target_ = target.facts.index;
   target_unprobed_ = at_once;
@@ -398,6 +401,7 @@ void PathFollower::handle(const quic::Event& event) {
     }
     case Type::path_heard:
       if (path_ == Path::silent) path_ = Path::good;
+      unfollowed_ = false;
       if (Candidate* heard = current(); heard != nullptr) heard->facts.reach = Reach::reachable;
       return consider();
     case Type::path_changed:
@@ -425,6 +429,7 @@ void PathFollower::path_failed() {
   if (failed == nullptr) return;
   hooks_.tell(ClientEvent::Type::migration_failed,
               describe(*failed) + ": the server does not answer");
+  unfollowed_ = in_use;
   if (in_use && path_ == Path::good) {
     lose_path(Path::silent, describe(*failed) + " is silent");
   } else if (!in_use) {

@@ -46,7 +46,8 @@ class PathFollower {
     /// There is no way on for the connection.
     std::function<void(std::string why)> lost;
     /// The path has failed, and migration leads nowhere, but a new connection may: through any
-    /// interface but `avoided`. What becomes of it is told by `not_replaced`, or by the end.
+    /// interface but `avoided` (0: over any). What becomes of it is told by `not_replaced`, or by
+    /// the end.
     std::function<void(std::uint32_t avoided, std::string why)> replace;
   };
 
@@ -130,6 +131,7 @@ class PathFollower {
   bool pinned_ = false;
   bool moved_ = false;
   bool forbidden_ = false;            // the server disabled active migration
+  bool unfollowed_ = false;           // it has not answered where the path in use was moved to
   bool replacing_ = false;            // a new connection is being made
   Timestamp replace_again_ = kNever;  // when it has failed
 };

@@ -10,6 +10,8 @@
 #include <unistd.h>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "gateway/server_worker.h"
 #include "transport/quic/token.h"
 
@@ -21,6 +23,16 @@ namespace {
 
 constexpr std::size_t kResetSecret = 32;
 constexpr Duration kNoHurry = std::chrono::hours(1);
+
+std::vector<std::uint8_t> hello() {
+  const std::array<std::uint8_t, 1> version{handover::kVersion};
+  return handover::message(Kind::hello, version);
+}
+
+/// "version 2", of what follows a hello's first byte.
+std::string version_of(ByteView body) {
+  return body.size() == 1 ? fmt::format("version {}", body.front()) : "another version";
+}
 
 /// Threads that wait for others to be done with something.
 class Countdown {
@@ -70,14 +82,16 @@ Result<void> ServerHandover::ask() {
     if (nobody) return {};
     return fail(error);
   }
-  const std::array<std::uint8_t, 1> version{handover::kVersion};
-  auto asked = (*channel)->send(handover::message(Kind::hello, version), {}, kAnswerLimit);
+  auto asked = (*channel)->send(hello(), {}, kAnswerLimit);
   if (!asked) return asked;
   for (;;) {
     auto answer = (*channel)->receive(kAnswerLimit);
     if (!answer) {
-      return fail(Error(Code::closed, path_ + ": the process that serves does not hand over: " +
-                                          answer.error().detail));
+      return fail(
+          Error(Code::closed, path_ +
+                                  ": the process that serves does not hand over; is it of an older "
+                                  "build? Stop it first, and start this one then (" +
+                                  answer.error().detail + ")"));
     }
     const auto kind = handover::kind_of(answer->bytes);
     const ByteView body = answer->bytes.empty() ? ByteView() : answer->bytes.subspan(1);
@@ -95,8 +109,12 @@ Result<void> ServerHandover::ask() {
     } else if (kind == Kind::offered) {
       break;
     } else {
-      return fail(Error(Code::unsupported, path_ + ": the process that serves is of a version "
-                                                   "that hands over in another way"));
+      return fail(
+          Error(Code::unsupported,
+                fmt::format("{}: the process that serves hands over by {} of the protocol, "
+                            "this one by version {}; stop it first, and start this one then",
+                            path_, kind == Kind::hello ? version_of(body) : "another version",
+                            handover::kVersion)));
     }
   }
   predecessor_ = std::move(*channel);
@@ -188,15 +206,19 @@ void ServerHandover::offer() {
   // Channels are waited for together with the end of this process.
   engine::wait_readable({channel->descriptor(), wake_}, kAnswerLimit);
   const auto greeting = channel->receive(Duration());
-  const std::array<std::uint8_t, 1> version{handover::kVersion};
-  const bool known =
-      greeting && std::ranges::equal(greeting->bytes, handover::message(Kind::hello, version));
   Result<void> given;
-  if (known) {
+  if (greeting && std::ranges::equal(greeting->bytes, hello())) {
     given = make_offer(*channel);
     if (given) given = give(std::move(channel));
+  } else if (greeting && handover::kind_of(greeting->bytes) == Kind::hello) {
+    channel->try_send(hello(), {});  // so that it can say why it does not start
+    given = fail(
+        Error(Code::unsupported,
+              fmt::format("the new process asked for {} of the protocol, this one has "
+                          "version {}",
+                          version_of(ByteView(greeting->bytes).subspan(1)), handover::kVersion)));
   } else {
-    given = fail(Error(Code::unsupported, "another version asked"));
+    given = fail(Error(Code::unsupported, "who asked is no server of this kind"));
   }
   if (!given) shared_.log(LogLevel::warning, "not handed over: " + given.error().detail);
 }

@@ -6,8 +6,6 @@ import filecmp
 import hashlib
 import itertools
 import os
-import resource
-import shlex
 import signal
 import socket
 import threading
@@ -27,27 +25,6 @@ _SERVER_PATIENCE = 10.0  # s, until the readiness probe is answered, as in the r
 _UNSUPPORTED = 127
 _AT_ONCE = 4  # clients with a connection each, where a case wants fifty
 
-# What Docker leaves a container with, and the NET_ADMIN and the limit of the runner's compose file;
-# where this process may lock less memory itself, it stays at that.
-_CAPABILITIES = ("chown,dac_override,fowner,fsetid,kill,setgid,setuid,setpcap,net_bind_service,"
-                 "net_raw,sys_chroot,mknod,audit_write,setfcap,net_admin").split(",")
-_MEMLOCK = min(limit for limit in (64 << 20, *resource.getrlimit(resource.RLIMIT_MEMLOCK))
-               if limit != resource.RLIM_INFINITY)
-_CONTAINER = ["prlimit", f"--memlock={_MEMLOCK}", "setpriv", "--inh-caps=-all", "--bounding-set",
-              ",".join(["-all", *("+" + name for name in _CAPABILITIES)])]
-
-# What the endpoint image has below tern: the network is there already, so that only the folder for
-# qlogs is left to set up, and bash waits for the simulator's port.
-_SETUP = "#!/bin/sh\nmkdir -p /logs/qlog\n"
-_WAIT_FOR_IT = """#!/bin/bash
-for _ in {1..300}; do
-  (exec 3<>"/dev/tcp/${1%:*}/${1#*:}") 2>/dev/null && exit
-  sleep 0.1
-done
-exit 1
-"""
-
-
 class UnsupportedCase(Exception):
     """An endpoint ended with 127."""
 
@@ -59,10 +36,10 @@ class UnsupportedCase(Exception):
 class Play:
     """A case under way. A context manager; everything of it is below `folder`."""
 
-    def __init__(self, case, client, server, tern, folder, seed):
+    def __init__(self, case, client, server, container, folder, seed):
         self.case, self.folder = case, folder
         self._endpoints = {"client": client, "server": server}
-        self._tern = tern  # folder with bin/tern and lib/
+        self._container = container  # what tern runs in
         self.alpn = HQ if HQ in client.speaks and HQ in server.speaks else H3
         if case.name == "http3":
             self.alpn = H3
@@ -135,36 +112,13 @@ class Play:
         return 0
 
     def contained(self, role, **more):
-        """(command, environment) of interop/run_endpoint.sh in a root of its own."""
-        root = self.folder / f"root-{role}"
-        space = self._space(role)
-        mounts = "".join(
-            f"mkdir -p {root}/{name}; mount --bind {shlex.quote(str(source))} {root}/{name}\n"
-            for name, source in (*self.mounts(role).items(), ("certs", self.certs),
-                                 ("logs", self.logs[role]), ("opt/tern", self._tern)))
-        for name, text in (("setup.sh", _SETUP), ("wait-for-it.sh", _WAIT_FOR_IT)):
-            script = self.folder / name
-            script.write_text(text)
-            script.chmod(0o755)
-        space.run(f"""mkdir -p {root}
-            mount -t tmpfs tmpfs {root}
-            for each in bin sbin lib lib32 lib64 libx32; do
-              if [ -L /$each ]; then cp -P /$each {root}/$each
-              elif [ -d /$each ]; then mkdir {root}/$each; mount --rbind /$each {root}/$each; fi
-            done
-            for each in usr etc proc dev sys; do
-              mkdir {root}/$each; mount --rbind /$each {root}/$each
-            done
-            mkdir -m 1777 {root}/tmp
-            {mounts}
-            for each in www certs opt/tern; do mount -o remount,bind,ro {root}/$each; done
-            cp {self.folder}/setup.sh {self.folder}/wait-for-it.sh {root}/
-            cp {INTEROP}/run_endpoint.sh {root}/""")
-        variables = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "ROLE": role,
-                     "TESTCASE": getattr(self.case, role), "SSLKEYLOGFILE": "/logs/keys.log",
-                     "QLOGDIR": "/logs/qlog/", "CRON": "", **self.variables(role), **more}
-        words = [f"{name}={value}" for name, value in variables.items()]
-        return [*_CONTAINER, "chroot", root, "/usr/bin/env", "-i", *words, "/run_endpoint.sh"], {}
+        """(command, environment) of tern in a root of its own, as the runner starts it."""
+        variables = {"ROLE": role, "TESTCASE": getattr(self.case, role),
+                     "SSLKEYLOGFILE": "/logs/keys.log", "QLOGDIR": "/logs/qlog/", "CRON": "",
+                     **self.variables(role), **more}
+        mounts = {**self.mounts(role), "certs": self.certs, "logs": self.logs[role]}
+        return self._container.command(self._space(role), self.folder / f"root-{role}", self.folder,
+                                       mounts, variables), {}
 
     # ---- the case itself
 

@@ -212,6 +212,42 @@ class HandoverTest(Generations):
         self.start()
         self.assertEqual(server.wait(), 0)
 
+    def fail_against(self, old):
+        """How a new process ends when `old(connection)` plays the one that serves: its line."""
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        listener.bind(self.path)
+        listener.listen()
+        listener.settimeout(PATIENCE)
+        new = self.client("serve", "--listen", "127.0.0.1:0", "--handover", self.path)
+        connection, _ = listener.accept()
+        listener.close()
+        with connection:
+            self.assertEqual(connection.recv(100), b"H\x02")
+            old(connection)
+        _, stderr = new.communicate(timeout=PATIENCE)
+        self.assertEqual(new.returncode, 1, stderr)
+        [line] = stderr.strip().splitlines()
+        self.assertIn(self.path, line)
+        self.assertIn("top it first", line)
+        return line
+
+    def test_an_older_process_is_named_as_what_keeps_this_one_from_starting(self):
+        # Builds before version 2 hang up; later ones say what they speak.
+        self.assertIn("older build", self.fail_against(lambda connection: None))
+        os.unlink(self.path)
+        line = self.fail_against(lambda connection: connection.send(b"H\x07"))
+        self.assertIn("by version 7 of the protocol, this one by version 2", line)
+
+    def test_a_newer_process_is_told_which_version_serves(self):
+        server = self.start()
+        newer = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        newer.connect(self.path)
+        newer.send(b"H\x07")
+        self.assertEqual(newer.recv(100), b"H\x02")
+        self.assertEqual(newer.recv(100), b"")
+        newer.close()
+        self.assert_done(self.get(server, "/hello"))
+
     def test_a_path_that_cannot_be(self):
         failed = self.tern("serve", "--listen", "127.0.0.1:0", "--handover", "/x" * 80)
         self.assertEqual(failed.returncode, 2, failed.stderr)

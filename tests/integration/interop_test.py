@@ -70,6 +70,19 @@ class MatrixTest(InteropTest):
         self.assertRegex(table, r"(?m)^one +H +·$")
         self.assertRegex(table, r"(?m)^nobody +· +· +.*nothing\.invalid")
 
+    def test_where_nobody_is_the_table_is_short(self):
+        """What was tried, what all the others wait for in one line, and a count."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+            taken.bind(("127.0.0.1", 0))
+            port = taken.getsockname()[1]
+        told = self.interop(f"https://127.0.0.1:{port}/")
+        self.assertEqual(told.returncode, 7, told.stdout)
+        self.assertRegex(told.stdout, r"(?m)^  H Handshake \* +fail .*nobody listens")
+        self.assertNotRegex(told.stdout, r"(?m)^  [D3W] ")
+        self.assertIn("2 failed, 21 not run", told.stdout)
+        told = self.interop("--tests", "D3", f"https://127.0.0.1:{port}/")
+        self.assertRegex(told.stdout, r"(?m)^  no connection: .*nobody listens")
+
     def test_page(self):
         server = self.serve()
         page = self.folder / "page.html"

@@ -10,6 +10,7 @@ import unittest
 from tern_program import TERN, Server, TernTest, WatchedGet
 
 SERVER_ADDRESS = "10.99.0.1"
+PREFERRED_ADDRESS = "10.99.0.2"
 SIZE = 250_000_000
 
 
@@ -32,7 +33,8 @@ class Phone:
             for namespace in (self.client, self.server):
                 ip("netns", "add", namespace)
                 ip("link", "set", "lo", "up", namespace=namespace)
-            ip("addr", "add", f"{SERVER_ADDRESS}/32", "dev", "lo", namespace=self.server)
+            for address in (SERVER_ADDRESS, PREFERRED_ADDRESS):
+                ip("addr", "add", f"{address}/32", "dev", "lo", namespace=self.server)
             for name, (number, _) in self.NETWORKS.items():
                 ip("link", "add", name, "netns", self.client, "type", "veth",
                    "peer", "name", f"to-{name}", "netns", self.server)
@@ -50,11 +52,24 @@ class Phone:
             subprocess.run(["ip", "netns", "del", namespace], capture_output=True, check=False)
 
     def connect(self, name):
-        number, metric = self.NETWORKS[name]
-        ip("addr", "replace", f"10.77.{number}.2/24", "dev", name, namespace=self.client)
         ip("link", "set", name, "up", namespace=self.client)
-        ip("route", "add", "default", "via", f"10.77.{number}.1", "dev", name,
+        self.give_address(name)
+
+    def give_address(self, name):
+        number, _ = self.NETWORKS[name]
+        ip("addr", "replace", f"10.77.{number}.2/24", "dev", name, namespace=self.client)
+        self.add_route(name)
+
+    def _route(self, verb, name):
+        number, metric = self.NETWORKS[name]
+        ip("route", verb, "default", "via", f"10.77.{number}.1", "dev", name,
            "metric", str(metric), namespace=self.client)
+
+    def add_route(self, name):
+        self._route("replace", name)
+
+    def withdraw_route(self, name):
+        self._route("del", name)
 
     def switch_off(self, name):
         ip("link", "set", name, "down", namespace=self.client)
@@ -81,10 +96,10 @@ class NamespaceServer(Server):
 
 
 class HandoffTest(TernTest):
-    def run_with(self, act, *arguments):
+    def run_with(self, act, *arguments, serving=()):
         """Downloads while `act(phone, download)` disturbs; the connection must be one, the body whole."""
         with Phone() as phone:
-            server = NamespaceServer(phone.server, self.home)
+            server = NamespaceServer(phone.server, self.home, *serving)
             try:
                 url = f"https://localhost:{server.port}/bytes/{SIZE}"
                 download = WatchedGet(
@@ -140,6 +155,41 @@ class HandoffTest(TernTest):
         connection, _ = self.run_with(disturb)
         self.assertEqual(connection["local"].split(":")[0], "10.77.1.2", connection)
         self.assertEqual(connection["migrations"], 2)
+
+    def test_it_keeps_to_the_preferred_address(self):
+        """RFC 9000 §9.6: once moved there, later migrations lead there, too."""
+        preferred = f"{PREFERRED_ADDRESS}:4434"
+
+        def disturb(phone, download):
+            there = download.saw(f"→ {preferred}")
+            download.saw("spare path: wwan0")
+            phone.switch_off("wifi0")
+            moved = download.saw("path changed: 10.77.2.2:", there)
+            phone.connect("wifi0")
+            back = download.saw("path changed: 10.77.1.2:", moved)
+            phone.silence("wifi0")
+            download.saw("path changed: 10.77.2.2:", back)
+        connection, story = self.run_with(disturb, serving=("--preferred-address", preferred))
+        self.assertEqual(connection["remote"], preferred)
+        self.assertEqual(connection["migrations"], 4, story)
+        self.assertNotIn(f"→ {SERVER_ADDRESS}", story.split(f"→ {preferred}", 1)[1])
+
+    def test_networks_that_come_and_go(self):
+        """Each is taken away in its own way, and the connection is the same."""
+        def disturb(phone, download):
+            download.saw("spare path: wwan0")
+            phone.withdraw_route("wifi0")
+            away = download.saw("path changed: 10.77.2.2:")
+            phone.add_route("wifi0")
+            back = download.saw("path changed: 10.77.1.2:", away)
+            phone.take_address("wifi0")
+            away = download.saw("path changed: 10.77.2.2:", back)
+            phone.give_address("wifi0")
+            ready = download.saw("spare path: wifi0", away)
+            phone.switch_off("wwan0")  # before Wi-Fi has proved stable
+            download.saw("path changed: 10.77.1.2:", ready)
+        connection, story = self.run_with(disturb)
+        self.assertEqual(connection["migrations"], 4, story)
 
     def test_it_stays_where_it_is_told_to(self):
         def disturb(phone, download):

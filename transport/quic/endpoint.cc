@@ -256,7 +256,14 @@ void Endpoint::receive_short(const udp::Path& path, udp::Ecn ecn, MutableBytes d
   if (datagram.size() >= kMinResetSize && !by_reset_token_.empty()) {
     const ConnectionId token(ByteView(datagram).last(NGTCP2_STATELESS_RESET_TOKENLEN));
     if (const auto found = by_reset_token_.find(token); found != by_reset_token_.end()) {
-      found->second->receive(path, ecn, datagram, now_);
+      // On the path in use alone: over another one it answers what was under way there, to a
+      // connection ID that is retired by now, and such tokens no longer count (RFC 9000 §10.3.1).
+      // ngtcp2 lets them count for three PTOs more.
+      if (found->second->path() == path) {
+        found->second->receive(path, ecn, datagram, now_);
+      } else {
+        counts_.dropped_no_connection.add();
+      }
       return;
     }
   }

@@ -318,6 +318,47 @@ TEST(Endpoint, StatelessResetEndsAConnectionTheServerForgot) {
       << pair->client.closed[0].to_string();
 }
 
+TEST(Endpoint, NoStatelessResetCountsThatComesOverThePathThatWasLeft) {
+  // As nginx does it, which forgets a connection ID once it is retired: what was still under way on
+  // the old, slower path is answered with a stateless reset.
+  Pair pair;
+  Connection* client = pair.connect();
+  pair.run();
+  std::vector<std::uint8_t> late;
+  pair.network = [&](const testing::Side& from, std::vector<std::uint8_t>& datagram) {
+    if (from.address == pair.client.address) late = datagram;
+    return true;
+  };
+  const StreamId stream = *client->open_bidi();
+  client->write(stream, Bytes::copy(std::string(100, 'x')), false);
+  pair.run(1ms);
+  pair.network = nullptr;
+  const udp::Path left{pair.client.address, pair.server.address};
+  ASSERT_TRUE(client->migrate(udp::Address::v4(0x0a000003, 50002)).has_value());
+  pair.run(1ms);
+  ASSERT_EQ(client->stats().migrations, 1u);
+
+  const auto forgetful = *Endpoint::create(Pair::default_server(), pair.server.timers,
+                                           pair.server.random, pair.server.counters, null_log());
+  const auto deliver = [&](Endpoint& to, const udp::Path& path, std::vector<std::uint8_t>& bytes) {
+    udp::Arrival arrival;
+    arrival.path = path;
+    arrival.bytes = bytes;
+    arrival.segment_size = bytes.size();
+    to.receive(arrival, pair.now, pair.unix_now);
+  };
+  deliver(*forgetful, {left.remote, left.local}, late);
+  std::vector<std::uint8_t> reset(udp::Slab::kSize);
+  std::vector<udp::Transmit> transmits;
+  std::size_t used = 0;
+  forgetful->fill(reset, used, transmits, pair.now);
+  ASSERT_EQ(transmits.size(), 1u);
+  reset.resize(transmits[0].length);
+  deliver(*pair.client.endpoint, left, reset);
+  pair.run();
+  EXPECT_TRUE(pair.client.closed.empty()) << pair.client.closed[0].to_string();
+}
+
 TEST(Endpoint, IdleConnectionsTimeOutOnBothSides) {
   Pair pair;
   pair.connect();

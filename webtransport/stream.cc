@@ -131,6 +131,8 @@ void Stream::on_stop_sending(std::optional<ApplicationCode> code) {
 void Stream::fail_sending(Error error) {
   if (!send_error_) send_error_.emplace(std::move(error));
   if (writer_ != nullptr) writer_->wake(runtime_.ready());
+  // Who waits for news of the stream, and does not write.
+  if (incoming_.head_reader != nullptr) incoming_.head_reader->wake(runtime_.ready());
 }
 
 void Stream::drained() noexcept {

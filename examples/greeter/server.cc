@@ -1,14 +1,12 @@
 // A service of protobuf: greeter_server CERT KEY [ADDR:PORT], then what docs/rpc.md calls it with.
-
 #include "gateway/server.h"
 
 #include <cstdio>
 #include <memory>
 #include <string>
 
+#include "gateway/rpc_webtransport.h"
 #include "greeter.tern.h"
-#include "http/router.h"
-#include "rpc/dispatcher.h"
 #include "rpc/services/reflection.h"
 
 using namespace greeter::v1;
@@ -39,14 +37,13 @@ class Hello final : public Greeter {
       reply.set_text(reply.text() + (reply.text().empty() ? "hello " : ", ") + from.name());
     }
   }
-  Task<Status> Chat(ServerContext&, Reader<HelloRequest>& all,
-                    Writer<HelloReply>& replies) override {
+  Task<Status> Chat(ServerContext&, Reader<HelloRequest>& all, Writer<HelloReply>& out) override {
+    HelloReply reply;
     for (HelloRequest from;;) {
       const bool more = co_await all.receive(from);
       if (!more) co_return all.status();
-      HelloReply reply;
       reply.set_text("hello " + from.name());
-      co_await replies.send(reply);
+      co_await out.send(reply);
     }
   }
 };
@@ -55,8 +52,10 @@ int main(int count, char** arguments) {
   if (count < 3) return std::fputs("usage: greeter_server CERT KEY [ADDR:PORT]\n", stderr), 2;
   Services services{std::make_shared<Hello>()};
   add_reflection(services);  // so that callers need no .proto
+  const auto calls = serve(services, ServeOptions().cors(tern::http::Cors().allow_any()));
   tern::http::Router router;
-  router.mount("/", serve(services, ServeOptions().cors(tern::http::Cors().allow_any())));
+  router.mount("/", calls);
+  tern::route_rpc(router, "/rpc", calls, tern::webtransport::ServerOptions().allow_any_origin());
   tern::ServerOptions options;
   options.certificate(arguments[1], arguments[2]).listen(count > 3 ? arguments[3] : "[::]:4433");
   const auto ended = tern::Server(options).run(router);

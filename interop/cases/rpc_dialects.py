@@ -16,7 +16,7 @@ from harness.tern import last_lines
 
 SERVICE = "greeter.v1.Greeter"
 PROTO = INTEROP.parent / "examples/greeter/greeter.proto"
-INVALID_ARGUMENT, DEADLINE_EXCEEDED = 3, 4
+INVALID_ARGUMENT, DEADLINE_EXCEEDED, UNIMPLEMENTED = 3, 4, 12
 
 
 def greeter(run):
@@ -141,6 +141,18 @@ def connect_node(run, protocol, http, content_type, as_json=False, get=False):
     expect_calls(seen, "h2" if http == "2" else "http/1.1", http == "2", content_type)
 
 
+def expect_streams(seen, wire):
+    """Calls over WebTransport, as examples/greeter/webtransport_call.mjs makes them."""
+    check("failed" not in seen, f"{wire}: {seen}")
+    check(seen["unary"] == [f"hello ä over {wire}"], f"{seen['unary']}")
+    check(seen["stream"] == [f"hello b, {i}" for i in range(1, 11)], f"{seen['stream']}")
+    check(seen["all"] == ["hello a, b, c"], f"{seen['all']}")
+    check(seen["chat"] == ["hello p", "hello q", "hello r", True], f"{seen['chat']}")
+    check(seen["failure"] == {"code": INVALID_ARGUMENT, "message": "no name"}, f"{seen['failure']}")
+    check(seen["unknown"] == UNIMPLEMENTED, f"{seen['unknown']}")
+    check(seen["many"] == 50, f"{seen['many']} of 50 calls at once")
+
+
 # ---- pages ----------------------------------------------------------------------------------------
 
 @case("chromium/rpc-h3", "connect", quic=True, wire="h3")
@@ -169,6 +181,9 @@ def chromium_rpc(run, quic, wire):
         check(google["stream"] == [f"hello b, {i}" for i in range(1, 11)], f"{google}")
     check(seen["rest"] == {"text": f"hello page over {wire}"}, f"{seen['rest']}")
     check(seen["socket"] == {"texts": ["hello a", "hello b", "hello c"], "code": 1000}, f"{seen['socket']}")
+    if quic:  # a certificate of no known root is not taken for QUIC otherwise
+        expect_streams(seen["streams"], "webtransport/h3")
+    expect_streams(seen["streams_socket"], "webtransport/websocket")
     check(seen["refused"] == "refused", "PUT is not allowed to other origins' pages")
 
 

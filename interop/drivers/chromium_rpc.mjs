@@ -21,7 +21,7 @@ try {
   await page.addScriptTag({ path: options.script });
   const result = { browser: browser.version() };
   Object.assign(result, await page.evaluate((given) => globalThis.rpc(given),
-    { baseUrl: options.service, schema: options.schema }));
+    { baseUrl: options.service, schema: options.schema, native: options.quic }));
   console.log(JSON.stringify(result));
 } finally {
   await browser.close();

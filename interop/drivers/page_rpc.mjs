@@ -2,6 +2,8 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { createConnectTransport, createGrpcWebTransport } from '@connectrpc/connect-web';
 import grpcWeb from 'grpc-web';
+import { open } from '../../examples/greeter/webtransport_call.mjs';
+import { connect } from '../../webtransport/js/src/index.ts';
 import { calls, greeter } from './rpc_calls.mjs';
 
 /** grpc-web, Google's own client: unary, an error and a server stream. */
@@ -41,10 +43,43 @@ const socket = (baseUrl, ...names) => new Promise((resolve) => {
   open.onclose = ({ code }) => resolve({ texts, code });
 });
 
+/** Calls on the streams of one WebTransport session, at the same time. */
+async function streams(baseUrl, carrier) {
+  const session = await connect(`${baseUrl}/rpc`, { carriers: [carrier] });
+  const call = async (method, ...names) => {
+    const opened = await open(session, `/greeter.v1.Greeter/${method}`);
+    for (const name of names) await opened.send({ name });
+    await opened.end();
+    const texts = [];
+    for await (const { text } of opened.replies()) texts.push(text);
+    return texts;
+  };
+  const pingPong = async () => {
+    const opened = await open(session, '/greeter.v1.Greeter/Chat', { 'x-page': 'yes' });
+    const replies = opened.replies();
+    const texts = [];
+    for (const name of ['p', 'q', 'r']) {
+      await opened.send({ name });
+      texts.push((await replies.next()).value.text);
+    }
+    await opened.end();
+    texts.push((await replies.next()).done);
+    return texts;
+  };
+  const refused = (promise) => promise.then(() => null, ({ code, message }) => ({ code, message }));
+  const [unary, stream, all, chat, failure, unknown] = await Promise.all([
+    call('SayHello', 'ä'), call('KeepSaying', 'b'), call('GreetAll', 'a', 'b', 'c'), pingPong(),
+    refused(call('SayHello', '')), refused(call('Nothing', ''))]);
+  const many = await Promise.all(Array.from({ length: 50 }, (_, i) => call('SayHello', `${i}`)));
+  session.close();
+  return { unary, stream, all, chat, failure, unknown: unknown.code,
+    many: many.filter(([text], i) => text.startsWith(`hello ${i} `)).length };
+}
+
 /** A failure that says what failed, instead of none of the results. */
 const guarded = (promise) => promise.catch((error) => ({ failed: String(error) }));
 
-globalThis.rpc = async ({ baseUrl, schema }) => {
+globalThis.rpc = async ({ baseUrl, schema, native }) => {
   const service = greeter(Uint8Array.from(atob(schema), (c) => c.charCodeAt(0)));
   const web = (transport) => guarded(calls(service, transport, false));
   return {
@@ -56,6 +91,8 @@ globalThis.rpc = async ({ baseUrl, schema }) => {
     google_binary: await guarded(google(service, baseUrl, 'binary')),
     rest: await guarded(fetch(`${baseUrl}/v1/hello/page`).then((response) => response.json())),
     socket: await socket(baseUrl, 'a', 'b', 'c'),
+    streams: native ? await guarded(streams(baseUrl, 'native')) : null,
+    streams_socket: await guarded(streams(baseUrl, 'websocket')),
     refused: await fetch(`${baseUrl}/v1/hello/page`, { method: 'PUT' }).then(() => 'answered', () => 'refused'),
   };
 };

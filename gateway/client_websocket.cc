@@ -10,6 +10,7 @@
 #include "http/uri.h"
 #include "http/websocket.h"
 #include "http/websocket_handshake.h"
+#include "http3/error_code.h"
 
 /// A WebSocket's own ladder: HTTP/3 (RFC 9220), HTTP/2 (RFC 8441), HTTP/1.1 (RFC 6455).
 
@@ -18,10 +19,24 @@ namespace {
 
 using Opened = Result<std::unique_ptr<http::WebSocket>>;
 
+/// The answer broke the rules of HTTP/3 or HTTP/2.
+bool malformed(const Error& error) noexcept {
+  constexpr std::uint64_t kHttp2ProtocolError = 1;
+  return error.domain == Domain::application && error.origin == Origin::local &&
+         (error.code == http3::code(http3::ErrorCode::message_error) ||
+          error.code == kHttp2ProtocolError);
+}
+
 /// The server has no WebSocket in this version of HTTP; it may have one in another. 501 is what
-/// RFC 9220 §3 has it say who knows extended CONNECT, but no WebSocket in it.
+/// RFC 9220 §3 has it say who knows extended CONNECT, but no WebSocket in it. Where the server
+/// knows extended CONNECT and the application's library does not (quic-go under Gorilla's or
+/// Coder's), that looks for a GET with `upgrade`, and answers 400, 405, or 426 with the fields that
+/// say so, which HTTP/2 and HTTP/3 forbid.
 bool not_in_this_version(const Error& error) noexcept {
-  return error.is(Code::unsupported) || (error.domain == Domain::http && error.code == 501);
+  if (error.domain == Domain::http) {
+    return error.code == 400 || error.code == 405 || error.code == 426 || error.code == 501;
+  }
+  return error.is(Code::unsupported) || malformed(error);
 }
 
 /// "ws" and "wss" are names for what http and https are to a connection (RFC 6455 §3).

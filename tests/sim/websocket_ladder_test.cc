@@ -187,6 +187,37 @@ TEST(WebSocketLadder, Http1WhereNeitherHasAny) {
   EXPECT_EQ(scene.fetch("/hello").text, "hello over h3");
 }
 
+/// The server takes extended CONNECT to an application that looks for GET and `upgrade`.
+TEST(WebSocketLadder, Http1WhereTheApplicationKnowsNothingElse) {
+  Doors scene;
+  const http::Handler upgraded = http::websocket(echo);
+  for (const auto& [path, status] : std::vector<std::pair<std::string, http::Status>>{
+           {"/400", http::Status::bad_request},
+           {"/405", http::Status::method_not_allowed},
+           {"/426", http::Status::upgrade_required}}) {
+    scene.router.connect("websocket", path,
+                         [status, &upgraded](http::Exchange& exchange) -> Task<void> {
+                           if (exchange.protocol() == "http/1.1") {
+                             co_await upgraded(exchange);
+                             co_return;
+                           }
+                           http::Response response(status);
+                           co_await exchange.respond(std::move(response));
+                         });
+  }
+  scene.serve();
+  for (const char* path : {"/400", "/405", "/426"}) {
+    scene.use(ClientProtocols::automatic);
+    EXPECT_EQ(scene.carrier(std::string("wss://server") + path), "http/1.1") << path;
+    scene.use(ClientProtocols::http2);
+    EXPECT_EQ(scene.carrier(std::string("wss://server") + path), "http/1.1") << path;
+    scene.use(ClientProtocols::http3_only);
+    const Visit& seen = scene.go(std::string("wss://server") + path);
+    ASSERT_TRUE(seen.refused);
+    EXPECT_EQ(std::to_string(seen.refused->code), path + 1);
+  }
+}
+
 TEST(WebSocketLadder, NothingElseIsTriedByThoseWhoWantOne) {
   Doors scene;
   scene.serve(scene.doors(false, false));

@@ -214,6 +214,7 @@ class Get {
         transfer->set_failure(ExitCode::interrupted, transfer->result().url + ": interrupted");
       }
     }
+    if (options_.key_update && !keys_updated_) warn("--key-update: no body was long enough for it");
     if (!options_.session.empty() && !interrupted_) co_await wait_for_ticket(runtime);
     infos_ = client_->connections();
     co_await client_->close();
@@ -243,9 +244,10 @@ class Get {
     for (const MigrationPoint& point : migrations_) {
       if (point.bytes && before < *point.bytes && bytes_ >= *point.bytes) migrate();
     }
-    if (options_.key_update && before == 0) {
-      const Result<void> updated = client_->update_keys();
-      if (!updated) warn("--key-update: " + updated.error().detail);
+    // Early data may be answered before the handshake is confirmed: then it is done at the next
+    // bytes.
+    if (options_.key_update && !keys_updated_) {
+      keys_updated_ = client_->update_keys().has_value();
     }
   }
 
@@ -357,6 +359,7 @@ class Get {
   Signal* done_ = nullptr;
   std::size_t finished_ = 0;
   std::uint64_t bytes_ = 0;
+  bool keys_updated_ = false;
   std::size_t tickets_ = 0;
   std::size_t connections_ = 0;
   bool interrupted_ = false;

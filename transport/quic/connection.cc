@@ -186,7 +186,11 @@ void Connection::close_transport(std::uint64_t code, std::string_view reason) {
 
 Result<void> Connection::update_keys() {
   if (closed()) return fail(Error::closed("the connection is closed"));
-  if (ngtcp2_conn_initiate_key_update(conn_, to_library(endpoint_.now_)) != 0) {
+  // ngtcp2 takes for granted that its handshake is over. Data that a server sends before it has
+  // heard the end of it is delivered earlier, and HANDSHAKE_DONE, if the server breaks the rules;
+  // but no next keys are prepared then.
+  if (key_preparations_ == 0 ||
+      ngtcp2_conn_initiate_key_update(conn_, to_library(endpoint_.now_)) != 0) {
     return fail(Error::invalid(
         "a key update is possible once the handshake is confirmed and the last one acknowledged"));
   }

@@ -378,6 +378,41 @@ TEST(Endpoint, KeepAliveHoldsAnIdleConnection) {
   EXPECT_FALSE(client->closed());
 }
 
+TEST(Endpoint, NoKeyUpdateBeforeTheHandshakeIsConfirmed) {
+  Pair first;
+  first.connect();
+  first.run();
+  ASSERT_FALSE(first.client.sessions.empty());
+
+  // Half an RTT after its first packet the server answers early data; the client has its answer
+  // before the handshake is over, and may want to update its keys at once.
+  Pair pair;
+  ConnectOptions options = pair.connect_options();
+  options.session = first.client.sessions.back();
+  options.early_data = true;
+  Connection* client = pair.connect(options);
+  EXPECT_FALSE(client->update_keys().has_value());
+  const StreamId stream = *client->open_bidi();
+  client->write(stream, Bytes::literal("early"), true);
+  pair.server.on_event = [](const Event& event) {
+    if (event.type == Event::Type::stream_data && event.fin) {
+      event.connection->write(event.stream, Bytes::literal("answer"), true);
+    }
+  };
+  int tries = 0;
+  pair.client.on_event = [&](const Event& event) {
+    if (event.type != Event::Type::stream_data || tries++ > 0) return;
+    EXPECT_FALSE(client->handshake_confirmed());
+    EXPECT_FALSE(client->update_keys().has_value());
+  };
+  pair.run();
+  EXPECT_EQ(tries, 1);
+  EXPECT_TRUE(client->handshake_confirmed());
+  EXPECT_TRUE(client->update_keys().has_value());
+  pair.run();
+  EXPECT_FALSE(client->closed());
+}
+
 TEST(Endpoint, KeyUpdateIsFollowedByThePeer) {
   Pair pair;
   Connection* client = pair.connect();

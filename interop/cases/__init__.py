@@ -5,11 +5,12 @@ imports is the order of the cases.
 """
 
 from cases import (browsers, http_clients, gtls_client, gtls_server, http_servers, https_records,
-                   moving, over_tcp, prober, prober_control, proxies, relayed, replaced, rpc_call,
+                   moving, over_tcp, prober, prober_control, proxies, relayed, replaced,
+                   reverse_proxies, rpc_call,
                    rpc_dialects, rpc_grpc, runtimes, scanners, tcp_clients, tcp_servers, websocket_programs, websockets,
                    webtransport)
 
 __all__ = ["browsers", "http_clients", "gtls_client", "gtls_server", "http_servers",
            "https_records", "moving", "over_tcp", "prober", "prober_control", "proxies", "relayed",
-           "replaced", "rpc_call", "rpc_dialects", "rpc_grpc", "runtimes", "scanners", "tcp_clients", "tcp_servers",
+           "replaced", "reverse_proxies", "rpc_call", "rpc_dialects", "rpc_grpc", "runtimes", "scanners", "tcp_clients", "tcp_servers",
            "websocket_programs", "websockets", "webtransport"]

@@ -4,8 +4,8 @@ clients of `tern serve` or as servers of `tern ws`, and proxies in between."""
 import json
 
 from harness.matrix import case
-from harness.process import INTEROP, check, free_port, peer_path, wait_for_quic
-from harness.proxies import PROXIES
+from harness.process import INTEROP, check, free_port, peer_path
+from harness.proxies import start_proxy
 from harness.tern import last_lines, wait_for_text
 
 from cases.websockets import expect_carrier, logged
@@ -111,6 +111,19 @@ def other_python_client(run, name, tls):
                   deflate=name != "tornado")
 
 
+@case("httpx/websocket-h2", "httpx", size=3_000_000, window=65_535, pause=0)
+@case("httpx/websocket-h2-small-windows", "httpx", size=300_000, window=5_000, pause=0)
+@case("httpx/websocket-h2-slow-reader", "httpx", size=300_000, window=16_384, pause=0.05)
+def h2_client(run, size, window, pause):
+    """httpx has no WebSockets; python3-h2, which it stands on, does what a window of the stream's allows, and sees to it that
+    `tern serve` does."""
+    _, url = serve(run, True)
+    seen = report_of(run, "h2", [peer_path("httpx"), DRIVERS / "h2_ws_client.py", url, run.certs.ca, size, window, pause],
+                     "{")
+    check(seen.get("intact"), f"{seen}")
+    check(seen["opened"] >= size // window, f"{seen}")
+
+
 # ---- servers of `tern ws` -----------------------------------------------------------------------
 
 def ws_server(run, tls, deflate=True):
@@ -213,8 +226,8 @@ def libwebsockets_server(run, tls, deflate):
                    compressed=deflate)
     if not tls:
         return
-    # RFC 8441, which it has over TLS, without permessage-deflate. No megabytes: now and then it stalls over HTTP/2, and
-    # then sends more than the window allows.
+    # RFC 8441, which it has over TLS, without permessage-deflate. No megabytes: it does not keep to the stream's window
+    # (docs/websocket.md).
     lines = "".join(message + "\n" for message in MESSAGES).encode()
     check(run.subject.websocket_pipe(run, url + "/echo", lines, "--wait", "1s") == lines,
           "lines came back over HTTP/2 otherwise")
@@ -223,16 +236,30 @@ def libwebsockets_server(run, tls, deflate):
     expect_session(seen, status, [], "h2", exit_status=56, close=LEFT)
 
 
+@case("node-server/websocket-h2", "chromium", slow=0)
+@case("node-server/websocket-h2-slow-reader", "chromium", slow=5)
+def node_h2_server(run, slow):
+    """An echo of what comes, over HTTP/2, with the flow control of another nghttp2."""
+    port = free_port()
+    options = {"port": port, "cert": str(run.certs.cert), "key": str(run.certs.key), "slow": slow}
+    process = run.start("node", ["node", DRIVERS / "node_ws_h2_server.mjs", json.dumps(options)])
+    wait_for_text(process, "READY", timeout=15.0)
+    url = f"wss://localhost:{port}/"
+    blocks = bytes((i * 31 + (i >> 7)) % 256 for i in range(3 << 20))
+    flags = ["--binary", "--carrier", "h2"]
+    check(run.subject.websocket_pipe(run, url, blocks, *flags) == blocks, "binary came back otherwise")
+    line = ("0123456789abcdef" * 65_536)[:-1] + "\n"
+    check(run.subject.websocket_pipe(run, url, (line * 3).encode(), "--carrier", "h2") == (line * 3).encode(),
+          "long lines came back otherwise")
+
+
 # ---- proxies in between -------------------------------------------------------------------------
 
 def behind_proxy(run, proxy, carrier):
     """`tern ws` finds by itself in which version of HTTP the proxy has WebSockets: none has them over HTTP/3, haproxy
-    alone over HTTP/2. What reaches `tern serve` is an upgrade."""
+    and lighttpd over HTTP/2. What reaches `tern serve` is an upgrade."""
     server = run.subject.serve(run, log=True, clear=True)
-    port = free_port()
-    launch = PROXIES[proxy](run.folder, port, f"127.0.0.1:{server.clear}", run.certs)
-    process = run.start(proxy, launch.command, env=launch.env)
-    wait_for_quic(process, port)
+    port = start_proxy(run, proxy, f"127.0.0.1:{server.clear}")
     url = f"wss://localhost:{port}/ws/echo"
     expect_facts(run, url, carrier)
     blocks = bytes((i * 31 + (i >> 7)) % 256 for i in range(3 << 20))
@@ -241,5 +268,6 @@ def behind_proxy(run, proxy, carrier):
     expect_carrier(logged(server, "/ws/echo", 2), "http/1.1")
 
 
-for _proxy, _carrier in (("nginx", "http/1.1"), ("haproxy", "h2"), ("caddy", "http/1.1")):
+for _proxy, _carrier in (("nginx", "http/1.1"), ("haproxy", "h2"), ("caddy", "http/1.1"), ("apache2", "http/1.1"),
+                         ("lighttpd", "h2")):
     case(f"{_proxy}/websocket-proxy", _proxy, proxy=_proxy, carrier=_carrier)(behind_proxy)

@@ -1,9 +1,10 @@
 """Reverse proxies in front of an HTTP/1.1 server that has WebSockets: how each is told to pass them on.
 
-A proxy listens on `port` over TLS, for all versions of HTTP that it has, and connects to `upstream`, a host:port.
+A proxy listens on `port` over TLS, for all versions of HTTP that it has, and connects to `upstream`, a host:port. Apache httpd's `scheme`
+may be h2c as well: HTTP/2 without TLS.
 """
 
-from harness.process import peer_path
+from harness.process import free_port, peer_path, wait_for_quic, wait_for_tcp
 from harness.servers import Launch, in_chroot, nginx_configuration
 
 
@@ -80,4 +81,67 @@ https://:{port} {{
                   env={"XDG_DATA_HOME": str(work), "XDG_CONFIG_HOME": str(work)})
 
 
-PROXIES = {"nginx": nginx, "haproxy": haproxy, "caddy": caddy}
+def apache2(work, port, upstream, certs, scheme="http"):
+    modules = "/usr/lib/apache2/modules"
+    loaded = "".join(f"LoadModule {name}_module {modules}/mod_{name}.so\n" for name in (
+        "mpm_event", "authz_core", "ssl", "socache_shmcb", "http2", "proxy", "proxy_http", "proxy_http2",
+        "proxy_wstunnel"))
+    config = work / "proxy.conf"
+    config.write_text(f"""{loaded}ServerRoot {work}
+ServerName localhost
+PidFile {work}/apache2.pid
+DefaultRuntimeDir {work}
+ErrorLog {work}/apache2.log
+Listen 127.0.0.1:{port}
+Listen [::1]:{port}
+StartServers 1
+ServerLimit 1
+ThreadsPerChild 64
+MaxRequestWorkers 64
+Protocols h2 http/1.1
+SSLEngine on
+SSLCertificateFile {certs.cert}
+SSLCertificateKeyFile {certs.key}
+ProxyPreserveHost on
+ProxyPass /ws/ ws://{upstream}/ws/
+ProxyPass / {scheme}://{upstream}/
+""")
+    return Launch([peer_path("apache2"), "-f", config, "-D", "FOREGROUND"])
+
+
+def lighttpd(work, port, upstream, certs):
+    """Turns the extended CONNECT of HTTP/2 into an upgrade of HTTP/1.1 by itself."""
+    host, _, backend = upstream.rpartition(":")
+    listeners = "".join(
+        f"""$SERVER["socket"] == "{address}:{port}" {{
+  ssl.engine = "enable"
+  ssl.pemfile = "{certs.cert}"
+  ssl.privkey = "{certs.key}"
+}}
+""" for address in ("127.0.0.1", "[::1]"))
+    config = work / "proxy.conf"
+    config.write_text(f"""server.modules = ("mod_openssl", "mod_proxy")
+server.document-root = "{work}"
+server.port = {port}
+server.bind = "127.0.0.2"
+server.errorlog = "{work}/lighttpd.log"
+server.upload-dirs = ("{work}")
+server.feature-flags = ("server.h2proto" => "enable")
+{listeners}proxy.server = ("" => (("host" => "{host}", "port" => {backend})))
+proxy.header = ("upgrade" => "enable", "connect" => "enable")
+""")
+    return Launch([peer_path("lighttpd"), "-D", "-f", config])
+
+
+PROXIES = {"nginx": nginx, "haproxy": haproxy, "caddy": caddy, "apache2": apache2, "lighttpd": lighttpd}
+# Those that know no HTTP/3.
+TCP_PROXIES = {"apache2", "lighttpd"}
+
+
+def start_proxy(run, name, upstream, **options):
+    """The port of a proxy that is ready."""
+    port = free_port()
+    launch = PROXIES[name](run.folder, port, upstream, run.certs, **options)
+    process = run.start(name, launch.command, env=launch.env)
+    (wait_for_tcp if name in TCP_PROXIES else wait_for_quic)(process, port)
+    return port

@@ -1,6 +1,6 @@
 """gRPC's own interoperability cases, between tern's programs (tools/rpc_interop) and gRPC's implementations in
-Python (grpcio, on the C++ core) and JavaScript (@grpc/grpc-js), over HTTP/2. Over HTTP/3, tests/sim/rpc_test.cc runs
-the same cases."""
+Python (grpcio, on the C++ core), JavaScript (@grpc/grpc-js) and Go (grpc-go), over HTTP/2. Over HTTP/3, tests/sim/rpc_test.cc
+runs the same cases."""
 
 import json
 
@@ -44,7 +44,11 @@ def grpcjs(run, role, *arguments):
     return ["node", DRIVERS / "grpcjs_peer.mjs", role, peer_path("grpcjs"), PROTO, *arguments]
 
 
-PEERS = {"grpcio": grpcio, "grpcjs": grpcjs}
+def grpcgo(run, role, *arguments):
+    return [peer_path("grpcgo"), role, *arguments]
+
+
+PEERS = {"grpcio": grpcio, "grpcjs": grpcjs, "grpcgo": grpcgo}
 
 
 def serve_tern(run):
@@ -90,3 +94,28 @@ case("grpcio/client", "grpcio", peer="grpcio", least=21)(client_of_tern)
 case("grpcio/server", "grpcio", peer="grpcio", names=COMMON + COMPRESSED)(server_for_tern)
 case("grpcjs/client", "grpcjs", peer="grpcjs", least=17)(client_of_tern)
 case("grpcjs/server", "grpcjs", peer="grpcjs", names=COMMON)(server_for_tern)
+case("grpcgo/client", "grpcgo", peer="grpcgo", least=18)(client_of_tern)
+case("grpcgo/server", "grpcgo", peer="grpcgo", names=COMMON)(server_for_tern)
+
+
+# What the server of each negative test has to have seen.
+NEGATIVE = {"goaway": ("connection", 2), "ping": ("unanswered pings: 0", 1), "max_streams": ("connection", 1)}
+
+
+@case("h2/grpc-negative", "httpx")
+def negative(run):
+    """gRPC's negative tests of HTTP/2, against a server on python3-h2 that misbehaves as they want it."""
+    for name in ("goaway", "rst_after_header", "rst_during_data", "rst_after_data", "ping", "max_streams",
+                 "data_frame_padding", "no_df_padding_sanity_test"):
+        port = free_port()
+        process = run.start(f"h2-{name}", [peer_path("httpx"), DRIVERS / "h2_negative.py", str(port), name])
+        wait_for_text(process, "listening")
+        status, text = run.run(f"client-{name}", [
+            program(run, "client"), "--server_host=127.0.0.1", f"--server_port={port}", "--use_tls=false",
+            "--transport=h2", f"--test_case={name}"], timeout=120)
+        check(status == 0 and f"{name}: passed" in text, f"{name}: {last_lines(text)}")
+        wait_for_text(process, "unanswered pings")
+        said = process.text().splitlines()
+        check(not [line for line in said if line.startswith("violation")], f"{name}: {said}")
+        line, times = NEGATIVE.get(name, ("connection", 1))
+        check(said.count(line) == times, f"{name}: {said}")

@@ -11,6 +11,7 @@
 #include "gateway/rpc_channel.h"
 #include "rpc/client_call.h"
 #include "tools/rpc_conformance/service.h"
+#include "transport/tls/certificate.h"
 
 namespace tern::rpc_conformance {
 
@@ -199,8 +200,13 @@ class Call {
 
 }  // namespace
 
-ClientOptions client_options(const ClientCompatRequest& request) {
+Result<ClientOptions> client_options(const ClientCompatRequest& request) {
   ClientOptions options;
+  if (request.has_client_tls_creds()) {
+    const TLSCreds& shown = request.client_tls_creds();
+    TERN_TRY(auto certificate, tls::Certificate::parse(shown.cert(), shown.key()));
+    options.certificate(std::move(certificate));
+  }
   if (!request.server_tls_cert().empty()) options.ca_pem(request.server_tls_cert());
   switch (request.http_version()) {
     case HTTP_VERSION_3: options.protocols(ClientProtocols::http3_only); break;

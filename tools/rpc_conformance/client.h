@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/error.h"
 #include "base/task.h"
 #include "connectrpc/conformance/v1/conformance.pb.h"
 #include "gateway/client.h"
@@ -8,8 +9,9 @@
 
 namespace tern::rpc_conformance {
 
-/// How the client has to be for that request.
-ClientOptions client_options(const connectrpc::conformance::v1::ClientCompatRequest& request);
+/// How the client has to be for that request. Error: its certificate is none.
+Result<ClientOptions> client_options(
+    const connectrpc::conformance::v1::ClientCompatRequest& request);
 
 /// One call. `client` outlives the task.
 Task<connectrpc::conformance::v1::ClientCompatResponse> make_call(

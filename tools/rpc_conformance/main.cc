@@ -12,6 +12,7 @@
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <utility>
@@ -89,6 +90,16 @@ bool write_message(int to, const Message& message) {
 
 // ---- the two programs under test ---------------------------------------------------------------
 
+/// The path of a file in memory that says `text`, for options that name files. Lives as long as the
+/// program. Empty: there is none.
+std::string in_memory(const std::string& text) {
+  const int file = ::memfd_create("rpc_conformance", MFD_CLOEXEC);
+  if (file < 0 || ::write(file, text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
+    return {};
+  }
+  return "/proc/self/fd/" + std::to_string(file);
+}
+
 int run_server() {
   ServerCompatRequest request;
   if (!read_message(STDIN_FILENO, request)) return complain("no ServerCompatRequest");
@@ -102,7 +113,11 @@ int run_server() {
     // Clear text is HTTP/2 by prior knowledge and HTTP/1.1.
     options.cleartext("127.0.0.1:0");
   }
-  if (!request.client_tls_cert().empty()) return complain("client certificates are not served");
+  if (!request.client_tls_cert().empty()) {
+    const std::string path = in_memory(request.client_tls_cert());
+    if (path.empty()) return complain("no file in memory");
+    options.client_ca(path);
+  }
   rpc::ServeOptions serving;
   if (request.message_receive_limit() > 0) serving.max_request(request.message_receive_limit());
   http::Router router;
@@ -127,9 +142,14 @@ int run_client() {
   ClientCompatRequest request;
   while (read_message(STDIN_FILENO, request)) {
     const std::string key = request.host() + ":" + std::to_string(request.port()) + "/" +
-                            std::to_string(request.http_version());
+                            std::to_string(request.http_version()) +
+                            (request.has_client_tls_creds() ? "/certificate" : "");
     std::unique_ptr<Client>& client = clients[key];
-    if (!client) client = std::make_unique<Client>(runtime, **network, client_options(request));
+    if (!client) {
+      auto options = client_options(request);
+      if (!options) return complain(options.error().to_string());
+      client = std::make_unique<Client>(runtime, **network, std::move(*options));
+    }
     const ClientCompatResponse response = runtime.block_on(make_call(runtime, *client, request));
     if (!write_message(STDOUT_FILENO, response)) return complain("standard output is closed");
   }
@@ -199,19 +219,21 @@ class Runner {
   /// Everything for one dialect on one version of HTTP. False: a program did not answer.
   bool play(Protocol protocol, HTTPVersion version, Cell& cell) {
     Child client("client");
-    for (const std::uint32_t limit : {std::uint32_t{0}, kMessageLimit}) {
+    for (const Serving serving : {Serving::plain, Serving::limited, Serving::mutual}) {
       Child server("server");
       ServerCompatRequest request;
       request.set_protocol(protocol);
       request.set_http_version(version);
       request.set_use_tls(true);
-      request.set_message_receive_limit(limit);
+      if (serving == Serving::limited) request.set_message_receive_limit(kMessageLimit);
+      // The one certificate is everybody's.
+      if (serving == Serving::mutual) request.set_client_tls_cert(certificate_);
       request.mutable_server_creds()->set_cert(certificate_);
       request.mutable_server_creds()->set_key(key_);
       ServerCompatResponse response;
       if (!write_message(server.to, request) || !read_message(server.from, response)) return false;
       for (Case& each : cases(protocol, version)) {
-        if (each.request.message_receive_limit() != limit) continue;
+        if (each.serving != serving) continue;
         if (!play(each, response, client, cell)) return false;
       }
     }
@@ -223,7 +245,10 @@ class Runner {
  private:
   bool play(Case& each, const ServerCompatResponse& server, Child& client, Cell& cell) {
     ClientCompatRequest request = each.request;
-    request.clear_message_receive_limit();
+    if (request.has_client_tls_creds()) {
+      request.mutable_client_tls_creds()->set_cert(certificate_);
+      request.mutable_client_tls_creds()->set_key(key_);
+    }
     request.set_host(server.host());
     request.set_port(server.port());
     request.set_server_tls_cert(server.pem_cert());

@@ -36,7 +36,7 @@ struct Wish {
   bool twice = false;  // each header and trailer with two values
   std::uint32_t delay_ms = 0;
   int requests = 1;
-  std::size_t padding[2] = {0, 0};
+  std::size_t padding[3] = {0, 0, 0};
 };
 
 void add(Headers& headers, const char* name, bool twice) {
@@ -171,6 +171,11 @@ class Table {
       wish.responses = 2;
       wish.requests = kind == Kind::server ? 1 : 2;
       add("Errors", kind, "error-with-responses", wish, codec);
+      if (kind != Kind::full) continue;
+      // The second request has no answer left, and the third is not sent any more.
+      wish.responses = 1;
+      wish.requests = 3;
+      add("Errors", kind, "error-before-the-last-request", wish, codec);
     }
     Wish unicode;
     unicode.code = 13;
@@ -244,6 +249,17 @@ class Table {
     }
   }
 
+  /// With a certificate, and without the one that has to be shown.
+  void client_certificates() {
+    Wish wish;
+    wish.requests = 2;
+    (void)add("TLS Client Certs", Kind::client, "success", wish).mutable_client_tls_creds();
+    made.back().serving = Serving::mutual;
+    add("TLS Client Certs", Kind::client, "none-shown", wish, CODEC_PROTO, COMPRESSION_IDENTITY,
+        14);
+    made.back().serving = Serving::mutual;
+  }
+
   void get() {
     for (const Codec codec : {CODEC_PROTO, CODEC_JSON}) {
       ClientCompatRequest request;
@@ -291,9 +307,8 @@ class Table {
                 .mutable_cancel();
   }
   void limited(Kind kind, const std::string& name, const Wish& wish, int code) {
-    ClientCompatRequest& request =
-        add("Server Message Size", kind, name, wish, CODEC_PROTO, COMPRESSION_IDENTITY, code);
-    request.set_message_receive_limit(kMessageLimit);
+    add("Server Message Size", kind, name, wish, CODEC_PROTO, COMPRESSION_IDENTITY, code);
+    if (kind != Kind::full || version_ != HTTP_VERSION_1) made.back().serving = Serving::limited;
   }
 
   Protocol protocol_;
@@ -414,6 +429,7 @@ std::vector<Case> cases(Protocol protocol, HTTPVersion version) {
   table.cancellation();
   table.sizes();
   table.empty();
+  table.client_certificates();
   if (protocol == PROTOCOL_CONNECT) table.get();
   return std::move(table.made);
 }
@@ -432,6 +448,14 @@ std::string check(const Case& of, const ClientCompatResponse& came) {
     const bool alone = definition.response_data().empty();
     if (auto why = check_error(of, wanted, result.error(), alone); !why.empty()) return why;
     if (of.code != 0) return {};  // it was to end early: how much came before is not said
+  }
+  // Whoever is answered in turn stops when the call ends; everything else is sent to its end.
+  const bool in_turn = of.request.stream_type() == STREAM_TYPE_FULL_DUPLEX_BIDI_STREAM;
+  const int answered = definition.response_data_size() + 1;
+  const int unsent =
+      fails && in_turn ? std::max(of.request.request_messages_size() - answered, 0) : 0;
+  if (result.num_unsent_requests() != unsent) {
+    return std::to_string(result.num_unsent_requests()) + " requests were not sent";
   }
   if (result.payloads_size() != definition.response_data_size()) {
     return std::to_string(result.payloads_size()) + " responses came";

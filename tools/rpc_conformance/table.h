@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -12,12 +13,20 @@ namespace tern::rpc_conformance {
 /// The limit of servers for the cases about sizes of messages.
 inline constexpr std::uint32_t kMessageLimit = 16 * 1024;
 
+/// What the server of a case is to be.
+enum class Serving : std::uint8_t {
+  plain,
+  limited,  ///< messages have kMessageLimit bytes at most
+  mutual,   ///< clients show a certificate
+};
+
 struct Case {
   std::string suite;
-  /// Without host and port. `message_receive_limit` is the server's here.
+  /// Without host, port and certificates; `client_tls_creds` is there where one is to be shown.
   connectrpc::conformance::v1::ClientCompatRequest request;
   /// The code that has to come where that is not the definition's.
   int code = 0;
+  Serving serving = Serving::plain;
 };
 
 /// Those of one dialect on one version of HTTP.

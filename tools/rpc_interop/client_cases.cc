@@ -445,13 +445,17 @@ Task<void> one_of_many(Channel& channel, Many& many) {
   if (--many.left == 0) many.done.notify();
 }
 
-Task<Verdict> concurrent_large_unary(Channel& channel) {
+Task<Verdict> many_at_once(Channel& channel, std::size_t count) {
   Many many(channel.runtime());
   Scope scope(channel.runtime().ready());
-  many.left = kConcurrent;
-  for (std::size_t i = 0; i < kConcurrent; ++i) scope.spawn(one_of_many(channel, many));
+  many.left = count;
+  for (std::size_t i = 0; i < count; ++i) scope.spawn(one_of_many(channel, many));
   co_await many.done.wait();
   co_return many.failure;
+}
+
+Task<Verdict> concurrent_large_unary(Channel& channel) {
+  return many_at_once(channel, kConcurrent);
 }
 
 Task<Verdict> rpc_soak(Channel& channel) {
@@ -460,6 +464,32 @@ Task<Verdict> rpc_soak(Channel& channel) {
     if (!verdict.empty()) co_return "call " + std::to_string(i) + ": " + verdict;
   }
   co_return kPassed;
+}
+
+// ---- against a server that misbehaves ----------------------------------------------------------
+
+Task<Verdict> goaway(Channel& channel) {
+  const Verdict first = co_await large_unary(channel);
+  if (!first.empty()) co_return first;
+  co_await channel.runtime().sleep(1s);
+  co_return co_await large_unary(channel);
+}
+
+Task<Verdict> reset(Channel& channel) {
+  TestClient client(channel);
+  ClientContext context;
+  SimpleRequest request;
+  request.set_response_size(kLargeResponse);
+  fill(request, kLargeRequest);
+  SimpleResponse response;
+  const Status status = co_await client.UnaryCall(context, request, response);
+  co_return status.ok() ? Verdict("the call was successful") : kPassed;
+}
+
+Task<Verdict> max_streams(Channel& channel) {
+  const Verdict first = co_await large_unary(channel);
+  if (!first.empty()) co_return first;
+  co_return co_await many_at_once(channel, 10);
 }
 
 struct Case {
@@ -488,6 +518,16 @@ constexpr std::array kCases = {
     Case{"concurrent_large_unary", concurrent_large_unary},
     Case{"rpc_soak", rpc_soak},
 };
+constexpr std::array kNegativeCases = {
+    Case{"goaway", goaway},
+    Case{"rst_after_header", reset},
+    Case{"rst_during_data", reset},
+    Case{"rst_after_data", reset},
+    Case{"ping", large_unary},
+    Case{"max_streams", max_streams},
+    Case{"data_frame_padding", large_unary},
+    Case{"no_df_padding_sanity_test", large_unary},
+};
 
 Task<Verdict> no_such_case(std::string name) { co_return "there is no case " + name; }
 
@@ -504,6 +544,9 @@ const std::vector<std::string_view>& case_names() {
 
 Task<std::string> run_case(std::string_view name, Channel& channel) {
   for (const Case& each : kCases) {
+    if (each.name == name) return each.run(channel);
+  }
+  for (const Case& each : kNegativeCases) {
     if (each.name == name) return each.run(channel);
   }
   return no_such_case(std::string(name));

@@ -15,8 +15,10 @@ namespace tern::rpc_interop {
 /// "empty_unary", …, in the order of the document.
 const std::vector<std::string_view>& case_names();
 
-/// Runs one case against a server of grpc.testing.TestService. Empty: it passed; else what did not
-/// hold. The channel outlives the task. A name that is not among the above does not pass.
+/// Runs one case against a server of grpc.testing.TestService, or one of its negative tests of
+/// HTTP/2 (doc/http2-interop-test-descriptions.md: "goaway", "rst_after_data", …) against a server
+/// that is made for it. Empty: it passed; else what did not hold. The channel outlives the task. A
+/// name that is not among the above does not pass.
 Task<std::string> run_case(std::string_view name, rpc::Channel& channel);
 
 }  // namespace tern::rpc_interop

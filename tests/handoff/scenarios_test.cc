@@ -21,7 +21,8 @@ bool is_crowd(const Scenario& scenario) { return scenario.share != 1; }
 
 TEST_P(Scenarios, PassTheirChecks) {
   for (const CarrierType& carrier : carriers()) {
-    if (is_crowd(GetParam()) && !migrates(carrier.kind)) continue;
+    if (is_crowd(GetParam()) && (!migrates(carrier.kind) || carrier.kind == CarrierKind::rpc))
+      continue;
     for (std::uint64_t seed = 1; seed <= (is_crowd(GetParam()) ? 1 : 3); ++seed) {
       const Outcome outcome = run(GetParam(), carrier.kind, seed);
       EXPECT_THAT(outcome.violations, testing::IsEmpty()) << replay_line(GetParam(), outcome);
@@ -37,6 +38,20 @@ TEST_P(Scenarios, SameSeedSameTrace) {
     EXPECT_EQ(first.trace_hash, again.trace_hash) << replay_line(GetParam(), first);
     const Outcome other = run(GetParam(), carrier.kind, 43);
     EXPECT_NE(first.trace_hash, other.trace_hash) << replay_line(GetParam(), other);
+  }
+}
+
+/// A hundred conversations and the scenario's own transfers, all of them calls: none fails, and
+/// every message that was sent came back. (The run's checks count them.) What no connection
+/// survives, no call does; those are made again.
+TEST_P(Scenarios, CallsSurvive) {
+  if (is_crowd(GetParam())) return;
+  const Outcome outcome = run(GetParam(), CarrierKind::rpc, 7);
+  EXPECT_THAT(outcome.violations, testing::IsEmpty()) << replay_line(GetParam(), outcome);
+  EXPECT_GE(outcome.figures.requests, 100u);
+  EXPECT_EQ(outcome.figures.given_up, 0u);
+  if (GetParam().unbroken) {
+    EXPECT_EQ(outcome.figures.failed, 0u);
   }
 }
 

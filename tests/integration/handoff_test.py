@@ -72,6 +72,25 @@ class HandoffTest(TernTest):
         lift = self.run_json("lift", "--carrier", "quic", "--bounds")
         self.assertNotIn("bound", lift["scenarios"][0]["carriers"][0])
 
+    def test_streams_one_by_one(self):
+        found = self.run_json("live-streams", "--seeds", "2")
+        by_name = {one["name"]: one for one in found["scenarios"][0]["carriers"]}
+        self.assertEqual(by_name["quic"]["streams"]["count"], 200)
+        self.assertEqual(by_name["quic"]["streams"]["held_up"], 0)
+        self.assertEqual(by_name["quic"]["streams"]["held_up_s"]["worst"], 0)
+        for tcp in ("tcp-reconnect", "http2"):
+            self.assertGreater(by_name[tcp]["streams"]["held_up"], 20)
+            self.assertGreater(by_name[tcp]["streams"]["longest_held_up_s"]["worst"], 0.01)
+        with tempfile.TemporaryDirectory() as folder:
+            page = pathlib.Path(folder, "page.html")
+            text = self.tern("handoff", "live-streams", "--html", str(page)).stdout
+            self.assertIn("0 of 100 held up by others' losses", text)
+            self.assertIn("Each stream", page.read_text())
+            self.assertEqual(page.read_text().count("<svg"), 5)
+        # Elsewhere streams are not told apart.
+        other = self.run_json("lift", "--carrier", "quic")
+        self.assertNotIn("streams", other["scenarios"][0]["carriers"][0])
+
     def test_page_and_picture(self):
         with tempfile.TemporaryDirectory() as folder:
             page = pathlib.Path(folder, "page.html")

@@ -23,7 +23,11 @@ constexpr CarrierType kCarriers[] = {
     {CarrierKind::webtransport, "webtransport", "WebTransport",
      "QUIC, migrating, with every transfer of a phone a stream of the one session that it opens at "
      "first",
-     false},
+     false, false},
+    {CarrierKind::rpc, "rpc", "RPC",
+     "QUIC, migrating, with every transfer a gRPC call that streams, and a hundred conversations "
+     "at the same time beside them",
+     false, false},
 };
 
 }  // namespace
@@ -50,7 +54,8 @@ std::unique_ptr<CarrierServer> make_server(CarrierKind kind, Stage& stage) {
     case CarrierKind::quic:
     case CarrierKind::quic_reconnect:
     case CarrierKind::http2:
-    case CarrierKind::webtransport: return make_tern_server(stage);
+    case CarrierKind::webtransport:
+    case CarrierKind::rpc: return make_tern_server(stage);
     case CarrierKind::tcp_reconnect: return make_tcp_server(stage);
   }
   return nullptr;

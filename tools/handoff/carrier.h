@@ -23,6 +23,7 @@ enum class CarrierKind : std::uint8_t {
   tcp_reconnect,   ///< HTTP/2 over TLS over TCP, modelled, likewise
   http2,           ///< HTTP/2 over TLS over TCP, tern's own fallback, likewise
   webtransport,    ///< as `quic`, but all of a phone's transfers are streams of one session
+  rpc,             ///< as `quic`, but they are calls that stream, with a hundred more beside them
 };
 
 struct CarrierType {
@@ -31,12 +32,14 @@ struct CarrierType {
   std::string_view title;  ///< for tables and pictures
   std::string_view about;
   bool usual = true;  ///< compared unless others are asked for
+  /// Which stream each byte on the wire is of can be told (qlog_follower.h, tcp_follower.h).
+  bool streams_followed = true;
 };
 std::span<const CarrierType> carriers() noexcept;
 const CarrierType& type_of(CarrierKind kind) noexcept;
 /// Its connections follow the network.
 constexpr bool migrates(CarrierKind kind) noexcept {
-  return kind == CarrierKind::quic || kind == CarrierKind::webtransport;
+  return kind == CarrierKind::quic || kind == CarrierKind::webtransport || kind == CarrierKind::rpc;
 }
 const CarrierType* find_carrier(std::string_view name) noexcept;
 

@@ -29,6 +29,15 @@ struct Figures {
   double joules = 0;    ///< likewise
 };
 
+/// One stream of a run in which they are told apart.
+struct StreamFigures {
+  Duration stall{};  ///< longest gap between two pieces
+  /// So long it had bytes that had arrived, with all before them, and were kept from its
+  /// application because bytes of other streams were missing: in all, and at once.
+  Duration held{};
+  Duration longest_held{};
+};
+
 /// One row of the tables, one member of the JSON.
 struct Metric {
   enum class Unit : std::uint8_t { seconds, count, bytes, bits_per_second, joules };
@@ -55,6 +64,15 @@ struct Sample {
 /// "Worse" is up, or down where more is better: p99 is what 99 of 100 runs do at least as well as.
 /// Not of an empty list.
 Spread spread(std::vector<Sample> samples, bool more_is_better);
+
+/// The streams of many runs, as one crowd.
+struct StreamReport {
+  std::size_t streams = 0;
+  std::size_t held_up = 0;  ///< by others, at least once
+  Spread stall;
+  Spread held;
+  Spread longest_held;
+};
 
 /// Whether handoffs cost no more than they may.
 struct BoundReport {

@@ -16,10 +16,10 @@ namespace {
 constexpr std::string_view kPageStyle = R"(
 :root{color-scheme:light dark;--ink:#17202c;--dim:#5f6b7a;--rule:#e3e7ec;--paper:#fff;
 --best:#0b7a4b;--quic:#0b7a8c;--reconnect:#c76a00;--tcp:#b02a63;
---http2:#6b4fb3;--wt:#7a6a00}
+--http2:#6b4fb3;--wt:#7a6a00;--rpc:#3a6ea5}
 @media (prefers-color-scheme:dark){:root{--ink:#e8edf3;--dim:#98a4b3;--rule:#2b3440;--paper:#12171e;
 --best:#43d39a;--quic:#35c2d6;--reconnect:#f2a541;--tcp:#f0719f;
---http2:#b79cf0;--wt:#d8c84a}}
+--http2:#b79cf0;--wt:#d8c84a;--rpc:#8fbdf0}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--paper);color:var(--ink);
 font:15px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
@@ -40,9 +40,9 @@ th{font-weight:600}.best{color:var(--best);font-weight:650}
 .key{display:inline-block;width:11px;height:11px;border-radius:2px;margin:0 5px 0 14px;
 vertical-align:-1px}
 .quic{--c:var(--quic)}.quic-reconnect{--c:var(--reconnect)}.tcp-reconnect{--c:var(--tcp)}
-.http2{--c:var(--http2)}.webtransport{--c:var(--wt)}
-th.quic,th.quic-reconnect,th.tcp-reconnect,th.http2,th.webtransport{color:var(--c)}
-i.quic,i.quic-reconnect,i.tcp-reconnect,i.http2,i.webtransport{background:var(--c)}
+.http2{--c:var(--http2)}.webtransport{--c:var(--wt)}.rpc{--c:var(--rpc)}
+th.quic,th.quic-reconnect,th.tcp-reconnect,th.http2,th.webtransport,th.rpc{color:var(--c)}
+i.quic,i.quic-reconnect,i.tcp-reconnect,i.http2,i.webtransport,i.rpc{background:var(--c)}
 code{font:13px ui-monospace,SFMono-Regular,Menlo,monospace}
 .failed{color:#d92d20;font-weight:600}
 @media print{section{break-before:page}section:first-of-type{break-before:auto}}
@@ -121,8 +121,8 @@ std::string spread_part(const PageSection& section) {
     }
   }
   html += legend(section);
-  html +=
-      in_scroll(distribution_picture("longest stall: how many seeds have less than that", stalls));
+  html += in_scroll(distribution_picture("longest stall: how many seeds have less than that",
+                                         "% of seeds", stalls));
   html += "<div class=\"scroll\"><table class=\"dense\"><tr><th></th>";
   for (const PageSection::Runs& runs : section.carriers) {
     const CarrierType& type = type_of(runs.carrier);
@@ -150,6 +150,45 @@ std::string spread_part(const PageSection& section) {
     html += "</tr>\n";
   }
   return html + "</table></div>\n";
+}
+
+/// A curve and four figures for what each stream had to wait.
+std::string streams_part(const PageSection& section) {
+  std::vector<Distribution> stalls;
+  std::vector<Distribution> held;
+  std::string rows;
+  for (const PageSection::Runs& runs : section.carriers) {
+    const auto report = stream_report(*runs.all);
+    if (!report) continue;
+    Distribution& stall = stalls.emplace_back(Distribution{runs.carrier, {}});
+    Distribution& wait = held.emplace_back(Distribution{runs.carrier, {}});
+    for (const Outcome& outcome : *runs.all) {
+      for (const StreamFigures& stream : outcome.streams) {
+        stall.values.push_back(std::chrono::duration<double>(stream.stall).count());
+        wait.values.push_back(std::chrono::duration<double>(stream.held).count());
+      }
+    }
+    const auto ms = [](double value) { return shown(value, Metric::Unit::seconds); };
+    const CarrierType& type = type_of(runs.carrier);
+    rows += fmt::format(
+        "<tr><td><i class=\"key {}\"></i>{}</td><td>{}</td><td>{}</td><td>{} of {}</td><td>{}</td>"
+        "<td>{}</td><td>{}</td></tr>\n",
+        type.name, escaped(type.title), ms(report->stall.p50), ms(report->stall.p99),
+        report->held_up, report->streams, ms(report->held.p50), ms(report->held.p99),
+        ms(report->longest_held.worst));
+  }
+  if (rows.empty()) return {};
+  return "<h2>Each stream</h2>\n<p>A stream is <i>held up</i> while bytes of it that have arrived, "
+         "with all of its own before them, are kept from its application because a packet with "
+         "other "
+         "streams' bytes was lost.</p>\n<div class=\"scroll\"><table><tr><th></th><th>stall, "
+         "p50</th><th>p99</th><th>held up</th><th>in all, "
+         "p50</th><th>p99</th><th>longest</th></tr>\n" +
+         rows + "</table></div>\n" +
+         in_scroll(distribution_picture(
+             "held up by others, in all: how many streams less than that", "% of streams", held)) +
+         in_scroll(distribution_picture("longest stall: how many streams have less than that",
+                                        "% of streams", stalls));
 }
 
 std::string bound_of(const PageSection& section) {
@@ -197,6 +236,7 @@ std::string section_html(const PageSection& section) {
   html += in_scroll(handoff_picture(scenario, outcomes, false));
   html += bound_of(section);
   html += figures_table(section);
+  html += streams_part(section);
   if (section.carriers.front().all->size() > 1) html += spread_part(section);
   html += "<h2>What the senders know</h2>\n" + legend(section, false) +
           in_scroll(sender_picture(outcomes));

@@ -178,6 +178,12 @@ Transfer& Phone::download(std::uint64_t bytes, Duration from) {
   return transfer;
 }
 
+Transfer& Phone::subscribe(int messages, std::uint64_t size, Duration period, Duration from) {
+  Transfer& transfer = download(static_cast<std::uint64_t>(messages) * size, from);
+  transfer.live(size, period, from);
+  return transfer;
+}
+
 Transfer& Phone::upload(std::uint64_t bytes, Duration from) {
   Transfer& transfer = stage_.add_transfer(Transfer::Kind::upload, bytes);
   wishes_.push_back({&transfer, from});
@@ -189,6 +195,17 @@ void Phone::ask(int times, Duration period, Duration from) {
   for (int i = 0; i < times; ++i) {
     Transfer& transfer = stage_.add_transfer(Transfer::Kind::request, kAnswer);
     wishes_.push_back({&transfer, from + i * period});
+  }
+}
+
+void Phone::talk(int calls, int messages, Duration period) {
+  constexpr std::uint64_t kMessage = 100;
+  for (int i = 0; i < calls; ++i) {
+    const std::uint64_t size = static_cast<std::uint64_t>(messages) * kMessage;
+    Transfer& transfer = stage_.add_transfer(Transfer::Kind::call, size);
+    const Duration from = i * period / calls;
+    transfer.live(kMessage, period, from);
+    wishes_.push_back({&transfer, from});
   }
 }
 

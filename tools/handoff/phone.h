@@ -104,9 +104,16 @@ class Phone {
   void prefer(Access& access);
 
   Transfer& download(std::uint64_t bytes, Duration from = Duration::zero());
+  /// So many messages, one each `period`: what a live source has to say.
+  Transfer& subscribe(int messages, std::uint64_t size, Duration period,
+                      Duration from = Duration::zero());
   Transfer& upload(std::uint64_t bytes, Duration from = Duration::zero());
   /// A small request (a few kB of answer) every `period`.
   void ask(int times, Duration period, Duration from = Duration::zero());
+
+  /// So many conversations at the same time, of so many messages each, one each `period`. For
+  /// carriers of calls.
+  void talk(int calls, int messages, Duration period);
 
   // ---- for carriers
   const std::vector<std::unique_ptr<Access>>& accesses() const noexcept { return accesses_; }

@@ -210,13 +210,13 @@ void draw_curves(Svg& svg, const std::vector<Series>& all, const Scale& x, doubl
 std::string_view picture_style() noexcept {
   return R"(
 svg{--ink:#17202c;--dim:#5f6b7a;--rule:#e3e7ec;--paper:#fff;--void:#eef1f4;
---quic:#0b7a8c;--reconnect:#c76a00;--tcp:#b02a63;--http2:#6b4fb3;--wt:#7a6a00;
+--quic:#0b7a8c;--reconnect:#c76a00;--tcp:#b02a63;--http2:#6b4fb3;--wt:#7a6a00;--rpc:#3a6ea5;
 --net0:#4a63e0;--net1:#0f9960;--net2:#9a5bd0;
 --stop:#d92d20;--wake:#e3b100;background:var(--paper);
 font:12px system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
 @media (prefers-color-scheme:dark){svg{--ink:#e8edf3;--dim:#98a4b3;--rule:#2b3440;--paper:#12171e;
 --void:#1c232c;--quic:#35c2d6;--reconnect:#f2a541;--tcp:#f0719f;
---http2:#b79cf0;--wt:#d8c84a;--net0:#8c9dff;--net1:#43d39a;
+--http2:#b79cf0;--wt:#d8c84a;--rpc:#8fbdf0;--net0:#8c9dff;--net1:#43d39a;
 --net2:#c79bf2;--stop:#ff6b5e;--wake:#ffe066}}
 svg text{fill:var(--ink)}
 svg .tick,svg .small,svg .note{fill:var(--dim)}
@@ -227,7 +227,8 @@ svg .event{font-size:12px;fill:var(--dim)}
 svg .end{text-anchor:end}svg .middle{text-anchor:middle}
 svg .quic{--c:var(--quic)}svg .quic-reconnect{--c:var(--reconnect)}
 svg .tcp-reconnect{--c:var(--tcp)}svg .http2{--c:var(--http2)}
-svg .webtransport{--c:var(--wt)}svg text.webtransport,
+svg .webtransport{--c:var(--wt)}svg .rpc{--c:var(--rpc)}
+svg text.webtransport,svg text.rpc,
 svg text.quic,svg text.quic-reconnect,svg text.tcp-reconnect,svg text.http2{fill:var(--c)}
 svg .line{fill:none;stroke:var(--c);stroke-width:1.6;stroke-linejoin:round}
 svg .area{fill:var(--c);opacity:.2}
@@ -332,7 +333,8 @@ std::string radio_picture(const std::vector<const Outcome*>& outcomes) {
   return svg.finish("what each radio does over time: asleep, waking, active, in its tail");
 }
 
-std::string distribution_picture(std::string_view title, std::vector<Distribution> distributions) {
+std::string distribution_picture(std::string_view title, std::string_view share_of,
+                                 std::vector<Distribution> distributions) {
   constexpr double kHeight = 180;
   double highest = 0.001;
   for (Distribution& one : distributions) {
@@ -343,7 +345,7 @@ std::string distribution_picture(std::string_view title, std::vector<Distributio
   const Scale y{0, 100, 26 + kHeight, 26};
   Svg svg(kWidth, kHeight + 66);
   svg.text({kLeft, 14}, title, "title");
-  svg.text({kLeft - 8, 14}, "% of seeds", "tick end");
+  svg.text({kLeft - 8, 14}, share_of, "tick end");
   for (const double tick : {0.0, 50.0, 90.0, 100.0}) {
     svg.line({x.from, y(tick)}, {x.to, y(tick)}, tick == 0 ? "axis" : "grid");
     svg.text({kLeft - 8, y(tick) + 4}, fmt::format("{:g}", tick), "tick end");

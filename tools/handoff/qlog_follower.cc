@@ -120,7 +120,7 @@ void QlogFollower::received(std::string_view record) {
 void QlogFollower::look_at_dirty() {
   for (const std::uint64_t id : dirty_) {
     Received& stream = received_[id];
-    const Transfer* transfer = stream.transfer;
+    Transfer* transfer = stream.transfer;
     // A newer attempt has taken over, or it is the body of another direction.
     if (transfer == nullptr || transfer->attempts != stream.attempt || transfer->done) continue;
     const std::uint64_t delivered = transfer->delivered() - stream.base;
@@ -128,7 +128,10 @@ void QlogFollower::look_at_dirty() {
     const std::uint64_t fresh = stream.contiguous - stream.checked;
     const std::uint64_t framing = (stream.checked == 0 ? kHeadersFrame : kDataFrames) +
                                   fresh / kBytesToAFrameByte + stream.overhead;
+    if (stream.held_since) transfer->held_up(*stream.held_since, transfer->last_piece());
+    stream.held_since.reset();
     if (missing > framing) {
+      stream.held_since = dirty_at_;
       stage_.violate(fmt::format(
           "{} {}: at {:.6f} s its stream's own packets had brought {} bytes, but {} were delivered",
           name(transfer->kind()), transfer->id(), std::chrono::duration<double>(dirty_at_).count(),

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
@@ -53,7 +54,8 @@ class QlogFollower final : public quic::QlogSink {
     std::map<std::uint64_t, std::uint64_t> islands;  // beyond the gap: begin → end
     std::uint64_t contiguous = 0;
     // What it carries; null: not known yet, or not ours to receive.
-    const Transfer* transfer = nullptr;
+    Transfer* transfer = nullptr;
+    std::optional<Duration> held_since;
     unsigned attempt = 0;
     std::uint64_t base = 0;      // the transfer's offset at the stream's beginning
     std::uint64_t overhead = 0;  // framing so far

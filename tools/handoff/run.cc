@@ -44,6 +44,14 @@ Figures measure(Stage& stage) {
   return figures;
 }
 
+std::vector<StreamFigures> streams_of(const Stage& stage) {
+  std::vector<StreamFigures> streams;
+  for (const Transfer& transfer : stage.transfers()) {
+    streams.push_back({transfer.longest_stall(), transfer.held(), transfer.longest_held()});
+  }
+  return streams;
+}
+
 void check(const Scenario& scenario, Stage& stage, const Figures& figures) {
   for (const Transfer& transfer : stage.transfers()) {
     const bool broken = transfer.failures != 0 && migrates(stage.carrier()) && scenario.unbroken;
@@ -74,6 +82,8 @@ Outcome run(const Scenario& scenario, CarrierKind carrier, std::uint64_t seed,
   Stage stage(seed, carrier);
   stage.use_qlog(options.qlog);
   scenario.play(stage);
+  const bool follows = scenario.streams && type_of(carrier).streams_followed;
+  if (follows) stage.follow_streams();
   std::optional<TimelineRecorder> recorder;
   if (options.timeline) recorder.emplace(stage);
   stage.begin();
@@ -81,6 +91,7 @@ Outcome run(const Scenario& scenario, CarrierKind carrier, std::uint64_t seed,
   if (recorder) outcome.timeline = recorder->take();
   recorder.reset();
   outcome.figures = measure(stage);
+  if (follows) outcome.streams = streams_of(stage);
   if (stage.phones().size() == 1) outcome.handoffs = stage.handoffs().measured();
   check(scenario, stage, outcome.figures);
   stage.end();
@@ -90,9 +101,33 @@ Outcome run(const Scenario& scenario, CarrierKind carrier, std::uint64_t seed,
   return outcome;
 }
 
+namespace {
+double seconds(Duration time) { return std::chrono::duration<double>(time).count(); }
+}  // namespace
+
+std::optional<StreamReport> stream_report(const std::vector<Outcome>& outcomes) {
+  StreamReport report;
+  std::vector<Sample> stall;
+  std::vector<Sample> held;
+  std::vector<Sample> longest_held;
+  for (const Outcome& outcome : outcomes) {
+    for (const StreamFigures& stream : outcome.streams) {
+      ++report.streams;
+      if (stream.held > Duration::zero()) ++report.held_up;
+      stall.push_back({seconds(stream.stall), outcome.seed});
+      held.push_back({seconds(stream.held), outcome.seed});
+      longest_held.push_back({seconds(stream.longest_held), outcome.seed});
+    }
+  }
+  if (report.streams == 0) return std::nullopt;
+  report.stall = spread(std::move(stall), false);
+  report.held = spread(std::move(held), false);
+  report.longest_held = spread(std::move(longest_held), false);
+  return report;
+}
+
 std::optional<BoundReport> bound_report(const Scenario& scenario,
                                         const std::vector<Outcome>& outcomes) {
-  const auto seconds = [](Duration time) { return std::chrono::duration<double>(time).count(); };
   BoundReport report;
   std::vector<Sample> stalls;
   std::vector<Sample> allowed;

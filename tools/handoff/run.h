@@ -23,6 +23,8 @@ struct Outcome {
   Figures figures;
   /// Of the migrating carrier; empty in a scenario with more than one phone.
   std::vector<Handoff> handoffs;
+  /// In a scenario that is about them, of a carrier whose streams are followed.
+  std::vector<StreamFigures> streams;
   std::vector<std::string> violations;  ///< empty: every check passed
   std::uint64_t trace_hash = 0;
   std::vector<Mark> marks;
@@ -49,6 +51,9 @@ Outcome run(const Scenario& scenario, CarrierKind carrier, std::uint64_t seed,
 /// Nothing: the scenario promises nothing, the carrier does not migrate, or there was no handoff.
 std::optional<BoundReport> bound_report(const Scenario& scenario,
                                         const std::vector<Outcome>& outcomes);
+
+/// Nothing: the scenario is not about its streams, or the carrier's are not followed.
+std::optional<StreamReport> stream_report(const std::vector<Outcome>& outcomes);
 
 /// How to see it again: "tern handoff sudden-cut --carrier quic --seed 17".
 std::string replay_line(const Scenario& scenario, const Outcome& outcome);

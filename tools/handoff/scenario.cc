@@ -81,7 +81,12 @@ constexpr Scenario kScenarios[] = {
      "lost. "
      "On one byte stream a lost packet holds up everything behind it; on QUIC the streams whose "
      "bytes it carried, and no other.",
-     loss_isolation},
+     loss_isolation, 1, true, Bound::none, 1, true},
+    {"live-streams", "A hundred live streams on a path that loses two packets in a hundred",
+     "No handoff: a hundred sources have a message of a kilobyte each second, one after the other, "
+     "far less than the path carries. Who watches one of them has to wait when its own message is "
+     "lost. Whether also when another one's is, depends on the transport.",
+     live_streams, 1, true, Bound::none, 1, true},
 };
 
 }  // namespace

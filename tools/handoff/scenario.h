@@ -28,6 +28,8 @@ struct Scenario {
   Bound bound = Bound::none;
   /// Of many seeds of all scenarios it runs one in so many: a crowd is many worlds in one.
   std::uint64_t share = 1;
+  /// It is about its streams: they are followed and reported one by one.
+  bool streams = false;
 };
 
 /// Every scenario, in the order in which they are listed.

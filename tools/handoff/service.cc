@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "tools/handoff/body.h"
+#include "tools/handoff/rpc_transfer.h"
 #include "tools/handoff/session_transfer.h"
 #include "tools/handoff/stage.h"
 #include "webtransport/server.h"
@@ -33,9 +34,12 @@ Service::Service(Stage& stage) : stage_(stage) {
   webtransport::route(router_, "/session", [this](webtransport::Session& session) {
     return serve_transfers(*this, session);
   });
+  router_.mount("/", transfer_calls(*this));
 }
 
 Transfer* Service::find(std::uint64_t id) { return stage_.transfer(id); }
+
+Duration Service::now() const { return stage_.world().elapsed(); }
 
 void Service::arrived(std::string_view what, std::uint64_t id, std::uint64_t attempt) {
   if (!seen_.emplace(id, attempt).second) {
@@ -76,8 +80,12 @@ Task<void> Service::send(http::Exchange& exchange) {
   http::Response head(http::Status::ok);
   Result<void> sent = co_await exchange.start(std::move(head));
   while (sent && offset < transfer->size()) {
-    const auto length =
-        static_cast<std::size_t>(std::min<std::uint64_t>(kPiece, transfer->size() - offset));
+    const std::uint64_t made = transfer->made(now());
+    if (offset >= made) {
+      co_await exchange.runtime().sleep(transfer->more_at(now()) - now());
+      continue;
+    }
+    const auto length = static_cast<std::size_t>(std::min<std::uint64_t>(kPiece, made - offset));
     Bytes piece = body_bytes(id, offset, length);
     sent = co_await exchange.write(std::move(piece));
     offset += length;

@@ -23,6 +23,7 @@ class Stage;
 ///   GET /have/ID/ATTEMPT          how many bytes of an upload it has
 ///
 ///   /session                      the same over WebTransport (session_transfer.h)
+///   /tern.handoff.v1.Transfers/…  the same as calls, and conversations (rpc_transfer.h)
 ///
 /// A newer attempt at an upload ends the older one, as with resumable uploads
 /// (draft-ietf-httpbis-resumable-upload §4.6): no byte is taken twice.
@@ -43,6 +44,8 @@ class Service {
   /// taken over.
   bool take(std::uint64_t id, std::uint64_t attempt, ByteView piece);
   Transfer* find(std::uint64_t id);
+  /// The story's time.
+  Duration now() const;
 
  private:
   Task<void> send(http::Exchange& exchange);

@@ -59,12 +59,18 @@ Task<std::optional<Command>> read_command(Stream& stream) {
   }
 }
 
-/// The transfer's bytes from `offset` on, and the end.
-Task<Result<void>> send_body(Stream& stream, const Transfer& transfer, std::uint64_t offset) {
+/// The transfer's bytes from `offset` on, as there are some, and the end.
+Task<Result<void>> send_body(const Service& service, Runtime& runtime, Stream& stream,
+                             const Transfer& transfer, std::uint64_t offset) {
   Result<void> sent;
   while (sent && offset < transfer.size()) {
-    const auto length =
-        static_cast<std::size_t>(std::min<std::uint64_t>(kPiece, transfer.size() - offset));
+    const Duration now = service.now();
+    const std::uint64_t made = transfer.made(now);
+    if (offset >= made) {
+      co_await runtime.sleep(transfer.more_at(now) - now);
+      continue;
+    }
+    const auto length = static_cast<std::size_t>(std::min<std::uint64_t>(kPiece, made - offset));
     Bytes piece = body_bytes(transfer.id(), offset, length);
     sent = co_await stream.write(std::move(piece));
     offset += length;
@@ -107,7 +113,7 @@ Task<Result<std::string>> ask(Session& session, std::string line) {
   co_return answer;
 }
 
-Task<Result<void>> send(Session& session, Transfer& transfer) {
+Task<Result<void>> send(Session& session, const Service& service, Transfer& transfer) {
   std::uint64_t offset = 0;
   if (transfer.attempts > 1) {
     Result<std::string> there =
@@ -120,7 +126,7 @@ Task<Result<void>> send(Session& session, Transfer& transfer) {
   Stream& stream = **opened;
   std::string line = fmt::format("up {} {} {}\n", transfer.id(), transfer.attempts, offset);
   Result<void> sent = co_await stream.write(Bytes::take(std::move(line)));
-  if (sent) sent = co_await send_body(stream, transfer, offset);
+  if (sent) sent = co_await send_body(service, session.runtime(), stream, transfer, offset);
   if (!sent) co_return sent;
   const Result<std::string> answer = co_await stream.read_all(kMaxLine);
   if (!answer) co_return fail(answer.error());
@@ -150,7 +156,7 @@ Task<void> take_upload(Service& service, Stream& stream, Command command) {
   co_await stream.finish(Bytes::copy(std::string_view(wanted ? "ok" : "no")));
 }
 
-Task<void> answer(Service& service, std::unique_ptr<Stream> stream) {
+Task<void> answer(Service& service, Runtime& runtime, std::unique_ptr<Stream> stream) {
   std::optional<Command> command = co_await read_command(*stream);
   if (!command) co_return;
   const std::uint64_t id = number(command->word(1));
@@ -158,7 +164,7 @@ Task<void> answer(Service& service, std::unique_ptr<Stream> stream) {
   if (transfer == nullptr) co_return;
   if (command->word(0) == "down") {
     service.arrived(name(transfer->kind()), id, number(command->word(2)));
-    co_await send_body(*stream, *transfer, number(command->word(3)));
+    co_await send_body(service, runtime, *stream, *transfer, number(command->word(3)));
   } else if (command->word(0) == "up") {
     co_await take_upload(service, *stream, std::move(*command));
   } else if (command->word(0) == "have") {
@@ -171,7 +177,7 @@ Task<void> answer(Service& service, std::unique_ptr<Stream> stream) {
 
 Task<Result<void>> attempt_over(Session& session, Phone& phone, Transfer& transfer) {
   if (transfer.kind() == Transfer::Kind::upload) {
-    Result<void> sent = co_await send(session, transfer);
+    Result<void> sent = co_await send(session, phone.stage().service(), transfer);
     co_return sent;
   }
   Result<void> received = co_await receive(session, phone, transfer);
@@ -183,7 +189,7 @@ Task<void> serve_transfers(Service& service, Session& session) {
   for (;;) {
     std::unique_ptr<Stream> stream = co_await session.accept_bidirectional();
     if (!stream) break;
-    scope.spawn(answer(service, std::move(stream)));
+    scope.spawn(answer(service, session.runtime(), std::move(stream)));
   }
 }
 

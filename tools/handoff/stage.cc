@@ -56,7 +56,22 @@ quic::QlogOpener Stage::qlog(bool server) {
   };
 }
 
+void Stage::follow_streams() {
+  if (carrier_ == CarrierKind::tcp_reconnect || carrier_ == CarrierKind::http2) {
+    tcp_follower_ = std::make_unique<TcpFollower>(*this);
+  }
+}
+
+std::shared_ptr<tls::KeyLog> Stage::key_log() const {
+  return tcp_follower_ == nullptr ? nullptr : tcp_follower_->key_log();
+}
+
 void Stage::begin() {
+  // Longer than any scenario's story, and fewer each where there are many phones.
+  if (carrier_ == CarrierKind::rpc) {
+    const int calls = std::max(1, kConversations / static_cast<int>(phones_.size()));
+    for (const auto& phone : phones_) phone->talk(calls, kMessages, kMessagePeriod);
+  }
   carrier_server_ = make_server(carrier_, *this);
   for (const auto& phone : phones_) phone->begin(carrier_server_->carrier_for(*phone));
 }

@@ -17,9 +17,11 @@
 #include "tools/handoff/phone.h"
 #include "tools/handoff/qlog_follower.h"
 #include "tools/handoff/service.h"
+#include "tools/handoff/tcp_follower.h"
 #include "tools/handoff/transfer.h"
 #include "transport/quic/qlog.h"
 #include "transport/sim/world.h"
+#include "transport/tls/key_log.h"
 
 namespace tern::handoff {
 
@@ -54,6 +56,10 @@ class DeliveryObserver {
 class Stage {
  public:
   static constexpr std::size_t kMaxViolations = 20;
+  /// What the carrier `rpc` has phones talk about besides, all of them together.
+  static constexpr int kConversations = 100;
+  static constexpr int kMessages = 25;
+  static constexpr Duration kMessagePeriod = std::chrono::milliseconds(500);
 
   Stage(std::uint64_t seed, CarrierKind carrier);
   Stage(const Stage&) = delete;
@@ -86,6 +92,10 @@ class Stage {
   void use_qlog(quic::QlogOpener opener) { qlog_files_ = std::move(opener); }
   /// What QUIC carriers open their connections' qlogs with.
   quic::QlogOpener qlog(bool server);
+  /// Has every transfer know how long others held it up; before `begin`.
+  void follow_streams();
+  /// What a server whose connections are followed writes its TLS secrets to; else null.
+  std::shared_ptr<tls::KeyLog> key_log() const;
   /// Starts the server, then the phones.
   void begin();
   /// Until every transfer is done; false when `limit` passed first.
@@ -131,6 +141,7 @@ class Stage {
   std::unordered_map<std::uint64_t, std::uint64_t> highest_sent_;  // looked up only
   std::size_t open_wishes_ = 0;
   std::vector<std::string> violations_;
+  std::unique_ptr<TcpFollower> tcp_follower_;
   std::unique_ptr<Balancer> balancer_;
   std::unique_ptr<CarrierServer> carrier_server_;
   std::vector<std::unique_ptr<Phone>> phones_;

@@ -4,6 +4,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "base/runtime.h"
+#include "base/timer_heap.h"
 #include "tools/handoff/body.h"
 #include "tools/handoff/stage.h"
 #include "tools/handoff/tcp_carrier.h"
@@ -43,14 +45,17 @@ class TcpSession final : public tcp::StreamSink {
   void handle_request(const WireFrame& frame);
   void handle_data(const WireFrame& frame, ByteView piece, bool frame_ends);
   void respond(const WireFrame& request, std::uint32_t status, std::uint64_t number);
-  /// Response data, as long as TCP takes it: small answers first, the others in turn.
+  /// Response data, as long as TCP takes it and there is some: small answers first, the others in
+  /// turn.
   void pump();
+  void wait_for_more();
   std::map<std::uint32_t, Response>::iterator next_response();
 
   TcpServer& server_;
   WireReader reader_;
   std::unique_ptr<tcp::Stream> stream_;
   std::map<std::uint32_t, Response> responses_;  // by stream
+  Timer more_;                                   // a live source has some again
   std::uint32_t last_served_ = 0;
   bool over_ = false;
   bool resumed_ = false;
@@ -86,7 +91,8 @@ TcpSession::TcpSession(TcpServer& server, std::unique_ptr<tcp::Stream> stream)
               [this](const WireFrame& frame, ByteView piece, bool ends) {
                 handle_data(frame, piece, ends);
               }),
-      stream_(std::move(stream)) {
+      stream_(std::move(stream)),
+      more_(server.stage().server().runtime().timers(), [this](Timestamp) { pump(); }) {
   stream_->attach(*this);
 }
 
@@ -105,6 +111,7 @@ void TcpSession::receive(tcp::Stream&, MutableBytes bytes) {
 void TcpSession::end_of_stream(tcp::Stream&) { close(); }
 
 void TcpSession::close() {
+  more_.disarm();
   if (!over_) stream_->finish();
   over_ = true;
 }
@@ -163,18 +170,27 @@ void TcpSession::respond(const WireFrame& request, std::uint32_t status, std::ui
   if (!sent) over_ = true;
 }
 
+/// The end: nobody has anything to send now.
 std::map<std::uint32_t, TcpSession::Response>::iterator TcpSession::next_response() {
-  const auto urgent = std::find_if(responses_.begin(), responses_.end(), [](const auto& entry) {
-    return entry.second.transfer->kind() == Transfer::Kind::request;
+  const Duration now = server_.stage().world().elapsed();
+  const auto has_some = [now](const auto& entry) {
+    return entry.second.transfer->made(now) > entry.second.offset;
+  };
+  const auto urgent = std::find_if(responses_.begin(), responses_.end(), [&](const auto& entry) {
+    return entry.second.transfer->kind() == Transfer::Kind::request && has_some(entry);
   });
   if (urgent != responses_.end()) return urgent;
-  const auto next = responses_.upper_bound(last_served_);
-  return next == responses_.end() ? responses_.begin() : next;
+  const auto behind = responses_.upper_bound(last_served_);
+  const auto next = std::find_if(behind, responses_.end(), has_some);
+  if (next != responses_.end()) return next;
+  const auto before = std::find_if(responses_.begin(), behind, has_some);
+  return before == behind ? responses_.end() : before;
 }
 
 void TcpSession::pump() {
-  while (!over_ && !responses_.empty() && stream_->queued() <= kWireData) {
+  while (!over_ && stream_->queued() <= kWireData) {
     const auto chosen = next_response();
+    if (chosen == responses_.end()) return wait_for_more();
     Response& response = chosen->second;
     last_served_ = chosen->first;
     const std::uint64_t id = response.transfer->id();
@@ -182,8 +198,9 @@ void TcpSession::pump() {
     frame.type = WireType::data;
     frame.stream = chosen->first;
     frame.transfer = static_cast<std::uint32_t>(id);
-    const auto length = static_cast<std::size_t>(
-        std::min<std::uint64_t>(kWireData, response.transfer->size() - response.offset));
+    const std::uint64_t made = response.transfer->made(server_.stage().world().elapsed());
+    const auto length =
+        static_cast<std::size_t>(std::min<std::uint64_t>(kWireData, made - response.offset));
     frame.last = response.offset + length == response.transfer->size();
     if (!stream_->write(wire_header(frame, length)) ||
         !stream_->write(body_bytes(id, response.offset, length))) {
@@ -193,6 +210,15 @@ void TcpSession::pump() {
     response.offset += length;
     if (frame.last) responses_.erase(chosen);
   }
+}
+
+void TcpSession::wait_for_more() {
+  const Duration now = server_.stage().world().elapsed();
+  Duration more = Duration::max();
+  for (const auto& [id, response] : responses_) {
+    more = std::min(more, response.transfer->more_at(now));
+  }
+  if (more != Duration::max()) more_.arm(server_.stage().server().runtime().now() + (more - now));
 }
 
 std::uint64_t TcpSession::retransmitted() const {

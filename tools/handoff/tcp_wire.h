@@ -54,6 +54,8 @@ class WireReader {
   WireReader(OnFrame on_frame, OnData on_data)
       : on_frame_(std::move(on_frame)), on_data_(std::move(on_data)) {}
   void read(ByteView bytes);
+  /// The next byte is of a header that has begun.
+  bool in_header() const noexcept { return !header_.empty(); }
 
  private:
   OnFrame on_frame_;

@@ -14,10 +14,12 @@
 #include "gateway/broadcast.h"
 #include "gateway/client.h"
 #include "gateway/network_policy.h"
+#include "gateway/rpc_channel.h"
 #include "gateway/server.h"
 #include "gateway/session_cache.h"
 #include "tools/handoff/body.h"
 #include "tools/handoff/phone.h"
+#include "tools/handoff/rpc_transfer.h"
 #include "tools/handoff/session_transfer.h"
 #include "tools/handoff/stage.h"
 #include "tools/handoff/transfer.h"
@@ -84,6 +86,7 @@ class TernCarrier final : public Carrier {
   Task<Result<void>> send(Transfer& transfer);
   /// Where the server stands with an upload.
   Task<Result<std::uint64_t>> server_has(Transfer& transfer);
+  std::unique_ptr<rpc::Channel> new_channel();
   void renew();
   /// A new connection got no answer: the next one goes over another network, if there is one.
   void unreachable(const Client& tried);
@@ -99,6 +102,7 @@ class TernCarrier final : public Carrier {
   std::shared_ptr<webtransport::Session> session_;
   bool opening_session_ = false;
   Broadcast session_changed_;
+  std::unique_ptr<rpc::Channel> channel_;
   udp::Address in_use_;                 // of a carrier that does not migrate
   std::vector<const Access*> avoided_;  // until the networks change
   const Access* on_ = nullptr;          // where a carrier that migrates is
@@ -209,6 +213,10 @@ Task<void> TernCarrier::close() {
   co_await closing;
 }
 
+std::unique_ptr<rpc::Channel> TernCarrier::new_channel() {
+  return must(rpc_channel(phone_.host().runtime(), client(), {std::string(kOrigin)}));
+}
+
 Task<Result<void>> TernCarrier::attempt(Transfer& transfer) {
   if (has_sessions()) {
     Result<std::shared_ptr<webtransport::Session>> opened = co_await session();
@@ -216,6 +224,13 @@ Task<Result<void>> TernCarrier::attempt(Transfer& transfer) {
     const std::shared_ptr<webtransport::Session> held = *opened;
     Result<void> outcome = co_await attempt_over(*held, phone_, transfer);
     co_return outcome;
+  }
+  if (phone_.stage().carrier() == CarrierKind::rpc) {
+    if (channel_ == nullptr) {
+      channel_ = new_channel();
+    }
+    Task<Result<void>> calling = attempt_over(*channel_, phone_, transfer);
+    co_return co_await calling;
   }
   if (transfer.kind() == Transfer::Kind::upload) {
     Task<Result<void>> sending = send(transfer);
@@ -359,7 +374,7 @@ void TernServer::start(Stage& stage, sim::Host& host, ServerOptions options) {
   const tls::Identity& leaf = identities().leaf;
   options.certificate(must(tls::Certificate::parse(leaf.certificate, leaf.key)));
   options.listen("[::]:443").workers(host.workers()).log(host.log());
-  options.qlog(stage.qlog(true));
+  options.qlog(stage.qlog(true)).key_log(stage.key_log());
   Server& server = *servers_.emplace_back(std::make_unique<Server>(std::move(options)));
   for (std::size_t i = 0; i < host.workers(); ++i) {
     const auto started =

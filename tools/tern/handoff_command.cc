@@ -195,7 +195,7 @@ void add_handoff(CLI::App& app, ExitCode& result) {
       ->check(CLI::Range(std::uint64_t{1}, kMaxSeeds))
       ->option_text("N");
   verb->add_option("--carrier", o.carriers,
-                   "Only this one; again for more (default: all but webtransport)")
+                   "Only this one; again for more (default: all but webtransport and rpc)")
       ->type_name("NAME")
       ->allow_extra_args(false);
   verb->add_flag("--bounds", o.bounds,

@@ -97,6 +97,38 @@ void print_many_seeds(const HandoffResults& results) {
   }
 }
 
+/// What the streams had to wait, each for itself and for the others.
+struct StreamRow {
+  std::string_view title;
+  Spread handoff::StreamReport::* spread;
+};
+constexpr StreamRow kStreamRows[] = {
+    {"longest stall", &handoff::StreamReport::stall},
+    {"held up in all", &handoff::StreamReport::held},
+    {"held up at once", &handoff::StreamReport::longest_held},
+};
+
+void print_streams(const HandoffResults& results) {
+  const Paint paint(stdout);
+  for (const HandoffResults::Runs& runs : results.carriers) {
+    const auto report = handoff::stream_report(runs.outcomes);
+    if (!report) continue;
+    fmt::print("\n  {}{}\n",
+               paint.bold(fmt::format(
+                   "{:<20}", fmt::format("streams, {}", handoff::type_of(runs.carrier).title))),
+               paint.dim(fmt::format("  {} of {} held up by others' losses",
+                                     human_count(report->held_up), human_count(report->streams))));
+    fmt::print("  {}\n", paint.dim(fmt::format("{:<20}{:>13}{:>13}{:>13}{:>13}", "", "p50", "p90",
+                                               "p99", "worst")));
+    for (const StreamRow& row : kStreamRows) {
+      const Spread& found = (*report).*row.spread;
+      const auto ms = [](double value) { return shown(value, Metric::Unit::seconds); };
+      fmt::print("  {}{:>13}{:>13}{:>13}{:>13}\n", paint.dim(fmt::format("{:<20}", row.title)),
+                 ms(found.p50), ms(found.p90), ms(found.p99), ms(found.worst));
+    }
+  }
+}
+
 void print_bounds(const HandoffResults& results) {
   const Paint paint(stdout);
   for (const HandoffResults::Runs& runs : results.carriers) {
@@ -149,6 +181,19 @@ void write_bound(JsonWriter& json, const HandoffResults& results,
   write_one_spread(json, "stall_s", report->stall);
   write_one_spread(json, "allowed_s", report->allowed);
   write_one_spread(json, "excess_s", report->excess);
+  json.end();
+}
+
+void write_streams(JsonWriter& json, const std::vector<Outcome>& outcomes) {
+  const auto report = handoff::stream_report(outcomes);
+  if (!report) return;
+  json.key("streams")
+      .begin_object()
+      .member("count", static_cast<std::uint64_t>(report->streams))
+      .member("held_up", static_cast<std::uint64_t>(report->held_up));
+  write_one_spread(json, "stall_s", report->stall);
+  write_one_spread(json, "held_up_s", report->held);
+  write_one_spread(json, "longest_held_up_s", report->longest_held);
   json.end();
 }
 
@@ -250,6 +295,7 @@ void print_handoff(const HandoffOptions& options, const std::vector<HandoffResul
     } else {
       print_many_seeds(one);
     }
+    print_streams(one);
     print_bounds(one);
     fmt::print("\n");
   }
@@ -276,6 +322,7 @@ void print_handoff_json(const HandoffOptions& options, const std::vector<Handoff
       } else {
         write_spread(json, runs.outcomes);
       }
+      write_streams(json, runs.outcomes);
       write_bound(json, one, runs.outcomes);
       write_violations(json, one, runs.outcomes);
       json.end();

@@ -26,4 +26,13 @@ void loss_isolation(Stage& stage) {
   for (int i = 0; i < kStreams; ++i) phone.download(40'000);
 }
 
+void live_streams(Stage& stage) {
+  constexpr int kStreams = 100;
+  constexpr Duration kPeriod = 1s;
+  Phone& phone = stage.phone();
+  phone.wifi(phone.good_wifi().loss(0.02));
+  // Not all at the same moment: a packet then has one stream's message.
+  for (int i = 0; i < kStreams; ++i) phone.subscribe(10, 1000, kPeriod, i * kPeriod / kStreams);
+}
+
 }  // namespace tern::handoff

@@ -30,5 +30,6 @@ void behind_a_balancer(Stage& stage);
 // crowds.cc
 void thousand_phones(Stage& stage);
 void loss_isolation(Stage& stage);
+void live_streams(Stage& stage);
 
 }  // namespace tern::handoff

@@ -311,6 +311,33 @@ TEST(Network, WhereTheServerForbidsMigrationTheRequestGoesAgain) {
   EXPECT_EQ(phone.server_counter("quic.connections_accepted"), 2u);
 }
 
+TEST(Network, WhereTheServerDoesNotFollowTheRequestGoesAgain) {
+  // As nginx by default, which has connection IDs for two of a client's paths and drops what comes
+  // from a third one: a probe without a connection is answered there, and a new connection is.
+  Phone phone;
+  phone.serve();
+  Get get(phone, "/bytes/8000000");
+  phone.world.at(300ms, [&] { phone.wifi.take_down(phone.client_host); });
+  bool connecting = false;
+  phone.world.at(1s, [&] {
+    phone.wifi.filter([&connecting](ByteView packet) {
+      const bool is_long = (packet[0] & 0x80) != 0;
+      connecting = connecting || (is_long && packet[1] == 0 && packet[4] == 1);  // QUIC version 1
+      return is_long || connecting;
+    });
+    phone.wifi.bring_up(phone.client_host);
+  });
+  phone.world.at(2s, [&] { phone.cellular.take_down(phone.client_host); });
+  ASSERT_TRUE(phone.world.run_until([&] { return get.response.has_value(); }));
+  ASSERT_TRUE(*get.response) << get.response->error().to_string() << "\n" << phone.story();
+  EXPECT_EQ((*get.response)->body().size(), 8'000'000u);
+  EXPECT_EQ((*get.response)->attempts(), 2u);
+  EXPECT_TRUE(phone.on(phone.wifi)) << phone.story();
+  EXPECT_EQ(phone.server_counter("quic.connections_accepted"), 2u);
+  // Long before the idle timeout.
+  EXPECT_LE(phone.world.now() - Timestamp(), 10s) << phone.story();
+}
+
 TEST(Network, ALostConnectionsRequestsGoOnANewOne) {
   Phone phone;
   ClientOptions options = phone.client_options();

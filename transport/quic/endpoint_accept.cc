@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "transport/quic/crypto_bridge.h"
 #include "transport/quic/endpoint.h"
+#include "transport/quic/initial_check.h"
 #include "transport/quic/library_memory.h"
 #include "transport/quic/ngtcp2_bridge.h"
 
@@ -76,7 +77,11 @@ void Endpoint::accept(const udp::Path& path, udp::Ecn ecn, MutableBytes datagram
       token = *opened;
     } else if (AddressTokens::looks_like_retry(bytes) && opened.error() != TokenRefusal::unknown) {
       counts_.dropped_token.add();
-      send_refusal(path, header, kInvalidToken, refusal_name(opened.error()));
+      // For an Initial "that is otherwise valid" (RFC 9000 §8.1.3). The answer to one that was
+      // damaged on its way would come from a connection ID of nobody's, in keys of nobody's.
+      if (is_intact_initial(datagram)) {
+        send_refusal(path, header, kInvalidToken, refusal_name(opened.error()));
+      }
       return;
     }
   }

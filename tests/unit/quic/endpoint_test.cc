@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/unit/quic/pair.h"
+#include "transport/quic/initial_check.h"
 #include "transport/quic/return_challenge.h"
 
 namespace tern::quic::testing {
@@ -112,6 +113,48 @@ TEST(Endpoint, RetryProvesTheAddress) {
   EXPECT_TRUE(client->handshake_complete());
   EXPECT_TRUE(client->handshake().retried);
   EXPECT_EQ(pair.server.count("quic.retries_sent"), 1u);
+}
+
+TEST(Endpoint, ADamagedInitialAfterARetryIsNotAnswered) {
+  // RFC 9000 §8.1.3 has INVALID_TOKEN for Initials that are otherwise valid.
+  EndpointOptions options = Pair::default_server();
+  options.retry = RetryPolicy::always;
+  Pair pair(options);
+  std::vector<std::uint8_t> initial;
+  pair.network = [&](const Side& from, std::vector<std::uint8_t>& datagram) {
+    const bool retried = pair.server.count("quic.retries_sent") > 0;
+    if (&from == &pair.client && retried && initial.empty()) initial = datagram;
+    return true;
+  };
+  pair.connect();
+  pair.run();
+  ASSERT_FALSE(initial.empty());
+  EXPECT_TRUE(is_intact_initial(initial));
+  for (std::size_t i = 0; i < initial.size(); ++i) {
+    initial[i] ^= 0x10;
+    EXPECT_FALSE(is_intact_initial(initial)) << i;
+    EXPECT_FALSE(is_intact_initial(ByteView(initial).first(i)));
+    initial[i] ^= 0x10;
+  }
+
+  const auto fresh = *Endpoint::create(options, pair.server.timers, pair.server.random,
+                                       pair.server.counters, null_log());
+  const auto receive_from = [&](std::uint32_t ip) {
+    udp::Arrival arrival;
+    arrival.path = {pair.server.address, udp::Address::v4(ip, 50000)};
+    arrival.bytes = initial;
+    arrival.segment_size = initial.size();
+    fresh->receive(arrival, pair.now, pair.unix_now);
+  };
+  constexpr std::size_t kDcid = 6;  // the token is for another one then
+  initial[kDcid] ^= 0x10;
+  receive_from(0x0a000002);
+  EXPECT_EQ(pair.server.count("quic.dropped.invalid_token"), 1u);
+  EXPECT_FALSE(fresh->has_work());
+  initial[kDcid] ^= 0x10;
+  receive_from(0x0a000009);
+  EXPECT_EQ(pair.server.count("quic.dropped.invalid_token"), 2u);
+  EXPECT_TRUE(fresh->has_work());
 }
 
 /// A client whose ClientHello takes two datagrams, the first of which is lost, `losses` times.

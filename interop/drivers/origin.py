@@ -30,6 +30,11 @@ class Origin(http.server.SimpleHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def handle_expect_100(self):
+        go_on = super().handle_expect_100()
+        self.wfile.flush()  # or the proxy waits for it, and this for the body
+        return go_on
+
     def log_message(self, *_):
         pass
 

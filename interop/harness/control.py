@@ -67,7 +67,9 @@ class Control:
     def _curl(self, case, fetch, meanwhile=None):
         peer_path("curl")
         outputs = case.outputs(len(fetch.urls))
-        command = ["curl", "-sS", "-v", fetch.protocol, "--cacert", self.certs.ca, *fetch.flags]
+        heads = case.folder / f"heads-{len(case.processes)}"
+        command = ["curl", "-sS", "-v", fetch.protocol, "--cacert", self.certs.ca, "-D", heads,
+                   *fetch.flags]
         if fetch.head:
             command.append("--head")
         if fetch.data:
@@ -82,6 +84,8 @@ class Control:
             command += ["-o", output, url]
         status, text = case.run("curl", servers.in_chroot([], command), timeout=fetch.timeout,
                                 meanwhile=meanwhile)
+        if heads.exists():  # -v shows no trailers of HTTP/1.1
+            text += "".join(f"\n< {line}" for line in heads.read_text(errors="replace").splitlines())
         return FetchedByCurl(status, text, [read(output) for output in outputs])
 
     def _gtlsclient(self, case, fetch, port):

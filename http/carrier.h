@@ -30,9 +30,9 @@ enum class Abort : std::uint8_t {
 /// None of these calls re-enters the exchange.
 class Carrier {
  public:
-  /// For what runs beside the exchange on its connection, or asks for its SETTINGS (WebTransport):
-  /// the session, of HTTP/3 and HTTP/2; and the exchange's stream there, of HTTP/3. Null and -1
-  /// where there is no such thing.
+  /// For what runs beside the exchange on its connection, or asks for its SETTINGS or keying
+  /// material (WebTransport): the session; and the exchange's stream there, in HTTP/3 and HTTP/2.
+  /// Null and -1 where there is no such thing.
   virtual Session* session() noexcept { return nullptr; }
   virtual std::int64_t stream_id() const noexcept { return -1; }
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string_view>
 
+#include "base/bytes.h"
 #include "base/error.h"
 #include "http/exchange.h"
 
@@ -27,6 +28,13 @@ class Session {
   virtual Result<std::unique_ptr<ClientExchange>> open() = 0;
   /// Client: `open` makes sense.
   virtual bool accepts_requests() const noexcept = 0;
+
+  /// Keying material of the TLS connection beneath, the same at both ends (RFC 8446 §7.5). Errors:
+  /// unsupported without TLS; invalid and closed as `quic::Connection` and `tcp::Stream` say.
+  virtual Result<void> export_keying_material(std::string_view /*label*/, ByteView /*context*/,
+                                              MutableBytes /*out*/) const {
+    return fail(Error(Code::unsupported, "there is no keying material without TLS"));
+  }
 
   /// Requests that are not over; on a server also those whose handlers still run.
   virtual std::size_t requests() const noexcept = 0;

@@ -84,6 +84,7 @@ void WebSocket::set_drain_listener(detail::DrainListener* listener) noexcept {
 std::string_view WebSocket::subprotocol() const noexcept { return core_->terms().protocol; }
 bool WebSocket::compressed() const noexcept { return core_->terms().deflate.has_value(); }
 std::string_view WebSocket::carrier() const noexcept { return core_->ends().protocol(); }
+const detail::Ends& WebSocket::ends() const noexcept { return core_->ends(); }
 udp::Path WebSocket::path() const noexcept { return core_->ends().path(); }
 const WebSocketStats& WebSocket::stats() const noexcept { return core_->stats(); }
 Runtime& WebSocket::runtime() const noexcept { return core_->runtime(); }

@@ -191,6 +191,8 @@ class WebSocket {
   Runtime& runtime() const noexcept;
   /// Server: the request it came with, its parameters and fields; null on a client.
   const Exchange* exchange() const noexcept { return exchange_; }
+  /// The exchange beneath on either side, for facts about its connection.
+  const detail::Ends& ends() const noexcept;
 
  private:
   friend class WebSocketRoute;

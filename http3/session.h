@@ -40,6 +40,16 @@ class StreamRouter {
   virtual void handle(const quic::Event& event) = 0;
   /// The peer lets us open more streams.
   virtual void streams_available() {}
+  /// The peer's SETTINGS have come.
+  virtual void settings_received() {}
+
+  /// A datagram for `stream` (RFC 9297). False: the stream's exchange is to have it.
+  virtual bool take_datagram(quic::StreamId /*stream*/, Bytes& /*payload*/) { return false; }
+  /// Datagrams of its streams (RFC 9297 §2.1), the quarter stream ID in front: see
+  /// `quic::DatagramSource`. `id` is the stream.
+  virtual bool next_datagram(Timestamp, quic::DatagramSource::Datagram&) { return false; }
+  virtual void datagram_done(bool /*sent*/) {}
+  virtual void datagram_lost(quic::StreamId) {}
 };
 
 /// HTTP/3 (RFC 9114) on one QUIC connection: requests in on a server, out on a client. Made by a

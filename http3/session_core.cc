@@ -59,6 +59,7 @@ SessionCore::SessionCore(Context& context, quic::Connection& connection, ClientH
   if (server_) connection_.hold_streams(true);
   max_client_streams_ = options().max_requests;
   connection_.set_source(this);
+  connection_.set_datagram_source(this);
   begin();
   if (server_) age_.start(context_.hooks().age, now(), runtime().random());
   rearm();
@@ -67,6 +68,7 @@ SessionCore::SessionCore(Context& context, quic::Connection& connection, ClientH
 SessionCore::~SessionCore() {
   over_ = true;
   connection_.set_source(nullptr);
+  connection_.set_datagram_source(nullptr);
   const Error gone = connection_.closed() ? connection_.close_reason() : Error::closed();
   while (RequestStream* stream = table_.first()) {
     stream->connection_gone(gone);
@@ -366,6 +368,7 @@ void SessionCore::on_datagram(const quic::Event& event) {
   const auto id = static_cast<quic::StreamId>(quarter->value * 4);
   Bytes payload = event.data.slice(quarter->size);
   if (qlog_.on()) qlog_.datagram(false, id, payload.size());
+  if (router_ != nullptr && router_->take_datagram(id, payload)) return;
   if (RequestStream* owner = table_.find(id); owner != nullptr && owner->attached()) {
     owner->datagram(std::move(payload));
     return;

@@ -30,7 +30,10 @@ namespace tern::http3 {
 /// The one implementation of Session, for both sides. Five files: session_core.cc (life and
 /// events), session_peer.cc (the peer's new and unidirectional streams), session_streams.cc
 /// (request streams), session_source.cc (what to send next), session_time.cc (time limits).
-class SessionCore final : public Session, private quic::StreamSource, private TimerNode {
+class SessionCore final : public Session,
+                          private quic::StreamSource,
+                          private quic::DatagramSource,
+                          private TimerNode {
  public:
   SessionCore(Context& context, quic::Connection& connection, ClientHooks hooks);
   ~SessionCore();
@@ -42,6 +45,10 @@ class SessionCore final : public Session, private quic::StreamSource, private Ti
   std::uint64_t total_requests() const noexcept override { return total_requests_; }
   void drain() override;
   bool draining() const noexcept override { return drain_ != Drain::no; }
+  Result<void> export_keying_material(std::string_view label, ByteView context,
+                                      MutableBytes out) const override {
+    return connection_.export_keying_material(label, context, out);
+  }
   using Session::close;
   void close(ErrorCode why, std::string_view reason) override;
   const std::optional<Settings>& peer_settings() const noexcept override { return peer_settings_; }
@@ -213,6 +220,10 @@ class SessionCore final : public Session, private quic::StreamSource, private Ti
   void sent(quic::StreamId stream, std::size_t count, bool fin) override;
   void blocked(quic::StreamId stream) override;
   void gone(quic::StreamId stream) override;
+  // ---- session_source.cc: quic::DatagramSource
+  bool next_datagram(Timestamp now, Datagram& datagram) override;
+  void datagram_done(bool sent) override;
+  void datagram_lost(std::uint64_t id) override;
   bool offer(Write& write);
   bool offer(OwnStream& own, Write& write);
 
@@ -269,6 +280,7 @@ class SessionCore final : public Session, private quic::StreamSource, private Ti
   RequestStream* offered_ = nullptr;
   bool offered_raw_ = false;  // the last offer was the default source's
   bool raw_turn_ = false;
+  Datagram offered_datagram_;
 
   Drain drain_ = Drain::no;
   bool server_;

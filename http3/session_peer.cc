@@ -352,6 +352,7 @@ void SessionCore::on_settings() {
   encoder_->set_peer(peer_settings_->qpack_capacity, peer_settings_->qpack_blocked_streams);
   if (held_session_ != nullptr) offer_session();
   flush_waiting();
+  if (router_ != nullptr) router_->settings_received();
 }
 
 /// The server's GOAWAY: what it does not process may be sent elsewhere.

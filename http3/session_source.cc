@@ -100,6 +100,31 @@ void SessionCore::gone(quic::StreamId stream) {
   }
 }
 
+// ---- datagrams
+// ------------------------------------------------------------------------------------
+
+bool SessionCore::next_datagram(Timestamp now, Datagram& datagram) {
+  if (router_ == nullptr || !router_->next_datagram(now, datagram)) return false;
+  offered_datagram_ = datagram;
+  return true;
+}
+
+void SessionCore::datagram_done(bool sent) {
+  if (sent) {
+    context_.counts().datagrams_sent.add();
+    if (qlog_.on()) {
+      const auto stream = static_cast<quic::StreamId>(offered_datagram_.id);
+      const auto quarter = static_cast<std::uint64_t>(stream) / 4;
+      qlog_.datagram(true, stream, offered_datagram_.payload.size() - varint_size(quarter));
+    }
+  }
+  router_->datagram_done(sent);
+}
+
+void SessionCore::datagram_lost(std::uint64_t id) {
+  if (router_ != nullptr) router_->datagram_lost(static_cast<quic::StreamId>(id));
+}
+
 void SessionCore::take_turn(RequestStream& stream) noexcept {
   if (stream.scheduled_as < 0 && stream.ready_to_send()) scheduler_.add(stream);
   wake();

@@ -7,6 +7,7 @@
 #include "base/runtime.h"
 #include "base/scope.h"
 #include "base/timer_heap.h"
+#include "webtransport/beneath.h"
 #include "webtransport/capsule_pipe.h"
 #include "webtransport/capsule_session.h"
 #include "webtransport/session_carrier.h"
@@ -27,7 +28,7 @@ class CapsuleCarrier final : public SessionCarrier, CapsuleSession::Output, Time
   void attach(Session& session) override;
   std::string_view name() const noexcept override { return pipe_->name(); }
   std::string_view protocol() const noexcept override { return protocol_; }
-  udp::Path path() const noexcept override { return pipe_->path(); }
+  udp::Path path() const noexcept override { return pipe_->ends().path(); }
   bool datagrams_are_reliable() const noexcept override { return true; }
   bool may_open(Direction direction) const noexcept override {
     return capsules_.may_open(direction);
@@ -40,7 +41,11 @@ class CapsuleCarrier final : public SessionCarrier, CapsuleSession::Output, Time
     capsules_.close(code, reason);
   }
   bool gone() const noexcept override { return gone_; }
-  void measure(SessionStats&) const override {}
+  void measure(SessionStats& stats) const override { webtransport::measure(pipe_->ends(), stats); }
+  Result<void> export_keying_material(std::string_view label, ByteView context,
+                                      MutableBytes out) const override {
+    return webtransport::export_keying_material(pipe_->ends(), label, context, out);
+  }
   std::uint64_t progress() const noexcept override { return capsules_.progress(); }
 
  private:

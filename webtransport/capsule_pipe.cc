@@ -12,7 +12,7 @@ class ConnectPipe final : public CapsulePipe {
   explicit ConnectPipe(http::detail::Ends& ends) noexcept : ends_(ends) {}
 
   std::string_view name() const noexcept override { return ends_.protocol(); }
-  udp::Path path() const noexcept override { return ends_.path(); }
+  const http::detail::Ends& ends() const noexcept override { return ends_; }
 
   Task<Result<Bytes>> read() override {
     Result<Bytes> piece = co_await ends_.read();
@@ -44,7 +44,7 @@ class WebSocketPipe final : public CapsulePipe {
       : owned_(std::move(socket)), socket_(*owned_) {}
 
   std::string_view name() const noexcept override { return "websocket"; }
-  udp::Path path() const noexcept override { return socket_.path(); }
+  const http::detail::Ends& ends() const noexcept override { return socket_.ends(); }
 
   Task<Result<Bytes>> read() override {
     for (;;) {

@@ -20,7 +20,8 @@ class CapsulePipe {
 
   /// "h2" or "websocket".
   virtual std::string_view name() const noexcept = 0;
-  virtual udp::Path path() const noexcept = 0;
+  /// The exchange that it stands on.
+  virtual const http::detail::Ends& ends() const noexcept = 0;
   /// Some bytes of the peer's; empty at their end.
   virtual Task<Result<Bytes>> read() = 0;
   /// Whole capsules, in pieces. Waits while the peer is behind.

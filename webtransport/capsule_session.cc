@@ -175,6 +175,7 @@ CapsuleStream& CapsuleSession::add(std::uint64_t id) {
   const bool sends = ours || !is_unidirectional(id);
   const bool receives = !ours || !is_unidirectional(id);
   auto record = std::make_unique<CapsuleStream>(*this, id, sends, receives, max_send, window,
+                                                std::min(window, granted_.stream_data_known),
                                                 std::max(window, options_.stream_window()));
   CapsuleStream& added = *record;
   streams_.emplace(id, std::move(record));
@@ -329,6 +330,7 @@ std::unique_ptr<Stream> CapsuleSession::open(Direction direction) {
 
 bool CapsuleSession::send_datagram(Bytes payload) {
   if (over_ || payload.size() > options_.max_datagram()) return false;
+  drop_expired_datagrams();  // they make room
   if (datagrams_.size() >= options_.max_waiting_datagrams()) return false;
   Datagram datagram;
   datagram.payload = std::move(payload);
@@ -442,18 +444,19 @@ std::optional<Bytes> CapsuleSession::stream_control() {
   return std::nullopt;
 }
 
-std::optional<Bytes> CapsuleSession::next_datagram() {
-  while (!datagrams_.empty()) {
-    Datagram datagram = datagrams_.pop();
-    if (datagram.deadline < runtime_.now()) {
-      ++session_->counted().datagrams_expired;
-      continue;
-    }
-    ++session_->counted().datagrams_sent;
-    body_ = std::move(datagram.payload);
-    return write_capsule(capsule_type::kDatagram, {}, ByteView(), body_.size());
+void CapsuleSession::drop_expired_datagrams() {
+  while (!datagrams_.empty() && datagrams_.front().deadline <= runtime_.now()) {
+    ++session_->counted().datagrams_expired;
+    datagrams_.pop();
   }
-  return std::nullopt;
+}
+
+std::optional<Bytes> CapsuleSession::next_datagram() {
+  drop_expired_datagrams();
+  if (datagrams_.empty()) return std::nullopt;
+  ++session_->counted().datagrams_sent;
+  body_ = datagrams_.pop().payload;
+  return write_capsule(capsule_type::kDatagram, {}, ByteView(), body_.size());
 }
 
 std::optional<Bytes> CapsuleSession::stream_data() {

@@ -30,6 +30,9 @@ struct CapsuleWindows {
   std::uint64_t stream_data_bidi_remote = 0;
   std::uint64_t streams_uni = 0;
   std::uint64_t streams_bidi = 0;
+  /// What the peer is sure to know of each stream's window: the rest stands where it may not have
+  /// read it, and is said again when the stream uses it up.
+  std::uint64_t stream_data_known = UINT64_MAX;
 };
 
 /// WebTransport as capsules on one reliable stream of bytes, HTTP/2's or a WebSocket's messages:
@@ -138,6 +141,7 @@ class CapsuleSession {
 
   std::optional<Bytes> session_control();
   std::optional<Bytes> stream_control();
+  void drop_expired_datagrams();
   std::optional<Bytes> next_datagram();
   std::optional<Bytes> stream_data();
 

@@ -121,7 +121,7 @@ void CapsuleStream::consumed(std::size_t count) {
   consumed_ += counted;
   session_.credit(counted);
   if (receive_over_ || max_due_ || stop_due_) return;
-  if (max_receive_ - consumed_ > window_ / 2) return;
+  if (known_ > consumed_ + window_ / 2) return;
   max_due_ = true;
   session_.want_control(*this);
 }
@@ -158,7 +158,7 @@ std::optional<Bytes> CapsuleStream::control() {
                          {id_, *std::exchange(stop_due_, std::nullopt)});
   }
   if (std::exchange(max_due_, false)) {
-    max_receive_ = consumed_ + window_;
+    max_receive_ = known_ = consumed_ + window_;
     return write_capsule(capsule_type::kMaxStreamData, {id_, max_receive_});
   }
   if (std::exchange(blocked_due_, false) && blocked_at_ == max_send_) {

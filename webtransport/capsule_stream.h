@@ -17,15 +17,18 @@ class CapsuleSession;
 /// `Stream` and both sides have ended.
 class CapsuleStream final : public StreamCarrier {
  public:
-  /// `max_receive`: what the peer may send at first; `window`: later, of what was not read.
+  /// `max_receive`: what the peer may send at first, and `known` what it knows of that; `window`:
+  /// later, of what was not read.
   CapsuleStream(CapsuleSession& session, std::uint64_t id, bool sends, bool receives,
-                std::uint64_t max_send, std::uint64_t max_receive, std::uint64_t window) noexcept
+                std::uint64_t max_send, std::uint64_t max_receive, std::uint64_t known,
+                std::uint64_t window) noexcept
       : session_(session),
         id_(id),
         send_over_(!sends),
         receive_over_(!receives),
         max_send_(max_send),
         max_receive_(max_receive),
+        known_(known),
         window_(window) {}
 
   std::uint64_t id() const noexcept { return id_; }
@@ -92,6 +95,7 @@ class CapsuleStream final : public StreamCarrier {
   std::uint64_t received_ = 0;
   std::uint64_t consumed_ = 0;
   std::uint64_t max_receive_;
+  std::uint64_t known_;  // of it, to the peer
   std::uint64_t window_;
 };
 

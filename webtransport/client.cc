@@ -58,9 +58,10 @@ Task<Result<std::unique_ptr<Session>>> open_session(std::unique_ptr<http::Client
   if (ends.protocol() == "h2") {
     CapsuleWindows allowed = http2_peer_windows(ends);
     raise_windows(allowed, head->fields());
-    carrier = std::make_unique<CapsuleCarrier>(
-        runtime, CapsuleSession::Role::client, pipe_over(ends), options.session(),
-        granted_windows(options.session()), allowed, std::move(*protocol), std::move(held));
+    carrier = std::make_unique<CapsuleCarrier>(runtime, CapsuleSession::Role::client,
+                                               pipe_over(ends), options.session(),
+                                               known_windows(options.session(), head->fields()),
+                                               allowed, std::move(*protocol), std::move(held));
   } else if (Http3Sessions* const sessions = Http3Sessions::of(ends)) {
     carrier = std::make_unique<Http3Carrier>(*sessions, ends, options.session(),
                                              std::move(*protocol), std::move(held));

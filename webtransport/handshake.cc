@@ -154,6 +154,14 @@ CapsuleWindows granted_windows(const SessionOptions& options) noexcept {
   return windows;
 }
 
+CapsuleWindows known_windows(const SessionOptions& options, const http::Fields& peers) {
+  CapsuleWindows windows = granted_windows(options);
+  if (!peers.find("webtransport-init")) {
+    windows.stream_data_known = initial_windows().stream_data_uni;
+  }
+  return windows;
+}
+
 // ---- WebSocket
 // ------------------------------------------------------------------------------------
 

@@ -46,6 +46,9 @@ CapsuleWindows initial_windows() noexcept;
 CapsuleWindows http2_peer_windows(const http::detail::Ends& ends);
 /// What an end with these options has told its peer over HTTP/2, when `init_field` of it was sent.
 CapsuleWindows granted_windows(const SessionOptions& options) noexcept;
+/// The same, with what the peer knows of it for certain: who sends no `webtransport-init` of its
+/// own may not read ours. (Nor does @fails-components/webtransport.)
+CapsuleWindows known_windows(const SessionOptions& options, const http::Fields& peers);
 
 // ---- WebSocket (docs/webtransport.md)
 /// The subprotocol of a session without an application protocol.

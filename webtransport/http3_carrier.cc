@@ -1,8 +1,10 @@
 #include "webtransport/http3_carrier.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
+#include "base/varint.h"
 #include "http/utf8.h"
 #include "webtransport/capsule_type.h"
 #include "webtransport/capsule_values.h"
@@ -24,6 +26,8 @@ Http3Carrier::Http3Carrier(Http3Sessions& sessions, http::detail::Ends& ends,
     : sessions_(&sessions),
       ends_(ends),
       close_timeout_(options.close_timeout()),
+      datagram_lifetime_(options.datagram_lifetime()),
+      max_waiting_datagrams_(options.max_waiting_datagrams()),
       protocol_(std::move(protocol)),
       owner_(std::move(owner)),
       flow_(sessions.make_flow(options.max_streams())),
@@ -41,8 +45,13 @@ void Http3Carrier::attach(Session& session) {
   session_ = &session;
   sessions_->add(*this);
   keep_alive_.arm(runtime_.now() + kKeepAlive);
+  // Those that came before the session are the exchange's so far.
+  while (ends_.incoming().datagram_readable()) {
+    Result<Bytes> datagram = ends_.incoming().take_datagram();
+    if (!datagram) break;
+    session_->on_datagram(std::move(*datagram));
+  }
   read(scope_, *this);
-  read_datagrams(scope_, *this);
   flow_changed();
 }
 
@@ -85,30 +94,39 @@ void Http3Carrier::streams_available() {
 }
 
 bool Http3Carrier::send_datagram(Bytes payload) {
-  if (!ends_.send_datagram(payload)) return false;
-  ++session_->counted().datagrams_sent;
+  if (over_ || sessions_ == nullptr || payload.size() > max_datagram()) return false;
+  next_datagram(runtime_.now());  // those that are too old make room
+  if (datagrams_.size() >= max_waiting_datagrams_) return false;
+  const auto quarter = static_cast<std::uint64_t>(id_) / 4;
+  const std::size_t size = varint_size(quarter) + payload.size();
+  Datagram datagram;
+  datagram.whole = Bytes::make(size, [&](MutableBytes out) {
+    std::copy(payload.begin(), payload.end(), write_varint(out.data(), quarter));
+    return size;
+  });
+  datagram.deadline = runtime_.now() + datagram_lifetime_;
+  datagrams_.push(std::move(datagram));
+  if (!std::exchange(in_turn, true)) sessions_->has_datagrams(id_);
+  sessions_->http3().connection().wake();
   return true;
 }
 
-// Spawned directly: a session that does nothing is to cost little.
-Scope::Spawned Http3Carrier::read_datagrams(Scope&, Http3Carrier& self) {
-  for (;;) {
-    Result<Bytes> datagram = co_await self.ends_.receive_datagram();
-    if (!datagram || self.over_) break;
-    self.session_->on_datagram(std::move(*datagram));
+const Bytes* Http3Carrier::next_datagram(Timestamp now) {
+  while (!datagrams_.empty() && datagrams_.front().deadline <= now) {
+    ++session_->counted().datagrams_expired;
+    datagrams_.pop();
   }
+  return datagrams_.empty() ? nullptr : &datagrams_.front().whole;
 }
 
-void Http3Carrier::measure(SessionStats& stats) const {
-  if (sessions_ == nullptr) return;
-  const quic::ConnectionStats connection = sessions_->http3().connection().stats();
-  stats.round_trip = connection.smoothed_rtt;
-  const double seconds = std::chrono::duration<double>(connection.smoothed_rtt).count();
-  if (seconds > 0) {
-    stats.bandwidth =
-        static_cast<std::uint64_t>(static_cast<double>(connection.congestion_window) / seconds);
-  }
+void Http3Carrier::datagram_done(bool sent) {
+  ++(sent ? session_->counted().datagrams_sent : session_->counted().datagrams_too_large);
+  datagrams_.pop();
 }
+
+void Http3Carrier::datagram_lost() { ++session_->counted().datagrams_lost; }
+
+void Http3Carrier::on_datagram(Bytes payload) { session_->on_datagram(std::move(payload)); }
 
 std::uint64_t Http3Carrier::progress() const noexcept {
   return sessions_ == nullptr ? 0 : sessions_->progress(id_);
@@ -254,6 +272,11 @@ void Http3Carrier::drain() {
 
 void Http3Carrier::close(ApplicationCode code, std::string_view reason) {
   if (over_) return;
+  // What waits goes before it, as far as the connection's own queue holds.
+  while (sessions_ != nullptr && next_datagram(runtime_.now()) != nullptr) {
+    const Bytes whole = datagrams_.pop().whole;
+    if (sessions_->http3().connection().send_datagram(whole)) ++session_->counted().datagrams_sent;
+  }
   last_words_ += write_close(code, reason).text();
   SessionClose close;
   close.code = code;

@@ -11,6 +11,7 @@
 #include "base/scope.h"
 #include "base/timer_heap.h"
 #include "http/exchange.h"
+#include "webtransport/beneath.h"
 #include "webtransport/capsule_reader.h"
 #include "webtransport/http3_flow.h"
 #include "webtransport/http3_sessions.h"
@@ -47,13 +48,24 @@ class Http3Carrier final : public SessionCarrier, TimerNode {
   void drain() override;
   void close(ApplicationCode code, std::string_view reason) override;
   bool gone() const noexcept override { return gone_; }
-  void measure(SessionStats& stats) const override;
+  void measure(SessionStats& stats) const override { webtransport::measure(ends_, stats); }
+  Result<void> export_keying_material(std::string_view label, ByteView context,
+                                      MutableBytes out) const override {
+    return webtransport::export_keying_material(ends_, label, context, out);
+  }
   std::uint64_t progress() const noexcept override;
 
   // ---- for Http3Sessions
   void accept(Http3Stream& stream);
   void streams_available();
   void connection_gone();
+  void on_datagram(Bytes payload);
+  /// The datagram that has waited longest, whole; null when there is none that is young enough.
+  const Bytes* next_datagram(Timestamp now);
+  void datagram_done(bool sent);
+  void datagram_lost();
+  /// It stands in the list of those that have datagrams.
+  bool in_turn = false;
 
   // ---- for its streams
   /// Null without flow control, and when the session is over.
@@ -67,10 +79,14 @@ class Http3Carrier final : public SessionCarrier, TimerNode {
   void fail_flow(std::string_view what);
 
  private:
+  struct Datagram {
+    Bytes whole;  // the quarter stream ID in front (RFC 9297 §2.1)
+    Timestamp deadline;
+  };
+
   void expire(Timestamp now) override;
   void keep_alive();
   static Scope::Spawned read(Scope& scope, Http3Carrier& self);
-  static Scope::Spawned read_datagrams(Scope& scope, Http3Carrier& self);
   /// False: nothing more is read.
   bool on_input(Result<Bytes> piece);
   Task<void> finish();
@@ -86,10 +102,13 @@ class Http3Carrier final : public SessionCarrier, TimerNode {
   Http3Sessions* sessions_;  // null when the connection is gone
   http::detail::Ends& ends_;
   const Duration close_timeout_;
+  const Duration datagram_lifetime_;
+  const std::size_t max_waiting_datagrams_;
   std::string protocol_;
   std::shared_ptr<void> owner_;
   std::unique_ptr<Http3Flow> flow_;
   Fifo<quic::StreamId> waiting_;  // streams that want credit
+  Fifo<Datagram> datagrams_;
   std::string_view flow_failure_;
   Runtime& runtime_;
   quic::StreamId id_;

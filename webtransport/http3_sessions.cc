@@ -66,6 +66,30 @@ Http3Sessions::~Http3Sessions() {
     if (stream->stream() != nullptr) stream->stream()->carrier_gone(error);
   }
   for (auto& [id, carrier] : carriers_) carrier->connection_gone();
+  settings_received();
+  for (Settled* const waiting : waiting_for_settings_) waiting->sessions_ = nullptr;
+}
+
+// ---- SETTINGS
+// -------------------------------------------------------------------------------------
+
+void Http3Sessions::Settled::await_suspend(std::coroutine_handle<> handle) {
+  waiter_.suspend(handle);
+  sessions_->waiting_for_settings_.push_back(this);
+  Runtime& runtime = sessions_->runtime_;
+  runtime.timers().arm(*this, runtime.now() + kSettingsTimeout);
+}
+
+void Http3Sessions::Settled::expire(Timestamp) {
+  if (sessions_ != nullptr) waiter_.wake(sessions_->runtime_.ready());
+}
+
+void Http3Sessions::Settled::leave() noexcept {
+  if (sessions_ != nullptr) std::erase(sessions_->waiting_for_settings_, this);
+}
+
+void Http3Sessions::settings_received() {
+  for (Settled* const waiting : waiting_for_settings_) waiting->waiter_.wake(runtime_.ready());
 }
 
 // ---- sessions
@@ -161,6 +185,44 @@ std::uint64_t Http3Sessions::progress(quic::StreamId session) const noexcept {
 void Http3Sessions::streams_available() {
   for (auto& [id, carrier] : carriers_) carrier->streams_available();
 }
+
+// ---- datagrams
+// ------------------------------------------------------------------------------------
+
+bool Http3Sessions::take_datagram(quic::StreamId stream, Bytes& payload) {
+  const auto carrier = carriers_.find(stream);
+  if (carrier == carriers_.end()) return false;
+  carrier->second->on_datagram(std::move(payload));
+  return true;
+}
+
+bool Http3Sessions::next_datagram(Timestamp now, quic::DatagramSource::Datagram& datagram) {
+  for (; !with_datagrams_.empty(); with_datagrams_.pop()) {
+    const auto carrier = carriers_.find(with_datagrams_.front());
+    if (carrier == carriers_.end()) continue;
+    if (const Bytes* const whole = carrier->second->next_datagram(now)) {
+      datagram.payload = whole->view();
+      datagram.id = static_cast<std::uint64_t>(carrier->first);
+      return true;
+    }
+    carrier->second->in_turn = false;
+  }
+  return false;
+}
+
+void Http3Sessions::datagram_done(bool sent) {
+  const quic::StreamId session = with_datagrams_.pop();
+  carriers_.at(session)->datagram_done(sent);
+  with_datagrams_.push(session);  // one of each in turn
+}
+
+void Http3Sessions::datagram_lost(quic::StreamId session) {
+  const auto carrier = carriers_.find(session);
+  if (carrier != carriers_.end()) carrier->second->datagram_lost();
+}
+
+// ---- the peer's streams
+// ---------------------------------------------------------------------------
 
 bool Http3Sessions::accept(quic::StreamId stream, quic::StreamId session) {
   const auto carrier = carriers_.find(session);

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <chrono>
+#include <coroutine>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -7,6 +9,7 @@
 #include <vector>
 
 #include "base/fifo.h"
+#include "base/ready_queue.h"
 #include "base/runtime.h"
 #include "base/timer_heap.h"
 #include "http/exchange.h"
@@ -30,6 +33,8 @@ class Http3Sessions final : public http3::StreamRouter, TimerNode {
   static constexpr std::size_t kMaxEarlyStreams = 32;
   /// How long they wait.
   static constexpr Duration kEarlyTimeout = std::chrono::seconds(5);
+  /// How long a client's SETTINGS are waited for behind its CONNECT.
+  static constexpr Duration kSettingsTimeout = std::chrono::seconds(5);
 
   Http3Sessions(http3::Session& http3, Runtime& runtime) noexcept
       : http3_(http3), runtime_(runtime) {}
@@ -55,11 +60,32 @@ class Http3Sessions final : public http3::StreamRouter, TimerNode {
   Http3Stream* find(quic::StreamId stream) noexcept;
   /// By the SETTINGS of both; null: the peer has not asked for any.
   std::unique_ptr<Http3Flow> make_flow(std::uint64_t max_streams) const;
+  /// The carrier's first datagram waits: it has its turn from now on.
+  void has_datagrams(quic::StreamId session) { with_datagrams_.push(session); }
   /// A CONNECT that was not accepted: what came for it is refused.
   void refuse(quic::StreamId session);
 
   /// Bytes that have come and gone on the streams of `session` that are open.
   std::uint64_t progress(quic::StreamId session) const noexcept;
+
+  /// Waits for the peer's SETTINGS, kSettingsTimeout at most, or for the connection's end: whether
+  /// they have come, and whether there still is a connection, is to be looked at afterwards.
+  class [[nodiscard]] Settled final : TimerNode {
+   public:
+    explicit Settled(Http3Sessions& sessions) noexcept : sessions_(&sessions) {}
+    ~Settled() { leave(); }
+    bool await_ready() const noexcept { return sessions_->http3_.peer_settings().has_value(); }
+    void await_suspend(std::coroutine_handle<> handle);
+    void await_resume() noexcept { leave(); }
+
+   private:
+    friend class Http3Sessions;
+    void expire(Timestamp) override;
+    void leave() noexcept;
+    Http3Sessions* sessions_;  // null when it is gone
+    Waiter waiter_;
+  };
+  Settled settled() noexcept { return Settled(*this); }
 
   // ---- for streams
   void forget(Http3Stream& stream) { streams_.erase(stream.id()); }
@@ -69,6 +95,11 @@ class Http3Sessions final : public http3::StreamRouter, TimerNode {
   http3::ErrorCode refusal() const noexcept override { return refusal_; }
   void handle(const quic::Event& event) override;
   void streams_available() override;
+  void settings_received() override;
+  bool take_datagram(quic::StreamId stream, Bytes& payload) override;
+  bool next_datagram(Timestamp now, quic::DatagramSource::Datagram& datagram) override;
+  void datagram_done(bool sent) override;
+  void datagram_lost(quic::StreamId session) override;
 
  private:
   /// IDs of sessions that are over, so that a late stream is told so.
@@ -92,6 +123,8 @@ class Http3Sessions final : public http3::StreamRouter, TimerNode {
   std::unordered_map<quic::StreamId, std::unique_ptr<Http3Stream>> streams_;
   std::vector<Early> early_;
   std::vector<quic::StreamId> ended_;
+  Fifo<quic::StreamId> with_datagrams_;  // sessions, in turn
+  std::vector<Settled*> waiting_for_settings_;
   http3::ErrorCode refusal_ = http3::ErrorCode::wt_buffered_stream_rejected;
 };
 

@@ -1,6 +1,5 @@
 #include "webtransport/server.h"
 
-#include <chrono>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -24,10 +23,6 @@
 namespace tern::webtransport {
 
 namespace {
-
-/// How long a client's SETTINGS are waited for behind its CONNECT: 5 s.
-constexpr Duration kSettingsPause = std::chrono::milliseconds(10);
-constexpr int kSettingsTries = 500;
 
 struct Place {
   SessionRequestHandler handler;
@@ -132,12 +127,12 @@ void look_around(const http::Exchange& exchange, const Http3Sessions* sessions, 
 /// Whether a session's flow control is on is in the client's SETTINGS, which a lost packet may have
 /// made late; null: they do not come, or the connection is gone.
 Task<Http3Sessions*> settled(http::Exchange& exchange) {
-  for (int tries = 0; tries < kSettingsTries; ++tries) {
-    Http3Sessions* const sessions = Http3Sessions::of(exchange);
-    if (sessions == nullptr || sessions->http3().peer_settings()) co_return sessions;
-    co_await exchange.runtime().sleep(kSettingsPause);
+  if (Http3Sessions* const sessions = Http3Sessions::of(exchange)) {
+    co_await sessions->settled();
   }
-  co_return nullptr;
+  Http3Sessions* const still = Http3Sessions::of(exchange);
+  if (still == nullptr || !still->http3().peer_settings()) co_return nullptr;
+  co_return still;
 }
 
 /// The handshake; null: there is no session. Apart from `serve_connect`, whose frame lives as long
@@ -164,10 +159,10 @@ Task<std::unique_ptr<SessionCarrier>> accept_session(http::Exchange& exchange, c
     if (!started || still == nullptr) co_return nullptr;
     co_return std::make_unique<Http3Carrier>(*still, exchange, options, std::move(answer.protocol));
   }
-  const CapsuleWindows granted = granted_windows(options);
+  const CapsuleWindows granted = known_windows(options, exchange.request().fields);
   CapsuleWindows allowed = http2_peer_windows(exchange);
   raise_windows(allowed, exchange.request().fields);
-  answer.response.field("webtransport-init", init_field(granted));
+  answer.response.field("webtransport-init", init_field(granted_windows(options)));
   const Result<void> started = co_await exchange.start(std::move(answer.response));
   if (!started) co_return nullptr;
   co_return std::make_unique<CapsuleCarrier>(exchange.runtime(), CapsuleSession::Role::server,

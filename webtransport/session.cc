@@ -13,6 +13,9 @@ namespace {
 /// Of WT_CLOSE_SESSION (draft-ietf-webtrans-http3-16 §6).
 constexpr std::size_t kMaxReason = 1024;
 
+/// What TLS's exporter gives at most, with every hash.
+constexpr std::size_t kMaxKeyingMaterial = 8160;
+
 /// The longest beginning that fits and does not cut a UTF-8 character.
 std::string_view cut(std::string_view reason) noexcept {
   if (reason.size() <= kMaxReason) return reason;
@@ -135,8 +138,9 @@ void Session::on_credit(Direction direction) noexcept {
 // ------------------------------------------------------------------------------------
 
 bool Session::send_datagram(Bytes payload) {
+  const std::size_t size = payload.size();
   if (!close_ && carrier_->send_datagram(std::move(payload))) return true;
-  ++stats_.datagrams_refused;
+  ++(size > max_datagram() && !close_ ? stats_.datagrams_too_large : stats_.datagrams_refused);
   return false;
 }
 
@@ -223,6 +227,18 @@ SessionStats Session::stats() const {
   SessionStats stats = stats_;
   carrier_->measure(stats);
   return stats;
+}
+
+Result<std::vector<std::uint8_t>> Session::export_keying_material(std::string_view label,
+                                                                  ByteView context,
+                                                                  std::size_t size) const {
+  if (close_) return fail(Error::closed("the session is closed"));
+  // The rest is for those who derive to say: an output too large is not made first.
+  std::vector<std::uint8_t> out(std::min(size, kMaxKeyingMaterial + 1));
+  if (auto done = carrier_->export_keying_material(label, context, out); !done) {
+    return fail(std::move(done).error());
+  }
+  return out;
 }
 
 std::uint64_t Session::progress() const noexcept {

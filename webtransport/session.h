@@ -42,15 +42,18 @@ struct SessionStats {
   std::uint64_t streams_opened = 0;    ///< by us
   std::uint64_t streams_accepted = 0;  ///< opened by the peer
   std::uint64_t datagrams_sent = 0;
+  /// Sent, over HTTP/3, and lost on the way, as QUIC judges it (RFC 9002 §6.1).
+  std::uint64_t datagrams_lost = 0;
+  // Not sent:
+  std::uint64_t datagrams_expired = 0;  ///< waited for `SessionOptions::datagram_lifetime`
+  std::uint64_t datagrams_too_large =
+      0;                                ///< larger than `max_datagram`, which changes with the path
+  std::uint64_t datagrams_refused = 0;  ///< too many waited, or the session had ended
   std::uint64_t datagrams_received = 0;
-  std::uint64_t datagrams_expired = 0;  ///< waited too long to be sent
-  /// Not sent: too large, or too many waited.
-  std::uint64_t datagrams_refused = 0;
   /// Received and thrown away: nobody took them in time.
   std::uint64_t datagrams_dropped = 0;
-  /// Of the connection beneath; 0 where it is not known.
+  /// Of the connection beneath; 0 before there was a sample.
   Duration round_trip{};
-  std::uint64_t lost_packets = 0;
   std::uint64_t bandwidth = 0;  ///< an estimate, bytes a second
 };
 
@@ -108,9 +111,10 @@ class Session {
   }
 
   // ---- datagrams
-  /// False, and a counter: larger than `max_datagram`, too many wait, or the session has ended.
-  /// Over HTTP/3 it may be lost on the way; elsewhere it arrives, but late where the network is
-  /// bad: dropped when it could not be sent in `SessionOptions::datagram_lifetime`.
+  /// False, and a counter: larger than `max_datagram`, `SessionOptions::max_waiting_datagrams`
+  /// wait, or the session has ended. It waits while the network takes no more, and is dropped when
+  /// that takes `SessionOptions::datagram_lifetime`. Over HTTP/3 it may be lost on the way;
+  /// elsewhere it arrives, but late where the network is bad.
   bool send_datagram(Bytes payload);
   std::size_t max_datagram() const noexcept;
   /// They go over a reliable stream: nothing is lost, and one that is late makes the others late.
@@ -156,6 +160,14 @@ class Session {
   std::string_view carrier() const noexcept;
   udp::Path path() const noexcept;
   SessionStats stats() const;
+  /// `size` bytes of keying material that both ends of this session can derive and nobody else: for
+  /// another session of the connection, another label or another context it is another one. TLS's
+  /// exporter (RFC 8446 §7.5) with the session in its context, as the drafts say; over WebSocket
+  /// the same of its TLS, which a browser does not give to a page. The label has 1 to 255 bytes,
+  /// the context at most 255, the output 1 to 8160: Error invalid. unsupported: there is no TLS, or
+  /// it is 1.2 without the extended master secret. closed: the session has ended.
+  Result<std::vector<std::uint8_t>> export_keying_material(std::string_view label, ByteView context,
+                                                           std::size_t size) const;
   Runtime& runtime() const noexcept { return runtime_; }
 
   /// Another number than before whenever something of the application's has come or gone meanwhile.

@@ -42,6 +42,8 @@ class SessionCarrier {
   /// All that is ours to say was handed over: the session's owner may go.
   virtual bool gone() const noexcept = 0;
   virtual void measure(SessionStats& stats) const = 0;
+  virtual Result<void> export_keying_material(std::string_view label, ByteView context,
+                                              MutableBytes out) const = 0;
   /// Another number than before whenever bytes of a stream have come or gone meanwhile.
   virtual std::uint64_t progress() const noexcept = 0;
 };

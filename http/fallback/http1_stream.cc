@@ -11,6 +11,8 @@ void Http1Stream::let_go(const Error& error) noexcept {
   std::exchange(ends_, nullptr)->carrier_gone(error);
 }
 
+http::Session* Http1Stream::session() noexcept { return &session_; }
+
 udp::Path Http1Stream::path() const noexcept { return session_.stream_path(); }
 
 void Http1Stream::send_request(const http::RequestHead& request, bool end) {

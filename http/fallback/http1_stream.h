@@ -31,6 +31,7 @@ class Http1Stream final : public http::Carrier {
   void let_go(const Error& error) noexcept;
 
   // ---- Carrier
+  http::Session* session() noexcept override;
   std::string_view protocol() const noexcept override { return "http/1.1"; }
   udp::Path path() const noexcept override;
   bool early_data() const noexcept override { return false; }

@@ -52,6 +52,7 @@ class Http2Stream final : public http::Carrier {
 
   // ---- Carrier
   http::Session* session() noexcept override;
+  std::int64_t stream_id() const noexcept override { return id_; }
   std::string_view protocol() const noexcept override { return "h2"; }
   udp::Path path() const noexcept override;
   bool early_data() const noexcept override { return false; }

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
 #include "http/session.h"
 #include "transport/tcp/network.h"
@@ -25,6 +26,10 @@ class Session : public http::Session {
  public:
   /// What it runs on, for addresses and figures.
   virtual const tcp::Stream& stream() const noexcept = 0;
+  Result<void> export_keying_material(std::string_view label, ByteView context,
+                                      MutableBytes out) const override {
+    return stream().export_keying_material(label, context, out);
+  }
   /// HTTP/2: what the peer's SETTINGS say of an entry of `SessionOptions::extra_settings`; nothing
   /// if they do not name it, or have not come.
   virtual std::optional<std::uint32_t> peer_setting(std::uint16_t /*id*/) const noexcept {

@@ -378,7 +378,9 @@ class Wt {
       json.member("streams_accepted", stats_.streams_accepted);
       json.member("datagrams_sent", stats_.datagrams_sent);
       json.member("datagrams_received", stats_.datagrams_received);
+      json.member("datagrams_lost", stats_.datagrams_lost);
       json.member("datagrams_expired", stats_.datagrams_expired);
+      json.member("datagrams_too_large", stats_.datagrams_too_large);
       json.member("datagrams_refused", stats_.datagrams_refused);
       json.member("datagrams_dropped", stats_.datagrams_dropped);
       json.member("rtt_ms", std::chrono::duration<double, std::milli>(stats_.round_trip).count());

@@ -199,6 +199,12 @@ Result<void> Connection::update_keys() {
   return {};
 }
 
+Result<void> Connection::export_keying_material(std::string_view label, ByteView context,
+                                                MutableBytes out) const {
+  if (closed()) return fail(Error::closed("the connection is closed"));
+  return crypto_->export_keying_material(label, context, out);
+}
+
 void Connection::note_key_update() {
   ++key_updates_;
   emit(Event::Type::key_updated).value = key_updates_;

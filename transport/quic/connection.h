@@ -126,11 +126,16 @@ class Connection final : private TimerNode {
   /// There is something to send: have the endpoint fill this connection in this turn.
   void wake() noexcept;
 
+  /// Of a datagram that nobody is told about.
+  static constexpr std::uint64_t kOwnDatagram = UINT64_MAX;
   /// RFC 9221. At most kMaxDatagrams wait; beyond it, and above max_datagram(), false.
   static constexpr std::size_t kMaxDatagrams = 256;
   bool send_datagram(Bytes payload);
   /// Largest payload that the peer and the path take now; 0 if the peer takes none.
   std::size_t max_datagram() const noexcept;
+  /// Where more datagrams wait, behind those of `send_datagram`; it is asked while packets are
+  /// filled (`wake`). nullptr: nowhere. The source outlives its use.
+  void set_datagram_source(DatagramSource* source) noexcept { datagram_source_ = source; }
 
   /// CONNECTION_CLOSE with an application error code; the reason is cut at 256 bytes.
   void close(std::uint64_t code, std::string_view reason);
@@ -156,6 +161,11 @@ class Connection final : private TimerNode {
   /// rebinding by our own host): not a migration, no new connection ID.
   void rebind_local(const udp::Address& local);
   Result<void> update_keys();
+  /// Fills `out` with keying material of TLS (RFC 8446 §7.5), the same at both ends. Errors:
+  /// invalid before the handshake is complete, or for a label of no or more than 249 bytes, or an
+  /// output of none or more than 8160; closed.
+  Result<void> export_keying_material(std::string_view label, ByteView context,
+                                      MutableBytes out) const;
 
   /// Client: the newest session for resumption, once each.
   bool take_session(Session& session);
@@ -181,6 +191,8 @@ class Connection final : private TimerNode {
   Written fill(MutableBytes space, std::size_t& used, std::vector<udp::Transmit>& out,
                Timestamp now);
   std::ptrdiff_t write_packet(struct PacketOut& out, std::uint64_t now);
+  bool next_datagram(DatagramSource::Datagram& datagram);
+  void datagram_done(const DatagramSource::Datagram& datagram, bool sent);
   void expire(Timestamp now) override;
   void rearm();
   void fail_with(int library_error, Timestamp now);
@@ -219,6 +231,7 @@ class Connection final : private TimerNode {
   std::unique_ptr<CryptoBridge> crypto_;
   StreamQueue queue_;  // the default source
   StreamSource* source_;
+  DatagramSource* datagram_source_ = nullptr;
   std::unique_ptr<Application> application_;
   std::unique_ptr<QlogWriter> qlog_;
   Fifo<Bytes> datagrams_;

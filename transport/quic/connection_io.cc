@@ -173,26 +173,40 @@ void Connection::make_ready() {
   emit(Event::Type::ready);
 }
 
-std::ptrdiff_t Connection::write_packet(PacketOut& out, std::uint64_t now) {
-  while (ready_ && !datagrams_.empty()) {
-    const Bytes& payload = datagrams_.front();
-    if (payload.size() > max_datagram()) {  // the path has shrunk since
-      datagrams_.pop();
-      continue;
+/// The next datagram that the path takes: first of `send_datagram`'s.
+bool Connection::next_datagram(DatagramSource::Datagram& datagram) {
+  for (;;) {
+    if (!datagrams_.empty()) {
+      datagram.payload = datagrams_.front().view();
+      datagram.id = kOwnDatagram;
+    } else if (datagram_source_ == nullptr ||
+               !datagram_source_->next_datagram(endpoint_.now_, datagram)) {
+      return false;
     }
+    if (datagram.payload.size() <= max_datagram()) return true;
+    datagram_done(datagram, false);  // the path has shrunk since
+  }
+}
+
+void Connection::datagram_done(const DatagramSource::Datagram& datagram, bool sent) {
+  if (datagram.id == kOwnDatagram) {
+    datagrams_.pop();
+  } else {
+    datagram_source_->datagram_done(sent);
+  }
+}
+
+std::ptrdiff_t Connection::write_packet(PacketOut& out, std::uint64_t now) {
+  for (DatagramSource::Datagram datagram; ready_ && next_datagram(datagram);) {
     int accepted = 0;
-    const Vec piece{payload.data(), payload.size()};
+    const Vec piece{datagram.payload.data(), datagram.payload.size()};
     const ngtcp2_ssize written = ngtcp2_conn_writev_datagram(
         conn_, &out.path.path, &out.info, out.space.data(), out.space.size(), &accepted,
-        NGTCP2_WRITE_DATAGRAM_FLAG_MORE, 0, reinterpret_cast<const ngtcp2_vec*>(&piece),
-        payload.empty() ? 0 : 1, now);  // no piece may be empty
-    if (accepted != 0) datagrams_.pop();
-    if (written == NGTCP2_ERR_WRITE_MORE) {
-      // ngtcp2 allows no other call now: go straight on to what shares the packet.
-      if (!datagrams_.empty()) continue;
-      break;
-    }
-    return written;
+        NGTCP2_WRITE_DATAGRAM_FLAG_MORE, datagram.id, reinterpret_cast<const ngtcp2_vec*>(&piece),
+        piece.size == 0 ? 0 : 1, now);  // no piece may be empty
+    if (accepted != 0) datagram_done(datagram, true);
+    // ngtcp2 allows no other call now: go straight on to what shares the packet.
+    if (written != NGTCP2_ERR_WRITE_MORE) return written;
   }
   for (;;) {
     StreamSource::Write write;

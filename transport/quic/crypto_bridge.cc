@@ -552,6 +552,15 @@ void CryptoBridge::complete() {
   }
 }
 
+Result<void> CryptoBridge::export_keying_material(std::string_view label, ByteView context,
+                                                  MutableBytes out) const {
+  // A server knows the secret before it knows that its client does.
+  if (!handshake_complete_) {
+    return fail(Error::invalid("no keying material before the handshake is complete"));
+  }
+  return state_.exporter.derive(label, context, out);
+}
+
 bool CryptoBridge::install_rx_secret(ngtcp2_encryption_level level, CipherSuite suite,
                                      ByteView secret) {
   if (!set_crypto_context(level, suite)) return false;

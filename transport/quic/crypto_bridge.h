@@ -150,6 +150,10 @@ class CryptoBridge {
   /// moment and the caller sends its requests again.
   bool offers_early_data() const noexcept { return offers_early_data_; }
   bool handshake_complete() const noexcept { return handshake_complete_; }
+  /// Of TLS 1.3's exporter (RFC 8446 §7.5). Error invalid: as `tls::Exporter::derive`, and before
+  /// `handshake_complete()`.
+  Result<void> export_keying_material(std::string_view label, ByteView context,
+                                      MutableBytes out) const;
   /// Complete once `handshake_complete()`; before that, what is known so far.
   HandshakeFacts facts() const;
 

@@ -4,6 +4,7 @@
 #include <span>
 
 #include "base/bytes.h"
+#include "base/time.h"
 
 /// What comes out of a QUIC connection, and how stream data goes in.
 
@@ -99,6 +100,27 @@ class StreamSource {
 
  protected:
   ~StreamSource() = default;
+};
+
+/// Has datagrams to send (RFC 9221) that may still be given up, because they have become too old
+/// for instance. Asked while packets are filled, never between; must not call back into the
+/// connection from these calls.
+class DatagramSource {
+ public:
+  struct Datagram {
+    ByteView payload;      ///< valid until `datagram_done`
+    std::uint64_t id = 0;  ///< for `datagram_lost`; not UINT64_MAX
+  };
+  /// The next one. False: there is none now. The same may be offered again when the packet had no
+  /// room for it.
+  virtual bool next_datagram(Timestamp now, Datagram& datagram) = 0;
+  /// The one offered last is in a packet; or not `sent`: it is larger than the path takes now.
+  virtual void datagram_done(bool sent) = 0;
+  /// A packet with a datagram of that ID was declared lost (RFC 9002 §6.1).
+  virtual void datagram_lost(std::uint64_t id) = 0;
+
+ protected:
+  ~DatagramSource() = default;
 };
 
 /// A protocol on one connection (HTTP/3, hq-interop). Owned by the bound endpoint from `ready` to

@@ -241,6 +241,14 @@ struct Ngtcp2Callbacks {
     return kOk;
   }
 
+  static int lost_datagram(ngtcp2_conn*, std::uint64_t id, void* user_data) noexcept {
+    Connection& connection = connection_of(user_data);
+    if (id != Connection::kOwnDatagram && connection.datagram_source_ != nullptr) {
+      connection.datagram_source_->datagram_lost(id);
+    }
+    return kOk;
+  }
+
   static int get_path_challenge_data(ngtcp2_conn*, std::uint8_t* data, void* user_data) noexcept {
     Connection& connection = connection_of(user_data);
     static_assert(std::tuple_size_v<PathCredit::Challenge> == NGTCP2_PATH_CHALLENGE_DATALEN);
@@ -306,6 +314,7 @@ struct Ngtcp2Callbacks {
     all.dcid_status = dcid_status;
     all.recv_new_token = recv_new_token;
     all.recv_datagram = recv_datagram;
+    all.lost_datagram = lost_datagram;
     all.get_path_challenge_data = get_path_challenge_data;
     all.recv_tx_key = recv_tx_key;
     all.tls_early_data_rejected = tls_early_data_rejected;

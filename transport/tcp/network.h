@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "base/bytes.h"
@@ -88,6 +89,14 @@ class Stream {
   virtual const udp::Address& remote() const noexcept = 0;
   /// Nobody on the way can read or change what goes over it: TLS.
   virtual bool secure() const noexcept { return false; }
+  /// Fills `out` with keying material of TLS (RFC 8446 §7.5, RFC 5705), the same at both ends; to
+  /// be had when the handshake is complete. Errors: unsupported without TLS, and with a TLS 1.2
+  /// peer that does not know the extended master secret; invalid: a label of no or more than 249
+  /// bytes, an output of none or more than 8160, or it is too early.
+  virtual Result<void> export_keying_material(std::string_view /*label*/, ByteView /*context*/,
+                                              MutableBytes /*out*/) const {
+    return fail(Error(Code::unsupported, "there is no keying material without TLS"));
+  }
 
   /// Gives the stream another sink, from now on. An accepted stream has none and is paused until it
   /// is given its first one.

@@ -1,6 +1,6 @@
 #include "transport/tls/aead.h"
 
-#include <cstring>
+#include <algorithm>
 
 #include <openssl/aead.h>
 #include <openssl/digest.h>
@@ -31,20 +31,20 @@ const EVP_AEAD* cipher(Aead aead) noexcept {
 
 }  // namespace
 
-void hkdf_expand_label(MutableBytes out, Hash hash, ByteView secret,
-                       std::string_view label) noexcept {
+void hkdf_expand_label(MutableBytes out, Hash hash, ByteView secret, std::string_view label,
+                       ByteView context) noexcept {
   // struct { uint16 length; opaque label<7..255> = "tls13 " + label; opaque context<0..255>; }
   constexpr std::string_view kPrefix = "tls13 ";
-  std::uint8_t info[64];
-  TERN_CHECK(kPrefix.size() + label.size() + 4 <= sizeof(info));
+  std::uint8_t info[2 + 1 + 255 + 1 + kMaxSecretLength];
+  TERN_CHECK(kPrefix.size() + label.size() <= 255 && context.size() <= kMaxSecretLength);
   std::uint8_t* end = info;
   *end++ = static_cast<std::uint8_t>(out.size() >> 8);
   *end++ = static_cast<std::uint8_t>(out.size());
   *end++ = static_cast<std::uint8_t>(kPrefix.size() + label.size());
-  end =
-      static_cast<std::uint8_t*>(std::memcpy(end, kPrefix.data(), kPrefix.size())) + kPrefix.size();
-  end = static_cast<std::uint8_t*>(std::memcpy(end, label.data(), label.size())) + label.size();
-  *end++ = 0;
+  end = std::copy(kPrefix.begin(), kPrefix.end(), end);
+  end = std::copy(label.begin(), label.end(), end);
+  *end++ = static_cast<std::uint8_t>(context.size());
+  end = std::copy(context.begin(), context.end(), end);
   TERN_CHECK(HKDF_expand(out.data(), out.size(), digest(hash), secret.data(), secret.size(), info,
                          static_cast<std::size_t>(end - info)) == 1);
 }

@@ -22,9 +22,9 @@ inline constexpr std::size_t kMaxSecretLength = 48;  // SHA-384
 enum class Aead : std::uint8_t { aes_128_gcm, aes_256_gcm, chacha20_poly1305 };
 enum class Hash : std::uint8_t { sha256, sha384 };
 
-/// HKDF-Expand-Label with an empty context (RFC 8446 §7.1); `label` without "tls13 ".
-void hkdf_expand_label(MutableBytes out, Hash hash, ByteView secret,
-                       std::string_view label) noexcept;
+/// HKDF-Expand-Label (RFC 8446 §7.1); `label` without "tls13 ", `context` a hash at most.
+void hkdf_expand_label(MutableBytes out, Hash hash, ByteView secret, std::string_view label,
+                       ByteView context = {}) noexcept;
 
 /// Whose code an AeadKey runs.
 enum class AeadBackend : std::uint8_t {

@@ -19,8 +19,13 @@ void tell_time(const SSL*, timeval* out) noexcept {
   out->tv_usec = 0;
 }
 
+/// Nothing else of BoringSSL gives the exporter's secret away, which is wanted after its state is
+/// gone.
 void log_key(const SSL* ssl, const char* line) noexcept {
-  static_cast<ContextState*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)))->key_log->write(line);
+  auto* const handshake = static_cast<HandshakeState*>(SSL_get_app_data(ssl));
+  if (handshake != nullptr) handshake->exporter.read_key_log(line);
+  const auto& state = *static_cast<ContextState*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
+  if (state.key_log != nullptr) state.key_log->write(line);
 }
 
 /// The IANA name of X25519Kyber768Draft00 in BoringSSL's own spelling.
@@ -132,7 +137,7 @@ Result<void> make_context(ContextState& state, const std::string& groups) {
     return fail(Error::invalid("\"" + groups + "\" is not a list of key exchange groups such as " +
                                "X25519:P-256:P-384:X25519Kyber768Draft00"));
   }
-  if (state.key_log != nullptr) SSL_CTX_set_keylog_callback(context, log_key);
+  SSL_CTX_set_keylog_callback(context, log_key);
   return {};
 }
 

@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/time.h"
+#include "transport/tls/exporter.h"
 
 struct ssl_st;
 struct ssl_session_st;
@@ -25,6 +26,7 @@ struct HandshakeState {
   UnixSeconds now = 0;             ///< judges certificates and tickets
   std::uint32_t quic_version = 0;  ///< tickets are sealed for, and opened in, this version; TCP: 0
   std::string verify_failure;      ///< why the peer's certificate was refused, in words
+  Exporter exporter;               ///< TLS 1.3's; known before the handshake is complete
   /// A client received a session ticket. The session is the callee's only during the call.
   void (*session_received)(HandshakeState& state, ssl_session_st* session) = nullptr;
 };

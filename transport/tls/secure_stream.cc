@@ -672,4 +672,26 @@ const udp::Address& SecureStream::local() const noexcept { return stream_->local
 const udp::Address& SecureStream::remote() const noexcept { return stream_->remote(); }
 tcp::StreamInfo SecureStream::info() const { return stream_->info(); }
 
+Result<void> SecureStream::export_keying_material(std::string_view label, ByteView context,
+                                                  MutableBytes out) const {
+  if (!complete_) {
+    return fail(Error::invalid("no keying material before the handshake is complete"));
+  }
+  if (session_->exporter.known()) return session_->exporter.derive(label, context, out);
+  if (auto checked = Exporter::check(label, out); !checked) return checked;
+  // TLS 1.2's, which BoringSSL keeps. Without the extended master secret two connections might
+  // share it (RFC 7627 §6.4).
+  SSL* const ssl = session_->ssl.get();
+  if (ssl == nullptr || SSL_get_extms_support(ssl) != 1) {
+    return fail(Error(Code::unsupported,
+                      "keying material of TLS 1.2 wants the peer's extended master secret"));
+  }
+  ERR_clear_error();
+  if (SSL_export_keying_material(ssl, out.data(), out.size(), label.data(), label.size(),
+                                 context.data(), context.size(), 1) != 1) {
+    return fail(Error(Domain::tls, 0, "no keying material: " + take_error()));
+  }
+  return {};
+}
+
 }  // namespace tern::tls

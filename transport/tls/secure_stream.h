@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
@@ -116,6 +117,8 @@ class SecureStream final : public tcp::Stream, private tcp::StreamSink, private 
   const udp::Address& local() const noexcept override;
   const udp::Address& remote() const noexcept override;
   bool secure() const noexcept override { return true; }
+  Result<void> export_keying_material(std::string_view label, ByteView context,
+                                      MutableBytes out) const override;
   void attach(tcp::StreamSink& sink) override { sink_ = &sink; }
   using tcp::Stream::write;
   Result<void> write(Bytes bytes) override { return write(std::span<Bytes>(&bytes, 1)); }

@@ -35,6 +35,24 @@ TEST_F(CryptoBridgeTest, HandshakesAndCarriesStreams) {
   EXPECT_EQ(pair.server->received, std::string(5000, 'x'));
 }
 
+TEST_F(CryptoBridgeTest, BothEndsDeriveTheSameKeyingMaterial) {
+  const auto material = [](End& end, std::string_view context) {
+    Octets out(48);
+    const Result<void> done =
+        end.bridge().export_keying_material("EXPORTER-test", as_bytes(context), out);
+    return done ? std::string(out.begin(), out.end()) : done.error().to_string();
+  };
+  Pair pair = make_pair();
+  EXPECT_THAT(material(*pair.client, "a"), HasSubstr("before the handshake"));
+  pair.run();
+  const std::string of_client = material(*pair.client, "a");
+  EXPECT_EQ(material(*pair.server, "a"), of_client);
+  EXPECT_NE(material(*pair.server, "b"), of_client);
+  Pair another = make_pair();
+  another.run();
+  EXPECT_NE(material(*another.client, "a"), of_client);
+}
+
 TEST_F(CryptoBridgeTest, KeysCanBeUpdated) {
   Pair pair = make_pair();
   pair.run();

@@ -157,6 +157,30 @@ TEST_F(SecureStreamTest, CarriesBytesBothWaysAndBothEnds) {
   EXPECT_FALSE(client_facts().resumed);
 }
 
+TEST_F(SecureStreamTest, BothEndsDeriveTheSameKeyingMaterial) {
+  connect();
+  const auto material = [](tcp::Stream& stream, std::string_view label, std::string_view context) {
+    std::vector<std::uint8_t> out(32);
+    const Result<void> done = stream.export_keying_material(label, as_bytes(context), out);
+    return done ? std::string(out.begin(), out.end()) : done.error().to_string();
+  };
+  EXPECT_THAT(material(*client.stream, "EXPORTER-test", ""), HasSubstr("before the handshake"));
+  ASSERT_TRUE(world.run_until([&] { return shaken(); }));
+  const std::string at_first = material(*client.stream, "EXPORTER-test", "context");
+  EXPECT_EQ(material(*server().stream, "EXPORTER-test", "context"), at_first);
+  // Later the records are ours, and BoringSSL's state is gone.
+  client.send(100'000);
+  server().send(100'000);
+  ASSERT_TRUE(world.run_until([&] { return client.ended && server().ended; }));
+  EXPECT_EQ(material(*client.stream, "EXPORTER-test", "context"), at_first);
+  EXPECT_EQ(material(*server().stream, "EXPORTER-test", "context"), at_first);
+  EXPECT_NE(material(*client.stream, "EXPORTER-test", "contexts"), at_first);
+  EXPECT_NE(material(*client.stream, "EXPORTER-tests", "context"), at_first);
+  EXPECT_THAT(material(*client.stream, "", ""), HasSubstr("label"));
+  // What is beneath TLS has none.
+  EXPECT_THAT(material(*meddled, "EXPORTER-test", ""), HasSubstr("without TLS"));
+}
+
 TEST_F(SecureStreamTest, RecordsMayComeByteByByte) {
   byte_by_byte = true;
   connect();

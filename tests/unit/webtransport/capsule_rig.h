@@ -49,6 +49,9 @@ class End final : public SessionCarrier, CapsuleSession::Output {
   }
   bool gone() const noexcept override { return capsules.over(); }
   void measure(SessionStats&) const override {}
+  Result<void> export_keying_material(std::string_view, ByteView, MutableBytes) const override {
+    return fail(Error(Code::unsupported, "there is no TLS here"));
+  }
   std::uint64_t progress() const noexcept override { return capsules.progress(); }
 
   CapsuleSession capsules;

@@ -213,6 +213,30 @@ TEST(WebTransportHttp2, CapsulesRaiseTheWindows) {
   EXPECT_EQ(stream_bytes_in(told(server.rig->frames())), 3000u);
 }
 
+/// A client of another draft, or one that keeps to the SETTINGS alone, has read no field of ours.
+TEST(WebTransportHttp2, WhoSendsNoFieldIsToldOfAWindowByCapsules) {
+  for (const bool sends_field : {false, true}) {
+    http::Router router;
+    route(router, "/wt", [](Session& session) -> Task<void> {
+      const std::unique_ptr<Stream> stream = co_await session.accept_bidirectional();
+      if (stream) co_await stream->read_all();
+      co_await session.wait_until_ended();
+    });
+    Http2Rig rig([&](http::Exchange& exchange) { return router(exchange); }, enabled());
+    const Pairs field = {{"webtransport-init", "u=1"}};
+    rig.feed(preface() + headers(1, connect(sends_field ? field : Pairs()), false));
+    rig.feed(body(stream_bytes(0, 1000)));
+    CapsuleReader reader(64 * 1024);
+    const std::string capsules = told(rig.frames());
+    reader.feed(as_bytes(capsules));
+    std::size_t windows = 0;
+    while (const auto event = reader.next()) {
+      windows += event->id == capsule_type::kMaxStreamData ? 1 : 0;
+    }
+    EXPECT_EQ(windows, sends_field ? 0u : 1u);
+  }
+}
+
 struct Breach {
   const char* name;
   std::string bytes;

@@ -118,8 +118,11 @@ class Http3Peer : public ::testing::Test {
     };
     rig.emplace(std::move(router), RigOptions().server(std::move(options)));
     peer = rig->connect_raw();
-    peer->uni(control(http3::testing::settings(announced)));
+    if (!announced.empty()) announce(announced);
     settle();
+  }
+  void announce(const Announced& announced) {
+    peer->uni(control(http3::testing::settings(announced)));
   }
 
   void settle(Duration time = 200ms) { rig->world.run_for(time); }
@@ -170,6 +173,43 @@ class Http3Peer : public ::testing::Test {
     Runtime& runtime = world.host("nobody").runtime();
   } settings_only_;
 };
+
+// ---- SETTINGS that come after their CONNECT
+// -----------------------------------------------------------------
+
+class LateSettings : public Http3Peer {
+ public:
+  LateSettings() : Http3Peer(Announced{}) {}
+};
+
+TEST_F(LateSettings, BeginTheSessionWhenTheyCome) {
+  open_session();
+  settle(2s);
+  EXPECT_EQ(count("webtransport.opened"), 0u) << "whether there is flow control is not known yet";
+  announce({{0x33, 1}, {0x2c7cf000, 1}});
+  settle(10ms + 1ms);  // one way, not a look at the clock later
+  EXPECT_EQ(count("webtransport.opened"), 1u);
+  peer->more(kConnect, close_session("bye"), true);
+  expect_all_well(1);
+}
+
+TEST_F(LateSettings, AreWaitedForSomeSecondsOnly) {
+  open_session();
+  settle(4500ms);
+  EXPECT_FALSE(peer->finished[kConnect]);
+  settle(1s);
+  EXPECT_TRUE(peer->finished[kConnect]) << "the request was given up";
+  announce({{0x33, 1}, {0x2c7cf000, 1}});
+  expect_all_well(0);
+}
+
+TEST_F(LateSettings, MayNeverComeAsTheConnectionEnds) {
+  open_session();
+  peer->connection().close(0x100, "enough");
+  settle(10s);
+  EXPECT_TRUE(rig->closed);
+  EXPECT_EQ(count("webtransport.opened"), 0u);
+}
 
 // ---- streams before their session
 // -----------------------------------------------------------------

@@ -12,6 +12,7 @@ import subprocess
 
 from harness.matrix import case
 from harness.process import INTEROP, NotRun, check, free_port, peer_path, wait_for_quic
+from harness.servers import in_chroot
 from harness.tern import last_lines
 
 SERVICE = "greeter.v1.Greeter"
@@ -87,6 +88,22 @@ def buf_curl(run, protocol, http, wire):
     check(chat == [{"text": "hello e"}, {"text": "hello f"}], f"{chat}")
     refused = buf(run, url, protocol, http, "SayHello", [""], *reflect, status=1)
     check(refused == [{"code": "invalid_argument", "message": "no name"}], f"{refused}")
+
+
+# ---- grpc-js -------------------------------------------------------------------------------------
+
+@case("grpcjs/greeter", "grpcjs")
+def grpcjs_greeter(run):
+    target = greeter(run).removeprefix("https://")
+    status, text = run.run("grpc-js", ["node", INTEROP / "drivers/grpcjs_greeter.mjs", peer_path("grpcjs"), PROTO,
+                                       INTEROP.parent / "rpc/proto", target, run.certs.ca], timeout=60)
+    check(status == 0, f"it exited with {status}: {last_lines(text)}")
+    seen = json.loads(text.splitlines()[-1])
+    check(seen["unary"] == "hello ä over h2" and seen["all"] == "hello a, b, c", f"{seen}")
+    check(seen["failure"] == {"code": INVALID_ARGUMENT, "message": "no name"}, f"{seen['failure']}")
+    check(seen["stream"] == [f"hello b, {i}" for i in range(1, 11)], f"{seen['stream']}")
+    check(seen["timeout"]["code"] == DEADLINE_EXCEEDED and seen["timeout"]["all"], f"{seen['timeout']}")
+    check(seen["chat"] == ["hello a", "hello b"], f"{seen['chat']}")
 
 
 # ---- Connect for ECMAScript ----------------------------------------------------------------------
@@ -202,17 +219,18 @@ def rpc_conformance(run):
 
 # ---- plain HTTP -----------------------------------------------------------------------------------
 
-@case("curl/rest", "buf", beside=True)
-def curl_rest(run):
-    """Debian's own curl, over TCP, as anybody has it."""
+@case("curl/rest", "buf", beside=True, wires=(("--http2", "h2"), ("--http1.1", "http/1.1")))
+@case("curl/rest-h3", "curl", wires=(("--http3-only", "h3"),))
+def curl_rest(run, wires):
+    """Debian's own curl, over TCP, as anybody has it; over HTTP/3 that of Debian 13."""
     url = greeter(run)
 
     def ask(*arguments):
-        status, text = run.run("curl", ["curl", "-sS", "--cacert", run.certs.ca, *arguments],
-                               timeout=30)
+        command = ["curl", "-sS", "--cacert", run.certs.ca, *arguments]
+        status, text = run.run("curl", in_chroot([], command) if wires[0][1] == "h3" else command, timeout=30)
         check(status == 0, f"curl exited with {status}: {last_lines(text)}")
         return text
-    for flag, wire in (("--http2", "h2"), ("--http1.1", "http/1.1")):
+    for flag, wire in wires:
         said = json.loads(ask(flag, f"{url}/v1/hello/you"))
         check(said == {"text": f"hello you over {wire}"}, f"{said}")
         said = json.loads(ask(flag, "-H", "content-type: application/json", "-d", '{"name":"you"}',

@@ -1,4 +1,6 @@
 # cmake -Dbuild=… -Dversion=… -Dcompiler=… -P find_package_test.cmake
+#
+# Installs what was built and builds a program outside the tree on it, and those that README and docs show.
 
 function(run)
   execute_process(COMMAND ${ARGN} RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
@@ -15,9 +17,12 @@ if(sanitize)
 endif()
 
 run("${CMAKE_COMMAND}" --install "${build}" --prefix "${scratch}/prefix")
+find_program(python NAMES python3 REQUIRED)
+run("${python}" "${CMAKE_CURRENT_LIST_DIR}/manual_programs.py" "${CMAKE_CURRENT_LIST_DIR}/../.." "${scratch}/manual")
 # Every public header in the installed tree, and nothing of the source tree, is what the consumer sees.
 run("${CMAKE_COMMAND}" -S "${CMAKE_CURRENT_LIST_DIR}/consumer" -B "${scratch}/consumer" -G Ninja
   "-DCMAKE_PREFIX_PATH=${scratch}/prefix" "-DCMAKE_CXX_COMPILER=${compiler}"
-  "-DCMAKE_BUILD_TYPE=${build_type}" "-Dversion=${version}" ${flags})
+  "-DCMAKE_BUILD_TYPE=${build_type}" "-Dversion=${version}"
+  "-Dmanual=${scratch}/manual" ${flags})
 run("${CMAKE_COMMAND}" --build "${scratch}/consumer")
 run("${scratch}/consumer/consumer")

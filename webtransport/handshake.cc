@@ -20,7 +20,7 @@ bool is_string(std::string_view text) noexcept {
   return std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
 }
 
-std::string quoted(std::string_view text) {
+std::string quoted_string(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') out.push_back('\\');
@@ -76,7 +76,8 @@ Answer answer_session(const http::RequestHead& request, const ServerOptions& opt
     const std::vector<std::string>& ours = options.protocols();
     answer.protocol =
         options.client_preference_set() ? first_common(offered, ours) : first_common(ours, offered);
-    if (!answer.protocol.empty()) answer.response.field("wt-protocol", quoted(answer.protocol));
+    if (!answer.protocol.empty())
+      answer.response.field("wt-protocol", quoted_string(answer.protocol));
   }
   return answer;
 }
@@ -86,7 +87,7 @@ std::string available_protocols(const std::vector<std::string>& protocols) {
   for (const std::string& name : protocols) {
     if (!is_string(name)) continue;
     if (!list.empty()) list += ", ";
-    list += quoted(name);
+    list += quoted_string(name);
   }
   return list;
 }

@@ -1,6 +1,7 @@
 #include "gateway/stream_server.h"
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
@@ -30,6 +31,15 @@ class StreamServer::Handshake final : public tcp::StreamSink {
 };
 
 namespace {
+
+/// People type "localhost:4433", and browsers put http:// before it.
+constexpr std::string_view kUseHttps =
+    "HTTP/1.1 400 Bad Request\r\n"
+    "content-type: text/plain; charset=utf-8\r\n"
+    "content-length: 66\r\n"
+    "connection: close\r\n"
+    "\r\n"
+    "This is the port for https://, and the request came without TLS.\r\n";
 
 tcp::ListenOptions listen_options() {
   tcp::ListenOptions options;
@@ -134,6 +144,7 @@ void StreamServer::accepted(tcp::Listener& listener, std::unique_ptr<tcp::Stream
     return;
   }
   handshake->stream = std::move(*secure);
+  handshake->stream->answer_to_plain_http(kUseHttps);
   handshake->index = handshakes_.size();
   handshakes_.push_back(std::move(handshake));
 }

@@ -6,7 +6,6 @@
 #include <charconv>
 #include <fcntl.h>
 #include <fstream>
-#include <iterator>
 #include <libpsl.h>
 #include <sstream>
 #include <unistd.h>
@@ -17,6 +16,8 @@
 
 namespace tern::http {
 namespace {
+
+constexpr std::size_t kMaxFile = 16'000'000;
 
 char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
@@ -427,7 +428,14 @@ Result<void> CookieJar::from_text(std::string_view text, UnixSeconds now) {
 Result<void> CookieJar::load(const std::string& path, UnixSeconds now) {
   std::ifstream file(path, std::ios::binary);
   if (!file) return fail(Error::os(errno, "read " + path));
-  const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  std::string text;
+  std::array<char, 16 * 1024> block;
+  while (file) {
+    file.read(block.data(), block.size());
+    text.append(block.data(), static_cast<std::size_t>(file.gcount()));
+    if (text.size() > kMaxFile) return fail(Error::limit(path + " has more than 16 MB"));
+  }
+  if (file.bad()) return fail(Error::os(errno, "read " + path));  // a folder, for one
   Result<void> read = from_text(text, now);
   if (!read) return fail(Error::invalid(path + ": " + read.error().detail));
   return read;

@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 
-from tern_program import PATIENCE, TERN, TernTest, environment
+from tern_program import PATIENCE, TERN, TernTest, environment, free_port
 
 GREETER = os.environ["GREETER"]
 SERVICE = "greeter.v1.Greeter"
@@ -19,12 +19,6 @@ PROTO = pathlib.Path(__file__).parents[2] / "examples" / "greeter" / "greeter.pr
 WIRES = [("grpc", "--http3-only"), ("grpc", "--http2"), ("grpc-web", "--http3-only"),
          ("grpc-web", "--http2"), ("grpc-web", "--http1.1"), ("connect", "--http3-only"),
          ("connect", "--http2"), ("connect", "--http1.1")]
-
-
-def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp:
-        tcp.bind(("127.0.0.1", 0))
-        return tcp.getsockname()[1]
 
 
 class HostileServer:

@@ -31,9 +31,39 @@ class ExitCodeTest(TernTest):
                       ["serve", "--config", "/nonexistent.toml"],
                       ["get", "--cacert", "/nonexistent.pem", "https://x/"],
                       ["bench", "--cacert", "/dev/null", "https://x/"],
-                      ["bench", "--resume", "https://x/"]):
+                      ["bench", "--resume", "https://x/"],
+                      ["serve", "--cache-control", "max-age=1"], ["serve", "--autoindex"],
+                      ["serve", "--dotfiles"], ["serve", "/", "--cache-control", "a\nb"],
+                      ["cert", "bad name"], ["cert", ""],
+                      ["get", "-X", "BAD METHOD", "https://x/"],
+                      ["get", "-H", "content-length: 5", "-d", "abc", "https://x/"],
+                      ["bench", "--idle", "-n", "5", "https://x/"],
+                      ["bench", "-D", "0", "https://x/"]):
             with self.subTest(words=words):
                 self.assert_code(self.tern(*words), 2)
+
+    def test_numbers(self):
+        """Each complaint has the flag, the value and what would do."""
+        for words, part in ((["serve", "--workers", "-1"], "from 0 to 256"),
+                            (["serve", "--max-connections", "-1"], "from 1 on"),
+                            (["serve", "--max-connections", "x"], "from 1 on"),
+                            (["serve", "--max-connections", "99999999999999999999"], "from 1 on"),
+                            (["get", "--retry", "-1", "https://x/"], "from 0 to 1000"),
+                            (["get", "--max-redirs", "x", "https://x/"], "no whole number"),
+                            (["bench", "-n", "0", "https://x/"], "from 1 on"),
+                            (["bench", "-c", "1.5", "https://x/"], "from 1 to 100000"),
+                            (["bench", "--rate", "0", "https://x/"], "above 0"),
+                            (["bench", "--rate", "x", "https://x/"], "above 0"),
+                            (["bench", "--server-pid", "0", "https://x/"], "from 1 to"),
+                            (["handoff", "--seeds", "0"], "from 1 to"),
+                            (["handoff", "sudden-cut", "--seed", "-1"], "no whole number"),
+                            (["relay", "-l", "0", "-t", "x:1", "--max-clients", "0"], "from 1 to"),
+                            (["wt", "--close-code", "99999999999", "https://x/"], "from 0 to"),
+                            (["cert", "--days", "0"], "from 1 to 398")):
+            with self.subTest(words=words):
+                shown = self.tern(*words)
+                self.assert_code(shown, 2, part)
+                self.assertLess(len(shown.stderr), 160, shown.stderr)
 
     def test_bad_url(self):
         for url in ("https://", "https://[::1/", "https://a:99999/"):
@@ -146,6 +176,33 @@ class ExitCodeTest(TernTest):
         self.assertEqual(mixed.returncode, 2)
         self.assertEqual(mixed.stderr.count("\n"), 1, mixed.stderr)
 
+    def test_a_file_is_no_socket_for_a_handover(self):
+        precious = self.folder / "precious"
+        precious.write_text("mine")
+        shown = self.tern("serve", "--listen", "127.0.0.1:0", "--handover", precious)
+        self.assert_code(shown, 2, "precious", "no unix socket")
+        self.assertEqual(precious.read_text(), "mine")
+
+    def test_client_ca(self):
+        nonsense = self.folder / "nonsense.pem"
+        nonsense.write_text("nonsense")
+        for file in (nonsense, self.folder, self.folder / "nothing"):
+            with self.subTest(file=file):
+                self.assert_code(self.tern("serve", "--client-ca", file), 2, "--client-ca",
+                                 str(file))
+
+    def test_not_trusted_by_bench(self):
+        server = self.serve()
+        load = self.tern("bench", "-n", "1", f"https://127.0.0.1:{server.port}/hello")
+        self.assert_code(load, 60, "--cacert", "-k")
+
+    def test_no_server_of_rpc(self):
+        server = self.serve()
+        shown = self.tern("call", "--cacert", self.ca, *self.reach(server),
+                          server.url + "/pkg.Service/Method")
+        self.assertIn("--schema", shown.stderr)
+        self.assertEqual(shown.stderr.count("\n"), 1, shown.stderr)
+
     def test_config_errors_name_the_line(self):
         config = self.folder / "tern.toml"
         for text, line, part in (("retry = true\nworkrs = 2\n", 2, "workrs"),
@@ -158,7 +215,8 @@ class ExitCodeTest(TernTest):
                                  f"{config}:{line}: ", part)
 
     def test_help_of_every_verb_has_an_example(self):
-        verbs = ["serve", "get", "bench", "cert", "version"]
+        verbs = ["serve", "get", "call", "ws", "wt", "bench", "handoff", "relay", "interop",
+                 "cert", "version"]
         top = self.tern("--help").stdout
         for verb in verbs:
             self.assertIn(verb, top)

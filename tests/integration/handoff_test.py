@@ -105,6 +105,14 @@ class HandoffTest(TernTest):
             root = xml.etree.ElementTree.parse(picture).getroot()
             self.assertTrue(root.tag.endswith("svg"))
 
+    def test_the_environment_has_its_say(self):
+        qlog, keys = self.folder / "qlog", self.folder / "keys"
+        told = {"QLOGDIR": str(qlog), "SSLKEYLOGFILE": str(keys)}
+        finished = self.tern("handoff", "lift", "--carrier", "quic", env=told)
+        self.assertEqual(finished.returncode, 0, finished.stderr)
+        self.assertTrue(list(qlog.iterdir()))
+        self.assertIn("CLIENT_TRAFFIC_SECRET_0 ", keys.read_text())
+
     def test_qlog(self):
         with tempfile.TemporaryDirectory() as folder:
             finished = self.tern("handoff", "lift", "--carrier", "quic", "--qlog", folder)

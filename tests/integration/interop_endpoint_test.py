@@ -3,10 +3,9 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 
-from tern_program import PATIENCE, TERN, TernTest, environment
+from tern_program import PATIENCE, TERN, TernTest, environment, free_port
 
 UNSUPPORTED = 127
 CASES = ["handshake", "transfer", "chacha20", "retry", "resumption", "zerortt", "http3",
@@ -139,14 +138,8 @@ class InteropEndpointTest(TernTest):
 
     def test_preferred_address(self):
         said = self.fetch("transfer", "connectionmigration", {"file": 2 << 20},
-                          serving=("--preferred", f"127.0.0.1:{self.free_port()}"))
+                          serving=("--preferred", f"127.0.0.1:{free_port()}"))
         self.assertIn("QUICv1", said)
-
-    @staticmethod
-    def free_port():
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-            udp.bind(("127.0.0.1", 0))
-            return udp.getsockname()[1]
 
     def test_key_log(self):
         keys = self.folder / "keys.log"

@@ -246,6 +246,11 @@ class LogTest(TernTest):
         reader.start()
         self.assertTrue(ready.wait(PATIENCE))
         url = next(line.split()[1] for line in lines if line.split()[:1] == ["URL"])
+        # As it stands, from anywhere: no shell finds this `tern` by its name.
+        to_try = next(line.split()[1:] for line in lines if line.split()[:1] == ["try"])
+        shown = subprocess.run(to_try, capture_output=True, text=True, timeout=PATIENCE, cwd="/",
+                               env=environment(self.home))
+        self.assertEqual((shown.returncode, shown.stdout), (0, "hello over h3\n"), shown.stderr)
         port = url.rstrip("/").rsplit(":", 1)[1]
         self.tern("get", "--cacert", self.ca, "--resolve", f"localhost:{port}:127.0.0.1",
                   f"{url}hello?token=secret&x=%0a%1b[31m")

@@ -4,8 +4,10 @@ import json
 import os
 import pathlib
 import queue
+import random
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -20,6 +22,21 @@ def environment(home, **extra):
     clean = {k: v for k, v in os.environ.items()
              if k not in ("QLOGDIR", "SSLKEYLOGFILE") and not k.lower().endswith("_proxy")}
     return {**clean, "XDG_DATA_HOME": str(home), "NO_COLOR": "1", **extra}
+
+
+def free_port():
+    """Free for UDP and TCP on 127.0.0.1, and none of those that the kernel gives to clients: one of them might have it
+    before the server is up."""
+    low = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = random.randrange(max(1024, low - 16384), low)
+        with socket.socket(type=socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
+            try:
+                udp.bind(("127.0.0.1", port))
+                tcp.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 class Server:

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "tools/handoff/scenario.h"
 #include "tools/handoff/stage.h"
 #include "tools/handoff/timeline.h"
+#include "transport/tls/key_log.h"
 
 namespace tern::handoff {
 
@@ -32,7 +34,8 @@ struct Outcome {
 };
 
 struct RunOptions {
-  quic::QlogOpener qlog;  ///< where each connection's qlog goes; may be empty
+  quic::QlogOpener qlog;                 ///< where each connection's qlog goes; may be empty
+  std::shared_ptr<tls::KeyLog> key_log;  ///< of tern's own clients; may be empty
   bool timeline = false;
 };
 

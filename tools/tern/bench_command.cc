@@ -1,3 +1,4 @@
+#include <charconv>
 #include <memory>
 #include <string>
 #include <utility>
@@ -11,6 +12,7 @@
 #include "tools/tern/commands.h"
 #include "tools/tern/environment.h"
 #include "tools/tern/option_values.h"
+#include "tools/tern/socket_client.h"
 #include "tools/tern/terminal.h"
 
 namespace tern::cli {
@@ -39,6 +41,10 @@ void check(const BenchOptions& options) {
   }
   if (options.in_flight > 1 && (!options.websocket || options.rate > 0)) {
     fail_with(ExitCode::usage, "--in-flight is about WebSockets, and not together with --rate");
+  }
+  check_some_time("--duration", options.duration);
+  if (options.idle && options.requests) {
+    fail_with(ExitCode::usage, "--idle sends no requests: it takes --duration, not --requests");
   }
   if (options.resume && !options.connect) {
     fail_with(ExitCode::usage, "--resume is about handshakes: it wants --connect");
@@ -118,7 +124,10 @@ ExitCode run(BenchOptions& options) {
     outcome = runtime.block_on(load.run(report));
     interrupts.end();
   }
-  if (!outcome) fail_with(outcome.error(), options.url);
+  if (!outcome) {
+    const ExitCode code = exit_code(outcome.error());
+    fail_with(code, options.url + ": " + failure_message(outcome.error(), code));
+  }
   if (options.json) {
     print_bench_json(options, report);
   } else {
@@ -143,12 +152,12 @@ void add_bench(CLI::App& app, ExitCode& result) {
       ->type_name("");
   verb->add_option("-c,--connections", o.connections,
                    "Connections; with --connect handshakes at a time")
-      ->check(CLI::Range(1, 100'000))
+      ->check(whole_number(1, 100'000))
       ->option_text("N (10)");
   verb->add_option("-m,--streams", o.asked_streams,
                    "Requests at a time, or WebSockets, on each connection (HTTP/1.1: 1);\n"
                    "streams or datagrams at a time in each WebTransport session")
-      ->check(CLI::Range(1, 1000))
+      ->check(whole_number(1, 1000))
       ->option_text("N (10)");
   const auto protocol = [verb, &o](const char* flag, const char* help, BenchProtocol which) {
     return verb->add_flag_callback(flag, [&o, which] { o.asked_protocol = which; }, help);
@@ -162,19 +171,28 @@ void add_bench(CLI::App& app, ExitCode& result) {
   three->excludes(two)->excludes(one);
   two->excludes(one);
   verb->add_option("--in-flight", o.in_flight, "Messages at a time on each WebSocket")
-      ->check(CLI::Range(1, 1000))
+      ->check(whole_number(1, 1000))
       ->option_text("N (1)");
   verb->add_flag("--datagrams", o.datagrams, "Datagrams of WebTransport, instead of streams");
   verb->add_option("--sessions", o.sessions, "WebTransport sessions on each connection")
-      ->check(CLI::Range(1, 1000))
+      ->check(whole_number(1, 1000))
       ->option_text("N (1)");
   verb->add_option("-n,--requests", o.requests, "Stop after so many requests, or handshakes")
+      ->check(whole_number(1))
       ->type_name("N");
   add_duration(*verb, "-D,--duration", o.duration, "Stop after this time (default: 5s without -n)");
   add_duration(*verb, "--warm-up", o.warm_up, "Run this long before measuring");
   verb->add_option("--rate", o.rate,
                    "Requests a second over all, each at its time, and latency counted from it")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Validator(
+          [](std::string& text) -> std::string {
+            double rate = 0;
+            const char* const end = text.data() + text.size();
+            const auto [rest, error] = std::from_chars(text.data(), end, rate);
+            const bool good = error == std::errc() && rest == end && rate > 0 && rate <= 1e9;
+            return good ? std::string() : "'" + text + "' is no number above 0";
+          },
+          ""))
       ->option_text("N");
   verb->add_flag("--connect", o.connect, "Measure handshakes: connect, close, connect again");
   verb->add_flag("--resume", o.resume, "With --connect: resume a session");
@@ -196,6 +214,7 @@ void add_bench(CLI::App& app, ExitCode& result) {
   verb->add_option("--server-pid", o.server_pid,
                    "Measure this process; default: the owner of the port (through a proxy: the\n"
                    "proxy's), if it is local")
+      ->check(whole_number(1, INT32_MAX))
       ->type_name("PID");
   verb->add_option("--qlog", o.qlog, "Write a qlog file a connection (default: QLOGDIR)")
       ->type_name("DIR");

@@ -252,6 +252,13 @@ class Call {
         result_.message = fmt::format(
             "the server has no {}; `tern call --list {}` shows what it has", name, server());
         break;
+      case rpc::Code::unknown:
+      case rpc::Code::internal:
+        // What is no server of RPC at all answers so.
+        result_.message = fmt::format(
+            "no schema by reflection ({}); does {} speak {}? --schema FILE.proto does without",
+            status.to_string(), server(), options_.protocol);
+        break;
       default: result_.message = "reflection: " + status.to_string() + fix(status.code());
     }
     result_.status = std::move(status);

@@ -12,6 +12,8 @@
 #include "tools/tern/dev_certificate.h"
 #include "tools/tern/environment.h"
 #include "tools/tern/json_writer.h"
+#include "tools/tern/option_values.h"
+#include "tools/tern/own_name.h"
 #include "tools/tern/terminal.h"
 
 namespace tern::cli {
@@ -68,11 +70,11 @@ void print_for_people(const DevCertificate& dev) {
   row("SPKI", dev.certificate.spki_sha256());
   fmt::print(
       "\nTo trust it\n"
-      "  tern          tern get --cacert {} https://localhost:4433/\n"
+      "  tern          {} get --cacert {} https://localhost:4433/\n"
       "  Chromium      --ignore-certificate-errors-spki-list={}\n"
       "  WebTransport  serverCertificateHashes: [{{algorithm: 'sha-256', value: <the 32 bytes "
       "above>}}]\n",
-      dev.ca_file, dev.certificate.spki_sha256());
+      own_name(), dev.ca_file, dev.certificate.spki_sha256());
 }
 
 }  // namespace
@@ -91,7 +93,7 @@ void add_cert(CLI::App& app, ExitCode& result) {
       ->type_name("DIR");
   verb->add_option("--days", options->wish.days,
                    "Days of validity; browsers take serverCertificateHashes up to 14")
-      ->check(CLI::Range(1, 398))
+      ->check(whole_number(1, 398))
       ->option_text("N (13)");
   verb->add_flag("--renew", options->wish.renew,
                  "Make a new certificate even if there is a good one");

@@ -2,15 +2,13 @@
 
 #include <algorithm>
 #include <cctype>
-#include <cerrno>
-#include <fstream>
-#include <iterator>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "base/error.h"
 #include "tools/tern/exit_code.h"
+#include "tools/tern/input_file.h"
 #include "tools/tern/terminal.h"
 #include "tools/tern/toml_document.h"
 
@@ -108,14 +106,9 @@ std::vector<ConfigEntry> parse_config(std::string_view text, const std::string& 
 }
 
 void apply_config(CLI::App& verb, const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string text;
-  if (file) text.assign(std::istreambuf_iterator<char>(file), {});
-  if (!file || file.bad()) {
-    fail_with(ExitCode::usage, Error::os(errno, "--config " + path).detail);
-  }
-  if (text.size() > kMaxFile) fail_with(ExitCode::usage, "--config " + path + ": too long");
-  for (const ConfigEntry& entry : parse_config(text, path)) {
+  const Result<std::string> text = read_input(path, kMaxFile);
+  if (!text) fail_with(ExitCode::usage, "--config: " + text.error().detail);
+  for (const ConfigEntry& entry : parse_config(*text, path)) {
     CLI::Option* option = option_of(verb, entry.key);
     if (option == nullptr) {
       fail_at(path, entry.line,

@@ -72,8 +72,9 @@ DevCertificate dev_certificate(const DevCertificateWish& wish) {
       return {ca_file, chain_file, key_file, std::move(*certificate), false, false};
     }
   }
-  const tls::Identity leaf = or_fail(
-      tls::make_leaf(*authority, tls::DevelopmentOptions(now).days(wish.days).names(names)));
+  auto made = tls::make_leaf(*authority, tls::DevelopmentOptions(now).days(wish.days).names(names));
+  if (!made && made.error().is(Code::invalid)) fail_with(ExitCode::usage, made.error().detail);
+  const tls::Identity leaf = or_fail(std::move(made));
   save(leaf, chain_file, key_file);
   tls::Certificate certificate = or_fail(tls::Certificate::load(chain_file, key_file));
   return {ca_file, chain_file, key_file, std::move(certificate), made_ca, true};

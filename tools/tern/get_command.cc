@@ -50,6 +50,7 @@ void add_get(CLI::App& app, ExitCode& result) {
       ->group(kRequest);
   verb->add_flag("-L,--location", o.follow, "Follow redirects")->group(kRequest);
   verb->add_option("--max-redirs", o.max_redirects, "At most so many")
+      ->check(whole_number())
       ->option_text("N (30)")
       ->group(kRequest);
   verb->add_flag("-Z,--parallel", o.parallel, "All URLs at once, not one after the other")
@@ -132,6 +133,7 @@ void add_get(CLI::App& app, ExitCode& result) {
   verb->add_option("--retry", o.retries,
                    "Send an idempotent request again, so often at most, when nobody answers, its\n"
                    "connection breaks, or the status is 408, 429, 502, 503 or 504")
+      ->check(whole_number(0, 1000))
       ->type_name("N")
       ->group(kConnection);
   verb->add_option("--network-policy", o.network_policy,

@@ -1,10 +1,9 @@
 #include "tools/tern/get_transfer.h"
 
+#include <cctype>
 #include <cerrno>
 #include <charconv>
 #include <fcntl.h>
-#include <fstream>
-#include <iterator>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
@@ -15,29 +14,25 @@
 #include "gateway/within.h"
 #include "http/decode.h"
 #include "http/uri.h"
+#include "tools/tern/input_file.h"
 #include "tools/tern/terminal.h"
 
 namespace tern::cli {
 namespace {
 
 constexpr std::size_t kUploadPiece = 128 * 1024;
-
-std::string read_file(const std::string& path) {
-  std::ifstream file(path == "-" ? "/dev/stdin" : path, std::ios::binary);
-  if (!file) {
-    fail_with(ExitCode::cannot_read, Error::os(errno, "read " + path).detail);
-  }
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
+/// Of -d @FILE, which is held in memory; --upload-file has no limit.
+constexpr std::size_t kMaxBody = std::size_t{1} << 30;
 
 /// curl's -d: "@file" is read without its line ends.
 std::string data_of(const std::string& argument, bool binary) {
   if (!argument.starts_with('@')) return argument;
-  std::string text = read_file(argument.substr(1));
+  Result<std::string> text = read_input(argument.substr(1), kMaxBody);
+  if (!text) fail_with(ExitCode::cannot_read, text.error().detail);
   if (!binary) {
-    std::erase_if(text, [](char c) { return c == '\n' || c == '\r'; });
+    std::erase_if(*text, [](char c) { return c == '\n' || c == '\r'; });
   }
-  return text;
+  return *std::move(text);
 }
 
 class FileDescriptor {
@@ -85,6 +80,9 @@ RequestPlan RequestPlan::from(const GetOptions& options) {
       if (::stat(plan.upload.c_str(), &facts) != 0 || ::access(plan.upload.c_str(), R_OK) != 0) {
         fail_with(ExitCode::cannot_read, Error::os(errno, "read " + plan.upload).detail);
       }
+      if (S_ISDIR(facts.st_mode)) {
+        fail_with(ExitCode::cannot_read, Error::os(EISDIR, "read " + plan.upload).detail);
+      }
       if (S_ISREG(facts.st_mode)) plan.upload_size = static_cast<std::uint64_t>(facts.st_size);
     }
     if (plan.upload_size) {
@@ -130,7 +128,17 @@ RequestPlan RequestPlan::from(const GetOptions& options) {
                                          : has_body             ? "POST"
                                                                 : "GET"
                                        : options.method;
+  std::string method = plan.method;
+  for (char& c : method) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  if (!http::Fields::valid_name(method)) {
+    fail_with(ExitCode::usage, fmt::format("--request '{}' is no method", plan.method));
+  }
   plan.body = Bytes::take(std::move(body));
+  const auto length = plan.fields.find("content-length");
+  if (length && plan.upload.empty() && *length != std::to_string(plan.body.size())) {
+    fail_with(ExitCode::usage, fmt::format("header 'content-length: {}': the body has {} bytes",
+                                           *length, plan.body.size()));
+  }
   return plan;
 }
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <deque>
 #include <fstream>
@@ -9,13 +10,14 @@
 
 #include <fmt/format.h>
 
-#include "gateway/qlog_files.h"
 #include "tools/handoff/batch.h"
 #include "tools/handoff/page.h"
 #include "tools/handoff/picture.h"
 #include "tools/tern/commands.h"
+#include "tools/tern/environment.h"
 #include "tools/tern/handoff_options.h"
 #include "tools/tern/handoff_report.h"
+#include "tools/tern/option_values.h"
 #include "tools/tern/terminal.h"
 
 namespace tern::cli {
@@ -70,7 +72,7 @@ void write_file(const std::string& path, const std::string& content) {
   std::ofstream file(path, std::ios::binary);
   file << content;
   file.close();
-  if (!file) fail_with(ExitCode::cannot_write, "cannot write " + path);
+  if (!file) fail_with(ExitCode::cannot_write, Error::os(errno, "cannot write " + path).detail);
 }
 
 std::string command_line(const HandoffOptions& options) {
@@ -124,10 +126,10 @@ std::vector<HandoffResults> run_jobs(const HandoffOptions& options) {
     }
   }
   handoff::RunOptions run_options;
-  if (!options.qlog_dir.empty()) {
-    auto opener = qlog_files(options.qlog_dir);
-    if (!opener) fail_with(ExitCode::cannot_write, opener.error().detail);
-    run_options.qlog = std::move(*opener);
+  // Of one run: nobody looks into the files of a thousand.
+  if (!options.scenario.empty() && options.seeds <= 1) {
+    run_options.qlog = qlog_from_environment(options.qlog_dir);
+    run_options.key_log = key_log_from_environment();
   }
   ProgressLine progress;
   const auto begun = std::chrono::steady_clock::now();
@@ -187,12 +189,13 @@ void add_handoff(CLI::App& app, ExitCode& result) {
       "handoff", "Simulate a phone that changes networks, and compare what carries its requests");
   verb->add_option("SCENARIO", o.scenario, "One of those that `tern handoff` lists")->type_name("");
   verb->add_option("--seed", o.seed, "The world's seed, or the first of --seeds")
+      ->check(whole_number())
       ->option_text("N (1)");
   verb->add_option(
           "--seeds", o.seeds,
           "Run so many seeds, of every scenario if none is named, and show how the figures "
           "spread")
-      ->check(CLI::Range(std::uint64_t{1}, kMaxSeeds))
+      ->check(whole_number(1, kMaxSeeds))
       ->option_text("N");
   verb->add_option("--carrier", o.carriers,
                    "Only this one; again for more (default: all but webtransport and rpc)")
@@ -203,7 +206,8 @@ void add_handoff(CLI::App& app, ExitCode& result) {
   verb->add_flag("--json", o.json, "One JSON object on stdout");
   verb->add_option("--html", o.html_file, "A page with timelines and figures")->type_name("FILE");
   verb->add_option("--svg", o.svg_file, "The picture of the handoff alone")->type_name("FILE");
-  verb->add_option("--qlog", o.qlog_dir, "A qlog file for each connection of the run")
+  verb->add_option("--qlog", o.qlog_dir,
+                   "A qlog file for each connection of the run (default: QLOGDIR)")
       ->type_name("DIR");
   verb->footer(
       "Examples:\n"

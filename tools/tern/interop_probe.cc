@@ -15,6 +15,7 @@
 #include "base/scope.h"
 #include "tools/interop/prober.h"
 #include "tools/tern/environment.h"
+#include "tools/tern/input_file.h"
 #include "tools/tern/interop_report.h"
 #include "tools/tern/option_values.h"
 #include "tools/tern/signals.h"
@@ -27,6 +28,8 @@ namespace {
 using interop::Case;
 using interop::Target;
 using interop::TargetReport;
+
+constexpr std::size_t kMaxList = 4 * 1024 * 1024;  // of --endpoints, in bytes
 
 /// "HDRZ" or "handshake,stream-data,R".
 std::vector<const Case*> chosen_cases(const std::string& text) {
@@ -100,11 +103,9 @@ std::vector<Target> targets_of(const InteropProbeOptions& options) {
   std::string name = "the built-in list";
   if (!options.endpoints.empty()) {
     name = options.endpoints;
-    std::ifstream file(name);
-    std::ostringstream content;
-    content << file.rdbuf();
-    if (!file) fail_with(ExitCode::cannot_read, fmt::format("--endpoints: cannot read {}", name));
-    text = content.str();
+    Result<std::string> read = read_input(name, kMaxList);
+    if (!read) fail_with(ExitCode::cannot_read, "--endpoints: " + read.error().detail);
+    text = *std::move(read);
   }
   auto targets = interop::parse_targets(text);
   if (!targets) {

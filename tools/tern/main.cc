@@ -1,6 +1,7 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -8,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "tools/tern/commands.h"
+#include "tools/tern/standard_streams.h"
 #include "tools/tern/terminal.h"
 
 namespace tern::cli {
@@ -37,6 +39,13 @@ int complain(std::string_view verb, std::string_view message, ExitCode code) {
   const std::string name = verb.empty() ? "tern" : fmt::format("tern {}", verb);
   fmt::print(stderr, "{} {}\n", paint.red(name + ":"), printable(message));
   return static_cast<int>(code);
+}
+
+/// What was printed has to have arrived, or the run did not succeed.
+int finish(std::string_view verb, int code) {
+  const std::optional<std::string> lost = finish_stdout();
+  if (!lost || code != static_cast<int>(ExitCode::done)) return code;
+  return complain(verb, *lost, ExitCode::cannot_write);
 }
 
 int run(int argument_count, char** arguments) {
@@ -76,9 +85,9 @@ int run(int argument_count, char** arguments) {
   }
   try {
     app.parse(argument_count, arguments);
-    return static_cast<int>(result);
+    return finish(verb, static_cast<int>(result));
   } catch (const CLI::Success& wanted) {  // --help, --version
-    return app.exit(wanted);
+    return finish(verb, app.exit(wanted));
   } catch (const CLI::ParseError& error) {
     if (argument_count == 1) {
       fmt::print(stderr, "{}", app.help());
@@ -92,6 +101,8 @@ int run(int argument_count, char** arguments) {
     if (failure.message.empty()) return static_cast<int>(failure.code);
     return complain(verb, failure.message, failure.code);
   } catch (const std::exception& error) {
+    // fmt::print throws when stdout takes no more.
+    if (const auto lost = finish_stdout()) return complain(verb, *lost, ExitCode::cannot_write);
     return complain(verb, error.what(), ExitCode::failed);
   }
 }
@@ -100,6 +111,7 @@ int run(int argument_count, char** arguments) {
 }  // namespace tern::cli
 
 int main(int argument_count, char** arguments) {
+  tern::cli::keep_standard_streams();
   std::signal(SIGPIPE, SIG_IGN);  // a closed stdout is a write error, not an end
   return tern::cli::run(argument_count, arguments);
 }

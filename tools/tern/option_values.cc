@@ -3,16 +3,18 @@
 #include <charconv>
 #include <stdexcept>
 
+#include <fmt/format.h>
+
 #include "tools/tern/exit_code.h"
 #include "tools/tern/terminal.h"
 #include "transport/tls/client_context.h"
 
 namespace tern::cli {
 
-void check_ca_file(const std::string& path) {
+void check_ca_file(const std::string& path, std::string_view flag) {
   if (path.empty()) return;
   const auto context = tls::ClientContext::create(tls::ClientContextOptions().ca_file(path));
-  if (!context) fail_with(ExitCode::usage, "--cacert: " + context.error().detail);
+  if (!context) fail_with(ExitCode::usage, fmt::format("{}: {}", flag, context.error().detail));
 }
 
 ResolveEntry parse_resolve(const std::string& text) {
@@ -82,6 +84,31 @@ void add_versions(CLI::App& verb, std::vector<std::uint32_t>& versions, const st
       ->delimiter(',')
       ->type_name("V")
       ->allow_extra_args(false);
+}
+
+CLI::Validator whole_number(std::uint64_t least, std::uint64_t most) {
+  CLI::Validator check(
+      [least, most](std::string& text) -> std::string {
+        std::uint64_t value = 0;
+        const char* const end = text.data() + text.size();
+        const auto [rest, error] = std::from_chars(text.data(), end, value);
+        if (error == std::errc() && rest == end && value >= least && value <= most) return {};
+        std::string what = "'" + text + "' is no whole number";
+        if (most != UINT64_MAX) {
+          what += fmt::format(" from {} to {}", least, most);
+        } else if (least > 0) {
+          what += fmt::format(" from {} on", least);
+        }
+        return what;
+      },
+      "");
+  return check;
+}
+
+void check_some_time(const char* flag, const std::optional<Duration>& time) {
+  if (time && *time <= Duration::zero()) {
+    fail_with(ExitCode::usage, fmt::format("{}: a time above 0", flag));
+  }
 }
 
 CLI::Option* add_duration(CLI::App& verb, const std::string& flag, std::optional<Duration>& value,

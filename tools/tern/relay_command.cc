@@ -2,7 +2,6 @@
 #include <charconv>
 #include <csignal>
 #include <fstream>
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -15,6 +14,7 @@
 #include "base/runtime.h"
 #include "tools/relay/relay.h"
 #include "tools/tern/commands.h"
+#include "tools/tern/input_file.h"
 #include "tools/tern/json_writer.h"
 #include "tools/tern/option_values.h"
 #include "tools/tern/relay_report.h"
@@ -77,12 +77,9 @@ udp::Address outside_address(const std::string& text) {
 }
 
 std::string read_text(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string text;
-  if (file) text.assign(std::istreambuf_iterator<char>(file), {});
-  if (!file || file.bad()) fail_with(ExitCode::usage, "--script: cannot read " + path);
-  if (text.size() > kMaxScript) fail_with(ExitCode::usage, "--script " + path + ": too long");
-  return text;
+  Result<std::string> text = read_input(path, kMaxScript);
+  if (!text) fail_with(ExitCode::usage, "--script: " + text.error().detail);
+  return *std::move(text);
 }
 
 class RelayRun {
@@ -342,6 +339,7 @@ void add_relay(CLI::App& app, ExitCode& result) {
   verb->add_flag("--udp", flags->udp, "UDP only; without this and the next: both");
   verb->add_flag("--tcp", flags->tcp, "TCP only");
   verb->add_option("--seed", flags->seed, "Decides which packets are hit (default: 1)")
+      ->check(whole_number())
       ->type_name("N");
   add_link_flags(*verb, *flags);
 
@@ -386,6 +384,7 @@ void add_relay(CLI::App& app, ExitCode& result) {
       ->type_name("FILE");
   verb->add_option("--max-clients", flags->max_clients,
                    "Drop what more send (default: 1024, at most 16000)")
+      ->check(whole_number(1, 16'000))
       ->type_name("N");
   add_duration(*verb, "--idle-timeout", flags->idle_timeout, "Forget silent clients (default: 5m)");
   add_engine(*verb, flags->engine);

@@ -21,6 +21,7 @@
 #include "tools/tern/environment.h"
 #include "tools/tern/json_writer.h"
 #include "tools/tern/option_values.h"
+#include "tools/tern/own_name.h"
 #include "tools/tern/serve_log.h"
 #include "tools/tern/signals.h"
 #include "tools/tern/terminal.h"
@@ -109,6 +110,7 @@ class Serve {
         .qlog(qlog_from_environment(options_.qlog))
         .log(messages_);
     if (options_.retry) server.retry(quic::RetryPolicy::always);
+    check_ca_file(options_.client_ca, "--client-ca");
     if (!options_.client_ca.empty()) server.client_ca(options_.client_ca);
     if (!options_.versions.empty()) server.versions(options_.versions);
     if (!options_.state_dir.empty()) server.state_dir(options_.state_dir);
@@ -174,12 +176,30 @@ class Serve {
     return text;
   }
 
+  void check_no_folder_flags() const {
+    const char* const flag = options_.autoindex                ? "--autoindex"
+                             : options_.dotfiles               ? "--dotfiles"
+                             : !options_.cache_control.empty() ? "--cache-control"
+                                                               : nullptr;
+    if (flag != nullptr) {
+      fail_with(ExitCode::usage, fmt::format("{} is about a folder: name it, as in `tern serve "
+                                             "public {}`",
+                                             flag, flag));
+    }
+  }
+
   http::Handler make_handler() {
     if (options_.folder.empty()) {
+      check_no_folder_flags();
       chat::Certificates development;
       // Set before a request comes, and there for as long as one may.
       if (dev_) development = [this] { return server_->certificates(); };
       return demo_site(std::move(development));
+    }
+    if (!http::Fields::valid_value(options_.cache_control)) {
+      fail_with(ExitCode::usage,
+                "--cache-control: no header's value has a line end, or a blank at "
+                "its beginning or end");
     }
     auto files =
         http::StaticFiles::open(options_.folder, http::StaticFilesOptions()
@@ -221,8 +241,9 @@ class Serve {
   std::string line_to_try() const {
     const std::string target = options_.folder.empty() ? url() + "hello" : url();
     const std::string mtls = options_.client_ca.empty() ? "" : " --cert CERT --key KEY";
-    if (dev_) return fmt::format("tern get --cacert {}{} {}", dev_->ca_file, mtls, target);
-    return fmt::format("tern get{} {}", mtls, target);
+    const std::string tern = own_name();
+    if (dev_) return fmt::format("{} get --cacert {}{} {}", tern, dev_->ca_file, mtls, target);
+    return fmt::format("{} get{} {}", tern, mtls, target);
   }
 
   static std::string joined(const std::vector<udp::Address>& addresses) {
@@ -377,7 +398,7 @@ void add_serve(CLI::App& app, ExitCode& result) {
                    "mTLS: clients must have a certificate of a CA in this PEM file")
       ->type_name("FILE");
   verb->add_option("-w,--workers", options->workers, "Threads; 0: one a core")
-      ->check(CLI::Range(0, 256))
+      ->check(whole_number(0, 256))
       ->option_text("N (1)");
   add_engine(*verb, options->engine);
   add_congestion(*verb, options->congestion);
@@ -390,6 +411,7 @@ void add_serve(CLI::App& app, ExitCode& result) {
       ->type_name("ADDR")
       ->allow_extra_args(false);
   verb->add_option("--max-connections", options->max_connections, "Refuse more (default: 100000)")
+      ->check(whole_number(1))
       ->type_name("N");
   add_duration(*verb, "--idle-timeout", options->idle_timeout,
                "Close silent connections (default: 30s)");
@@ -419,7 +441,7 @@ void add_serve(CLI::App& app, ExitCode& result) {
       ->type_name("FILE");
   verb->add_option("--cid-rotation", options->cid_rotation,
                    "QUIC-LB config rotation: tells keys apart while machines change theirs")
-      ->check(CLI::Range(0, 6))
+      ->check(whole_number(0, 6))
       ->option_text("N (0)");
   verb->add_option("--handover", options->handover,
                    "Unix socket: take over from the process that serves there, and let the next "

@@ -37,6 +37,7 @@ void add_wt(CLI::App& app, ExitCode& result) {
       ->check(CLI::IsMember({"auto", "h3", "h2", "websocket"}))
       ->type_name("auto|h3|h2|websocket");
   verb->add_option("--close-code", o.close_code, "Close the session with this code (default: 0)")
+      ->check(whole_number(0, UINT32_MAX))
       ->type_name("N");
   verb->add_option("--close-reason", o.close_reason, "and this reason, 1024 bytes at most")
       ->type_name("TEXT");

@@ -180,6 +180,11 @@ Result<std::unique_ptr<UnixListener>> UnixListener::open(const std::string& path
   TERN_TRY(const int descriptor, open_socket());
   ::unlink(fresh.c_str());
   struct stat named{};
+  // A socket there is one whose process is gone or goes; anything else is somebody's file.
+  if (::lstat(path.c_str(), &named) == 0 && !S_ISSOCK(named.st_mode)) {
+    ::close(descriptor);
+    return fail(Error::invalid(path + ": there is something of that name that is no unix socket"));
+  }
   // The mode that bind gives the name is the socket's own.
   const bool there =
       ::fchmod(descriptor, S_IRUSR | S_IWUSR) == 0 &&

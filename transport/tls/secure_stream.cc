@@ -646,8 +646,14 @@ void SecureStream::reset() {
 void SecureStream::failed(tcp::Stream&, const Error& error) { end(error); }
 
 bool SecureStream::fail_tls() {
+  const std::uint32_t error_code = ERR_peek_error();
+  if (ERR_GET_LIB(error_code) == ERR_LIB_SSL && ERR_GET_REASON(error_code) == SSL_R_HTTP_REQUEST &&
+      !plain_answer_.empty()) {
+    session_->output.assign(plain_answer_.begin(), plain_answer_.end());
+  }
   const std::string reason = take_error();
-  if (send_records()) stream_->finish();  // the alert leaves before the connection ends
+  // The alert leaves before the connection ends.
+  if (send_records()) stream_->finish();
   if (!session_->verify_failure.empty()) {
     const Error error(Code::certificate, session_->verify_failure);
     return end(error);

@@ -110,6 +110,11 @@ class SecureStream final : public tcp::Stream, private tcp::StreamSink, private 
                                                       Duration limit, tcp::StreamSink& sink);
   ~SecureStream() override;
 
+  /// A server's: said as it is, without TLS, to a client that began with an HTTP/1 request where a
+  /// ClientHello was due; then the stream ends, with an error as before. Default: nothing. The text
+  /// is there for as long as the stream.
+  void answer_to_plain_http(std::string_view text) noexcept { plain_answer_ = text; }
+
   /// Valid when the handshake is complete.
   const StreamHandshake& handshake() const noexcept { return handshake_; }
 
@@ -170,6 +175,7 @@ class SecureStream final : public tcp::Stream, private tcp::StreamSink, private 
   std::unique_ptr<tcp::Stream> stream_;
   StreamHandshake handshake_;
   Duration handshake_limit_{};
+  std::string_view plain_answer_;
   std::vector<Bytes> waiting_;  // for the handshake
   std::size_t waiting_size_ = 0;
   std::vector<std::uint8_t> held_;        // records that came before a pause ended

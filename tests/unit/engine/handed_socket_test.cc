@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <filesystem>
+#include <fstream>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -225,6 +226,9 @@ TEST(UnixListener, TheNameIsReplacedInOneStepAndLeftToWhoHasIt) {
   second->reset();
   EXPECT_FALSE(std::filesystem::exists(path));
   EXPECT_FALSE(UnixListener::open(folder / "none/socket"));
+  std::ofstream(path) << "somebody's";
+  EXPECT_TRUE(UnixListener::open(path).error().is(Code::invalid));
+  EXPECT_EQ(std::filesystem::file_size(path), 10u) << "what is no socket is left alone";
   EXPECT_TRUE(UnixListener::open(std::string(200, 'x')).error().is(Code::invalid));
 }
 

@@ -195,6 +195,17 @@ TEST_F(StreamServerTest, AlpnChoosesAndEveryAnswerNamesHttp3) {
   EXPECT_EQ(count("server.tcp.accepted"), 2u);
 }
 
+TEST_F(StreamServerTest, WhoForgetsTlsIsToldSo) {
+  serve(ServerOptions().listen("[::]:443"));
+  Dialed& on = dial({""});
+  begin(on, Protocol::http1);
+  const Answer answer = ask(on, "/");
+  EXPECT_EQ(answer.status, 400);
+  EXPECT_THAT(answer.body, ::testing::HasSubstr("https://"));
+  EXPECT_TRUE(world.run_until([&] { return on.closed; }));
+  EXPECT_EQ(count("server.tls.failed"), 1u);
+}
+
 TEST_F(StreamServerTest, NoAlpnIsHttp1) {
   serve(ServerOptions().listen("[::]:443"));
   Dialed& on = dial({});

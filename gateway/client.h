@@ -183,7 +183,7 @@ struct ClientConnectionInfo {
 ///   auto response = co_await client.get("https://localhost:4433/hello");
 ///
 /// Errors, besides what servers and networks cause (Domain::quic, ::application, ::tls, ::os):
-///   Code::invalid      the URL, a field or an option
+///   Code::invalid      the URL, a field or an option; or the answer (Origin::remote)
 ///   Code::not_found    the name does not resolve
 ///   Code::timed_out    a limit of ClientOptions passed, or nobody answered
 ///   Code::certificate  the server's certificate is not trusted

@@ -182,7 +182,9 @@ Result<ContentDecoder> ContentDecoder::make(std::string_view content_encoding,
     if (name.empty()) continue;
     const auto coding = coding_of(name);
     if (!coding) {
-      return fail(Error(Code::unsupported, "content coding \"" + escaped(name, 32) + "\""));
+      return fail(Error(Code::unsupported,
+                        "a content coding that was not asked for: \"" + escaped(name, 32) + "\"",
+                        Origin::remote));
     }
     if (*coding == Coding::identity) continue;
     if (decoder.stages_.size() == kMaxCodings) {

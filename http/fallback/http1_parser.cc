@@ -35,6 +35,38 @@ bool same(std::string_view text, std::string_view lower) noexcept {
          });
 }
 
+/// What is wrong, for people.
+const char* reason_of(beast::error_code error) noexcept {
+  using Kind = beast::http::error;
+  switch (static_cast<Kind>(error.value())) {
+    case Kind::bad_method: return "a method that is none";
+    case Kind::bad_target: return "a request target that is none";
+    case Kind::bad_version: return "a version of HTTP that is none";
+    case Kind::bad_status: return "a status that is no number of three digits";
+    case Kind::bad_reason: return "a reason phrase with control characters";
+    case Kind::bad_field: return "a field's name that is no token";
+    case Kind::bad_value: return "a field's value with control characters";
+    case Kind::bad_content_length:
+      return "a content-length that is no number, or several that differ, or one beside "
+             "transfer-encoding";
+    case Kind::bad_transfer_encoding: return "a transfer-encoding beside content-length";
+    case Kind::bad_chunk: return "a chunk that is none";
+    default: return "a message that breaks the grammar";
+  }
+}
+
+/// Load balancers that are told to put it first (haproxy's send-proxy), in its two versions.
+bool proxy_protocol(std::string_view begin) noexcept {
+  using namespace std::string_view_literals;
+  return begin.starts_with("PROXY ") || begin.starts_with("\r\n\r\n\0"sv);
+}
+
+/// A status line without a reason phrase ends in a space (RFC 9112 §4), which some servers forget.
+constexpr std::size_t kStatusEnd = std::string_view("HTTP/1.1 200").size();
+bool forgot_space(std::string_view head) noexcept {
+  return head.size() > kStatusEnd && head[kStatusEnd] == '\r';
+}
+
 }  // namespace
 
 // ---- Beast
@@ -112,7 +144,7 @@ class Http1Parser::BeastOf final : public Http1Parser::Beast {
     while (!bytes.empty()) {
       const std::size_t used =
           parser_->put(boost::asio::const_buffer(bytes.data(), bytes.size()), error);
-      if (error) return "a message that breaks the grammar";
+      if (error) return reason_of(error);
       bytes = bytes.subspan(used);
       if (parser_->is_done()) break;
       if (used == 0 && !bytes.empty()) return "a message that breaks the grammar";
@@ -190,7 +222,10 @@ bool Http1Parser::unit(ByteView& bytes, ByteView& whole, Event& event) {
   std::size_t used = 0;
   const Http1Scanner::Result result = scanner_.scan(bytes, used);
   if (result == Http1Scanner::Result::failed) {
-    event = fail(scanner_.failure());
+    const std::string begin = carry_ + std::string(as_text(bytes.first(used)));
+    const bool proxied = requests_ && mode_ == Mode::head && proxy_protocol(begin);
+    event = fail(proxied ? Http1Failure{400, "the PROXY protocol, which is not spoken here"}
+                         : scanner_.failure());
     return false;
   }
   const std::string_view found = as_text(bytes.first(used));
@@ -243,6 +278,11 @@ Http1Parser::Event Http1Parser::read_head(ByteView whole) {
   trailers_.clear();
   beast_->reset(no_body_);
   const bool no_body = std::exchange(no_body_, false);
+  std::string mended;
+  if (!requests_ && forgot_space(as_text(whole))) {
+    mended = std::string(as_text(whole)).insert(kStatusEnd, " ");
+    whole = as_bytes(mended);
+  }
   if (const char* error = beast_->put(whole); error != nullptr) {
     // RFC 9110 §15.6.6, for whoever speaks another version of HTTP properly.
     const std::string_view line = as_text(whole).substr(0, as_text(whole).find('\r'));
@@ -260,8 +300,8 @@ Http1Parser::Event Http1Parser::read_head(ByteView whole) {
   if (found.lengths > 0 && found.codings > 0) {
     return fail({400, "content-length beside transfer-encoding"});
   }
-  if (found.bad_length || found.lengths > 1)
-    return fail({400, "a content-length that is no number"});
+  if (found.bad_length) return fail({400, "a content-length that is no number"});
+  if (found.lengths > 1) return fail({400, "more than one content-length"});
   if (found.codings > 0) {
     if (head_.http10) return fail({400, "a transfer coding in HTTP/1.0"});
     if (!found.ends_chunked || found.chunked_before) {

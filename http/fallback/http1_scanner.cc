@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string_view>
 
 namespace tern::fallback {
 
@@ -11,6 +12,9 @@ namespace {
 constexpr std::size_t kMaxSkipped = 8;
 /// What a request line has beside its target: a method and a version.
 constexpr std::size_t kLineSlack = 64;
+/// How a response begins. Who sends something else, without an end of line perhaps, speaks another
+/// protocol.
+constexpr std::string_view kResponse = "HTTP/";
 /// Digits of a chunk's size: below 2^60.
 constexpr std::size_t kMaxDigits = 15;
 /// Bytes of chunk extensions in one message; nobody uses them.
@@ -47,8 +51,9 @@ std::size_t plain_name(const std::uint8_t* bytes, std::size_t size) noexcept {
 
 }  // namespace
 
-void Http1Scanner::expect_head(bool skip_empty_lines) noexcept {
-  state_ = skip_empty_lines ? State::empty_line : State::start_line;
+void Http1Scanner::expect_head(bool request) noexcept {
+  state_ = request ? State::empty_line : State::start_line;
+  request_ = request;
   begun_ = false;
   skipped_ = line_size_ = fields_size_ = lines_ = extensions_ = 0;
 }
@@ -83,7 +88,7 @@ std::size_t Http1Scanner::skip_plain(ByteView bytes) noexcept {
   std::size_t count = 0;
   switch (state_) {
     case State::start_line:
-      if (!begun_) return 0;
+      if (!begun_ || (!request_ && line_size_ < kResponse.size())) return 0;
       count = plain_text(bytes.data(), upto(limits_.max_target + kLineSlack, line_size_));
       line_size_ += count;
       return count;
@@ -110,6 +115,10 @@ Http1Scanner::Result Http1Scanner::step(std::uint8_t byte) noexcept {
       [[fallthrough]];
     case State::start_line:
       begun_ = true;
+      if (!request_ && line_size_ < kResponse.size() &&
+          static_cast<char>(byte) != kResponse[line_size_]) {
+        return fail(400, "it does not begin with HTTP/");
+      }
       if (byte == '\r') {
         state_ = State::start_line_cr;
         return Result::more;

@@ -30,8 +30,9 @@ class Http1Scanner {
 
   explicit Http1Scanner(const Http1Limits& limits) noexcept : limits_(limits) {}
 
-  /// A start line and field lines follow; a server skips an empty line before them (§2.2).
-  void expect_head(bool skip_empty_lines) noexcept;
+  /// A start line and field lines follow. A server skips an empty line before them (§2.2); a client
+  /// is told by the first bytes whether it is HTTP/1.1 at all.
+  void expect_head(bool request) noexcept;
   /// A chunk's header follows; `first`: no end of line of the chunk before. The last chunk's comes
   /// with its trailers.
   void expect_chunk(bool first) noexcept;
@@ -75,6 +76,7 @@ class Http1Scanner {
   const Http1Limits& limits_;
   Http1Failure failure_;
   State state_ = State::empty_line;
+  bool request_ = false;
   bool begun_ = false;
   std::size_t skipped_ = 0;
   std::size_t line_size_ = 0;

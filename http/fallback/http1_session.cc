@@ -304,6 +304,7 @@ void Http1Session::on_end_of_stream() {
     if (stream.ends() != nullptr) stream.ends()->incoming().finish();
     return wake();
   }
+  const bool nothing_came = parser_.idle();
   if (parser_.finish() == Http1Parser::Event::end && reading_ != nullptr) {
     if (!stream().ended_cleanly()) {
       // RFC 9112 §9.8: anybody could have cut the body short there.
@@ -334,7 +335,6 @@ void Http1Session::on_end_of_stream() {
     return wake();
   }
   // The server has closed. What it owes an answer is lost; nobody knows whether it was processed.
-  const bool in_message = reading_ != nullptr && reading_->head_put && parser_.in_head();
   if (queue_.empty() || !queue_.front()->head_put) {
     tell_goaway();
     refuse_waiting(Error(Code::rejected, "the server closed the connection", Origin::remote));
@@ -342,9 +342,8 @@ void Http1Session::on_end_of_stream() {
   }
   counts().peer_errors.add();
   end(Error(Code::closed,
-            in_message || reading_ == nullptr || queue_.front()->received > 0
-                ? "the server closed the connection in the middle of a response"
-                : "the server closed the connection without a response",
+            nothing_came ? "the server closed the connection without a response"
+                         : "the server closed the connection in the middle of a response",
             Origin::remote));
 }
 
@@ -356,8 +355,10 @@ void Http1Session::on_failure(const Http1Failure& failure) {
   }
   if (!is_server()) {
     log(LogLevel::info, failure.reason);
-    return end(failure.status == 431 ? Error::limit(failure.reason)
-                                     : Error(Domain::http, 502, failure.reason, Origin::remote));
+    if (failure.status == 431) return end(Error::limit(failure.reason));
+    return end(Error(Code::invalid,
+                     fmt::format("the server's answer breaks HTTP/1.1: {}", failure.reason),
+                     Origin::remote));
   }
   if (reading_ != nullptr) {
     // In the middle of a body: its handler may have answered already.

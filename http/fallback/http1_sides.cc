@@ -148,7 +148,7 @@ void Http1Session::on_response() {
   Http1Stream& stream = *queue_.front();
   auto* exchange = static_cast<http::ClientExchange*>(stream.ends());
   const int status = head.status;
-  if (status < 100 || status > 599) return on_failure({502, "a status that is none"});
+  if (status < 100) return on_failure({502, "a status below 100"});
   if (status < 200 && status != 101) {
     if (!glitches_.allow(now())) {
       counts().limit_glitches.add();

@@ -1,5 +1,7 @@
 #include "tools/tern/exit_code.h"
 
+#include <cerrno>
+
 namespace tern::cli {
 
 ExitCode exit_code(const Error& error) noexcept {
@@ -7,7 +9,9 @@ ExitCode exit_code(const Error& error) noexcept {
   switch (error.domain) {
     case Domain::tern:
       switch (static_cast<Code>(error.code)) {
-        case Code::invalid: return ExitCode::bad_url;
+        case Code::invalid:
+          // What a peer has said is no argument of ours.
+          return error.origin == Origin::remote ? ExitCode::receive_failed : ExitCode::bad_url;
         case Code::not_found: return ExitCode::cannot_resolve;
         case Code::timed_out: return ExitCode::timed_out;
         case Code::certificate: return ExitCode::not_trusted;
@@ -17,7 +21,10 @@ ExitCode exit_code(const Error& error) noexcept {
         case Code::rejected: return ExitCode::receive_failed;
         default: return ExitCode::failed;
       }
-    case Domain::os: return ExitCode::cannot_connect;
+    case Domain::os:
+      // Who resets a connection has been connected to.
+      return error.code == ECONNRESET || error.code == EPIPE ? ExitCode::receive_failed
+                                                             : ExitCode::cannot_connect;
     case Domain::tls: return ExitCode::tls_handshake;
     case Domain::quic:
       return (error.code & ~std::uint64_t{0xff}) == kCryptoError ? ExitCode::tls_handshake

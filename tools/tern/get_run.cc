@@ -19,6 +19,7 @@
 #include "tools/tern/get_transfer.h"
 #include "tools/tern/option_values.h"
 #include "tools/tern/terminal.h"
+#include "tools/tern/trust_hint.h"
 
 namespace tern::cli {
 namespace {
@@ -327,8 +328,7 @@ class Get {
 
   std::string hint(const TransferResult& result) const {
     switch (result.code) {
-      case ExitCode::not_trusted:
-        return "; name its CA with --cacert FILE, or trust any certificate with -k";
+      case ExitCode::not_trusted: return std::string(trust_hint(result.message));
       case ExitCode::timed_out:
         return result.head ? "" : "; is an HTTP server there, and do UDP or TCP pass?";
       default: return "";

@@ -187,7 +187,9 @@ void Transfer::fail_result(const Error& error) {
   const bool plain = error.domain == Domain::tern || error.domain == Domain::http;
   std::string message = plain ? error.detail : error.to_string();
   const auto url = http::Url::parse(result_.url);
-  const bool named = !url || message.find(url->host()) != std::string::npos;
+  // A certificate's text names hosts, which need not be the one that was asked.
+  const bool named =
+      !url || (code != ExitCode::not_trusted && message.find(url->host()) != std::string::npos);
   if (!named && !write_failed_ && !read_failed_) message = result_.url + ": " + message;
   set_failure(code, std::move(message));
 }

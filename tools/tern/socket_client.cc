@@ -8,6 +8,7 @@
 #include "tools/tern/get_output.h"
 #include "tools/tern/option_values.h"
 #include "tools/tern/terminal.h"
+#include "tools/tern/trust_hint.h"
 
 namespace tern::cli {
 
@@ -74,9 +75,7 @@ std::string failure_message(const Error& error, ExitCode code) {
   std::string message = error.domain == Domain::tern || error.domain == Domain::http
                             ? error.detail
                             : error.to_string();
-  if (code == ExitCode::not_trusted) {
-    message += "; name its CA with --cacert FILE, or trust any certificate with -k";
-  }
+  if (code == ExitCode::not_trusted) message += trust_hint(message);
   return message;
 }
 

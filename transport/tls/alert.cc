@@ -35,4 +35,16 @@ std::string_view alert_name(std::uint8_t alert) noexcept {
   }
 }
 
+std::string explained_alert(std::uint8_t alert) {
+  std::string text(alert_name(alert));
+  switch (alert) {
+    case 40:
+    case 71: text += ": no version, cipher, curve or certificate that both take"; break;
+    case 70: text += ": TLS 1.3 and 1.2 are spoken here"; break;
+    case 116: text += ": a client certificate is wanted"; break;
+    default: break;
+  }
+  return text;
+}
+
 }  // namespace tern::tls

@@ -436,8 +436,7 @@ bool SecureStream::process_records() {
         break;
       case Kind::alert:
         stream_->finish();
-        return end(
-            Error(Domain::tls, step.alert, std::string(alert_name(step.alert)), Origin::remote));
+        return end(Error(Domain::tls, step.alert, explained_alert(step.alert), Origin::remote));
       case Kind::failed: return fail_record(step.alert, step.reason);
       case Kind::other:
       case Kind::nothing: break;
@@ -659,10 +658,14 @@ bool SecureStream::fail_tls() {
     return end(error);
   }
   const std::uint8_t alert = session_->alert;
+  if (session_->alert_is_remote) {
+    return end(Error(Domain::tls, alert, explained_alert(alert), Origin::remote));
+  }
   std::string text = alert == 0 ? reason : std::string(alert_name(alert));
-  if (alert != 0 && !session_->alert_is_remote && !reason.empty()) text += ": " + reason;
-  return end(Error(Domain::tls, alert, std::move(text),
-                   session_->alert_is_remote ? Origin::remote : Origin::local));
+  if (alert != 0 && !reason.empty()) text += ": " + reason;
+  // BoringSSL's name for bytes that are no record.
+  if (reason == "WRONG_VERSION_NUMBER") text = "the peer does not speak TLS";
+  return end(Error(Domain::tls, alert, std::move(text), Origin::local));
 }
 
 bool SecureStream::end(const Error& error) {

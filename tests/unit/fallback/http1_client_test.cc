@@ -61,10 +61,76 @@ TEST(Http1Client, BadResponses) {
   }
 }
 
+/// What its first bytes show is not waited for: such a server may never close.
+TEST(Http1Client, AnotherProtocol) {
+  for (const std::string_view said :
+       {"SSH-2.0-OpenSSH_9.2\r\n", "220 mail ready\r\n", "<html>hello", "\x15\x03\x03",
+        "http/1.1 200 OK\r\n\r\n", "\r\n"}) {
+    const Reply reply = answer_with(said, false);
+    ASSERT_TRUE(reply.done && reply.error) << said;
+    EXPECT_TRUE(reply.error->is(Code::invalid)) << said;
+    EXPECT_EQ(reply.error->origin, Origin::remote) << said;
+    EXPECT_EQ(reply.error->detail,
+              "the server's answer breaks HTTP/1.1: it does not begin with HTTP/");
+  }
+}
+
+TEST(Http1Client, WhatIsWrongIsSaid) {
+  struct Row {
+    std::string_view fields;
+    std::string_view said;
+  };
+  for (const Row& row : {
+           Row{"Content-Length: 2\r\nContent-Length: 2\r\n", "more than one content-length"},
+           Row{"Content-Length: 2\r\nContent-Length: 3\r\n", "content-length"},
+           Row{"Content-Length: -1\r\n", "content-length that is no number"},
+           Row{"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n", "beside"},
+           Row{"Transfer-Encoding: gzip, chunked\r\n", "transfer coding"},
+           Row{"X : y\r\n", "blank in a field's name"},
+       }) {
+    const std::string text = "HTTP/1.1 200 OK\r\n" + std::string(row.fields) + "\r\nok";
+    const Reply reply = answer_with(text, false);
+    ASSERT_TRUE(reply.error) << row.fields;
+    EXPECT_THAT(reply.error->detail, ::testing::HasSubstr(std::string(row.said))) << row.fields;
+  }
+}
+
+TEST(Http1Client, OddButPlain) {
+  const std::string rest = "\r\nContent-Length: 2\r\n\r\nok";
+  for (const std::string& line :
+       {std::string("HTTP/1.1 200"), std::string("HTTP/1.1 200 "), std::string("HTTP/1.0 200"),
+        std::string("HTTP/1.1 200 \xc3\xa4"), std::string("HTTP/1.1 999 Odd")}) {
+    for (const bool split : {false, true}) {
+      Rig rig(hello);
+      rig.accept_raw = true;
+      rig.connect();
+      auto reply = rig.start(request("GET", "/"));
+      rig.world.run_until([&] { return rig.raw_server.received.ends_with("\r\n\r\n"); });
+      if (split) {
+        for (const char byte : line + rest) {
+          rig.raw_server.say(std::string_view(&byte, 1));
+          rig.world.run_for(1ms);
+        }
+      } else {
+        rig.raw_server.say(line + rest);
+      }
+      rig.world.run_until([&] { return reply->done; }, 5s);
+      EXPECT_FALSE(reply->error) << line << ": " << reply->error->to_string();
+      EXPECT_EQ(reply->body, "ok") << line;
+    }
+  }
+}
+
 TEST(Http1Client, NoResponse) {
   const Reply reply = answer_with("", true);
   ASSERT_TRUE(reply.error);
   EXPECT_FALSE(reply.error->is(Code::rejected));  // it may have been processed
+  EXPECT_EQ(reply.error->detail, "the server closed the connection without a response");
+  for (const std::string_view part : {"HTTP/1.1 2", "HTTP/1.1 200 OK\r\nContent-Le"}) {
+    const Reply half = answer_with(part, true);
+    ASSERT_TRUE(half.error) << part;
+    EXPECT_EQ(half.error->detail, "the server closed the connection in the middle of a response");
+  }
 }
 
 TEST(Http1Client, AResponseBeforeTheRequestEndsTheConnection) {

@@ -392,6 +392,22 @@ void expect_case(const Case& test, const std::string& received, bool closed, std
   EXPECT_EQ(closed, test.closes) << test.name << ", split at " << split;
 }
 
+/// Who has it switched on in a load balancer finds the reason in the log.
+TEST(Rfc9112, TheProxyProtocolIsNamed) {
+  using namespace std::string_literals;
+  for (const std::string& head :
+       {"PROXY TCP4 192.0.2.1 192.0.2.2 5000 443\r\n"s,
+        "\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x01\xc0\0\x02\x02\x13\x88\x01\xbb"s}) {
+    for (const std::size_t split : {std::size_t{0}, std::size_t{3}, std::size_t{8}}) {
+      Rig rig(echo, small_limits());
+      EXPECT_TRUE(rig.talk(head + kGet, split).starts_with("HTTP/1.1 400 ")) << head;
+      EXPECT_THAT(rig.server_log.all,
+                  ::testing::Contains(::testing::HasSubstr("the PROXY protocol")))
+          << head;
+    }
+  }
+}
+
 TEST(Rfc9112, Whole) {
   Rig rig(echo, small_limits());
   for (const Case& test : cases()) {

@@ -4,13 +4,18 @@
 
 #include <gtest/gtest.h>
 
+#include "tools/tern/trust_hint.h"
+
 namespace tern::cli {
 namespace {
 
 TEST(ExitCode, IsCurls) {
   EXPECT_EQ(exit_code(Error::invalid("url")), ExitCode::bad_url);
+  EXPECT_EQ(exit_code(Error(Code::invalid, "no HTTP", Origin::remote)), ExitCode::receive_failed);
   EXPECT_EQ(exit_code(Error(Code::not_found, "name")), ExitCode::cannot_resolve);
   EXPECT_EQ(exit_code(Error::os(ECONNREFUSED, "connect")), ExitCode::cannot_connect);
+  EXPECT_EQ(exit_code(Error::os(ECONNRESET, "read")), ExitCode::receive_failed);
+  EXPECT_EQ(exit_code(Error::os(EPIPE, "write")), ExitCode::receive_failed);
   EXPECT_EQ(exit_code(Error(Code::timed_out, "late")), ExitCode::timed_out);
   EXPECT_EQ(exit_code(Error(Code::certificate, "who?")), ExitCode::not_trusted);
   EXPECT_EQ(exit_code(Error(Domain::tls, 40, "handshake_failure")), ExitCode::tls_handshake);
@@ -22,6 +27,13 @@ TEST(ExitCode, IsCurls) {
   EXPECT_EQ(exit_code(Error(Code::stateless_reset, "reset")), ExitCode::receive_failed);
   EXPECT_EQ(exit_code(Error(Domain::http, 404, "not found")), ExitCode::http_error);
   EXPECT_EQ(exit_code(Error::limit("too much")), ExitCode::failed);
+}
+
+TEST(ExitCode, NoCaHelpsAgainstAnotherNameOrAge) {
+  EXPECT_NE(trust_hint("self signed certificate").find("--cacert"), std::string_view::npos);
+  for (const char* text : {"Hostname mismatch", "certificate has expired", "not yet valid"}) {
+    EXPECT_EQ(trust_hint(text).find("--cacert"), std::string_view::npos) << text;
+  }
 }
 
 TEST(ExitCode, FailuresCarryOneLine) {

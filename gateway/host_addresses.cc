@@ -28,7 +28,12 @@ Task<Result<std::vector<udp::Address>>> look_up(ClientPool& pool, std::string ho
     addresses.push_back(*literal);
     co_return addresses;
   }
-  auto pending = std::make_shared<LookUp>(pool.runtime);
+  co_return co_await resolve(pool.runtime, pool.network, std::move(host), port);
+}
+
+Task<Result<std::vector<udp::Address>>> resolve(Runtime& runtime, udp::Network& network,
+                                                std::string host, std::uint16_t port) {
+  auto pending = std::make_shared<LookUp>(runtime);
   std::weak_ptr<LookUp> interest = pending;
   auto answer = [interest](Result<std::vector<udp::Address>> result) {
     if (const auto waiting = interest.lock()) {
@@ -36,7 +41,7 @@ Task<Result<std::vector<udp::Address>>> look_up(ClientPool& pool, std::string ho
       waiting->done.notify();
     }
   };
-  pool.network.resolve(host, port, answer);
+  network.resolve(host, port, answer);
   co_await pending->done.wait();
   if (*pending->result && !(*pending->result)->empty()) co_return std::move(**pending->result);
   std::string why = *pending->result ? "cannot resolve " + host + ": it has no address"

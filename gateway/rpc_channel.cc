@@ -1,8 +1,11 @@
 #include "gateway/rpc_channel.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "gateway/host_addresses.h"
 #include "http/uri.h"
+#include "rpc/server_source.h"
 #include "rpc/wire.h"
 
 namespace tern {
@@ -53,7 +56,79 @@ class ClientWire final : public rpc::Wire {
   std::string origin_;
 };
 
+/// The same with a client for it alone.
+class OwnClientWire final : public rpc::Wire {
+ public:
+  OwnClientWire(Runtime& runtime, udp::Network& network, ClientOptions options,
+                const http::Url& url)
+      : client_(runtime, network, std::move(options)), wire_(runtime, client_, url) {}
+  Runtime& runtime() noexcept override { return wire_.runtime(); }
+  std::string_view scheme() const noexcept override { return wire_.scheme(); }
+  std::string_view authority() const noexcept override { return wire_.authority(); }
+  Task<Result<std::unique_ptr<rpc::WireStream>>> open(http::RequestHead head) override {
+    return wire_.open(std::move(head));
+  }
+
+ private:
+  Client client_;
+  ClientWire wire_;
+};
+
+/// The addresses of a name.
+class AddressSource final : public rpc::ServerSource {
+ public:
+  AddressSource(Runtime& runtime, udp::Network& network, http::Url url, ClientOptions options)
+      : runtime_(runtime), network_(network), url_(std::move(url)), options_(std::move(options)) {}
+
+  Runtime& runtime() noexcept override { return runtime_; }
+  Task<Result<std::vector<std::string>>> find() override {
+    Result<std::vector<udp::Address>> found =
+        co_await resolve(runtime_, network_, url_.host(), url_.port());
+    if (!found) co_return fail(std::move(found).error());
+    addresses_ = std::move(*found);
+    std::vector<std::string> names;
+    for (const udp::Address& address : addresses_) {
+      std::string name = address.to_string();
+      if (std::find(names.begin(), names.end(), name) == names.end()) {
+        names.push_back(std::move(name));
+      }
+    }
+    co_return names;
+  }
+  std::unique_ptr<rpc::Wire> wire(const std::string& server) override {
+    ClientOptions options = options_;
+    for (const udp::Address& address : addresses_) {
+      if (address.to_string() != server) continue;
+      options.resolve(url_.host(), url_.port(), address);
+      break;
+    }
+    return std::make_unique<OwnClientWire>(runtime_, network_, std::move(options), url_);
+  }
+
+ private:
+  Runtime& runtime_;
+  udp::Network& network_;
+  http::Url url_;
+  ClientOptions options_;
+  std::vector<udp::Address> addresses_;  // what was found last
+};
+
 }  // namespace
+
+Result<std::unique_ptr<rpc::Channel>> rpc_channel_by_address(Runtime& runtime,
+                                                             udp::Network& network,
+                                                             const std::string& url,
+                                                             ClientOptions client,
+                                                             rpc::ChannelOptions options) {
+  Result<http::Url> parsed = http::Url::parse(url);
+  if (!parsed) return fail(parsed.error());
+  if (!client.addresses_for(parsed->host(), parsed->port()).empty()) {
+    return fail(Error::invalid("the client's options have addresses for " + parsed->authority()));
+  }
+  auto source =
+      std::make_unique<AddressSource>(runtime, network, std::move(*parsed), std::move(client));
+  return std::make_unique<rpc::Channel>(std::move(source), std::move(options));
+}
 
 std::unique_ptr<rpc::Wire> rpc_wire(Runtime& runtime, Client& client, const http::Url& url) {
   return std::make_unique<ClientWire>(runtime, client, url);

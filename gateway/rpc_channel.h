@@ -29,6 +29,17 @@ Result<std::unique_ptr<rpc::Channel>> rpc_channel(
     Runtime& runtime, Client& client, const std::vector<std::string>& urls,
     rpc::ChannelOptions options = rpc::ChannelOptions());
 
+/// A channel to a service behind one name that has several addresses: each is a server by itself,
+/// among which the calls are spread by `ChannelOptions::balancing` (rpc::Channel::kMaxServers of
+/// them at most; a machine with an address of each family counts twice). The name is looked up by
+/// the first call, and again when an address cannot be reached (`ChannelOptions::look_again`): then
+/// those that it does not have any more get no more calls. Every server has a client of its own,
+/// made with `client`, whose `resolve` must not speak of that host. Error invalid: it does, or the
+/// URL is wrong.
+Result<std::unique_ptr<rpc::Channel>> rpc_channel_by_address(
+    Runtime& runtime, udp::Network& network, const std::string& url, ClientOptions client,
+    rpc::ChannelOptions options = rpc::ChannelOptions());
+
 /// One server of such a channel by itself, for those who put something of their own around it.
 std::unique_ptr<rpc::Wire> rpc_wire(Runtime& runtime, Client& client, const http::Url& url);
 

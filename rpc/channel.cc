@@ -1,7 +1,6 @@
 #include "rpc/channel.h"
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <utility>
 
@@ -11,24 +10,16 @@
 #include "base/scope.h"
 #include "base/timer_heap.h"
 #include "rpc/cancel_hook.h"
+#include "rpc/channel_servers.h"
 #include "rpc/client_streams.h"
+#include "rpc/retry_call.h"
 
 namespace tern::rpc {
-
-/// One server of the channel, and how it does.
-struct Channel::Server {
-  std::unique_ptr<Wire> wire;
-  std::uint64_t calls = 0;
-  std::size_t outstanding = 0;
-  unsigned failures = 0;  // in a row, to reach it
-  Timestamp paused_until{};
-};
 
 namespace {
 
 /// Counts a call as outstanding while it lives.
-template <typename Server>
-std::shared_ptr<void> ticket_of(std::shared_ptr<Server> server) {
+std::shared_ptr<void> ticket_of(std::shared_ptr<ChannelServer> server) {
   ++server->outstanding;
   ++server->calls;
   return std::shared_ptr<void>(nullptr,
@@ -49,42 +40,24 @@ Duration doubled(Duration first, std::size_t times, Duration longest) {
 Channel::Channel(std::vector<std::unique_ptr<Wire>> wires, ChannelOptions options)
     : options_(std::move(options)),
       runtime_(runtime_of(wires)),
-      tokens_(options_.retries.tokens()) {
-  for (std::unique_ptr<Wire>& wire : wires) {
-    auto server = std::make_shared<Server>();
-    server->wire = std::move(wire);
-    servers_.push_back(std::move(server));
-  }
-}
+      servers_(std::make_unique<ChannelServers>(runtime_, options_, std::move(wires))),
+      tokens_(options_.retries.tokens()) {}
+
+Channel::Channel(std::unique_ptr<ServerSource> source, ChannelOptions options)
+    : options_(std::move(options)),
+      runtime_(source->runtime()),
+      servers_(std::make_unique<ChannelServers>(options_, std::move(source))),
+      tokens_(options_.retries.tokens()) {}
 
 Channel::~Channel() = default;
 
 std::vector<Channel::Load> Channel::loads() const {
   std::vector<Load> loads;
-  for (const auto& server : servers_) {
-    loads.push_back({std::string(server->wire->authority()), server->calls, server->outstanding});
+  for (const auto& server : servers_->all()) {
+    loads.push_back({std::string(server->wire->authority()), server->name, server->calls,
+                     server->outstanding, server->paused_until > runtime_.now(), server->healthy});
   }
   return loads;
-}
-
-std::shared_ptr<Channel::Server> Channel::pick() {
-  const Timestamp now = runtime_.now();
-  std::shared_ptr<Server> best;
-  for (std::size_t i = 0; i < servers_.size(); ++i) {
-    const std::shared_ptr<Server>& server = servers_[(next_ + i) % servers_.size()];
-    if (server->paused_until > now) continue;
-    const bool better = !best || (options_.balancing == Balancing::least_outstanding &&
-                                  server->outstanding < best->outstanding);
-    if (better) best = server;
-  }
-  // All of them are paused: the one whose pause is over first.
-  if (!best) {
-    best = *std::min_element(servers_.begin(), servers_.end(), [](const auto& a, const auto& b) {
-      return a->paused_until < b->paused_until;
-    });
-  }
-  next_ = (next_ + 1) % servers_.size();
-  return best;
 }
 
 Duration Channel::spread(Duration longest) {
@@ -109,19 +82,22 @@ Task<Status> Channel::pause(ClientContext& context, Duration duration) {
 
 Task<Result<std::unique_ptr<ClientCall>>> Channel::open_once(
     const Method& method, ClientContext& context, const google::protobuf::Message* only_request) {
+  if (servers_->size() == 0) {
+    Status found = co_await servers_->found(context);
+    if (!found.ok()) co_return fail(std::move(found));
+  }
+  Result<std::shared_ptr<ChannelServer>> picked = servers_->pick();
+  if (!picked) co_return fail(std::move(picked).error());
   context.count_attempt();
-  std::shared_ptr<Server> server = pick();
+  const std::shared_ptr<ChannelServer> server = std::move(*picked);
   std::shared_ptr<void> ticket = ticket_of(server);
   const CallStart start{*server->wire, method, context, options_, only_request};
   Result<std::unique_ptr<ClientCall>> call = co_await options_.dialect->open(start);
   if (call) {
-    server->failures = 0;
+    servers_->reached(*server);
     (*call)->keep(std::move(ticket));
   } else if (call.error().code() == Code::unavailable) {
-    const Duration longest =
-        doubled(options_.first_pause, server->failures, options_.longest_pause);
-    ++server->failures;
-    server->paused_until = runtime_.now() + longest / 2 + spread(longest / 2);
+    servers_->unreachable(*server);
   }
   co_return call;
 }
@@ -129,7 +105,15 @@ Task<Result<std::unique_ptr<ClientCall>>> Channel::open_once(
 Task<Result<std::unique_ptr<ClientCall>>> Channel::open(
     const Method& method, ClientContext& context, const google::protobuf::Message* only_request) {
   context.begin(runtime_.now());
+  if (options_.retries.attempts() > 1) return open_repeatable(method, context, only_request);
   return open_ready(method, context, only_request);
+}
+
+Task<Result<std::unique_ptr<ClientCall>>> Channel::open_repeatable(
+    const Method& method, ClientContext& context, const google::protobuf::Message* only_request) {
+  Result<std::unique_ptr<ClientCall>> call = co_await open_ready(method, context, only_request);
+  if (!call) co_return call;
+  co_return std::make_unique<RetryCall>(*this, method, context, only_request, std::move(*call));
 }
 
 Task<Result<std::unique_ptr<ClientCall>>> Channel::open_ready(
@@ -139,7 +123,7 @@ Task<Result<std::unique_ptr<ClientCall>>> Channel::open_ready(
     if (call || call.error().code() != Code::unavailable) co_return call;
     ++failures;
     // Another server may be there at once.
-    if (failures < servers_.size()) continue;
+    if (failures < servers_->size()) continue;
     if (!context.waits_for_ready()) co_return call;
     const Duration longest = doubled(options_.first_pause, failures, options_.longest_pause);
     Status paused = co_await pause(context, longest / 4 + spread(longest / 4));
@@ -161,6 +145,10 @@ Task<Channel::Outcome> Channel::attempt(const Method& method, ClientContext& con
   outcome.refused = (*call)->refused();
   outcome.may_go_again = outcome.refused || !(*call)->committed();
   co_return outcome;
+}
+
+void Channel::note_success() noexcept {
+  tokens_ = std::min(options_.retries.tokens(), tokens_ + options_.retries.each());
 }
 
 std::optional<Duration> Channel::retry_after(const ClientContext& context, const Status& status,
@@ -186,7 +174,7 @@ Task<Status> Channel::unary(const Method& method, ClientContext& context,
   for (std::size_t failures = 1;;) {
     Outcome outcome = co_await attempt(method, context, request, response);
     if (outcome.status.ok()) {
-      tokens_ = std::min(options_.retries.tokens(), tokens_ + options_.retries.each());
+      note_success();
       co_return std::move(outcome.status);
     }
     if (!outcome.may_go_again || context.cancelled()) co_return std::move(outcome.status);
@@ -236,7 +224,7 @@ Task<Status> Channel::hedged(const Method& method, ClientContext& context,
       const bool fatal = !hedging.not_fatal().contains(hedge->status->code());
       if (fatal) {
         if (hedge->status->ok()) {
-          tokens_ = std::min(options_.retries.tokens(), tokens_ + options_.retries.each());
+          note_success();
           response.GetReflection()->Swap(&response, hedge->response.get());
         }
         context.take_results(hedge->context);

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -22,8 +23,11 @@
 
 namespace tern::rpc {
 
-/// When unary calls are sent again (gRFC A6). Fluent. What the server has certainly not begun with
-/// is sent again once in any case.
+class ChannelServers;
+class ServerSource;
+
+/// When calls are sent again whose server has not begun to answer (gRFC A6). Fluent. A unary call
+/// that the server has certainly not begun with is sent again once in any case.
 class CallRetries {
  public:
   static constexpr std::size_t kMostAttempts = 5;
@@ -54,9 +58,14 @@ class CallRetries {
   }
   double tokens() const noexcept { return tokens_; }
   double each() const noexcept { return each_; }
+  /// Bytes of requests that a call which streams them keeps, to send them again; one that has sent
+  /// more is not repeated. Default 256 KiB.
+  CallRetries& buffer(std::size_t bytes) { return buffer_ = bytes, *this; }
+  std::size_t buffer() const noexcept { return buffer_; }
 
  private:
   std::size_t attempts_ = 1;
+  std::size_t buffer_ = std::size_t{256} * 1024;
   std::set<Code> codes_ = {Code::unavailable};
   Duration first_wait_ = std::chrono::milliseconds(100);
   Duration longest_wait_ = std::chrono::seconds(5);
@@ -94,6 +103,10 @@ enum class Balancing : std::uint8_t {
   least_outstanding,  ///< the one with the fewest calls under way
 };
 
+/// Follows how one server does, as long as the channel lives: tells whether calls are to go there,
+/// whenever that changes. `server` calls that one alone.
+using HealthWatch = std::function<Task<void>(Channel& server, std::function<void(bool)> tell)>;
+
 struct ChannelOptions {
   const ClientDialect* dialect = &grpc_client_dialect();
   Codec codec = Codec::proto;
@@ -107,6 +120,13 @@ struct ChannelOptions {
   /// in a row up to the longest.
   Duration first_pause = std::chrono::seconds(1);
   Duration longest_pause = std::chrono::seconds(30);
+  /// Takes servers that are not healthy out (`watch_health`, rpc/services/health.h). One that has
+  /// not said yet how it does is called where no healthy one is known; when none is healthy, calls
+  /// are UNAVAILABLE. Default: nobody is asked.
+  HealthWatch health;
+  /// A ServerSource is asked again when a server cannot be reached, after that time at the
+  /// earliest.
+  Duration look_again = std::chrono::seconds(10);
   std::string user_agent = "grpc-tern";
 };
 
@@ -116,6 +136,10 @@ class Channel {
  public:
   explicit Channel(std::vector<std::unique_ptr<Wire>> wires,
                    ChannelOptions options = ChannelOptions());
+  /// To the servers that `source` finds, by the time of the first call; kMaxServers of them. One
+  /// that it does not find any more gets no more calls.
+  explicit Channel(std::unique_ptr<ServerSource> source, ChannelOptions options = ChannelOptions());
+  static constexpr std::size_t kMaxServers = 16;
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
   ~Channel();
@@ -123,23 +147,28 @@ class Channel {
   /// A whole unary call. `response` is of use only if it ends well.
   Task<Status> unary(const Method& method, ClientContext& context,
                      const google::protobuf::Message& request, google::protobuf::Message& response);
-  /// A call that streams; `only_request` where its requests do not. Waits for a connection.
+  /// A call that streams; `only_request` where its requests do not. Waits for a connection. With
+  /// `ChannelOptions::retries` the call is sent again by itself until its server has begun to
+  /// answer: while it is received from or finished, and as long as the channel lives.
   Task<Result<std::unique_ptr<ClientCall>>> open(
       const Method& method, ClientContext& context,
       const google::protobuf::Message* only_request = nullptr);
 
   const ChannelOptions& options() const noexcept { return options_; }
   Runtime& runtime() const noexcept { return runtime_; }
-  /// Calls sent to each server and under way, for tests and pages of figures.
+  /// How each server does, for tests and pages of figures.
   struct Load {
     std::string authority;
+    std::string name;  ///< the source's for it; without a source the authority
     std::uint64_t calls = 0;
     std::size_t outstanding = 0;
+    bool paused = false;          ///< it could not be reached
+    std::optional<bool> healthy;  ///< what `ChannelOptions::health` has heard
   };
   std::vector<Load> loads() const;
 
  private:
-  struct Server;
+  friend class RetryCall;
   /// How one attempt at a unary call ended.
   struct Outcome {
     Status status;
@@ -147,10 +176,11 @@ class Channel {
     bool refused = false;       // the server has not begun with it
   };
 
-  std::shared_ptr<Server> pick();
   Task<Result<std::unique_ptr<ClientCall>>> open_once(
       const Method& method, ClientContext& context, const google::protobuf::Message* only_request);
   Task<Result<std::unique_ptr<ClientCall>>> open_ready(
+      const Method& method, ClientContext& context, const google::protobuf::Message* only_request);
+  Task<Result<std::unique_ptr<ClientCall>>> open_repeatable(
       const Method& method, ClientContext& context, const google::protobuf::Message* only_request);
   Task<Outcome> attempt(const Method& method, ClientContext& context,
                         const google::protobuf::Message& request,
@@ -164,13 +194,13 @@ class Channel {
   /// How long to wait before the call is sent once more; nothing: it is not.
   std::optional<Duration> retry_after(const ClientContext& context, const Status& status,
                                       std::size_t failures);
+  void note_success() noexcept;
   Duration spread(Duration longest);
   Task<Status> pause(ClientContext& context, Duration duration);
 
   ChannelOptions options_;
-  std::vector<std::shared_ptr<Server>> servers_;
   Runtime& runtime_;
-  std::size_t next_ = 0;
+  std::unique_ptr<ChannelServers> servers_;
   double tokens_;
 };
 

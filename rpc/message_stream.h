@@ -18,6 +18,8 @@ class Message;
 
 namespace tern::rpc {
 
+class RetryCall;  // the room's own: passes on
+
 class MessageReader {
  public:
   MessageReader() = default;
@@ -46,6 +48,7 @@ class MessageReader {
   /// After `try_receive` gave nothing: waits.
   virtual Task<bool> receive_later(google::protobuf::Message& message) = 0;
 
+  friend class RetryCall;
   Status status_;
   bool compressed_ = false;
 };
@@ -107,6 +110,7 @@ class MessageWriter {
   virtual bool full() const noexcept = 0;
   /// Waits until it is not. False when the call is over.
   virtual Task<bool> drained() = 0;
+  friend class RetryCall;
 };
 
 class MessageWriter::Send {

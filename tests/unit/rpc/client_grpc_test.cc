@@ -12,7 +12,7 @@
 #include "rpc/codec.h"
 #include "rpc/envelope.h"
 #include "rpc/metadata.h"
-#include "tests/unit/http/recording_carrier.h"
+#include "tests/unit/rpc/test_wire.h"
 
 /// gRPC's client side over carriers whose responses the test writes: what servers and proxies may
 /// do to it.
@@ -23,84 +23,15 @@ namespace {
 using namespace std::chrono_literals;
 using grpc::testing::SimpleRequest;
 using grpc::testing::SimpleResponse;
-using http::ClientExchange;
 using http::test::RecordingCarrier;
 using http::test::World;
+using test::answer_well;
+using test::fields;
+using test::kGrpc;
+using test::message;
+using test::Sent;
+using test::TestWire;
 using TestClient = grpc::testing::TestService::Client;
-
-/// One attempt as the wire saw it.
-struct Sent {
-  RecordingCarrier carrier;
-  ClientExchange* exchange = nullptr;
-
-  void head(int status, const http::Fields& fields) {
-    exchange->on_response(static_cast<http::Status>(status), fields);
-  }
-  void body(std::string_view bytes) { exchange->incoming().push(Bytes::copy(bytes)); }
-  void end() { exchange->incoming().finish(); }
-  void end(const http::Fields& trailers) {
-    exchange->incoming().set_trailers(trailers);
-    end();
-  }
-  void reset(std::uint64_t code) {
-    const Error error(Domain::application, code, "reset by the peer", Origin::remote);
-    exchange->incoming().fail(error);
-    exchange->outgoing().fail(error);
-  }
-};
-
-/// A wire that keeps what is sent, or fails to connect.
-class TestWire final : public Wire {
- public:
-  explicit TestWire(World& world) : world_(world) {}
-  Runtime& runtime() noexcept override { return world_.runtime; }
-  std::string_view scheme() const noexcept override { return "https"; }
-  std::string_view authority() const noexcept override { return "server"; }
-  Task<tern::Result<std::unique_ptr<WireStream>>> open(http::RequestHead head) override {
-    ++opened;
-    if (refusals > 0) {
-      --refusals;
-      co_return tern::fail(Error::os(111, "connect"));
-    }
-    Sent& sent = all.emplace_back();
-    auto stream = std::make_unique<Stream>(world_.runtime, sent);
-    sent.exchange = &stream->exchange();
-    co_await stream->exchange().send(head, false);
-    if (answer) answer(sent, all.size());
-    co_return stream;
-  }
-
-  std::deque<Sent> all;
-  std::size_t opened = 0;
-  std::size_t refusals = 0;
-  /// Called with each attempt and its number.
-  std::function<void(Sent&, std::size_t)> answer;
-
- private:
-  class Stream final : public WireStream {
-   public:
-    Stream(Runtime& runtime, Sent& sent) : exchange_(runtime, sent.carrier) {}
-    ClientExchange& exchange() noexcept override { return exchange_; }
-
-   private:
-    ClientExchange exchange_;
-  };
-
-  World& world_;
-};
-
-http::Fields fields(std::initializer_list<http::Field> lines) {
-  http::Fields made;
-  for (const http::Field& line : lines) made.add(line.name, line.value);
-  return made;
-}
-const http::Field kGrpc{"content-type", "application/grpc"};
-
-std::string message(int body_size = 3) {
-  SimpleResponse response;
-  response.mutable_payload()->set_body(std::string(static_cast<std::size_t>(body_size), 'x'));
-  return std::string(encode_envelope(Codec::proto, response, SIZE_MAX)->text());
-}
 
 class GrpcClient : public ::testing::Test {
  protected:
@@ -130,12 +61,6 @@ class GrpcClient : public ::testing::Test {
   SimpleRequest request;
   SimpleResponse response;
 };
-
-void answer_well(Sent& sent) {
-  sent.head(200, fields({kGrpc, {"x-first", "1"}}));
-  sent.body(message());
-  sent.end(fields({{"grpc-status", "0"}, {"x-last", "2"}}));
-}
 
 TEST_F(GrpcClient, SendsWhatTheProtocolWants) {
   begin();

@@ -66,11 +66,15 @@ TEST(HealthService, WatchTellsOfChanges) {
   World world;
   auto health = std::make_shared<Health>();
   const http::Handler handler = serve(health_service(health));
-  // The state changes twice while the call runs, whose deadline ends it.
+  // The state changes twice while the call runs, whose deadline ends it: at once. What is as it was
+  // before, or another service's, is no news.
   world.runtime.spawn([](World& in, std::shared_ptr<Health> of) -> Task<void> {
-    co_await in.runtime.sleep(std::chrono::milliseconds(300));
+    co_await in.runtime.sleep(std::chrono::milliseconds(1));
     of->set("a.B", Serving::serving);
-    co_await in.runtime.sleep(std::chrono::milliseconds(300));
+    co_await in.runtime.sleep(std::chrono::milliseconds(1));
+    of->set("a.B", Serving::serving);
+    of->set("a.C", Serving::not_serving);
+    co_await in.runtime.sleep(std::chrono::milliseconds(1));
     of->set("a.B", Serving::not_serving);
   }(world, health));
   const auto watched = post(world, handler, "/grpc.health.v1.Health/Watch",

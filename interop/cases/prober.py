@@ -7,6 +7,7 @@ prober_control.py has gtlsclient judge most of it as well.
 import dataclasses
 import sys
 
+from cases.runtimes import go_server, hypercorn
 from harness import servers
 from harness.matrix import SMALL, case, pattern
 from harness.process import INTEROP, check, free_port, wait_for_quic, wait_for_tcp
@@ -46,6 +47,10 @@ EXPECTED = {
     # in use alone (aioquic 1.2, quic/connection.py): who probes a new path first hears nothing, and
     # from here that looks like an address without a way back. No ECN.
     "aioquic": Expected("VHCQ2cGD3dTRZUBgXW", fails="M", not_applicable="A"),
+    # The same library, without tickets and datagrams.
+    "hypercorn": Expected("VHCQ2cGD3dUBX", fails="M", not_applicable="AT"),
+    # quic-go 0.50: it forbids migration, and follows a NAT all the same.
+    "go": Expected("VHCQ2cGD3RZUBEX", not_applicable="T"),
 }
 
 
@@ -70,6 +75,15 @@ def start(run, name, **options):
     process = run.start(name, launch.command, env=launch.env)
     wait_for_quic(process, port)
     return port
+
+
+@case("prober/hypercorn", "hypercorn", name="hypercorn", server=hypercorn)
+@case("prober/go", "go", name="go", server=lambda run: go_server(run)[0])
+def programs_matrix(run, name, server):
+    """Servers without a file of 5 MB for the throughput."""
+    endpoint, status = run.subject.probe(run, f"https://127.0.0.1:{server(run)}/{SMALL}")
+    expect(endpoint, EXPECTED[name], ORDER)
+    check(endpoint["mandatory_passed"] and status == 0, f"exit status {status}")
 
 
 def expect(endpoint, expected, letters):

@@ -81,8 +81,10 @@ std::vector<Download> run_once(const RebindOptions& options, Server& server, boo
     for (std::size_t i = 0; i < options.connections; ++i) {
       Client& client = clients.emplace_back(
           runtime, *network, client_options().resolve("server", 4433, relay.address));
-      if (!runtime.block_on(client.connect("https://server:4433/"))) {
-        throw std::runtime_error("a client cannot connect");
+      const auto connected = runtime.block_on(client.connect("https://server:4433/"));
+      if (!connected) {
+        throw std::runtime_error("client " + std::to_string(i + 1) +
+                                 " cannot connect: " + connected.error().to_string());
       }
     }
     for (std::size_t i = 0; i < options.connections; ++i) {

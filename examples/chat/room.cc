@@ -12,7 +12,7 @@ namespace tern::chat {
 
 namespace {
 
-std::string quoted(std::string_view text) {
+std::string json_string(std::string_view text) {
   std::string out = "\"";
   http::append_json_escaped(out, text);
   out.push_back('"');
@@ -38,7 +38,7 @@ Result<std::unique_ptr<Seat>> Room::join(Runtime& runtime, std::string_view carr
     if (!taken(name)) member.name = std::move(name);
   }
   publish(fmt::format(R"({{"type":"joined","id":{},"name":{},"carrier":{}}})", member.id,
-                      quoted(member.name), quoted(member.carrier)));
+                      json_string(member.name), json_string(member.carrier)));
   members_.push_back(std::move(member));
   auto branch = std::find_if(branches_.begin(), branches_.end(),
                              [&](const auto& each) { return &each->runtime == &runtime; });
@@ -59,8 +59,8 @@ Bytes Room::welcome(const Member& who) const {
   std::string line = fmt::format(R"({{"type":"welcome","you":{},"members":[)", who.id);
   for (const Member& member : members_) {
     if (&member != &members_.front()) line.push_back(',');
-    line += fmt::format(R"({{"id":{},"name":{},"carrier":{}}})", member.id, quoted(member.name),
-                        quoted(member.carrier));
+    line += fmt::format(R"({{"id":{},"name":{},"carrier":{}}})", member.id,
+                        json_string(member.name), json_string(member.carrier));
   }
   line += R"(],"messages":[)";
   for (const std::string& message : history_) {
@@ -116,7 +116,7 @@ bool Room::rename(std::uint64_t id, std::string name) {
   if (member->name == name) return true;
   if (!same_name(member->name, name) && taken(name)) return false;
   member->name = std::move(name);
-  publish(fmt::format(R"({{"type":"renamed","id":{},"name":{}}})", id, quoted(member->name)));
+  publish(fmt::format(R"({{"type":"renamed","id":{},"name":{}}})", id, json_string(member->name)));
   return true;
 }
 
@@ -124,7 +124,7 @@ void Room::say(std::uint64_t id, std::string_view text, UnixSeconds time) {
   const std::lock_guard lock(mutex_);
   std::string line =
       fmt::format(R"({{"type":"message","id":{},"name":{},"text":{},"time":{}}})", id,
-                  quoted(find(id)->name), quoted(text), static_cast<std::int64_t>(time));
+                  json_string(find(id)->name), json_string(text), static_cast<std::int64_t>(time));
   if (history_.size() == kHistory) history_.pop_front();
   history_.push_back(line);
   publish(std::move(line));
@@ -192,7 +192,7 @@ void Seat::typing() {
 }
 
 void Seat::tell(std::string_view notice) {
-  std::string line = R"({"type":"notice","text":)" + quoted(notice) + "}\n";
+  std::string line = R"({"type":"notice","text":)" + json_string(notice) + "}\n";
   push(Bytes::take(std::move(line)));
 }
 

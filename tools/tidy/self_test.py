@@ -68,6 +68,7 @@ class Rules(unittest.TestCase):
             ("random", "int n = rand() % 6;"),
             ("assert", "assert(x);"),
             ("get_", "int get_size() const;"),
+            ("std name", "std::string quoted(std::string_view text) {"),
         ):
             self.assert_found(rule, "http/a.cc", text + "\n")
             self.assert_clean("http/a.cc", f"// {text}\n")

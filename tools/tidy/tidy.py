@@ -36,6 +36,9 @@ _CODE_RULES = [
     ("skipped test", r"\bGTEST_SKIP\b|\bDISABLED_\w+", [], "a test runs, or it does not exist"),
     ("get_", r"(?<![\w:.>])get_(?!if\b|id\b|time\b|money\b|deleter\b|allocator\b|return_object)\w+\s*\(",
      ["tests", "tools"], "name the thing itself, without `get_`"),  # there, GET is often meant
+    # <chrono> includes <iomanip> from gcc 13 on, and argument-dependent lookup finds what is there.
+    ("std name", r"(?m)^[A-Za-z][\w:<>,&* ]* quoted\s*\(", [],
+     "a free function of this name is std::quoted to Debian 13's compiler: take another"),
 ]
 
 _BAD_NAME = re.compile(r"(?:^|[_/])(?:utils?|common|managers?|helpers?|misc)(?:[_./]|$)")
@@ -136,12 +139,6 @@ def _check_includes(path, code, tree):
             yield from _check_own_include(path, room, line, header, tree)
         else:
             yield from _check_foreign_include(path, line, header, tree)
-
-
-def _is_generated(header, tree):
-    """Made by tern_generate from a .proto of the repository."""
-    stem = re.sub(r"\.(?:pb|tern)\.h$", ".proto", header)
-    return stem != header and any(file == stem or file.endswith("/" + stem) for file in tree.files)
 
 
 def _check_own_include(path, room, line, header, tree):

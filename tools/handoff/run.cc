@@ -81,7 +81,7 @@ Outcome run(const Scenario& scenario, CarrierKind carrier, std::uint64_t seed,
   outcome.carrier = carrier;
   Stage stage(seed, carrier);
   stage.use_qlog(options.qlog);
-  stage.use_key_log(options.key_log);
+  stage.use_client_key_log(options.key_log);
   scenario.play(stage);
   const bool follows = scenario.streams && type_of(carrier).streams_followed;
   if (follows) stage.follow_streams();

@@ -91,8 +91,8 @@ class Stage {
   /// Where connections' qlogs go besides being followed; before `begin`.
   void use_qlog(quic::QlogOpener opener) { qlog_files_ = std::move(opener); }
   /// Where the secrets of tern's clients go; before `begin`.
-  void use_key_log(std::shared_ptr<tls::KeyLog> log) { key_log_ = std::move(log); }
-  const std::shared_ptr<tls::KeyLog>& key_log() const noexcept { return key_log_; }
+  void use_client_key_log(std::shared_ptr<tls::KeyLog> log) { client_key_log_ = std::move(log); }
+  const std::shared_ptr<tls::KeyLog>& client_key_log() const noexcept { return client_key_log_; }
   /// What QUIC carriers open their connections' qlogs with.
   quic::QlogOpener qlog(bool server);
   /// Has every transfer know how long others held it up; before `begin`.
@@ -134,7 +134,7 @@ class Stage {
   const CarrierKind carrier_;
   ServerOptions options_;
   quic::QlogOpener qlog_files_;
-  std::shared_ptr<tls::KeyLog> key_log_;
+  std::shared_ptr<tls::KeyLog> client_key_log_;
   Service service_;
   std::deque<Transfer> transfers_;
   std::vector<Mark> marks_;

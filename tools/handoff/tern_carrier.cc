@@ -124,7 +124,7 @@ void TernCarrier::renew() {
   options.ca_pem(identities().authority.certificate).sessions(sessions_);
   const bool http2 = phone_.stage().carrier() == CarrierKind::http2;
   options.protocols(http2 ? ClientProtocols::http2 : ClientProtocols::http3_only);
-  options.qlog(phone_.stage().qlog(false)).key_log(phone_.stage().key_log());
+  options.qlog(phone_.stage().qlog(false)).key_log(phone_.stage().client_key_log());
   options.connect_timeout(kConnectTimeout);
   if (migrates()) options.watch([this](const ClientEvent& event) { saw(event); });
   const Access* best = phone_.best(avoided_);

@@ -1,6 +1,7 @@
 """Real clients across what operators do: the server process is replaced while they download, and a
 load balancer is in front of several machines."""
 
+import json
 import os
 import pathlib
 import re
@@ -10,7 +11,7 @@ import time
 from cases.gtls_client import gtlsclient
 from cases.http_clients import curl
 from harness.matrix import HUGE, LARGE, case, digest
-from harness.process import NotRun, check, free_port, wait_for_quic
+from harness.process import INTEROP, NotRun, check, free_port, peer_path, wait_for_quic
 from harness.relay import Relay
 from harness.tern import Serving, last_lines, wait_for_text
 
@@ -103,12 +104,27 @@ def curl_download(run, server, meanwhile):
           f"{status}, {len(body)} bytes, or the wrong ones")
 
 
+def chromium_download(run, server, meanwhile):
+    downloads = run.folder / "downloads"
+    downloads.mkdir()
+    options = {"groups": [[f"https://127.0.0.1:{server.port}/{HUGE}"]], "between": "forget",
+               "downloads": str(downloads), "module": peer_path("playwright-core"),
+               "browser": peer_path("chromium"), "spki": run.certs.spki,
+               "keys": str(run.folder / "keys.log")}
+    status, text = run.run("chromium", ["node", INTEROP / "drivers/chromium_files.mjs", json.dumps(options)],
+                           timeout=60.0, meanwhile=meanwhile)
+    check(status == 0, f"chromium exited with {status}: {last_lines(text)}")
+    body = (downloads / HUGE).read_bytes()
+    check(digest(body) == digest((run.site / HUGE).read_bytes()), f"{len(body)} bytes, or the wrong ones")
+
+
 for _workers in ((1, 3), (3, 1), (1, 3, 1)):
     case(f"handover/gtlsclient-{'-'.join(map(str, _workers))}", "gtls", client=gtls_download,
          workers=_workers)(across)
 for _workers in ((1, 3), (3, 1, 3)):
     case(f"handover/curl-{'-'.join(map(str, _workers))}", "curl", client=curl_download,
          workers=_workers)(across)
+case("handover/chromium-1-3", "chromium", client=chromium_download, workers=(1, 3))(across)
 
 
 def load_balancer(run):

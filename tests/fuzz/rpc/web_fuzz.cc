@@ -18,14 +18,14 @@ namespace {
 /// The lines of the head that is read, with what comes behind it; or why there is none.
 std::string head_in_pieces(ByteView text, std::size_t cut) {
   HeadReader reader;
+  std::size_t at = 0;
   for (const ByteView piece : {text.first(cut), text.subspan(cut)}) {
     const auto there = reader.push(piece);
     if (!there) return there.error().to_string();
-    if (*there && piece.data() == text.data()) {
-      return std::string(reader.text()) + std::string(reader.rest().text()) +
-             std::string(as_text(text.subspan(cut)));
-    }
-    if (*there) return std::string(reader.text()) + std::string(reader.rest().text());
+    at += piece.size();
+    if (!*there) continue;
+    return std::string(reader.text()) + std::string(reader.rest().text()) +
+           std::string(as_text(text.subspan(at)));
   }
   return "not yet";
 }

@@ -282,6 +282,30 @@ TEST(CapsuleSession, OldDatagramsGiveWay) {
   EXPECT_EQ(first, "2");
 }
 
+TEST(CapsuleSession, ADatagramAboveTheLimitIsDroppedAndTheSessionLives) {
+  Alone alone(Role::server);
+  alone.hear(wire(capsule_type::kDatagram, {}, std::string(16 * 1024 + 1, 'x')));
+  EXPECT_EQ(alone.session.stats().datagrams_received, 1u);
+  EXPECT_EQ(alone.session.stats().datagrams_dropped, 1u);
+  alone.hear(wire(capsule_type::kDatagram, {}, std::string(16 * 1024, 'x')));
+  EXPECT_EQ(alone.session.stats().datagrams_received, 2u);
+  EXPECT_EQ(alone.session.stats().datagrams_dropped, 1u);
+  EXPECT_FALSE(alone.session.ended());
+}
+
+/// Those that are too old make room for new ones, though nothing was sent meanwhile.
+TEST(CapsuleSession, ExpiredDatagramsMakeRoom) {
+  Alone alone(Role::client);
+  for (int i = 0; i < 128; ++i) EXPECT_TRUE(alone.session.send_datagram(Bytes::literal("old")));
+  EXPECT_FALSE(alone.session.send_datagram(Bytes::literal("one more")));
+  alone.world.driver.advance(1001ms);
+  alone.world.runtime.submit([] {});  // a turn, to look at the time
+  alone.settle();
+  EXPECT_TRUE(alone.session.send_datagram(Bytes::literal("new")));
+  EXPECT_EQ(alone.session.stats().datagrams_expired, 128u);
+  EXPECT_EQ(alone.said(), wire(capsule_type::kDatagram, {}, "new"));
+}
+
 TEST(CapsuleSession, CloseTellsThePeerAndFailsTheStreams) {
   Pair pair;
   std::unique_ptr<Stream> sender;

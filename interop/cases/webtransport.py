@@ -268,6 +268,20 @@ def deno_server(run):
 
 # Over HTTP/2: capsules, windows of 16 KiB that grow, and streams of somebody else's making. (What its driver puts right for
 # that, and what is left out, is in docs/webtransport.md.)
+@case("fails/webtransport-http2-client", "fails", True)
+def fails_client(run):
+    server = run.subject.serve(run, log=True)
+    command = ["env", f"NODE_EXTRA_CA_CERTS={run.certs.ca}", "node", INTEROP / "drivers/fails_wt.mjs",
+               "client", peer_path("fails"), f"https://localhost:{server.port}/wt/echo"]
+    status, text = run.run("fails", command, timeout=90)
+    lines = [line for line in text.splitlines() if line.startswith("{\"client\"")]
+    check(status == 0 and lines, f"the client failed ({status}): {last_lines(text)}")
+    seen = json.loads(lines[-1])
+    check(seen["bidirectional"] == [True] * 4, f"{seen}")
+    check(seen["many"] == 90, f"{seen}")
+    check(seen["datagrams"] == 10 and seen["closed"]["closeCode"] == 7, f"{seen}")
+
+
 @case("fails/webtransport-http2-server", "fails", True)
 def fails_server(run):
     port = free_port()

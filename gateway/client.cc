@@ -47,6 +47,7 @@ ClientTimings ClientStream::timings() const noexcept {
 Task<Result<http::Response>> ClientStream::response() {
   Result<http::Response> head = co_await exchange_->response();
   if (!head) co_return head;
+  connection_->count_answer();
   if (jar_ != nullptr) {
     const Result<http::Url> from = http::Url::parse(url_);
     if (from) jar_->store_all(*from, head->fields(), exchange_->runtime().unix_seconds());

@@ -49,6 +49,7 @@ Repetition repetition(const RetryPolicy& policy, const RequestFailure& failure,
                       std::size_t tries) noexcept {
   if (policy.tries() <= 1) return Repetition::none;
   if (failure.refused && failure.connection_over) {
+    if (failure.waited) return Repetition::moves;
     return tries < Client::kMaxSends ? Repetition::moves : Repetition::none;
   }
   if (tries >= policy.tries()) return Repetition::none;
@@ -67,6 +68,10 @@ std::optional<Duration> Client::may_repeat(const ClientRequest& request, std::si
   failure.unsent = stream == nullptr && (error.is(Code::timed_out) || error.domain == Domain::os);
   if (stream != nullptr) {
     failure.connection_over = !stream->connection_->usable();
+    // Over HTTP/1.1 they queue. Where the server parts with a connection after each answer, the
+    // last one of a hundred moves more often than anything would be sent.
+    failure.waited =
+        stream->exchange_->protocol() == "http/1.1" && stream->connection_->answers() > 0;
     failure.lost = stream->path_lost();
     failure.broke = connection_broke(error);
   }

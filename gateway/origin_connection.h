@@ -58,6 +58,8 @@ class OriginConnection : public std::enable_shared_from_this<OriginConnection> {
   virtual ClientConnectionInfo info() const = 0;
   void count_request() noexcept { ++requests_; }
   std::uint64_t requests() const noexcept { return requests_; }
+  void count_answer() noexcept { ++answers_; }
+  std::uint64_t answers() const noexcept { return answers_; }
 
   /// The interfaces are others than they were.
   virtual void networks_changed() = 0;
@@ -97,6 +99,7 @@ class OriginConnection : public std::enable_shared_from_this<OriginConnection> {
   std::optional<Timestamp> resolved_at_;
   std::optional<Timestamp> connected_at_;
   std::uint64_t requests_ = 0;
+  std::uint64_t answers_ = 0;
 };
 
 }  // namespace tern

@@ -12,6 +12,7 @@ struct RequestFailure {
   bool idempotent = false;       ///< its method is (RFC 9110 §9.2.2)
   bool refused = false;          ///< the server has certainly not processed it
   bool connection_over = false;  ///< its connection takes no more requests
+  bool waited = false;           ///< it was never sent: others went before it, and were answered
   bool lost = false;             ///< ClientStream::path_lost
   bool broke = false;            ///< its connection did, for whatever reason
   bool unsent = false;           ///< nobody was there to send it to

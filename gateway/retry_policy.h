@@ -11,8 +11,8 @@ namespace tern {
 ///
 /// - Its connection takes no more requests (GOAWAY, `connection: close`, it has ended), and the
 ///   server has certainly not processed it: it moves to another connection, at once, whatever its
-///   method, until it has been sent Client::kMaxSends times. That costs nothing. The server parts
-///   with a connection, it is not in trouble; and the requests of a burst move together, to one.
+///   method, until it was sent Client::kMaxSends times; what only waited, over HTTP/1.1, as often
+///   as connections end that have answered others. It costs nothing: the server is not in trouble.
 /// - The server refuses the request alone (REFUSED_STREAM, H3_REQUEST_REJECTED: RFC 9113 §8.7,
 ///   RFC 9114 §4.1.1), as one that is busy does: sent again, whatever its method.
 /// - Its connection was lost with its network, or, over TCP, had served others and ended: sent

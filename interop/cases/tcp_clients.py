@@ -184,7 +184,8 @@ def curl_clear(run):
               f"{flag}: {status}, {body!r}, {last_lines(text)}")
     status, text, _ = curl(run, "--proxytunnel", "--proxy", f"http://127.0.0.1:{clear}",
                            "http://example.com/")
-    check(status == 56 and "501" in text, f"CONNECT: {status}, {last_lines(text)}")
+    # 56; 7 from curl 8.23 (and maybe before).
+    check(status in (7, 56) and "501" in text, f"CONNECT: {status}, {last_lines(text)}")
 
 
 def curl_upload(run, flags, expect):

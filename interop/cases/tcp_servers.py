@@ -250,6 +250,8 @@ def old_server(run):
     fetched = get(f"/{SMALL}", f"/{HUGE}", f"/{SMALL}").expect_success()
     check(fetched.files == [(run.site / name).read_bytes() for name in (SMALL, HUGE, SMALL)],
           "other bodies")
+    fetched = get(*[f"/{SMALL}"] * 100, parallel=True).expect_success()
+    check(fetched.files == [(run.site / SMALL).read_bytes()] * 100, "a hundred at once")
     check(get("/echo", data=file).expect_success().files == [POSTED], "another body came back")
     [head] = get(f"/{SMALL}", head=True).expect_success().files
     check(head.startswith(b"HTTP/1."), f"the head is {head!r}")

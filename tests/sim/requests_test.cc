@@ -170,6 +170,32 @@ TEST(Retries, WhatIsRefusedGoesAgainAlikeOnEachProtocol) {
   }
 }
 
+Task<void> count_answer(Client& client, std::size_t& answered, std::size_t& failed) {
+  Result<ClientResponse> response = co_await client.send(ClientRequest("https://server/hello"));
+  ++(response && response->status() == http::Status::ok ? answered : failed);
+}
+
+/// Servers of HTTP/1.0 do so, and many small ones.
+TEST(Retries, HundredsAtOnceWhereEachConnectionAnswersOne) {
+  Requests scene;
+  ServerOptions options = scene.server_options();
+  fallback::SessionOptions tcp;
+  tcp.max_requests_per_connection = 1;
+  options.fallback(tcp);
+  scene.serve(std::move(options));
+  scene.use_client(scene.client_options().protocols(ClientProtocols::http1));
+  constexpr std::size_t kRequests = 300;
+  std::size_t answered = 0;
+  std::size_t failed = 0;
+  Scope scope(scene.client_host.runtime().ready());
+  for (std::size_t i = 0; i < kRequests; ++i) {
+    scope.spawn(count_answer(scene.client(), answered, failed));
+  }
+  ASSERT_TRUE(scene.world.run_until([&] { return answered + failed == kRequests; }));
+  EXPECT_EQ(failed, 0U);
+  EXPECT_EQ(scene.client_counter("client.retries"), 0U) << "nothing was paid for";
+}
+
 TEST(Retries, WhatIsRefusedStaysSoWithoutABudget) {
   for (const auto protocol : {ClientProtocols::http3_only, ClientProtocols::http2_only}) {
     Requests scene;

@@ -43,6 +43,13 @@ TEST(Repetition, MovesAreFreeUntilTheirLimit) {
   EXPECT_EQ(repetition(RetryPolicy().tries(1), refused(true), 1), Repetition::none);
 }
 
+TEST(Repetition, WhatOnlyWaitedMovesOn) {
+  RequestFailure failure = refused(true);
+  failure.waited = true;
+  EXPECT_EQ(repetition(RetryPolicy(), failure, 10 * Client::kMaxSends), Repetition::moves);
+  EXPECT_EQ(repetition(RetryPolicy().tries(1), failure, 1), Repetition::none);
+}
+
 TEST(Repetition, WhatIsRefusedAloneIsPaidFor) {
   const RetryPolicy policy;
   EXPECT_EQ(repetition(policy, refused(false), 1), Repetition::at_once);

@@ -48,6 +48,23 @@ TEST(Counters, AnyThreadMayRead) {
   writer.join();
 }
 
+/// A counter of something that happens late, on a server that somebody looks at.
+TEST(Counters, AnyThreadMayReadWhileItGrows) {
+  constexpr std::size_t kNames = 2000;
+  Counters counters;
+  std::thread writer([&] {
+    for (std::size_t i = 0; i < kNames; ++i) counters.at("name" + std::to_string(i)).add();
+  });
+  std::size_t last = 0;
+  while (last < kNames) {
+    const auto seen = counters.snapshot();
+    ASSERT_GE(seen.size(), last);
+    for (const auto& [name, value] : seen) ASSERT_TRUE(name.starts_with("name")) << name;
+    last = seen.size();
+  }
+  writer.join();
+}
+
 TEST(Log, TheNullLogWantsNothing) {
   EXPECT_FALSE(null_log().enabled(LogLevel::error));
   null_log().line(LogLevel::error, "dropped");

@@ -210,7 +210,7 @@ TEST_F(ServerThreads, TakeOverFromEachOther) {
   std::string address = "127.0.0.1:0";
   for (int generation = 0; generation < 3; ++generation) {
     ServerOptions wanted = options();
-    wanted.handover(socket).handover_drain(100ms).workers(generation == 1 ? 1 : kWorkers);
+    wanted.handover(socket).handover_drain(60s).workers(generation == 1 ? 1 : kWorkers);
     servers.push_back(std::make_unique<Server>(std::move(wanted)));
     ASSERT_TRUE(servers.back()->start(site()).has_value());
     const udp::Address at = servers.back()->addresses().front();

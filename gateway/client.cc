@@ -68,8 +68,10 @@ Task<Result<Bytes>> ClientStream::read() {
     Result<Bytes> piece = co_await exchange_->read();
     co_return piece;
   }
-  const http::ContentDecoder::Sink keep = [this](ByteView bytes) -> Result<void> {
-    decoded_.push_back(Bytes::copy(bytes));
+  std::size_t enough = 0;  // of what was decoded in a row
+  const http::ContentDecoder::Sink keep = [&](ByteView bytes) -> Result<void> {
+    decoded_.push(Bytes::copy(bytes));
+    enough += bytes.size();
     return {};
   };
   while (decoded_.empty() && !all_came_) {
@@ -82,13 +84,10 @@ Task<Result<Bytes>> ClientStream::read() {
     }
     // 204, 304 and their like have no body whatever their fields say.
     Result<void> decoded = all_came_ && some_came_ ? decoder_->finish() : Result<void>();
-    std::size_t enough = 0;
     while (decoded && !coded_.empty() && enough < kDecodedEnough) {
-      const std::size_t before = decoded_.size();
       const Bytes part = coded_.slice(0, std::min(coded_.size(), kCodedPiece));
       coded_.remove_prefix(part.size());
       decoded = decoder_->decode(part, keep);
-      for (std::size_t i = before; i < decoded_.size(); ++i) enough += decoded_[i].size();
     }
     if (!decoded) {
       exchange_->abort();
@@ -96,9 +95,7 @@ Task<Result<Bytes>> ClientStream::read() {
     }
   }
   if (decoded_.empty()) co_return Bytes();
-  Bytes piece = std::move(decoded_.front());
-  decoded_.pop_front();
-  co_return piece;
+  co_return decoded_.pop();
 }
 
 std::uint64_t ClientStream::connection() const noexcept { return connection_->id(); }
@@ -194,6 +191,25 @@ Task<Result<ClientStream>> Client::open(ClientRequest request) {
     // Any other failure to send is told by the response, which may have come all the same.
     co_return stream;
   }
+}
+
+std::optional<Result<BareStream>> Client::try_open(const http::Url& url, const std::string& origin,
+                                                   const http::RequestHead& head) {
+  if (pool_->options.decode_ || pool_->options.cookies_) return std::nullopt;
+  std::shared_ptr<OriginConnection> connection = pool_->try_acquire(url, origin);
+  if (connection == nullptr) return std::nullopt;
+  Result<std::unique_ptr<http::ClientExchange>> exchange = connection->session()->open();
+  if (!exchange && exchange.error().is(Code::rejected)) return std::nullopt;
+  pool_->earn_retry();
+  if (!exchange) return fail(std::move(exchange).error());
+  connection->count_request();
+  http::ClientExchange::Write sent = (*exchange)->send(head, false);
+  // A failure that is not the caller's is told by the response.
+  if (sent.await_ready()) {
+    Result<void> result = sent.await_resume();
+    if (!result && result.error().is(Code::invalid)) return fail(std::move(result).error());
+  }
+  return BareStream{std::move(connection), std::move(*exchange)};
 }
 
 Task<Result<ClientResponse>> Client::get(std::string url) {

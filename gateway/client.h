@@ -3,7 +3,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,6 +12,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/fifo.h"
 #include "base/runtime.h"
 #include "base/task.h"
 #include "gateway/client_options.h"
@@ -155,10 +155,16 @@ class ClientStream {
   std::shared_ptr<http::CookieJar> jar_;
   bool decode_ = false;  // a coding was asked for
   std::optional<http::ContentDecoder> decoder_;
-  std::deque<Bytes> decoded_;
+  Fifo<Bytes> decoded_;
   Bytes coded_;  // what is left of the last piece
   bool some_came_ = false;
   bool all_came_ = false;
+};
+
+/// A request under way, and no more than that: what Client::try_open returns.
+struct BareStream {
+  std::shared_ptr<OriginConnection> connection;  ///< stays while its exchange is there
+  std::unique_ptr<http::ClientExchange> exchange;
 };
 
 /// A connection of a client, as Client::connections() shows it.
@@ -214,6 +220,12 @@ class Client {
   /// Sends the head (and the body, unless it streams). Follows no redirects and repeats nothing
   /// after the head was sent.
   Task<Result<ClientStream>> open(ClientRequest request);
+  /// The same at once, for who sends many: a head that is sent as it is, to `url` whose `origin()`
+  /// is `origin`, if there is a connection that takes it now. The caller writes the body to the
+  /// exchange, and finishes it. Nothing: use `open`; always so where the options ask for cookies
+  /// or decoding.
+  std::optional<Result<BareStream>> try_open(const http::Url& url, const std::string& origin,
+                                             const http::RequestHead& head);
   /// A WebSocket to a wss:// or ws:// (https://, http://) URL: over HTTP/3 (RFC 9220) or HTTP/2
   /// (RFC 8441), beside requests, where the connection that requests would take is one and the
   /// server has WebSockets there, else over HTTP/1.1 (RFC 6455) on a connection of its own;

@@ -247,6 +247,19 @@ Task<Result<std::shared_ptr<OriginConnection>>> ClientPool::acquire(http::Url ur
                        tern::Origin::remote));
 }
 
+std::shared_ptr<OriginConnection> ClientPool::try_acquire(const http::Url& url,
+                                                          const std::string& origin) {
+  const auto found = by_origin_.find(origin);
+  if (closed || found == by_origin_.end()) return nullptr;
+  const std::shared_ptr<OriginConnection>& current = found->second.current;
+  if (current == nullptr || current->serial() || current->stranded() || !current->usable() ||
+      current->session() == nullptr) {
+    return nullptr;
+  }
+  if (current->over_tcp()) climb_if_offered(url);
+  return current;
+}
+
 /// What goes through a proxy goes over TCP.
 bool ClientPool::may_quic(const http::Url& url) const {
   return url.scheme() == "https" &&

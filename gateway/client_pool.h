@@ -50,6 +50,8 @@ class ClientPool {
 
   /// A connection that takes a new request to this origin, established if need be.
   Task<Result<std::shared_ptr<OriginConnection>>> acquire(http::Url url);
+  /// The connection to `origin`, which is the URL's, if it takes a request beside others now.
+  std::shared_ptr<OriginConnection> try_acquire(const http::Url& url, const std::string& origin);
 
   /// What a WebSocket may run on still.
   enum class WebSocketRung : std::uint8_t {

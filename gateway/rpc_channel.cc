@@ -1,8 +1,10 @@
 #include "gateway/rpc_channel.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
+#include "base/recycled_memory.h"
 #include "gateway/host_addresses.h"
 #include "http/uri.h"
 #include "rpc/server_source.h"
@@ -12,13 +14,22 @@ namespace tern {
 
 namespace {
 
-class ClientWireStream final : public rpc::WireStream {
+class ClientWireStream final : public rpc::WireStream, public Recycled {
  public:
   explicit ClientWireStream(ClientStream stream) : stream_(std::move(stream)) {}
   http::ClientExchange& exchange() noexcept override { return stream_.exchange(); }
 
  private:
   ClientStream stream_;
+};
+
+class BareWireStream final : public rpc::WireStream, public Recycled {
+ public:
+  explicit BareWireStream(BareStream stream) noexcept : stream_(std::move(stream)) {}
+  http::ClientExchange& exchange() noexcept override { return *stream_.exchange; }
+
+ private:
+  BareStream stream_;
 };
 
 Task<Result<std::unique_ptr<rpc::WireStream>>> open_stream(Client& client, ClientRequest request) {
@@ -33,6 +44,7 @@ class ClientWire final : public rpc::Wire {
   ClientWire(Runtime& runtime, Client& client, const http::Url& url)
       : runtime_(runtime),
         client_(client),
+        url_(url),
         scheme_(url.scheme()),
         authority_(url.authority()),
         origin_(url.origin()) {}
@@ -48,9 +60,18 @@ class ClientWire final : public rpc::Wire {
     return open_stream(client_, std::move(request));
   }
 
+  std::optional<Result<std::unique_ptr<rpc::WireStream>>> try_open(
+      const http::RequestHead& head) override {
+    std::optional<Result<BareStream>> stream = client_.try_open(url_, origin_, head);
+    if (!stream) return std::nullopt;
+    if (!*stream) return fail(std::move(*stream).error());
+    return std::make_unique<BareWireStream>(std::move(**stream));
+  }
+
  private:
   Runtime& runtime_;
   Client& client_;
+  http::Url url_;
   std::string scheme_;
   std::string authority_;
   std::string origin_;

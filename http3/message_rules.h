@@ -27,6 +27,7 @@ class MessageRules {
   std::int64_t content_length() const noexcept { return content_length_; }
   int status() const noexcept { return status_; }
   bool has_priority() const noexcept { return (seen_ & kPriority) != 0; }
+  friend bool operator==(const MessageRules&, const MessageRules&) = default;
 
  private:
   static constexpr std::uint16_t kMethod = 1 << 0;

@@ -3,10 +3,15 @@
 #include <nghttp3/nghttp3.h>
 
 #include "base/check.h"
+#include "http3/prefixed_int.h"
 
 namespace tern::http3 {
 
 namespace {
+
+/// Bytes that wait for the decoder stream; beyond it, nghttp3 has them.
+constexpr std::size_t kMaxFeedback = 4096;
+constexpr std::uint8_t kSectionAcknowledgment = 0x80;
 
 FieldName name_of(std::int32_t token) noexcept {
   switch (token) {
@@ -102,24 +107,46 @@ bool QpackDecoder::cancel(quic::StreamId stream) noexcept {
 }
 
 bool QpackDecoder::instructions(ByteView bytes) noexcept {
+  ++generation_;
   const nghttp3_ssize taken =
       nghttp3_qpack_decoder_read_encoder(decoder_, bytes.data(), bytes.size());
   if (taken < 0) failure_ = static_cast<int>(taken);
   return taken >= 0;
 }
 
+bool QpackDecoder::skip(quic::StreamId stream, ByteView section) {
+  // RFC 9204 §4.5.1: an encoded insert count of 0 says that no entry is referred to.
+  if (section[0] == 0) return true;
+  if (feedback_.size() > kMaxFeedback) return false;
+  // Acknowledgments of one stream's sections go in their order (RFC 9204 §4.4.1).
+  gather_feedback();
+  const std::size_t before = feedback_.size();
+  feedback_.resize(before + kMaxPrefixedInt);
+  const std::uint8_t* const end = write_prefixed(feedback_.data() + before, kSectionAcknowledgment,
+                                                 7, static_cast<std::uint64_t>(stream));
+  feedback_.resize(static_cast<std::size_t>(end - feedback_.data()));
+  return true;
+}
+
 bool QpackDecoder::has_feedback() const noexcept {
-  return nghttp3_qpack_decoder_get_decoder_streamlen(decoder_) > 0;
+  return !feedback_.empty() || nghttp3_qpack_decoder_get_decoder_streamlen(decoder_) > 0;
 }
 
 Bytes QpackDecoder::take_feedback() {
-  return Bytes::make(nghttp3_qpack_decoder_get_decoder_streamlen(decoder_), [&](MutableBytes out) {
-    nghttp3_buf buffer{};
-    buffer.begin = buffer.pos = buffer.last = out.data();
-    buffer.end = out.data() + out.size();
-    nghttp3_qpack_decoder_write_decoder(decoder_, &buffer);
-    return static_cast<std::size_t>(buffer.last - buffer.begin);
-  });
+  gather_feedback();
+  return Bytes::take(std::exchange(feedback_, std::vector<std::uint8_t>()));
+}
+
+void QpackDecoder::gather_feedback() {
+  const std::size_t size = nghttp3_qpack_decoder_get_decoder_streamlen(decoder_);
+  if (size == 0) return;
+  const std::size_t before = feedback_.size();
+  feedback_.resize(before + size);
+  nghttp3_buf buffer{};
+  buffer.begin = buffer.pos = buffer.last = feedback_.data() + before;
+  buffer.end = feedback_.data() + feedback_.size();
+  nghttp3_qpack_decoder_write_decoder(decoder_, &buffer);
+  feedback_.resize(static_cast<std::size_t>(buffer.last - feedback_.data()));
 }
 
 ErrorCode QpackDecoder::error() const noexcept {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/pool_allocator.h"
@@ -62,6 +63,12 @@ class QpackDecoder {
   Step read(Section& section, quic::StreamId stream, ByteView& bytes, bool last,
             FieldLine& line) noexcept;
   bool ready(const Section& section) const noexcept;
+  /// A section that was not read, for the same bytes were before, in this `generation` of the table
+  /// (KnownSections): acknowledges it where it refers to the table. False: the peer's decoder
+  /// stream is not read, so the section has to be.
+  bool skip(quic::StreamId stream, ByteView section);
+  /// Changes with every instruction of the peer's.
+  std::uint64_t generation() const noexcept { return generation_; }
   /// A stream whose sections nobody reads any further (RFC 9204 §4.4.2). False: failed.
   bool cancel(quic::StreamId stream) noexcept;
   /// Bytes of the peer's encoder stream. False: failed.
@@ -75,12 +82,15 @@ class QpackDecoder {
 
  private:
   void release_line() noexcept;
+  void gather_feedback();
 
   PoolAllocator allocator_;  // nghttp3 keeps a pointer to it
   nghttp3_qpack_decoder* decoder_ = nullptr;
   nghttp3_rcbuf* name_ = nullptr;  // of the line read last
   nghttp3_rcbuf* value_ = nullptr;
   int failure_ = 0;
+  std::uint64_t generation_ = 0;
+  std::vector<std::uint8_t> feedback_;  // before nghttp3's own
 };
 
 /// The nghttp3 that is linked, e.g. "1.8.0".

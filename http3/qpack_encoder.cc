@@ -79,6 +79,17 @@ std::uint8_t* write_string(std::uint8_t* out, std::uint8_t first, unsigned bits,
   return std::copy(text.begin(), text.end(), out);
 }
 
+/// The place of the one that `is` it; else a new one, or that of the oldest, which is `next`.
+template <typename Item, typename Is>
+Item& place_for(std::vector<Item>& items, std::size_t most, std::size_t& next, Is is) {
+  const auto found = std::find_if(items.begin(), items.end(), is);
+  if (found != items.end()) return *found;
+  if (items.size() < most) return items.emplace_back();
+  Item& oldest = items[next];
+  next = (next + 1) % most;
+  return oldest;
+}
+
 }  // namespace
 
 void QpackEncoder::set_peer(std::uint64_t max_capacity, std::uint64_t blocked_streams) noexcept {
@@ -89,7 +100,8 @@ void QpackEncoder::set_peer(std::uint64_t max_capacity, std::uint64_t blocked_st
                   : static_cast<std::size_t>(std::min<std::uint64_t>(max_capacity, max_capacity_));
   blocked_streams_ = static_cast<std::size_t>(std::min(blocked_streams, kMaxBlocked));
   remembered_.clear();
-  next_remembered_ = 0;
+  remembered_requests_.clear();
+  next_remembered_ = next_request_ = 0;
 }
 
 // ---- sections
@@ -180,45 +192,93 @@ ByteView QpackEncoder::finish() {
   return ByteView(scratch_.data() + start_, end_ - start_);
 }
 
+bool QpackEncoder::RememberedRequest::is(const http::RequestHead& head) const noexcept {
+  return same(fields, head.fields) && path == head.path && authority == head.authority &&
+         method == head.method && scheme == head.scheme;
+}
+
 ByteView QpackEncoder::recall(quic::StreamId stream, int status, const http::Fields& fields) {
   for (const Remembered& kept : remembered_) {
-    if (!same(kept.fields, fields) || kept.status != status) continue;
-    if (!kept.final && kept.known_received != known_received_) return {};
-    if (kept.references.required > 0) {
-      if (kept.references.required > known_received_ || kept.references.oldest < draining_) {
-        return {};
-      }
-      if (!keep_outstanding(stream, kept.references)) return {};
-    }
-    feedback_ = 0;
-    return kept.frame;
+    if (kept.status == status && same(kept.fields, fields)) return recall(stream, kept);
   }
   return {};
 }
 
+ByteView QpackEncoder::recall(quic::StreamId stream, const http::RequestHead& head) {
+  for (const RememberedRequest& kept : remembered_requests_) {
+    if (!kept.is(head)) continue;
+    const ByteView frame = recall(stream, kept);
+    repeats_ = frame.empty();
+    return frame;
+  }
+  repeats_ = asked_before(asked_requests_, head.fields, std::hash<std::string_view>()(head.path));
+  return {};
+}
+
+bool QpackEncoder::asked_before(const std::vector<Asked>& asked, const http::Fields& fields,
+                                std::size_t key) noexcept {
+  return std::any_of(asked.begin(), asked.end(), [&](const Asked& each) {
+    return each.key == key && same(each.fields, fields);
+  });
+}
+
+ByteView QpackEncoder::recall(quic::StreamId stream, const Remembered& kept) {
+  if (!kept.final && kept.known_received != known_received_) return {};
+  if (kept.references.required > 0) {
+    if (kept.references.required > known_received_ || kept.references.oldest < draining_) {
+      return {};
+    }
+    if (!keep_outstanding(stream, kept.references)) return {};
+  }
+  feedback_ = 0;
+  return kept.frame;
+}
+
 void QpackEncoder::remember(int status, const http::Fields& fields) {
   if (fields.empty()) return;
-  if (!same(asked_, fields)) {
-    asked_ = fields;
+  const auto key = static_cast<std::size_t>(status);
+  if (!asked_before(asked_, fields, key)) {
+    place_for(asked_, kRemembered, next_asked_, [](const Asked&) { return false; }) = {fields, key};
     return;
   }
-  const ByteView frame(scratch_.data() + start_, end_ - start_);
-  if ((!use_table_ && capacity_ > 0) || frame.size() > kMaxRemembered) return;
-  Remembered* kept = nullptr;
-  for (Remembered& other : remembered_) {
-    if (same(other.fields, fields) && other.status == status) kept = &other;
+  if (!may_remember()) return;
+  Remembered& kept =
+      place_for(remembered_, kRemembered, next_remembered_, [&](const Remembered& other) {
+        return other.status == status && same(other.fields, fields);
+      });
+  kept.status = status;
+  fill(kept, fields);
+}
+
+void QpackEncoder::remember(const http::RequestHead& head) {
+  if (head.fields.empty()) return;
+  if (!std::exchange(repeats_, false)) {
+    place_for(asked_requests_, kRememberedRequests, next_asked_request_, [](const Asked&) {
+      return false;
+    }) = {head.fields, std::hash<std::string_view>()(head.path)};
+    return;
   }
-  if (kept == nullptr && remembered_.size() < kRemembered) kept = &remembered_.emplace_back();
-  if (kept == nullptr) {
-    kept = &remembered_[next_remembered_];
-    next_remembered_ = (next_remembered_ + 1) % kRemembered;
-  }
-  kept->fields = fields;
-  kept->status = status;
-  kept->final = final_;
-  kept->known_received = known_received_;
-  kept->references = references_;
-  kept->frame.assign(frame.begin(), frame.end());
+  if (!may_remember()) return;
+  RememberedRequest& kept =
+      place_for(remembered_requests_, kRememberedRequests, next_request_,
+                [&](const RememberedRequest& other) { return other.is(head); });
+  kept.method = head.method;
+  kept.scheme = head.scheme;
+  kept.authority = head.authority;
+  kept.path = head.path;
+  fill(kept, head.fields);
+}
+
+bool QpackEncoder::may_remember() const noexcept {
+  return (use_table_ || capacity_ == 0) && end_ - start_ <= kMaxRemembered;
+}
+
+void QpackEncoder::fill(Remembered& kept, const http::Fields& fields) const {
+  kept.fields = fields;
+  kept.final = final_;
+  kept.known_received = known_received_;
+  kept.references = references_;
+  kept.frame.assign(scratch_.data() + start_, scratch_.data() + end_);
 }
 
 /// Room for `size` more bytes of the section; where they begin.
@@ -247,8 +307,10 @@ bool QpackEncoder::worth_inserting(std::string_view name, std::string_view value
                                    int static_name) const noexcept {
   if (name.size() + value.size() + kEntryOverhead > capacity_ / 4 * 3) return false;
   switch (static_name) {
-    case -1: return name == "host" || name == "te" || name == ":protocol" || name == "priority";
-    case kPath:
+    case -1:
+      return repeats_ || name == "host" || name == "te" || name == ":protocol" ||
+             name == "priority";
+    case kPath: return repeats_;
     case kAge:
     case kContentLength:
     case kEtag:

@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "http/fields.h"
+#include "http/message.h"
 #include "http3/prefixed_int.h"
 #include "transport/quic/event.h"
 
@@ -20,9 +21,9 @@ namespace tern::http3 {
 /// Lines whose name is in the static table are inserted, but for those whose values change from
 /// message to message (:path, etag, content-length, …). An entry is referred to once the peer has
 /// acknowledged it, or, as far as it lets streams wait, at once. Entries about to be evicted are
-/// duplicated instead, so that no reference holds the table up. Responses whose fields are copies
-/// of the same `http::Fields` are encoded once and then recalled as long as what they refer to is
-/// there.
+/// duplicated instead, so that no reference holds the table up. Messages whose fields are copies of
+/// the same `http::Fields` (and requests that are alike but for that) are encoded once and then
+/// recalled as long as what they refer to is there.
 class QpackEncoder {
  public:
   /// Sections that refer to the table and that the peer has not acknowledged. Beyond it none does.
@@ -47,13 +48,17 @@ class QpackEncoder {
   void add(std::string_view name, std::string_view value);
   ByteView finish();
 
-  /// The HEADERS frame of a response with that status and fields, if it was remembered, as if it
-  /// were encoded for `stream` now; empty if not, or if a shorter one is possible by now. Valid
-  /// until the next call.
+  /// The HEADERS frame of a response with that status and fields (0: of trailers), if it was
+  /// remembered, as if it were encoded for `stream` now; empty if not, or if a shorter one is
+  /// possible by now. Valid until the next call.
   ByteView recall(quic::StreamId stream, int status, const http::Fields& fields);
   /// The frame that `finish` has just returned is that response's. Kept from the second time on:
   /// then these fields were prepared, and more will ask for it.
   void remember(int status, const http::Fields& fields);
+  /// The same for a request whose lines are these alone. From the second time on its path and lines
+  /// with other names go into the table, too: they are asked for again and again.
+  ByteView recall(quic::StreamId stream, const http::RequestHead& head);
+  void remember(const http::RequestHead& head);
 
   /// What the encoder stream has to carry next.
   bool has_instructions() const noexcept { return !instructions_.empty(); }
@@ -72,6 +77,7 @@ class QpackEncoder {
   static constexpr std::uint64_t kNoEntry = std::numeric_limits<std::uint64_t>::max();
   static constexpr std::size_t kEntryOverhead = 32;
   static constexpr std::size_t kRemembered = 2;
+  static constexpr std::size_t kRememberedRequests = 8;
 
   struct Entry {
     std::uint32_t hash;
@@ -96,9 +102,23 @@ class QpackEncoder {
     References references;
     std::vector<std::uint8_t> frame;
   };
+  struct RememberedRequest : Remembered {
+    std::string method, scheme, authority, path;
+    bool is(const http::RequestHead& head) const noexcept;
+  };
+  /// What was sent, and not remembered: its fields, and what else distinguishes it.
+  struct Asked {
+    http::Fields fields;
+    std::size_t key;
+  };
 
   std::uint64_t find(std::uint32_t hash, std::string_view name,
                      std::string_view value) const noexcept;
+  ByteView recall(quic::StreamId stream, const Remembered& kept);
+  static bool asked_before(const std::vector<Asked>& asked, const http::Fields& fields,
+                           std::size_t key) noexcept;
+  bool may_remember() const noexcept;
+  void fill(Remembered& kept, const http::Fields& fields) const;
   bool worth_inserting(std::string_view name, std::string_view value,
                        int static_name) const noexcept;
   bool make_room(std::size_t size);
@@ -132,7 +152,13 @@ class QpackEncoder {
   std::vector<std::uint8_t> instructions_;
   std::vector<Remembered> remembered_;  // at most kRemembered
   std::size_t next_remembered_ = 0;
-  http::Fields asked_;  // for the first time
+  std::vector<Asked> asked_;  // the last few, at most kRemembered
+  std::size_t next_asked_ = 0;
+  std::vector<RememberedRequest> remembered_requests_;  // at most kRememberedRequests
+  std::size_t next_request_ = 0;
+  std::vector<Asked> asked_requests_;  // at most as many
+  std::size_t next_asked_request_ = 0;
+  bool repeats_ = false;  // the request being encoded is like one of them
   bool capacity_sent_ = false;
 
   // The section being encoded.

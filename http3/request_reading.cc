@@ -47,7 +47,9 @@ std::size_t RequestStream::receive(ByteView bytes, bool fin) noexcept {
           continue;
         }
         if (walker_.type() != kFrameHeaders) break;
+        if (recall_section(payload)) break;
         read_section(payload);
+        whole_ = ByteView();
         if (!waits_for_qpack_) break;
         walker_.give_back(payload.size());
         const std::size_t read = before.size() - bytes.size() - payload.size();
@@ -196,11 +198,57 @@ void RequestStream::read_section(ByteView& payload) noexcept {
         if (!field(line)) return;
         break;
       case QpackDecoder::Step::more: return;
-      case QpackDecoder::Step::done: section_ends(); return;
+      case QpackDecoder::Step::done:
+        if (!whole_.empty()) learn_section();
+        section_ends();
+        return;
       case QpackDecoder::Step::waits: waits_for_qpack_ = session_->wait_for_qpack(*this); return;
       case QpackDecoder::Step::failed: session_->fail(decoder.error(), decoder.reason()); return;
     }
   }
+}
+
+/// True: these bytes were read before, and mean what they meant then.
+bool RequestStream::recall_section(ByteView payload) noexcept {
+  whole_ = ByteView();
+  if (walker_.left() > 0 || payload.size() != walker_.length() || session_->qlog().on()) {
+    return false;
+  }
+  whole_ = payload;
+  begun_ = rules_;
+  QpackDecoder& decoder = session_->decoder();
+  const KnownSection* const known =
+      session_->known_sections().find(payload, begun_, decoder.generation());
+  if (known == nullptr || !decoder.skip(id_, payload)) return false;
+  whole_ = ByteView();
+  rules_ = known->rules;
+  if (part_ == Part::head && is_server()) {
+    exchange_->head() = known->head;
+    cookie_ = known->cookie;
+    have_method_ = have_scheme_ = have_path_ = true;
+  } else {
+    fields_ = known->fields;
+  }
+  section_ends();
+  return true;
+}
+
+void RequestStream::learn_section() noexcept {
+  const bool head = part_ == Part::head && is_server();
+  const bool whole_head = have_method_ && have_scheme_ && have_path_;
+  if (fault_ != Fault::none || (head && !whole_head)) return;
+  KnownSections& sections = session_->known_sections();
+  if (!sections.worth_learning()) return;
+  KnownSection section;
+  section.begun = begun_;
+  section.rules = rules_;
+  if (head) {
+    section.head = exchange_->head();
+    section.cookie = cookie_;
+  } else {
+    section.fields = fields_;
+  }
+  sections.learn(whole_, session_->decoder().generation(), std::move(section));
 }
 
 void RequestStream::hold(ByteView bytes, bool fin) noexcept {

@@ -29,6 +29,21 @@ ErrorCode code_for(http::Abort why) noexcept {
 /// Up to here a piece of a body is copied behind its frame's header.
 constexpr std::size_t kSmallBody = 512;
 
+/// Whether the lines are within a limit of field sections.
+bool fits(const http::RequestHead& head, std::string_view priority, std::uint64_t limit) {
+  // Names of pseudo-headers and a priority are short.
+  constexpr std::size_t kOthers = 6 * (http::kLineOverhead + 16);
+  const std::size_t most = head.fields.section_size() + head.method.size() + head.scheme.size() +
+                           head.authority.size() + head.path.size() + head.protocol.size() +
+                           priority.size() + kOthers;
+  if (most <= limit) return true;
+  std::size_t size = 0;
+  http::each_line(head, priority, [&](std::string_view name, std::string_view value) {
+    size += name.size() + value.size() + http::kLineOverhead;
+  });
+  return size <= limit;
+}
+
 }  // namespace
 
 Error peer_error(std::uint64_t number) {
@@ -188,38 +203,48 @@ void RequestStream::send_request(const http::RequestHead& head, bool end) {
     refuse(Error(Code::rejected, "the connection takes no more requests"));
     return;
   }
+  if (session_->submit_now(*this, head)) return;
   head_ = std::make_unique<http::RequestHead>(head);
   waiting_ = true;
   session_->schedule(*this);
 }
 
 void RequestStream::submit_kept(quic::StreamId id) {
+  keep_head_ = session_->in_early_data();
+  submit(id, *head_);
+  if (!keep_head_) forget_kept();
+}
+
+void RequestStream::submit(quic::StreamId id, const http::RequestHead& head) {
   id_ = id;
   waiting_ = false;
-  keep_head_ = session_->in_early_data();
   if (session_->qlog().on()) session_->qlog().request_stream(true, id_);
-  if (!head_queued_) submit_request(*head_);
+  if (!head_queued_) submit_request(head);
   if (!head_queued_) return;
   submitted_ = true;
   if (kept_trailers_) queue_trailers(*std::exchange(kept_trailers_, std::nullopt));
-  if (!keep_head_) forget_kept();
   session_->take_turn(*this);
 }
 
 void RequestStream::submit_request(const http::RequestHead& head) {
   const std::string priority = priority_set_ ? priority_.to_string() : std::string();
-  std::size_t size = 0;
-  http::each_line(head, priority, [&](std::string_view name, std::string_view value) {
-    size += name.size() + value.size() + http::kLineOverhead;
-  });
-  if (size > session_->peer_field_limit()) {
+  if (!fits(head, priority, session_->peer_field_limit())) {
     fail(ErrorCode::request_cancelled,
          Error::limit("the request's header section is larger than the server takes"));
     return;
   }
-  SectionWriter writer(*session_, id_);
-  http::each_line(head, priority, writer);
-  queue_head(writer.finish());
+  // Many requests are one that was sent before.
+  QpackEncoder& encoder = session_->encoder();
+  const bool plain = priority.empty() && head.protocol.empty() && !session_->qlog().on();
+  ByteView frame;
+  if (plain) frame = encoder.recall(id_, head);
+  if (frame.empty()) {
+    SectionWriter writer(*session_, id_);
+    http::each_line(head, priority, writer);
+    frame = writer.finish();
+    if (plain) encoder.remember(head);
+  }
+  queue_head(frame);
 }
 
 void RequestStream::forget_kept() noexcept {
@@ -295,9 +320,18 @@ void RequestStream::send_trailers(const http::Fields& trailers) {
 }
 
 void RequestStream::queue_trailers(const http::Fields& trailers) {
-  SectionWriter writer(*session_, id_);
-  http::each_line(trailers, writer);
-  queue_frame(writer.finish());
+  constexpr int kTrailers = 0;  // where a response has its status
+  QpackEncoder& encoder = session_->encoder();
+  const bool logged = session_->qlog().on();
+  ByteView frame;
+  if (!logged) frame = encoder.recall(id_, kTrailers, trailers);
+  if (frame.empty()) {
+    SectionWriter writer(*session_, id_);
+    http::each_line(trailers, writer);
+    frame = writer.finish();
+    if (!logged) encoder.remember(kTrailers, trailers);
+  }
+  queue_frame(frame);
 }
 
 /// Client: the body may have been queued before there was a stream.

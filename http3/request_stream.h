@@ -123,7 +123,8 @@ class RequestStream final : public http::Carrier {
   // ---- client: a request on its way to a stream
   bool waiting() const noexcept { return waiting_; }
   const http::RequestHead& kept_head() const noexcept { return *head_; }
-  /// Sends the kept head on the stream `id`.
+  /// Sends the request on the stream `id`; or the one whose head was kept.
+  void submit(quic::StreamId id, const http::RequestHead& head);
   void submit_kept(quic::StreamId id);
   /// The handshake is complete: what was sent in 0-RTT need not be sent again.
   void forget_kept() noexcept;
@@ -176,6 +177,8 @@ class RequestStream final : public http::Carrier {
   void other_begins(std::uint64_t type) noexcept;
   void stream_ends() noexcept;
   void read_section(ByteView& payload) noexcept;
+  bool recall_section(ByteView payload) noexcept;
+  void learn_section() noexcept;
   void hold(ByteView bytes, bool fin) noexcept;
   void leave_section() noexcept;
   bool field(const FieldLine& line) noexcept;
@@ -213,7 +216,9 @@ class RequestStream final : public http::Carrier {
   std::optional<http::Fields> kept_trailers_;  // client: until there is a stream
   QpackDecoder::Section section_;
   MessageRules rules_;
-  Fifo<Bytes> held_;  // behind a section that waits
+  MessageRules begun_;  // as they were before the section's first line
+  ByteView whole_;      // the section's bytes, while it is read, if they came in one piece
+  Fifo<Bytes> held_;    // behind a section that waits
   std::size_t held_size_ = 0;
   std::size_t section_size_ = 0;
   std::size_t section_lines_ = 0;

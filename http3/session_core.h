@@ -15,6 +15,7 @@
 #include "http/rate_limit.h"
 #include "http3/context.h"
 #include "http3/control_reader.h"
+#include "http3/known_sections.h"
 #include "http3/qlog_events.h"
 #include "http3/qpack_decoder.h"
 #include "http3/qpack_encoder.h"
@@ -69,6 +70,7 @@ class SessionCore final : public Session,
   const SessionOptions& options() const noexcept { return context_.options(); }
   QpackEncoder& encoder() noexcept { return *encoder_; }
   QpackDecoder& decoder() noexcept { return *decoder_; }
+  KnownSections& known_sections() noexcept { return known_sections_; }
   bool is_server() const noexcept { return server_; }
   Timestamp now() noexcept { return context_.runtime().now(); }
   Http3Qlog& qlog() noexcept { return qlog_; }
@@ -97,7 +99,9 @@ class SessionCore final : public Session,
   std::optional<Bytes> slice(ByteView view) const noexcept;
   /// Server: the request's head is complete.
   void dispatch(RequestStream& stream);
-  /// Client: sends the stream's request as soon as that may be.
+  /// Client: sends the stream's request at once. False: it has to wait, for a stream perhaps.
+  bool submit_now(RequestStream& stream, const http::RequestHead& head);
+  /// Sends the request whose head the stream keeps as soon as that may be.
   void schedule(RequestStream& stream);
   void unschedule(RequestStream& stream) noexcept;
   /// Client: a request of that kind may be sent now.
@@ -233,6 +237,7 @@ class SessionCore final : public Session,
   Http3Qlog qlog_;
   std::optional<QpackEncoder> encoder_;
   std::optional<QpackDecoder> decoder_;
+  KnownSections known_sections_;
   Settings local_settings_;
   std::optional<Settings> peer_settings_;
   std::optional<Settings> remembered_;

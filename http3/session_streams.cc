@@ -249,6 +249,17 @@ bool SessionCore::may_send(const http::RequestHead& head) const noexcept {
   return head.protocol.empty() || peer_settings_.has_value();
 }
 
+bool SessionCore::submit_now(RequestStream& stream, const http::RequestHead& head) {
+  if (!bound_ || !waiting_.empty() || in_early_data() || !head.protocol.empty()) return false;
+  const auto id = connection_.open_bidi();
+  if (!id) return false;
+  ++total_requests_;
+  context_.counts().requests.add();
+  stream.submit(*id, head);
+  table_.index(stream);
+  return true;
+}
+
 void SessionCore::schedule(RequestStream& stream) {
   waiting_.push_back(&stream);
   flush_waiting();

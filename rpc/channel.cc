@@ -7,6 +7,7 @@
 #include <google/protobuf/message.h>
 
 #include "base/check.h"
+#include "base/recycled_memory.h"
 #include "base/scope.h"
 #include "base/timer_heap.h"
 #include "rpc/cancel_hook.h"
@@ -22,8 +23,9 @@ namespace {
 std::shared_ptr<void> ticket_of(std::shared_ptr<ChannelServer> server) {
   ++server->outstanding;
   ++server->calls;
-  return std::shared_ptr<void>(nullptr,
-                               [server = std::move(server)](void*) { --server->outstanding; });
+  return std::shared_ptr<void>(
+      nullptr, [server = std::move(server)](void*) { --server->outstanding; },
+      RecyclingAllocator<char>());
 }
 
 Runtime& runtime_of(const std::vector<std::unique_ptr<Wire>>& wires) {
@@ -39,12 +41,14 @@ Duration doubled(Duration first, std::size_t times, Duration longest) {
 
 Channel::Channel(std::vector<std::unique_ptr<Wire>> wires, ChannelOptions options)
     : options_(std::move(options)),
+      fields_(options_.dialect->fields(options_)),
       runtime_(runtime_of(wires)),
       servers_(std::make_unique<ChannelServers>(runtime_, options_, std::move(wires))),
       tokens_(options_.retries.tokens()) {}
 
 Channel::Channel(std::unique_ptr<ServerSource> source, ChannelOptions options)
     : options_(std::move(options)),
+      fields_(options_.dialect->fields(options_)),
       runtime_(source->runtime()),
       servers_(std::make_unique<ChannelServers>(options_, std::move(source))),
       tokens_(options_.retries.tokens()) {}
@@ -81,25 +85,49 @@ Task<Status> Channel::pause(ClientContext& context, Duration duration) {
 }
 
 Task<Result<std::unique_ptr<ClientCall>>> Channel::open_once(
-    const Method& method, ClientContext& context, const google::protobuf::Message* only_request) {
-  if (servers_->size() == 0) {
-    Status found = co_await servers_->found(context);
-    if (!found.ok()) co_return fail(std::move(found));
+    const Method& method, ClientContext& context, const google::protobuf::Message* only_request,
+    std::shared_ptr<ChannelServer> server) {
+  if (server == nullptr) {
+    if (servers_->size() == 0) {
+      Status found = co_await servers_->found(context);
+      if (!found.ok()) co_return fail(std::move(found));
+    }
+    Result<std::shared_ptr<ChannelServer>> picked = servers_->pick();
+    if (!picked) co_return fail(std::move(picked).error());
+    context.count_attempt();
+    server = std::move(*picked);
   }
-  Result<std::shared_ptr<ChannelServer>> picked = servers_->pick();
-  if (!picked) co_return fail(std::move(picked).error());
-  context.count_attempt();
-  const std::shared_ptr<ChannelServer> server = std::move(*picked);
   std::shared_ptr<void> ticket = ticket_of(server);
-  const CallStart start{*server->wire, method, context, options_, only_request};
+  const CallStart start{*server->wire, method, context, options_, fields_, head_, only_request};
   Result<std::unique_ptr<ClientCall>> call = co_await options_.dialect->open(start);
+  if (call) (*call)->keep(std::move(ticket));
+  note(server, call);
+  co_return call;
+}
+
+std::optional<Result<std::unique_ptr<ClientCall>>> Channel::try_open(
+    const Method& method, ClientContext& context, const google::protobuf::Message& request,
+    std::shared_ptr<ChannelServer>& server) {
+  if (servers_->size() == 0) return std::nullopt;
+  Result<std::shared_ptr<ChannelServer>> picked = servers_->pick();
+  if (!picked) return std::nullopt;
+  context.count_attempt();
+  server = std::move(*picked);
+  const CallStart start{*server->wire, method, context, options_, fields_, head_, &request};
+  std::optional<Result<std::unique_ptr<ClientCall>>> call = options_.dialect->try_open(start);
+  if (!call) return std::nullopt;
+  if (*call) (**call)->keep(ticket_of(server));
+  note(server, *call);
+  return call;
+}
+
+void Channel::note(const std::shared_ptr<ChannelServer>& server,
+                   const Result<std::unique_ptr<ClientCall>>& call) {
   if (call) {
     servers_->reached(*server);
-    (*call)->keep(std::move(ticket));
   } else if (call.error().code() == Code::unavailable) {
     servers_->unreachable(*server);
   }
-  co_return call;
 }
 
 Task<Result<std::unique_ptr<ClientCall>>> Channel::open(
@@ -117,9 +145,12 @@ Task<Result<std::unique_ptr<ClientCall>>> Channel::open_repeatable(
 }
 
 Task<Result<std::unique_ptr<ClientCall>>> Channel::open_ready(
-    const Method& method, ClientContext& context, const google::protobuf::Message* only_request) {
+    const Method& method, ClientContext& context, const google::protobuf::Message* only_request,
+    std::shared_ptr<ChannelServer> first) {
   for (std::size_t failures = 0;;) {
-    Result<std::unique_ptr<ClientCall>> call = co_await open_once(method, context, only_request);
+    std::shared_ptr<ChannelServer> server = std::exchange(first, nullptr);
+    Result<std::unique_ptr<ClientCall>> call =
+        co_await open_once(method, context, only_request, std::move(server));
     if (call || call.error().code() != Code::unavailable) co_return call;
     ++failures;
     // Another server may be there at once.
@@ -135,7 +166,16 @@ Task<Channel::Outcome> Channel::attempt(const Method& method, ClientContext& con
                                         const google::protobuf::Message& request,
                                         google::protobuf::Message& response) {
   Outcome outcome;
-  Result<std::unique_ptr<ClientCall>> call = co_await open_ready(method, context, &request);
+  // Mostly there is nothing to wait for but the response, and no coroutine is needed before that.
+  std::shared_ptr<ChannelServer> server;
+  std::optional<Result<std::unique_ptr<ClientCall>>> opened =
+      try_open(method, context, request, server);
+  if (!opened) {
+    Task<Result<std::unique_ptr<ClientCall>>> opening =
+        open_ready(method, context, &request, std::move(server));
+    opened.emplace(co_await opening);
+  }
+  Result<std::unique_ptr<ClientCall>>& call = *opened;
   if (!call) {
     outcome.status = std::move(call).error();
     outcome.may_go_again = true;
@@ -258,7 +298,12 @@ Task<Status> Channel::hedged(const Method& method, ClientContext& context,
 
 Task<Status> receive_only(ClientCall& call, google::protobuf::Message& response) {
   const bool first = co_await call.receive(response);
-  Status status = co_await call.finish();
+  Status status;
+  if (call.try_finish()) {
+    status = call.status();
+  } else {
+    status = co_await call.finish();
+  }
   if (!status.ok()) co_return status;
   if (!first) co_return Status(Code::unimplemented, "there is no response message");
   if (call.passed_over())

@@ -24,6 +24,7 @@
 namespace tern::rpc {
 
 class ChannelServers;
+struct ChannelServer;
 class ServerSource;
 
 /// When calls are sent again whose server has not begun to answer (gRFC A6). Fluent. A unary call
@@ -176,10 +177,21 @@ class Channel {
     bool refused = false;       // the server has not begun with it
   };
 
-  Task<Result<std::unique_ptr<ClientCall>>> open_once(
-      const Method& method, ClientContext& context, const google::protobuf::Message* only_request);
+  /// `server`: the attempt is counted, and goes there; null: it is to be counted, and one chosen.
+  Task<Result<std::unique_ptr<ClientCall>>> open_once(const Method& method, ClientContext& context,
+                                                      const google::protobuf::Message* only_request,
+                                                      std::shared_ptr<ChannelServer> server);
   Task<Result<std::unique_ptr<ClientCall>>> open_ready(
-      const Method& method, ClientContext& context, const google::protobuf::Message* only_request);
+      const Method& method, ClientContext& context, const google::protobuf::Message* only_request,
+      std::shared_ptr<ChannelServer> first = nullptr);
+  /// Counts an attempt, chooses a server for it, and makes it if there is nothing to wait for.
+  /// Nothing: there is, for `server`, or for any.
+  std::optional<Result<std::unique_ptr<ClientCall>>> try_open(
+      const Method& method, ClientContext& context, const google::protobuf::Message& request,
+      std::shared_ptr<ChannelServer>& server);
+  /// Notes what became of an attempt.
+  void note(const std::shared_ptr<ChannelServer>& server,
+            const Result<std::unique_ptr<ClientCall>>& call);
   Task<Result<std::unique_ptr<ClientCall>>> open_repeatable(
       const Method& method, ClientContext& context, const google::protobuf::Message* only_request);
   Task<Outcome> attempt(const Method& method, ClientContext& context,
@@ -199,6 +211,8 @@ class Channel {
   Task<Status> pause(ClientContext& context, Duration duration);
 
   ChannelOptions options_;
+  http::Fields fields_;     // of every call's head
+  http::RequestHead head_;  // the last that was made at once
   Runtime& runtime_;
   std::unique_ptr<ChannelServers> servers_;
   double tokens_;

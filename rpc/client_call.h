@@ -1,8 +1,11 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
+#include "base/recycled_memory.h"
 #include "base/task.h"
+#include "http/message.h"
 #include "rpc/message_stream.h"
 #include "rpc/service.h"
 #include "rpc/status.h"
@@ -16,7 +19,7 @@ struct ChannelOptions;
 
 /// A call under way, without types: what generated clients wrap (client_streams.h). Owned by the
 /// caller; destroying it before its end cancels the call. Its channel and context outlive it.
-class ClientCall : public MessageReader, public MessageWriter {
+class ClientCall : public MessageReader, public MessageWriter, public Recycled {
  public:
   virtual ~ClientCall() = default;
 
@@ -24,6 +27,8 @@ class ClientCall : public MessageReader, public MessageWriter {
   virtual void half_close() = 0;
   /// Passes over the responses that are left and returns how the call ended.
   virtual Task<Status> finish() = 0;
+  /// The same, if it need not be waited for.
+  virtual bool try_finish() { return false; }
   /// The server has begun to answer: the call may not be sent again.
   virtual bool committed() const noexcept = 0;
   /// The server has not begun with the call: it may be sent again whatever it does.
@@ -48,6 +53,8 @@ struct CallStart {
   const Method& method;
   ClientContext& context;
   const ChannelOptions& options;
+  const http::Fields& fields;  ///< the dialect's, for those options
+  http::RequestHead& head;     ///< the channel's last: what stays the same need not be copied
   /// Sent with the head, and the last; null where requests are streamed.
   const google::protobuf::Message* only_request = nullptr;
 };
@@ -56,9 +63,15 @@ struct CallStart {
 class ClientDialect {
  public:
   virtual ~ClientDialect() = default;
+  /// What the heads of all calls begin with: made once a channel.
+  virtual http::Fields fields(const ChannelOptions&) const { return http::Fields(); }
   /// Sends the call's head (and `only_request`). A failure before that is a status; later ones are
   /// the call's.
   virtual Task<Result<std::unique_ptr<ClientCall>>> open(const CallStart& start) const = 0;
+  /// The same, if there is nothing to wait for. Nothing: use `open`.
+  virtual std::optional<Result<std::unique_ptr<ClientCall>>> try_open(const CallStart&) const {
+    return std::nullopt;
+  }
 };
 
 const ClientDialect& grpc_client_dialect();

@@ -80,8 +80,10 @@ class StatusCall : public EnvelopeClientCall {
 
 class GrpcClientCall final : public StatusCall {
  public:
+  static constexpr std::string_view kType = kContentType;
+  static constexpr bool kWantsTrailers = true;
   GrpcClientCall(const CallStart& start, std::unique_ptr<WireStream> stream)
-      : StatusCall(start, std::move(stream), kContentType) {}
+      : StatusCall(start, std::move(stream), kType) {}
 
  private:
   Status take_other(const Envelope& envelope) override {
@@ -92,8 +94,10 @@ class GrpcClientCall final : public StatusCall {
 
 class WebClientCall final : public StatusCall {
  public:
+  static constexpr std::string_view kType = kWebContentType;
+  static constexpr bool kWantsTrailers = false;
   WebClientCall(const CallStart& start, std::unique_ptr<WireStream> stream)
-      : StatusCall(start, std::move(stream), kWebContentType) {}
+      : StatusCall(start, std::move(stream), kType) {}
 
  private:
   Status take_other(const Envelope& envelope) override {
@@ -114,28 +118,39 @@ class WebClientCall final : public StatusCall {
   http::Fields trailers_;
 };
 
-http::RequestHead head_of(const CallStart& start, std::string_view type) {
-  const Timestamp now = start.wire.runtime().now();
-  http::RequestHead head;
-  head.method = "POST";
-  head.scheme = start.wire.scheme();
-  head.authority = start.wire.authority();
-  head.path = start.method.path;
+http::Fields common_fields(const ChannelOptions& options, std::string_view type) {
+  http::Fields fields;
   std::string full(type);
-  if (start.options.codec == Codec::json) full.append("+json");
-  head.fields.add_lower("content-type", full);
+  if (options.codec == Codec::json) full.append("+json");
+  fields.add_lower("content-type", full);
   if (type == kContentType) {
-    head.fields.add_lower("te", "trailers");
+    fields.add_lower("te", "trailers");
   } else {
-    head.fields.add_lower("accept", full);
-    head.fields.add_lower("x-grpc-web", "1");
+    fields.add_lower("accept", full);
+    fields.add_lower("x-grpc-web", "1");
   }
-  head.fields.add_lower("user-agent", start.options.user_agent);
-  head.fields.add_lower("grpc-accept-encoding", kGrpcAcceptEncoding);
+  fields.add_lower("user-agent", options.user_agent);
+  fields.add_lower("grpc-accept-encoding", kGrpcAcceptEncoding);
+  if (!fields.first_invalid()) fields.mark_valid();
+  return fields;
+}
+
+void set(std::string& part, std::string_view value) {
+  if (part != value) part.assign(value);
+}
+
+const http::RequestHead& head_of(const CallStart& start) {
+  http::RequestHead& head = start.head;
+  set(head.method, "POST");
+  set(head.scheme, start.wire.scheme());
+  set(head.authority, start.wire.authority());
+  set(head.path, start.method.path);
+  head.fields = start.fields;
   if (start.context.coding() != Coding::identity) {
     head.fields.add_lower("grpc-encoding", http::name_of(start.context.coding()));
   }
   if (const auto end = start.context.ends_at()) {
+    const Timestamp now = start.wire.runtime().now();
     head.fields.add_lower("grpc-timeout", format_grpc_timeout(*end - now));
   }
   if (start.context.attempts() > 1) {
@@ -146,52 +161,50 @@ http::RequestHead head_of(const CallStart& start, std::string_view type) {
   return head;
 }
 
-/// Sends the only request, if there is just one.
-std::unique_ptr<ClientCall> begun(const CallStart& start, std::unique_ptr<StatusCall> call) {
+using Opened = Result<std::unique_ptr<ClientCall>>;
+
+/// What is left to do when the head has been sent.
+template <typename Call>
+Opened begun(const CallStart& start, Result<std::unique_ptr<WireStream>> stream) {
+  if (!stream) return fail(std::move(stream).error());
+  if (Call::kWantsTrailers && (*stream)->exchange().protocol() == "http/1.1") {
+    return fail(Code::unimplemented, "gRPC needs HTTP/2 or HTTP/3, and the server has HTTP/1.1");
+  }
+  auto call = std::make_unique<Call>(start, std::move(*stream));
   if (start.only_request != nullptr) call->send_only(*start.only_request);
   return call;
 }
 
-Task<Result<std::unique_ptr<ClientCall>>> open_grpc(CallStart start) {
-  http::RequestHead head = head_of(start, kContentType);
+template <typename Call>
+Task<Opened> open_call(CallStart start) {
+  http::RequestHead head(head_of(start));
   Result<std::unique_ptr<WireStream>> stream = co_await open_wire(start, std::move(head));
-  if (!stream) co_return fail(std::move(stream).error());
-  if ((*stream)->exchange().protocol() == "http/1.1") {
-    co_return fail(Code::unimplemented, "gRPC needs HTTP/2 or HTTP/3, and the server has HTTP/1.1");
-  }
-  co_return begun(start, std::make_unique<GrpcClientCall>(start, std::move(*stream)));
+  co_return begun<Call>(start, std::move(stream));
 }
 
-Task<Result<std::unique_ptr<ClientCall>>> open_grpc_web(CallStart start) {
-  http::RequestHead head = head_of(start, kWebContentType);
-  Result<std::unique_ptr<WireStream>> stream = co_await open_wire(start, std::move(head));
-  if (!stream) co_return fail(std::move(stream).error());
-  co_return begun(start, std::make_unique<WebClientCall>(start, std::move(*stream)));
-}
-
-class GrpcClientDialect final : public ClientDialect {
+template <typename Call>
+class StatusDialect final : public ClientDialect {
  public:
-  Task<Result<std::unique_ptr<ClientCall>>> open(const CallStart& start) const override {
-    return open_grpc(start);
+  http::Fields fields(const ChannelOptions& options) const override {
+    return common_fields(options, Call::kType);
   }
-};
-
-class WebClientDialect final : public ClientDialect {
- public:
-  Task<Result<std::unique_ptr<ClientCall>>> open(const CallStart& start) const override {
-    return open_grpc_web(start);
+  Task<Opened> open(const CallStart& start) const override { return open_call<Call>(start); }
+  std::optional<Opened> try_open(const CallStart& start) const override {
+    auto stream = try_open_wire(start, head_of(start));
+    if (!stream) return std::nullopt;
+    return begun<Call>(start, std::move(*stream));
   }
 };
 
 }  // namespace
 
 const ClientDialect& grpc_client_dialect() {
-  static const GrpcClientDialect kDialect;
+  static const StatusDialect<GrpcClientCall> kDialect;
   return kDialect;
 }
 
 const ClientDialect& grpc_web_client_dialect() {
-  static const WebClientDialect kDialect;
+  static const StatusDialect<WebClientCall> kDialect;
   return kDialect;
 }
 

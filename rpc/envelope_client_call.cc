@@ -32,27 +32,35 @@ void EnvelopeClientCall::half_close() {
   if (!exchange_.finished()) (void)exchange_.finish();
 }
 
+bool EnvelopeClientCall::try_finish() {
+  while (!over_ && take_head()) {
+    std::optional<EnvelopeSource::Next> envelope = envelopes_.try_next();
+    if (!envelope) break;
+    pass_over(*envelope);
+  }
+  return over_;
+}
+
 Task<Status> EnvelopeClientCall::finish() {
-  while (!over_) {
-    std::optional<EnvelopeSource::Next> envelope;
-    if (take_head()) envelope = envelopes_.try_next();
-    if (!envelope && !over_) {
-      co_await wait_for_head();
-      if (over_) break;
-      envelope.emplace(co_await envelopes_.next());
-    }
+  while (!try_finish()) {
+    co_await wait_for_head();
     if (over_) break;
-    if (!*envelope || !**envelope) {
-      take_end(*envelope);
-    } else if (((**envelope)->flags & ~kCompressed) != 0) {
-      Status status = take_other(***envelope);
-      if (!status.ok()) fail_locally(std::move(status));
-    } else {
-      message_came_ = true;
-      passed_over_ = true;
-    }
+    EnvelopeSource::Next envelope = co_await envelopes_.next();
+    pass_over(envelope);
   }
   co_return status_;
+}
+
+void EnvelopeClientCall::pass_over(const EnvelopeSource::Next& envelope) {
+  if (!envelope || !*envelope) {
+    take_end(envelope);
+  } else if (((*envelope)->flags & ~kCompressed) != 0) {
+    Status status = take_other(**envelope);
+    if (!status.ok()) fail_locally(std::move(status));
+  } else {
+    message_came_ = true;
+    passed_over_ = true;
+  }
 }
 
 // ---- responses ---------------------------------------------------------------------------------
@@ -66,8 +74,12 @@ std::optional<bool> EnvelopeClientCall::try_receive(google::protobuf::Message& m
 }
 
 Task<bool> EnvelopeClientCall::receive_later(google::protobuf::Message& message) {
-  co_await wait_for_head();
-  if (over_) co_return false;
+  if (!over_ && !head_) {
+    tern::Result<http::Response> head = co_await exchange_.response();
+    look_at(std::move(head));
+  }
+  std::optional<bool> received = try_receive(message);
+  if (received) co_return *received;
   EnvelopeSource::Next envelope = co_await envelopes_.next();
   co_return accept(envelope, message);
 }

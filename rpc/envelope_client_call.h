@@ -28,6 +28,7 @@ class EnvelopeClientCall : public ClientCall, private TimerNode {
 
   void half_close() override;
   Task<Status> finish() override;
+  bool try_finish() override;
   bool committed() const noexcept override { return message_came_ || (head_ && !only_trailers()); }
   bool refused() const noexcept override { return refused_; }
   void start() override {}
@@ -71,6 +72,7 @@ class EnvelopeClientCall : public ClientCall, private TimerNode {
   Task<bool> receive_later(google::protobuf::Message& message) override;
   bool accept(EnvelopeSource::Next& envelope, google::protobuf::Message& message);
   Status decode_message(const Envelope& envelope, google::protobuf::Message& message);
+  void pass_over(const EnvelopeSource::Next& envelope);
   bool take_head();
   Task<void> wait_for_head();
   void look_at(tern::Result<http::Response> head);

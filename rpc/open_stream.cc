@@ -70,4 +70,15 @@ Task<Result<Stream>> open_wire(CallStart start, http::RequestHead head) {
   co_return std::move(*result);
 }
 
+std::optional<Result<Stream>> try_open_wire(const CallStart& start, const http::RequestHead& head) {
+  const ClientContext& context = start.context;
+  if (context.cancelled() || context.call_credentials()) return std::nullopt;
+  const auto end = context.ends_at();
+  if (end && *end <= start.wire.runtime().now()) return std::nullopt;
+  std::optional<tern::Result<Stream>> stream = start.wire.try_open(head);
+  if (!stream) return std::nullopt;
+  if (!*stream) return fail(Status::from(stream->error()));
+  return std::move(**stream);
+}
+
 }  // namespace tern::rpc

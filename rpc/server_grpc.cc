@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <optional>
 #include <string>
@@ -7,6 +8,7 @@
 
 #include <google/protobuf/message.h>
 
+#include "http/date.h"
 #include "rpc/codec.h"
 #include "rpc/dialect.h"
 #include "rpc/dispatcher.h"
@@ -54,6 +56,23 @@ const http::Fields& response_fields(Codec codec) {
   return codec == Codec::proto ? kProto : kJson;
 }
 
+/// The same with the date, one for all the responses of a second: HTTP/3 then encodes it once.
+const http::Fields& dated_fields(Codec codec, UnixSeconds now) {
+  struct Dated {
+    UnixSeconds second = -1;
+    http::Fields fields;
+  };
+  thread_local std::array<Dated, 2> all;  // the text depends on the second alone
+  Dated& dated = all[codec == Codec::proto ? 0 : 1];
+  if (dated.second != now) {
+    dated.second = now;
+    dated.fields = response_fields(codec);
+    dated.fields.add_lower("date", http::HttpDate(now));
+    dated.fields.mark_valid();
+  }
+  return dated.fields;
+}
+
 const http::Fields& ok_trailers() {
   static const http::Fields kTrailers = [] {
     http::Fields fields;
@@ -91,7 +110,9 @@ class GrpcCall final : public EnvelopeCall {
     exchange().stop_reading(http::Abort::cancelled);
   }
 
-  const http::Fields& head_fields() const override { return response_fields(codec()); }
+  const http::Fields& head_fields() const override {
+    return dated_fields(codec(), exchange().runtime().unix_seconds());
+  }
 
   void send_end(const Status& status, bool head_due) override {
     if (head_due) return send_trailers_only(status);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include "base/error.h"
@@ -30,6 +31,11 @@ class Wire {
   /// Connects where it has to, and sends the request's head; the caller writes the body. Destroying
   /// the task gives up.
   virtual Task<tern::Result<std::unique_ptr<WireStream>>> open(http::RequestHead head) = 0;
+  /// The same at once where a connection is there that takes the request. Nothing: use `open`.
+  virtual std::optional<tern::Result<std::unique_ptr<WireStream>>> try_open(
+      const http::RequestHead&) {
+    return std::nullopt;
+  }
 };
 
 }  // namespace tern::rpc

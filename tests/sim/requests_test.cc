@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "http/cookie_jar.h"
+#include "http/uri.h"
 #include "tests/sim/scene.h"
 
 /// What a client does about its requests: sending them again, codings, cookies.
@@ -43,6 +44,55 @@ http::Handler failing(int failures, int& asked, std::string retry_after = {}) {
     response.text("asked " + std::to_string(asked));
     co_await exchange.respond(std::move(response));
   };
+}
+
+Task<Result<std::string>> body_of(http::ClientExchange& exchange) {
+  co_await exchange.finish();
+  const Result<http::Response> head = co_await exchange.response();
+  if (!head) co_return fail(head.error());
+  co_return co_await exchange.read_all();
+}
+
+TEST(TryOpen, WhereAConnectionTakesTheRequestAtOnce) {
+  Requests scene;
+  int asked = 0;
+  scene.router.get("/busy", failing(0, asked));
+  scene.serve();
+  const http::Url url = *http::Url::parse("https://server");
+  http::RequestHead head;
+  head.authority = url.authority();
+  head.path = "/busy";
+  const auto try_it = [&] { return scene.client().try_open(url, url.origin(), head); };
+  EXPECT_FALSE(try_it()) << "there is no connection yet";
+  ASSERT_TRUE(scene.get("/busy"));
+  for (int i = 2; i < 6; ++i) {
+    auto opened = try_it();
+    ASSERT_TRUE(opened && *opened);
+    const auto body = scene.client_host.runtime().block_on(body_of(*(*opened)->exchange));
+    ASSERT_TRUE(body);
+    EXPECT_EQ(*body, "asked " + std::to_string(i));
+  }
+  EXPECT_EQ(scene.connection().requests, 5u);
+  head.path = "no path";
+  const auto wrong = try_it();
+  ASSERT_TRUE(wrong && !*wrong);
+  EXPECT_TRUE(wrong->error().is(Code::invalid));
+  head.path = "/busy";
+  scene.stop_server();
+  EXPECT_FALSE(try_it()) << "the connection is over";
+}
+
+TEST(TryOpen, NotPastWhatTheOptionsAskFor) {
+  Requests scene;
+  int asked = 0;
+  scene.router.get("/busy", failing(0, asked));
+  scene.serve();
+  scene.use_client(scene.client_options().decode(true));
+  ASSERT_TRUE(scene.get("/busy"));
+  const http::Url url = *http::Url::parse("https://server/busy");
+  http::RequestHead head;
+  head.authority = url.authority();
+  EXPECT_FALSE(scene.client().try_open(url, url.origin(), head));
 }
 
 TEST(Retries, AStatusThatMayBeOverSoon) {

@@ -8,6 +8,7 @@
 #include "http/rate_limit.h"
 #include "http3/control_reader.h"
 #include "http3/frame_walker.h"
+#include "http3/known_sections.h"
 #include "http3/message_rules.h"
 #include "http3/send_queue.h"
 #include "http3/settings.h"
@@ -23,6 +24,62 @@ using ::testing::IsEmpty;
 void append_varint(std::vector<std::uint8_t>& out, std::uint64_t value) {
   std::uint8_t bytes[kMaxVarintSize];
   out.insert(out.end(), bytes, write_varint(bytes, value));
+}
+
+// ---- field sections that come again
+// ----------------------------------------------------------------------------------------------
+
+TEST(KnownSections, AreKeptFromTheSecondTimeOn) {
+  KnownSections sections;
+  MessageRules begun;
+  begun.begin(MessageRules::Kind::response, false, false);
+  const auto section = [&](std::string_view value) {
+    KnownSection made;
+    made.begun = begun;
+    made.fields.add("name", value);
+    return made;
+  };
+  const ByteView bytes = as_bytes(std::string_view("section"));
+  EXPECT_EQ(sections.find(bytes, begun, 1), nullptr);
+  EXPECT_FALSE(sections.worth_learning()) << "it may come once";
+  EXPECT_EQ(sections.find(bytes, begun, 1), nullptr);
+  ASSERT_TRUE(sections.worth_learning());
+  sections.learn(bytes, 1, section("one"));
+  const KnownSection* known = sections.find(bytes, begun, 1);
+  ASSERT_NE(known, nullptr);
+  EXPECT_EQ(known->fields.find("name"), "one");
+  EXPECT_EQ(sections.find(bytes, begun, 2), nullptr) << "the table is another";
+  ASSERT_TRUE(sections.worth_learning());
+  sections.learn(bytes, 2, section("two"));
+  EXPECT_EQ(sections.find(bytes, begun, 2)->fields.find("name"), "two");
+  MessageRules other;
+  other.begin(MessageRules::Kind::response_trailers, false, false);
+  EXPECT_EQ(sections.find(bytes, other, 2), nullptr) << "not where other rules hold";
+
+  const std::string large(KnownSections::kLargest + 1, 'x');
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(sections.find(as_bytes(large), begun, 2), nullptr);
+    EXPECT_FALSE(sections.worth_learning());
+  }
+  // A few, and the newest.
+  for (int i = 0; i < 20; ++i) {
+    const std::string name = "section " + std::to_string(i);
+    sections.find(as_bytes(name), begun, 2);
+    sections.worth_learning();
+    sections.find(as_bytes(name), begun, 2);
+    ASSERT_TRUE(sections.worth_learning());
+    sections.learn(as_bytes(name), 2, section(name));
+  }
+  std::size_t kept = 0;
+  for (int i = 0; i < 20; ++i) {
+    const std::string name = "section " + std::to_string(i);
+    const KnownSection* found = sections.find(as_bytes(name), begun, 2);
+    if (found == nullptr) continue;
+    ++kept;
+    EXPECT_EQ(found->fields.find("name"), name);
+    EXPECT_GE(i, 16);
+  }
+  EXPECT_EQ(kept, KnownSections::kMost);
 }
 
 // ---- frames

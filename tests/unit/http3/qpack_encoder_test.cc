@@ -378,6 +378,84 @@ TEST(QpackEncoderTest, RemembersFrames) {
   EXPECT_TRUE(gone);
 }
 
+TEST(QpackEncoderTest, RemembersRequests) {
+  Peers peers(0);
+  http::Fields fields;
+  fields.add("content-type", "application/grpc");
+  fields.add("te", "trailers");
+  fields.add("user-agent", "grpc-tern");
+  std::size_t recalled = 0;
+  std::size_t size = 0;
+  quic::StreamId stream = 0;
+  // As a session sends it; both methods take turns.
+  const auto send = [&](const std::string& path, const http::Fields& with) {
+    http::RequestHead head;
+    head.method = "POST";
+    head.authority = "localhost";
+    head.path = path;
+    head.fields = with;
+    Lines lines = {
+        {":method", "POST"}, {":scheme", "https"}, {":authority", "localhost"}, {":path", path}};
+    for (const http::Field field : with) lines.emplace_back(field.name, field.value);
+    ByteView frame = peers.encoder.recall(stream, head);
+    const bool known = !frame.empty();
+    if (!known) {
+      peers.encoder.begin(stream);
+      for (const auto& [name, value] : lines) peers.encoder.add(name, value);
+      frame = peers.encoder.finish();
+      peers.encoder.remember(head);
+    }
+    const std::string section = Peers::payload(frame);
+    size = section.size();
+    peers.deliver_instructions();
+    EXPECT_EQ(peers.decode(stream, section), lines);
+    peers.deliver_feedback();
+    stream += 4;
+    return known;
+  };
+  for (int i = 0; i < 20; ++i) {
+    recalled += send(i % 2 == 0 ? "/pkg.Service/One" : "/pkg.Service/Two", fields) ? 1 : 0;
+  }
+  EXPECT_GE(recalled, 14u);
+  EXPECT_LT(size, 14u) << "the path is in the table as well";
+  http::Fields more = fields;
+  more.add("grpc-timeout", "1S");
+  EXPECT_FALSE(send("/pkg.Service/One", more));
+  EXPECT_FALSE(send("/pkg.Service/Three", fields));
+  EXPECT_TRUE(send("/pkg.Service/Two", fields));
+  // Paths that come once leave the table to those that repeat.
+  for (int i = 0; i < 50; ++i) {
+    EXPECT_FALSE(send("/once/" + std::to_string(i), fields));
+    EXPECT_GT(size, 14u);
+  }
+  EXPECT_TRUE(send("/pkg.Service/One", fields));
+}
+
+TEST(QpackEncoderTest, SectionsThatAreNotReadAgainAreAcknowledged) {
+  Peers peers(0);
+  peers.exchange(0, response());
+  peers.exchange(4, response());
+  const std::string section = peers.encode(8, response());
+  ASSERT_NE(section[0], 0) << "it refers to the table";
+  const auto generation = peers.decoder.generation();
+  EXPECT_EQ(peers.decode(8, section), response());
+  EXPECT_EQ(peers.encode(12, response()), section);
+  ASSERT_TRUE(peers.decoder.skip(12, as_bytes(section)));
+  EXPECT_EQ(peers.encoder.outstanding(), 2u);
+  peers.deliver_feedback();
+  EXPECT_EQ(peers.encoder.outstanding(), 0u);
+  EXPECT_FALSE(peers.decoder.has_feedback());
+  ASSERT_TRUE(peers.decoder.skip(16, as_bytes(std::string_view("\0\0\xd9", 3))));
+  EXPECT_FALSE(peers.decoder.has_feedback()) << "nothing to acknowledge";
+  EXPECT_EQ(peers.decoder.generation(), generation);
+  peers.exchange(20, {{"server", "inserted"}});
+  EXPECT_NE(peers.decoder.generation(), generation);
+  // A peer that does not read what it is told is not told without end.
+  bool skipped = true;
+  for (int i = 0; skipped && i < 10'000; ++i) skipped = peers.decoder.skip(24, as_bytes(section));
+  EXPECT_FALSE(skipped);
+}
+
 TEST(QpackEncoderTest, FeedbackThatBreaksTheRules) {
   const auto said = [](std::string_view bytes, bool after_a_section) {
     Peers peers(0);

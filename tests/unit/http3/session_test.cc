@@ -172,6 +172,52 @@ TEST(Session, TrailersBothWays) {
   EXPECT_EQ(bare.trailers.find("grpc-status"), "0") << "trailers without a body";
 }
 
+/// What comes again is not read again: it must mean the same as long as QPACK's table is the same,
+/// and nothing else once it is another.
+TEST(Session, MessagesThatRepeatMeanTheSame) {
+  std::vector<http::RequestHead> seen;
+  std::vector<std::string> checksums;
+  http::Fields trailers;
+  trailers.add("checksum", "abc");
+  Rig rig([&](http::Exchange& exchange) -> Task<void> {
+    const auto body = co_await exchange.read_all(1000);
+    seen.push_back(exchange.request());
+    checksums.emplace_back(exchange.trailers().find("checksum").value_or("none"));
+    http::Response response(http::Status::ok);
+    response.field("x-about", exchange.request().fields.find("x-number").value_or("no number"));
+    co_await exchange.start(std::move(response));
+    co_await exchange.write(Bytes::copy(*body));
+    co_await exchange.finish(trailers);
+  });
+  rig.connect();
+  http::Fields shared;
+  shared.add("user-agent", "tern");
+  shared.add("x-own", "value");
+  shared.add("cookie", "a=1");
+  for (int i = 0; i < 60; ++i) {
+    http::RequestHead head = post(i % 3 == 0 ? "/one" : "/two");
+    head.fields = shared;
+    const bool numbered = i % 7 == 0;  // goes into the table and pushes others out
+    if (numbered) head.fields.add("user-agent", std::string(900, 'n') + std::to_string(i));
+    if (numbered) head.fields.add("x-number", std::to_string(i));
+    const Reply reply = rig.ask(head, "body", trailers);
+    ASSERT_EQ(reply.status, 200) << i;
+    EXPECT_EQ(reply.body, "body");
+    EXPECT_EQ(reply.trailers.find("checksum"), "abc");
+    EXPECT_EQ(reply.field("x-about"), numbered ? std::to_string(i) : "no number");
+    const http::RequestHead& last = seen.back();
+    EXPECT_EQ(last.method, "POST");
+    EXPECT_EQ(last.authority, "server");
+    EXPECT_EQ(last.path, head.path);
+    EXPECT_EQ(last.fields.find("x-own"), "value");
+    EXPECT_EQ(last.fields.find("cookie"), "a=1");
+    EXPECT_EQ(last.fields.size(), head.fields.size());
+    EXPECT_EQ(checksums.back(), "abc");
+  }
+  EXPECT_EQ(seen.size(), 60u);
+  EXPECT_FALSE(rig.closed);
+}
+
 TEST(Session, InterimResponses) {
   Rig rig([](http::Exchange& exchange) -> Task<void> {
     http::Fields hints;

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/runtime.h"
@@ -20,7 +21,9 @@
 /// tern's side of tools/bench/rpc/run:
 ///
 ///   rpc_bench server PORT CERT KEY
-///   rpc_bench client URL CA h3|h2 unary|download|pingpong CONCURRENT SECONDS
+///   rpc_bench client URL CA h3|h2 unary|json|download|pingpong CONCURRENT SECONDS|COUNTx
+///
+/// COUNTx: so many calls, however long they take, as callgrind wants it.
 
 namespace {
 
@@ -73,6 +76,10 @@ struct Load {
   explicit Load(Runtime& world) : runtime(world), done(world) {}
   Runtime& runtime;
   Signal done;
+  /// Whether to begin with another.
+  bool more() const { return most > 0 ? count + failed < most : runtime.now() < end; }
+  std::uint64_t most = 0;  // calls; 0: as many as go
+  Timestamp begun{};
   Timestamp end{};
   std::size_t left = 0;
   std::uint64_t count = 0;
@@ -84,7 +91,7 @@ Task<void> call_unary(Echo::Client client, Load& load) {
   Payload request;
   request.set_body(std::string(64, 'x'));
   Payload response;
-  while (load.runtime.now() < load.end) {
+  while (load.more()) {
     rpc::ClientContext context;
     const Timestamp begun = load.runtime.now();
     const rpc::Status status = co_await client.Unary(context, request, response);
@@ -100,7 +107,7 @@ Task<void> download(Echo::Client client, Load& load) {
   wanted.set_count(10'000);
   wanted.set_size(1024);
   Payload response;
-  while (load.runtime.now() < load.end) {
+  while (load.more()) {
     rpc::ClientContext context;
     auto call = co_await client.Download(context, wanted);
     if (!call) break;
@@ -120,7 +127,7 @@ Task<void> ping_pong(Echo::Client client, Load& load) {
   message.set_body(std::string(64, 'x'));
   rpc::ClientContext context;
   auto call = co_await client.PingPong(context);
-  while (call && load.runtime.now() < load.end) {
+  while (call && load.more()) {
     const Timestamp begun = load.runtime.now();
     co_await call->send(message);
     const bool received = co_await call->receive(message);
@@ -138,7 +145,8 @@ Task<void> ping_pong(Echo::Client client, Load& load) {
 Task<void> run_load(Echo::Client client, const std::string& what, std::size_t concurrent,
                     Duration duration, Load& load) {
   Scope scope(load.runtime.ready());
-  load.end = load.runtime.now() + duration;
+  load.begun = load.runtime.now();
+  load.end = load.begun + duration;
   load.left = concurrent;
   for (std::size_t i = 0; i < concurrent; ++i) {
     scope.spawn(what == "download"
@@ -157,20 +165,30 @@ int call(char** arguments) {
   options.ca_file(arguments[3]);
   options.protocols(wire == "h3" ? ClientProtocols::http3_only : ClientProtocols::http2_only);
   Client client(runtime, **network, std::move(options));
-  auto channel = rpc_channel(runtime, client, {arguments[2]});
+  const std::string what = arguments[5];
+  rpc::ChannelOptions calls;
+  if (what == "json") {
+    calls.dialect = &rpc::connect_client_dialect();
+    calls.codec = rpc::Codec::json;
+  }
+  auto channel = rpc_channel(runtime, client, {arguments[2]}, calls);
   if (!channel) return std::fprintf(stderr, "%s\n", channel.error().to_string().c_str()), 1;
   Load load(runtime);
+  const std::string_view length = arguments[7];
+  if (length.ends_with('x')) load.most = std::strtoull(arguments[7], nullptr, 10);
   const double seconds = std::atof(arguments[7]);
   const auto concurrent = static_cast<std::size_t>(std::atoi(arguments[6]));
   const auto duration =
       std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
-  runtime.block_on(run_load(Echo::Client(**channel), arguments[5], concurrent, duration, load));
+  runtime.block_on(run_load(Echo::Client(**channel), what, concurrent, duration, load));
+  const std::chrono::duration<double> took = runtime.now() - load.begun;
   std::sort(load.took.begin(), load.took.end());
   const double p50 =
       load.took.empty() ? 0 : static_cast<double>(load.took[load.took.size() / 2].count()) / 1000;
-  std::printf(
-      "%llu calls, %llu failed, %.0f/s, p50 %.1f us\n", static_cast<unsigned long long>(load.count),
-      static_cast<unsigned long long>(load.failed), static_cast<double>(load.count) / seconds, p50);
+  std::printf("%llu calls, %llu failed, %.0f/s, p50 %.1f us\n",
+              static_cast<unsigned long long>(load.count),
+              static_cast<unsigned long long>(load.failed),
+              static_cast<double>(load.count) / took.count(), p50);
   channel->reset();
   runtime.block_on(client.close());
   return load.failed == 0 ? 0 : 1;
@@ -184,7 +202,8 @@ int main(int count, char** arguments) {
   if (role == "client" && count == 8) return call(arguments);
   std::fputs(
       "usage: rpc_bench server PORT CERT KEY\n"
-      "       rpc_bench client URL CA h3|h2 unary|download|pingpong CONCURRENT SECONDS\n",
+      "       rpc_bench client URL CA h3|h2 unary|json|download|pingpong CONCURRENT "
+      "SECONDS|COUNTx\n",
       stderr);
   return 2;
 }

@@ -60,12 +60,14 @@ bool waits_for_old_path(const CryptoBridge& crypto, Timestamp now) noexcept {
   return waits != nullptr && waits->waits(now);
 }
 
-/// For what the old path has lost (old_path_first.h): nothing new goes out for now.
+/// For what the old path has lost (old_path_first.h): nothing new goes out for now. Of the ten
+/// packets of a first window that leaves six for new bytes, two for probes of the path, and two for
+/// bytes that are sent again, since a packet of the old path may be longer than one of the new.
 bool keeps_room(const CryptoBridge& crypto, ngtcp2_conn* conn, Timestamp now) noexcept {
   if (!waits_for_old_path(crypto, now)) return false;
   ngtcp2_conn_info info;
   ngtcp2_conn_get_conn_info(conn, &info);
-  return info.bytes_in_flight >= info.cwnd * 3 / 4;
+  return info.bytes_in_flight >= info.cwnd * 7 / 12;
 }
 
 }  // namespace

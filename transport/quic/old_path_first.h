@@ -46,7 +46,7 @@ struct CutAck {
 /// ends this, since the peer may have forgotten them by then (RFC 9000 §13.2.4). That costs a slow
 /// start that begins a little later, and a first round trip that is measured too long.
 ///
-/// Meanwhile a quarter of the new path's window is kept for what the old path has really lost.
+/// Meanwhile part of the new path's window is kept for what the old path has really lost.
 ///
 /// The answers to probes go before: a PATH_RESPONSE that overtakes has the same effect.
 ///

@@ -54,6 +54,15 @@ void append(Lines& lines, const http::Fields& fields, bool borrowed = false) {
   });
 }
 
+/// Of a request that has been answered and whose length was told: the rest may come, and is
+/// dropped, for a client that is about to send it may take even a NO_ERROR for a failure and never
+/// read the answer (curl 7.88: "Stream error"). A stream's window, which stays closed, has room for
+/// it.
+bool little_is_left(std::int64_t content_length, std::uint64_t received) noexcept {
+  constexpr std::uint64_t kLittle = 16 * 1024;
+  return content_length >= 0 && static_cast<std::uint64_t>(content_length) <= received + kLittle;
+}
+
 }  // namespace
 
 // ---- life
@@ -306,7 +315,9 @@ void Http2Stream::abort(http::Abort why) {
 void Http2Stream::stop_reading(http::Abort why) {
   if (receiving_done_ || closed_) return;
   if (sending_done() || !is_server()) {
-    if (end_sent_ || id_ == 0) {
+    const bool wait =
+        is_server() && why == http::Abort::no_error && little_is_left(content_length_, received_);
+    if ((end_sent_ && !wait) || id_ == 0) {
       reset(code_for(why));
       return;
     }
@@ -359,7 +370,9 @@ void Http2Stream::sent() noexcept {
 void Http2Stream::end_sent() noexcept {
   end_sent_ = true;
   // The rest of the request was not wanted.
-  if (discarding_ && !receiving_done_) session_->reset_later(id_);
+  if (discarding_ && !receiving_done_ && !little_is_left(content_length_, received_)) {
+    session_->reset_later(id_);
+  }
 }
 
 // ---- time limits
@@ -376,7 +389,7 @@ Http2Stream::Late Http2Stream::late(Timestamp now, std::int32_t window) noexcept
     return Late::stalled;
   }
   // The time limit of a head is the connection's, for a section is never interrupted.
-  if (receiving_done_ || !head_complete_ || discarding_) return Late::no;
+  if (receiving_done_ || !head_complete_ || (discarding_ && !end_sent_)) return Late::no;
   if (tunnel_ || (content_length_ < 0 && responding_)) return Late::no;
   if (ends_ != nullptr && ends_->incoming().buffered() > 0) return Late::no;
   return now - last_received_ >= options.body_timeout ? Late::body : Late::no;

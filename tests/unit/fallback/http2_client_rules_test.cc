@@ -120,8 +120,8 @@ std::vector<Case> cases() {
   malformed("status_no_number", "8.3.2", answer({{":status", "abc"}}));
   malformed("status_below_100", "8.3.2", answer({{":status", "099"}}, false));
   // The stream is closed when we see it: there is nothing left to reset.
-  all.push_back({"status_below_100_and_the_end", "8.3.2", answer({{":status", "099"}}), kStream,
-                 no_error});
+  all.push_back(
+      {"status_below_100_and_the_end", "8.3.2", answer({{":status", "099"}}), kStream, no_error});
   Pairs many = kOk;
   for (int i = 0; i < 300; ++i) many.emplace_back("a", "b");
   all.push_back({"too_many_fields", "10.5.1", answer(many, false), kStream, enhance_your_calm});

@@ -488,6 +488,40 @@ std::string response_frames(std::uint32_t stream, std::string_view body) {
   return frame(kFrameHeaders, kFlagEndHeaders, stream, "\x88") + data(stream, body, true);
 }
 
+/// RFC 9113 §8.1 lets a server say NO_ERROR when it has answered and does not want the rest; curl
+/// 7.88 takes it for a failure when it comes before its body has left.
+TEST(Http2, LittleThatIsLeftOfARequestMayCome) {
+  SessionOptions options;
+  options.body_timeout = 5s;
+  Http2Rig rig(all_kinds, options);
+  const auto announce = [](std::uint32_t stream, std::string length) {
+    return headers(stream, plus(request("POST", "/ignore"), {{"content-length", length}}), false);
+  };
+  rig.feed(preface() + settings_ack() + announce(1, "3"));
+  std::vector<Frame> sent = rig.frames();
+  ASSERT_NE(find(sent, kFrameHeaders), nullptr);
+  EXPECT_EQ(find(sent, kFrameRstStream), nullptr);
+  rig.feed(data(1, "abc", true));
+  EXPECT_EQ(find(rig.frames(), kFrameRstStream), nullptr);
+  EXPECT_EQ(rig.session->requests(), 0U);
+
+  // Too much is not waited for, nor what is never told.
+  rig.feed(announce(3, "16385") + post(5, "/ignore"));
+  sent = rig.frames();
+  EXPECT_EQ(count_of(sent, kFrameRstStream), 2U);
+
+  // And not for ever.
+  rig.feed(announce(7, "3"));
+  EXPECT_EQ(find(rig.frames(), kFrameRstStream), nullptr);
+  EXPECT_EQ(rig.session->requests(), 1U);
+  rig.world.run_for(7s);
+  EXPECT_EQ(rig.session->requests(), 0U);
+
+  // More than was announced is malformed, as ever.
+  rig.feed(announce(9, "3") + data(9, "abcd", true));
+  EXPECT_NE(find(rig.frames(), kFrameRstStream), nullptr);
+}
+
 struct Asked {
   std::shared_ptr<Reply> reply = std::make_shared<Reply>();
 };

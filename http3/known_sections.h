@@ -31,7 +31,8 @@ struct KnownSection {
 class KnownSections {
  public:
   static constexpr std::size_t kMost = 4;
-  static constexpr std::size_t kLargest = 512;  ///< bytes of one
+  static constexpr std::size_t kLargest = 512;       ///< bytes of one
+  static constexpr std::size_t kLargestRead = 4096;  ///< its lines: QPACK makes much of little
 
   /// Null: it has to be read; if all is well with it, `learn` may be told.
   const KnownSection* find(ByteView bytes, const MessageRules& begun, std::uint64_t generation) {

@@ -237,6 +237,7 @@ void RequestStream::learn_section() noexcept {
   const bool head = part_ == Part::head && is_server();
   const bool whole_head = have_method_ && have_scheme_ && have_path_;
   if (fault_ != Fault::none || (head && !whole_head)) return;
+  if (section_size_ > KnownSections::kLargestRead) return;
   KnownSections& sections = session_->known_sections();
   if (!sections.worth_learning()) return;
   KnownSection section;

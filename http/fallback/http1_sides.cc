@@ -178,7 +178,10 @@ void Http1Session::on_response() {
     }
     head.fields.remove("sec-websocket-accept");
   } else if (handshake && status < 300) {
-    return on_failure({502, "the server answered the WebSocket handshake without upgrading"});
+    // A refusal, though not by its number (RFC 6455 §4.1).
+    return end(Error(Domain::http, static_cast<std::uint64_t>(status),
+                     "the server answered the WebSocket handshake without upgrading",
+                     Origin::remote));
   }
   const bool tunnel = status == 101 || (stream.may_switch && !handshake && status < 300);
   if (tunnel) {

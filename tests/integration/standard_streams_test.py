@@ -1,5 +1,7 @@
 """stdin, stdout and stderr as shells leave them: closed, full, or read no further."""
 
+import os
+import signal
 import socket
 import subprocess
 
@@ -76,9 +78,10 @@ class StandardStreamsTest(TernTest):
                 where = f"127.0.0.1:{free_port()}"
                 process = subprocess.Popen(
                     ["bash", "-c", f'exec "$0" serve --listen {where} {redirection}', TERN],
-                    stdout=subprocess.DEVNULL, env=environment(self.home))
+                    stdout=subprocess.DEVNULL, env=environment(self.home), start_new_session=True)
                 self.addCleanup(process.wait)
-                self.addCleanup(process.terminate)
+                # In a pipe the server is the shell's child.
+                self.addCleanup(os.killpg, process.pid, signal.SIGTERM)
                 for _ in range(2):
                     fetched = self.tern("get", "-k", "--retry", "5", "--json", f"https://{where}/hello")
                     self.assertEqual(fetched.returncode, 0, fetched.stdout)

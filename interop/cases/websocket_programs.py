@@ -161,7 +161,8 @@ def expect_facts(run, url, carrier, compressed=True, flags=()):
     check(seen["compressed"] == compressed, f"permessage-deflate: {seen['compressed']}")
 
 
-def server_session(run, url, paths=("/echo", "/fragments"), flags=(), pause=(), compressed=True):
+def server_session(run, url, paths=("/echo", "/fragments"), flags=(), pause=(), compressed=True,
+                   megabytes=True):
     """What all the servers can do. pause: flags that keep `tern ws` from closing at once."""
     lines = "".join(message + "\n" for message in MESSAGES).encode()
     for path in paths:
@@ -170,6 +171,8 @@ def server_session(run, url, paths=("/echo", "/fragments"), flags=(), pause=(), 
     expect_facts(run, url + paths[-1], "http/1.1", compressed, flags)
     seen, status = run.subject.websocket(run, url + "/close", *flags, "--wait", "10s", messages=["x"])
     expect_session(seen, status, [], "http/1.1", exit_status=56, close=LEFT)
+    if not megabytes:
+        return
     # Lines of a MiB, and binary of 3 MiB in blocks.
     line = ("0123456789abcdef" * 65_536)[:-1] + "\n"
     check(run.subject.websocket_pipe(run, url + "/echo", (line * 3).encode(), *flags, *pause) ==
@@ -216,14 +219,15 @@ def other_python_server(run, name, tls):
 @case("libwebsockets/server-without-tls", "libwebsockets", tls=False, deflate=True)
 @case("libwebsockets/server-without-deflate", "libwebsockets", tls=True, deflate=False)
 def libwebsockets_server(run, tls, deflate):
-    """It answers a close frame at once, whatever has not been echoed yet: hence the wait."""
+    """It answers a close frame at once, whatever has not been echoed yet: hence the wait. With permessage-deflate
+    no megabytes: 4.1.6 sometimes begins to spin, and neither reads nor writes any more (docs/websocket.md)."""
     port = free_port()
     files = [run.certs.cert, run.certs.key] if tls else []
     process = run.start("libwebsockets", [peer_path("libwebsockets"), port, int(deflate), *files])
     wait_for_text(process, "READY", timeout=15.0)
     url = f"{'wss' if tls else 'ws'}://localhost:{port}"
-    server_session(run, url, ["/echo"], flags=["--carrier", "http1.1"], pause=["--wait", "1s"],
-                   compressed=deflate)
+    server_session(run, url, ["/echo"], flags=["--carrier", "http1.1"], pause=["--wait", "2s"],
+                   compressed=deflate, megabytes=not deflate)
     if not tls:
         return
     # RFC 8441, which it has over TLS, without permessage-deflate. No megabytes: it does not keep to the stream's window

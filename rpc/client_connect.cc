@@ -15,6 +15,7 @@
 #include "rpc/compression.h"
 #include "rpc/connect.h"
 #include "rpc/envelope_client_call.h"
+#include "rpc/media_type.h"
 #include "rpc/metadata.h"
 #include "rpc/open_stream.h"
 #include "rpc/plain_client_call.h"
@@ -33,13 +34,13 @@ constexpr std::string_view kTrailerPrefix = "trailer-";
 
 /// UNKNOWN for who does not speak the dialect at all, INTERNAL for another codec.
 Status check_type(const http::Fields& head, std::string_view prefix, Codec codec) {
-  const std::string_view type = bare_type(head);
+  const std::string type = media_type(head);
   const bool alike = type.starts_with(prefix);
-  const std::string_view rest = alike ? type.substr(prefix.size()) : std::string_view();
+  const std::string_view rest =
+      alike ? std::string_view(type).substr(prefix.size()) : std::string_view();
   if (alike && rest == name_of(codec)) return Status();
   const bool other_codec = alike && (prefix == kStreamPrefix || rest == "proto" || rest == "json");
-  return Status(other_codec ? Code::internal : Code::unknown,
-                "content-type \"" + std::string(type) + "\"");
+  return Status(other_codec ? Code::internal : Code::unknown, "content-type \"" + type + "\"");
 }
 
 // ---- streams -----------------------------------------------------------------------------------
@@ -116,26 +117,15 @@ class UnaryClientCall final : public PlainClientCall {
  public:
   using PlainClientCall::PlainClientCall;
 
-  Task<Status> finish() override {
-    if (!over()) {
-      co_await read();
-      passed_over_ = status_.ok();
-    }
-    co_return status_;
-  }
-
  private:
-  std::optional<bool> try_receive(google::protobuf::Message&) override {
-    return over() ? std::optional<bool>(false) : std::nullopt;
+  Task<bool> read_one() override {
+    co_await read();
+    co_return status_.ok();
   }
 
-  Task<bool> receive_later(google::protobuf::Message& message) override {
-    co_await read();
-    if (!status_.ok()) co_return false;
+  Status decode_one(google::protobuf::Message& message) override {
     Status status = decode(options().codec, body_, message);
-    if (status.ok()) co_return true;
-    status_ = Status(Code::internal, status.message());
-    co_return false;
+    return status.ok() ? status : Status(Code::internal, status.message());
   }
 
   /// The whole response into `body_` and `status_`.
@@ -160,7 +150,7 @@ class UnaryClientCall final : public PlainClientCall {
     Result<Bytes> plain = fail(Code::resource_exhausted, "the response is larger than its limit");
     if (text) plain = plain_of(*coding, std::move(*text));
     if (!good) {
-      const bool json = bare_type(head->fields()) == "application/json" && plain;
+      const bool json = media_type(head->fields()) == "application/json" && plain;
       const Code otherwise = connect_code_from_http(head->status());
       status = json ? parse_connect_error(plain->text(), otherwise)
                     : http_failure(head->status(), otherwise);

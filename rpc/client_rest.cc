@@ -15,6 +15,7 @@
 #include "rpc/compression.h"
 #include "rpc/envelope_client_call.h"
 #include "rpc/json.h"
+#include "rpc/media_type.h"
 #include "rpc/open_stream.h"
 #include "rpc/plain_client_call.h"
 #include "rpc/rest_request.h"
@@ -26,16 +27,6 @@
 namespace tern::rpc {
 
 namespace {
-
-bool is_json(std::string_view type) noexcept {
-  return type == "application/json" ||
-         (type.starts_with("application/") && type.ends_with("+json"));
-}
-
-bool is_lines(std::string_view type) noexcept {
-  return type == "application/x-ndjson" || type == "application/jsonl" ||
-         type == "application/json-lines";
-}
 
 /// What was there before a response could be read.
 struct Begun {
@@ -52,10 +43,6 @@ class RestClientCall : public PlainClientCall {
  protected:
   const RestRoute& route() const noexcept { return route_; }
 
-  std::optional<bool> try_receive(google::protobuf::Message&) override {
-    return over() ? std::optional<bool>(false) : std::nullopt;
-  }
-
   /// The response's head, and all of a response that is an error. Nothing: the call is over.
   Task<std::optional<Begun>> begin() {
     tern::Result<http::Response> head = co_await exchange().response();
@@ -66,7 +53,7 @@ class RestClientCall : public PlainClientCall {
     commit();
     Begun begun;
     begun.status = head->status();
-    begun.type = bare_type(head->fields());
+    begun.type = media_type(head->fields());
     const std::string named(head->fields().find("content-encoding").value_or("identity"));
     context().set_initial(std::move(head->fields()));
     const auto coding = coding_named(named);
@@ -105,10 +92,6 @@ class RestClientCall : public PlainClientCall {
 
   void take_trailers() { context().set_trailing(exchange().trailers()); }
 
-  static Status wrong_type(const Begun& begun) {
-    return Status(Code::internal, "content-type \"" + begun.type + "\"");
-  }
-
  private:
   RestRoute route_;
 };
@@ -117,36 +100,30 @@ class UnaryCall final : public RestClientCall {
  public:
   using RestClientCall::RestClientCall;
 
-  Task<Status> finish() override {
-    if (!over()) {
-      co_await read();
-      passed_over_ = status_.ok();
-    }
-    co_return status_;
-  }
-
  private:
-  Task<bool> receive_later(google::protobuf::Message& message) override {
-    co_await read();
-    if (!status_.ok()) co_return false;
-    status_ = read_answer(route(), type_, body_.text(), message);
-    co_return status_.ok();
-  }
-
-  Task<void> read() {
+  Task<bool> read_one() override {
     std::optional<Begun> begun = co_await begin();
-    if (!begun) co_return;
+    if (!begun) co_return false;
     Result<Bytes> body = co_await read_whole(*begun);
-    if (over()) co_return;
-    if (!body) co_return fail_locally(std::move(body).error());
-    if (!body->empty() && !route().raw_response && !is_json(begun->type)) {
-      co_return fail_locally(wrong_type(*begun));
+    if (over()) co_return false;
+    Status status = body ? Status() : std::move(body).error();
+    if (status.ok() && !body->empty() && !route().raw_response && !is_json(begun->type)) {
+      status = Status(Code::internal, "content-type \"" + begun->type + "\"");
+    }
+    if (!status.ok()) {
+      fail_locally(std::move(status));
+      co_return false;
     }
     compressed_ = begun->coding != Coding::identity;
     context().set_response_compressed(compressed_);
     type_ = std::move(begun->type);
     body_ = std::move(*body);
     conclude(Status());
+    co_return true;
+  }
+
+  Status decode_one(google::protobuf::Message& message) override {
+    return read_answer(route(), type_, body_.text(), message);
   }
 
   std::string type_;
@@ -158,31 +135,23 @@ class StreamCall final : public RestClientCall {
  public:
   using RestClientCall::RestClientCall;
 
-  Task<Status> finish() override {
-    while (!over()) {
-      if (error_) {
-        co_await drain();
-        break;
-      }
-      const std::optional<std::string> text = co_await next();
-      if (!text) break;
-      if (route().raw_response || !take_error(*text)) passed_over_ = true;
-    }
-    co_return status_;
-  }
+  /// What the messages are like.
+  void set_response(const google::protobuf::Message& prototype) noexcept { response_ = &prototype; }
 
  private:
-  Task<bool> receive_later(google::protobuf::Message& message) override {
-    const std::optional<std::string> text = co_await next();
+  Task<bool> read_one() override {
+    std::optional<std::string> text = co_await next();
     if (!text) co_return false;
     if (!route().raw_response && take_error(*text)) {
       co_await drain();
       co_return false;
     }
-    Status read = read_answer(route(), type_, *text, message);
-    if (read.ok()) co_return true;
-    fail_locally(std::move(read));
-    co_return false;
+    line_ = std::move(*text);
+    co_return true;
+  }
+
+  Status decode_one(google::protobuf::Message& message) override {
+    return read_answer(route(), type_, line_, message);
   }
 
   /// A line, or a piece of bytes. Nothing: the call is over.
@@ -196,7 +165,7 @@ class StreamCall final : public RestClientCall {
         fail_locally(Status(Code::internal, "a compressed stream was not asked for"));
         co_return std::nullopt;
       }
-      if (!route().raw_response && !is_lines(begun->type)) {
+      if (!route().raw_response && !is_json_lines(begun->type)) {
         fail_locally(Status(Code::unimplemented, "the stream is content-type \"" + begun->type +
                                                      "\", not application/x-ndjson"));
         co_return std::nullopt;
@@ -277,14 +246,10 @@ class StreamCall final : public RestClientCall {
     }
   }
 
- public:
-  /// What the messages are like.
-  void set_response(const google::protobuf::Message& prototype) noexcept { response_ = &prototype; }
-
- private:
   const google::protobuf::Message* response_ = nullptr;
   std::optional<Status> error_;  // what a line said
   std::string type_;
+  std::string line_;  // the last that was read
   std::string text_;
   std::size_t at_ = 0;         // what is before has been read
   std::size_t looked_at_ = 0;  // up to here there is no line's end

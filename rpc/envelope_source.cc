@@ -10,10 +10,8 @@ std::optional<EnvelopeSource::Next> EnvelopeSource::try_next() {
     if (!next || *next) return next;
     auto read = exchange_.read();
     if (!read.await_ready()) return std::nullopt;
-    tern::Result<Bytes> piece = read.await_resume();
-    if (!piece) return failed(std::move(piece).error());
-    if (piece->empty()) return at_end();
-    envelopes_.push(std::move(*piece));
+    std::optional<Next> end = take(read.await_resume());
+    if (end) return end;
   }
 }
 
@@ -22,20 +20,29 @@ Task<EnvelopeSource::Next> EnvelopeSource::next() {
     std::optional<Next> there = try_next();
     if (there) co_return std::move(*there);
     tern::Result<Bytes> piece = co_await exchange_.read();
-    if (!piece) co_return failed(std::move(piece).error());
-    if (piece->empty()) co_return at_end();
-    envelopes_.push(std::move(*piece));
+    there = take(std::move(piece));
+    if (there) co_return std::move(*there);
   }
 }
 
-EnvelopeSource::Next EnvelopeSource::at_end() const {
-  if (envelopes_.at_boundary()) return std::optional<Envelope>();
-  return fail(Code::internal, "the body ends within a message");
-}
-
-EnvelopeSource::Next EnvelopeSource::failed(Error error) {
-  broken_ = std::move(error);
-  return fail(Status::from(*broken_));
+std::optional<EnvelopeSource::Next> EnvelopeSource::take(tern::Result<Bytes> piece) {
+  if (!piece) {
+    broken_ = std::move(piece).error();
+    return fail(Status::from(*broken_));
+  }
+  if (piece->empty()) {
+    const bool whole = envelopes_.at_boundary() && (filter_ == nullptr || filter_->may_end());
+    if (whole) return Next(std::nullopt);
+    return fail(Code::internal, "the body ends within a message");
+  }
+  if (filter_ == nullptr) {
+    envelopes_.push(std::move(*piece));
+    return std::nullopt;
+  }
+  Result<Bytes> bytes = filter_->unwrap(std::move(*piece));
+  if (!bytes) return fail(std::move(bytes).error());
+  envelopes_.push(std::move(*bytes));
+  return std::nullopt;
 }
 
 }  // namespace tern::rpc

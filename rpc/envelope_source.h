@@ -11,14 +11,26 @@
 
 namespace tern::rpc {
 
-/// The envelopes of a body as it comes in. For the adapters, of either side.
+/// What lies between a body and its envelopes: gRPC-Web's base64.
+class EnvelopeFilter {
+ public:
+  virtual Result<Bytes> unwrap(Bytes piece) = 0;
+  /// Whether the body may end here.
+  virtual bool may_end() const = 0;
+
+ protected:
+  ~EnvelopeFilter() = default;
+};
+
+/// The envelopes of a body as it comes in. For the adapters, of either side; lives in the call.
 class EnvelopeSource {
  public:
   using Next = Result<std::optional<Envelope>>;
 
-  /// The exchange outlives it. `limit` as EnvelopeReader's.
-  EnvelopeSource(http::detail::Ends& exchange, std::size_t limit) noexcept
-      : exchange_(exchange), envelopes_(limit) {}
+  /// The exchange and the filter (null: none) outlive it. `limit` as EnvelopeReader's.
+  EnvelopeSource(http::detail::Ends& exchange, std::size_t limit,
+                 EnvelopeFilter* filter = nullptr) noexcept
+      : exchange_(exchange), filter_(filter), envelopes_(limit) {}
 
   /// The next envelope if it is there, an empty one at the body's end; INTERNAL when that is within
   /// an envelope. Nothing: more has to come first.
@@ -29,10 +41,11 @@ class EnvelopeSource {
   const std::optional<Error>& broken() const noexcept { return broken_; }
 
  private:
-  Next at_end() const;
-  Next failed(Error error);
+  /// What a piece of the body is by itself; nothing: look for envelopes again.
+  std::optional<Next> take(tern::Result<Bytes> piece);
 
   http::detail::Ends& exchange_;
+  EnvelopeFilter* filter_;
   EnvelopeReader envelopes_;
   std::optional<Error> broken_;
 };

@@ -6,7 +6,15 @@ namespace tern::rpc {
 
 namespace {
 
+constexpr char kRecordSeparator = 0x1e;  // RFC 7464: before each value
+
 bool blank(char c) noexcept { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+
+/// What ends a number or a word without being part of it.
+bool ends_plain(char c) noexcept {
+  return blank(c) || c == kRecordSeparator || c == ',' || c == ']' || c == '{' || c == '[' ||
+         c == '"';
+}
 
 tl::unexpected<Status> wrong(const char* why) { return fail(Code::invalid_argument, why); }
 
@@ -27,10 +35,10 @@ std::string JsonValues::take() {
 Result<std::optional<std::string>> JsonValues::next() {
   while (at_ < piece_.size()) {
     const char c = piece_[at_];
+    if (in_value_ && plain_ && ends_plain(c)) return take();
+    ++at_;
+    if (c == '\n') ++line_now_;
     if (in_value_) {
-      // What ends a number or a word is not part of it.
-      if (plain_ && (blank(c) || c == ',' || c == ']')) return take();
-      ++at_;
       if (value_.size() >= limit_) {
         return fail(Code::resource_exhausted,
                     "a message of more than " + std::to_string(limit_) + " bytes");
@@ -39,8 +47,8 @@ Result<std::optional<std::string>> JsonValues::next() {
       if (ends_value(c)) return take();
       continue;
     }
-    ++at_;
-    if (blank(c)) continue;
+    if (between(c)) continue;
+    line_ = line_now_;
     const Result<bool> begun = begin_value(c);
     if (!begun) return fail(begun.error());
     if (!*begun) continue;
@@ -51,6 +59,10 @@ Result<std::optional<std::string>> JsonValues::next() {
     plain_ = !in_string_ && depth_ == 0;
   }
   return over_ ? finish() : Result<std::optional<std::string>>(std::nullopt);
+}
+
+bool JsonValues::between(char c) const noexcept {
+  return blank(c) || (c == kRecordSeparator && form_ != Form::array);
 }
 
 /// False: the character is between values.
@@ -102,7 +114,7 @@ bool JsonValues::ends_value(char c) {
 
 Result<std::optional<std::string>> JsonValues::finish() {
   if (in_value_ && plain_ && form_ == Form::sequence) return take();
-  if (in_value_ || form_ == Form::array) return wrong("the body ends within a message");
+  if (in_value_ || form_ == Form::array) return wrong("the last message has no end");
   return std::nullopt;
 }
 

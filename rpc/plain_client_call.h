@@ -1,8 +1,8 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
 
 #include "base/timer_heap.h"
@@ -17,14 +17,6 @@
 /// to the room.
 
 namespace tern::rpc {
-
-/// A content type without its parameters; a view of `head`.
-inline std::string_view bare_type(const http::Fields& head) noexcept {
-  std::string_view type = head.find("content-type").value_or(std::string_view());
-  type = type.substr(0, type.find(';'));
-  while (type.ends_with(' ')) type.remove_suffix(1);
-  return type;
-}
 
 /// One call whose request is sent when it is made, so that what is left is its response. Deadline,
 /// cancellation and how it ends are here; what a response is is each dialect's own.
@@ -47,7 +39,20 @@ class PlainClientCall : public ClientCall, private TimerNode {
   bool refused() const noexcept override { return refused_; }
   http::ClientExchange& exchange() const noexcept { return exchange_; }
 
+  Task<Status> finish() override {
+    while (!over_) {
+      const bool passed = co_await read_one();
+      passed_over_ = passed_over_ || passed;
+    }
+    co_return status_;
+  }
+
  protected:
+  /// Reads the next response, a unary call's only one. False: there is none, and the call is over.
+  virtual Task<bool> read_one() = 0;
+  /// What `read_one` has read, as a message.
+  virtual Status decode_one(google::protobuf::Message& message) = 0;
+
   ClientContext& context() const noexcept { return context_; }
   const ChannelOptions& options() const noexcept { return options_; }
   bool over() const noexcept { return over_; }
@@ -82,6 +87,17 @@ class PlainClientCall : public ClientCall, private TimerNode {
   }
 
  private:
+  std::optional<bool> try_receive(google::protobuf::Message&) override {
+    return over_ ? std::optional<bool>(false) : std::nullopt;
+  }
+  Task<bool> receive_later(google::protobuf::Message& message) override {
+    const bool there = co_await read_one();
+    if (!there) co_return false;
+    Status decoded = decode_one(message);
+    if (decoded.ok()) co_return true;
+    fail_locally(std::move(decoded));
+    co_return false;
+  }
   bool put(const google::protobuf::Message&, Compress) override { return false; }
   bool full() const noexcept override { return false; }
   Task<bool> drained() override { co_return false; }

@@ -9,17 +9,6 @@ namespace tern::rpc {
 
 Status handler_threw() { return Status(Code::internal, "the handler failed"); }
 
-std::string media_type(const http::Exchange& exchange) {
-  std::string_view value = exchange.request().fields.find("content-type").value_or("");
-  value = value.substr(0, value.find(';'));
-  while (value.ends_with(' ') || value.ends_with('\t')) value.remove_suffix(1);
-  std::string lower(value);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
-  }
-  return lower;
-}
-
 void add_cors(const Dispatcher& dispatcher, const http::Exchange& exchange, http::Fields& fields) {
   if (const http::Cors* cors = dispatcher.options().cors()) {
     cors->apply(exchange.request(), fields);
@@ -27,13 +16,14 @@ void add_cors(const Dispatcher& dispatcher, const http::Exchange& exchange, http
 }
 
 EnvelopeCall::EnvelopeCall(http::Exchange& exchange, const Dispatcher& dispatcher,
-                           const Endpoint& endpoint, const EnvelopeStyle& style, Codec codec)
+                           const Endpoint& endpoint, const EnvelopeStyle& style, Codec codec,
+                           EnvelopeFilter* filter)
     : exchange_(exchange),
       dispatcher_(dispatcher),
       endpoint_(endpoint),
       style_(style),
       codec_(codec),
-      envelopes_(dispatcher.options().max_request()),
+      envelopes_(exchange, dispatcher.options().max_request(), filter),
       context_(*this, style.dialect) {}
 
 // ---- beginning and end -------------------------------------------------------------------------
@@ -73,11 +63,11 @@ Task<Status> EnvelopeCall::receive_only(google::protobuf::Message& message) {
     co_return status_.ok() ? Status(Code::unimplemented, "there is no request message") : status_;
   }
   context_.set_request_compressed(compressed_);
-  std::optional<Result<Envelopes>> envelope = try_envelope();
+  std::optional<EnvelopeSource::Next> envelope = envelopes_.try_next();
   if (!envelope) {
-    envelope.emplace(co_await wait_for_envelope());
+    envelope.emplace(co_await envelopes_.next());
   }
-  if (!*envelope) co_return std::move(*envelope).error();
+  if (!*envelope) co_return why(*envelope);
   if (**envelope) co_return Status(Code::unimplemented, "there is more than one request message");
   co_return Status();
 }
@@ -119,68 +109,30 @@ void EnvelopeCall::start() {
 
 std::optional<bool> EnvelopeCall::try_receive(google::protobuf::Message& message) {
   if (ended_) return false;
-  std::optional<Result<Envelopes>> envelope = try_envelope();
+  std::optional<EnvelopeSource::Next> envelope = envelopes_.try_next();
   if (!envelope) return std::nullopt;
   return accept(*envelope, message);
 }
 
 Task<bool> EnvelopeCall::receive_later(google::protobuf::Message& message) {
-  Result<Envelopes> envelope = co_await wait_for_envelope();
+  const EnvelopeSource::Next envelope = co_await envelopes_.next();
   co_return accept(envelope, message);
 }
 
-/// The next envelope if it is there, an empty one at the body's end.
-std::optional<Result<EnvelopeCall::Envelopes>> EnvelopeCall::try_envelope() {
-  for (;;) {
-    Result<Envelopes> next = envelopes_.next();
-    if (!next || *next) return next;
-    auto read = exchange_.read();
-    if (!read.await_ready()) return std::nullopt;
-    tern::Result<Bytes> piece = read.await_resume();
-    if (!piece) return Result<Envelopes>(fail(gone(piece.error())));
-    if (piece->empty()) return at_end();
-    if (auto pushed = push(std::move(*piece)); !pushed) return fail(std::move(pushed).error());
-  }
-}
-
-Task<Result<EnvelopeCall::Envelopes>> EnvelopeCall::wait_for_envelope() {
-  for (;;) {
-    tern::Result<Bytes> piece = co_await exchange_.read();
-    if (!piece) co_return fail(gone(piece.error()));
-    if (piece->empty()) co_return at_end();
-    Result<void> pushed = push(std::move(*piece));
-    if (!pushed) co_return fail(std::move(pushed).error());
-    Result<Envelopes> next = envelopes_.next();
-    if (!next || *next) co_return next;
-  }
-}
-
-Result<void> EnvelopeCall::push(Bytes piece) {
-  Result<Bytes> bytes = unwrap(std::move(piece));
-  if (!bytes) return fail(std::move(bytes).error());
-  envelopes_.push(std::move(*bytes));
-  return {};
-}
-
-Result<EnvelopeCall::Envelopes> EnvelopeCall::at_end() const {
-  if (!envelopes_.at_boundary() || !may_end()) {
-    return fail(Code::internal, "the request ends within a message");
-  }
-  return Envelopes();
-}
-
-Status EnvelopeCall::gone(const Error& error) const {
-  return context_.cancelled() ? context_.cancellation() : Status::from(error);
+Status EnvelopeCall::why(const EnvelopeSource::Next& envelope) const {
+  const bool gone = envelopes_.broken() && context_.cancelled();
+  return gone ? context_.cancellation() : envelope.error();
 }
 
 /// What `receive` returns for that envelope.
-bool EnvelopeCall::accept(Result<Envelopes>& envelope, google::protobuf::Message& message) {
+bool EnvelopeCall::accept(const EnvelopeSource::Next& envelope,
+                          google::protobuf::Message& message) {
   if (envelope && *envelope) {
     const Status status = decode_message(**envelope, message);
     if (status.ok()) return true;
     status_ = status;
   } else if (!envelope) {
-    status_ = envelope.error();
+    status_ = why(envelope);
   }
   ended_ = true;
   return false;

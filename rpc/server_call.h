@@ -13,6 +13,7 @@
 #include "rpc/codec.h"
 #include "rpc/dispatcher.h"
 #include "rpc/envelope.h"
+#include "rpc/envelope_source.h"
 #include "rpc/message_stream.h"
 #include "rpc/server_context.h"
 
@@ -22,9 +23,6 @@ namespace tern::rpc {
 
 /// What a handler's exception is to the caller.
 Status handler_threw();
-
-/// "application/json" of "Application/JSON; charset=utf-8".
-std::string media_type(const http::Exchange& exchange);
 
 /// Lets pages of other origins read the response, as the options have it. To be called when the
 /// fields are complete.
@@ -42,8 +40,9 @@ struct EnvelopeStyle {
 /// its end, which is each dialect's own. Lives in the coroutine that serves the call.
 class EnvelopeCall : public MessageReader, public MessageWriter {
  public:
+  /// All of them outlive it. `filter`: of the request's body.
   EnvelopeCall(http::Exchange& exchange, const Dispatcher& dispatcher, const Endpoint& endpoint,
-               const EnvelopeStyle& style, Codec codec);
+               const EnvelopeStyle& style, Codec codec, EnvelopeFilter* filter = nullptr);
 
   ServerContext& context() noexcept { return context_; }
 
@@ -69,9 +68,7 @@ class EnvelopeCall : public MessageReader, public MessageWriter {
   virtual const http::Fields& head_fields() const = 0;
   /// Ends the response. `head_due`: its head is not out yet, and need not be as `start` makes it.
   virtual void send_end(const Status& status, bool head_due) = 0;
-  /// What lies between the bodies and the envelopes.
-  virtual Result<Bytes> unwrap(Bytes piece) { return piece; }
-  virtual bool may_end() const { return true; }  ///< the request's body, there
+  /// What the response's body makes of its envelopes.
   virtual Bytes wrap(Bytes envelopes) { return envelopes; }
 
   http::Exchange& exchange() const noexcept { return exchange_; }
@@ -81,8 +78,6 @@ class EnvelopeCall : public MessageReader, public MessageWriter {
   bool unknown_encoding() const noexcept { return unknown_encoding_; }
 
  private:
-  using Envelopes = std::optional<Envelope>;
-
   /// Knows the call that it is of.
   struct Context final : ServerContext {
     Context(EnvelopeCall& owner, DialectId dialect)
@@ -93,12 +88,9 @@ class EnvelopeCall : public MessageReader, public MessageWriter {
   Status begin_coding();
   std::optional<bool> try_receive(google::protobuf::Message& message) override;
   Task<bool> receive_later(google::protobuf::Message& message) override;
-  std::optional<Result<Envelopes>> try_envelope();
-  Task<Result<Envelopes>> wait_for_envelope();
-  Result<void> push(Bytes piece);
-  Result<Envelopes> at_end() const;
-  Status gone(const Error& error) const;
-  bool accept(Result<Envelopes>& envelope, google::protobuf::Message& message);
+  /// Why there is no envelope.
+  Status why(const EnvelopeSource::Next& envelope) const;
+  bool accept(const EnvelopeSource::Next& envelope, google::protobuf::Message& message);
   Status decode_message(const Envelope& envelope, google::protobuf::Message& message);
   bool put(const google::protobuf::Message& message, Compress compress) override;
   Result<Bytes> envelope_of(const google::protobuf::Message& message, Compress how);
@@ -115,7 +107,7 @@ class EnvelopeCall : public MessageReader, public MessageWriter {
   Coding response_coding_ = Coding::identity;
   bool unknown_encoding_ = false;
   bool ended_ = false;  // no more request messages
-  EnvelopeReader envelopes_;
+  EnvelopeSource envelopes_;
   Status send_status_;  // why a response message could not be sent
   Context context_;
 };

@@ -11,6 +11,7 @@
 
 #include "rpc/connect.h"
 #include "rpc/dialect.h"
+#include "rpc/media_type.h"
 #include "rpc/metadata.h"
 #include "rpc/server_call.h"
 #include "rpc/status_table.h"
@@ -280,7 +281,7 @@ bool may_be_got(const Method& method) {
 class ConnectDialect final : public Dialect {
  public:
   bool accepts(const http::Exchange& exchange, const Dispatcher& dispatcher) const override {
-    const std::string type = media_type(exchange);
+    const std::string type = media_type(exchange.request().fields);
     if (type.starts_with(kStreamPrefix)) return true;
     const http::RequestHead& request = exchange.request();
     const bool known = dispatcher.find(request.path_only()) != nullptr;
@@ -291,7 +292,7 @@ class ConnectDialect final : public Dialect {
   }
 
   Task<void> serve(http::Exchange& exchange, const Dispatcher& dispatcher) const override {
-    const std::string type = media_type(exchange);
+    const std::string type = media_type(exchange.request().fields);
     const bool stream = type.starts_with(kStreamPrefix);
     const bool get = exchange.method() == "GET" || exchange.method() == "HEAD";
     const auto codec =

@@ -7,6 +7,7 @@
 
 #include "rpc/dialect.h"
 #include "rpc/grpc_web.h"
+#include "rpc/media_type.h"
 #include "rpc/metadata.h"
 #include "rpc/server_call.h"
 #include "rpc/timeout.h"
@@ -63,11 +64,27 @@ const http::Fields& head_of(WebFormat format) {
   return kHeads[(format.text ? 2 : 0) + (format.codec == Codec::json ? 1 : 0)];
 }
 
+/// A request's body in base64.
+class TextBody final : public EnvelopeFilter {
+ public:
+  Result<Bytes> unwrap(Bytes piece) override {
+    std::string bytes;
+    if (auto done = decoder_.decode(piece, bytes); !done) return fail(std::move(done).error());
+    return Bytes::take(std::move(bytes));
+  }
+  bool may_end() const override { return decoder_.complete(); }
+
+ private:
+  WebTextDecoder decoder_;
+};
+
 class WebCall final : public EnvelopeCall {
  public:
   WebCall(http::Exchange& exchange, const Dispatcher& dispatcher, const Endpoint& endpoint,
           WebFormat format)
-      : EnvelopeCall(exchange, dispatcher, endpoint, kStyle, format.codec), format_(format) {}
+      : EnvelopeCall(exchange, dispatcher, endpoint, kStyle, format.codec,
+                     format.text ? &text_ : nullptr),
+        format_(format) {}
 
  private:
   Result<Duration> timeout() const override {
@@ -99,15 +116,6 @@ class WebCall final : public EnvelopeCall {
     (void)exchange().finish(wrap(make_envelope(kWebTrailers, as_bytes(text))));
   }
 
-  Result<Bytes> unwrap(Bytes piece) override {
-    if (!format_.text) return piece;
-    std::string bytes;
-    if (auto done = decoder_.decode(piece, bytes); !done) return fail(std::move(done).error());
-    return Bytes::take(std::move(bytes));
-  }
-
-  bool may_end() const override { return decoder_.complete(); }
-
   Bytes wrap(Bytes envelopes) override {
     if (!format_.text) return envelopes;
     // Each piece is padded by itself, so that what has been sent can be read.
@@ -115,17 +123,17 @@ class WebCall final : public EnvelopeCall {
   }
 
   WebFormat format_;
-  WebTextDecoder decoder_;
+  TextBody text_;  // of the request
 };
 
 class WebDialect final : public Dialect {
  public:
   bool accepts(const http::Exchange& exchange, const Dispatcher&) const override {
-    return is_web(media_type(exchange));
+    return is_web(media_type(exchange.request().fields));
   }
 
   Task<void> serve(http::Exchange& exchange, const Dispatcher& dispatcher) const override {
-    const auto format = format_of(media_type(exchange));
+    const auto format = format_of(media_type(exchange.request().fields));
     if (!format || exchange.method() != "POST") {
       http::Response response(format ? http::Status::method_not_allowed
                                      : http::Status::unsupported_media_type);

@@ -10,6 +10,7 @@
 #include "http/escape.h"
 #include "rpc/compression.h"
 #include "rpc/json.h"
+#include "rpc/media_type.h"
 #include "rpc/metadata.h"
 #include "rpc/server_call.h"
 #include "rpc/server_rest.h"
@@ -19,17 +20,6 @@
 namespace tern::rpc {
 
 namespace {
-
-bool is_json(std::string_view type) noexcept {
-  return type == "application/json" ||
-         (type.starts_with("application/") && type.ends_with("+json"));
-}
-
-/// JSON values one behind the other, as a stream of requests may be.
-bool is_lines(std::string_view type) noexcept {
-  return type == "application/x-ndjson" || type == "application/jsonl" ||
-         type == "application/json-lines";
-}
 
 Result<Duration> timeout_of(const http::Exchange& exchange) {
   const auto value = exchange.request().fields.find("grpc-timeout");
@@ -216,8 +206,8 @@ void RestServerCall::start_as(std::string_view raw_type) {
 
 Status RestServerCall::check_type(bool is_empty, bool streams) {
   // Pages of other origins can send anything as text/plain without asking first (CORS).
-  const std::string type = media_type(exchange_);
-  if (is_empty || route_.raw_request || is_json(type) || (streams && is_lines(type))) {
+  const std::string type = media_type(exchange_.request().fields);
+  if (is_empty || route_.raw_request || is_json(type) || (streams && is_json_lines(type))) {
     return Status();
   }
   if (route_.body == RestRoute::Body::none) {

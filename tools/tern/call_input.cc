@@ -42,18 +42,18 @@ Task<void> CallInput::fill() {
     }
     std::optional<std::string> piece = co_await stdin_->next();
     if (piece) {
-      documents_->add(*piece);
+      documents_->push(*piece);
       co_return;
     }
   } else if (source.file != nullptr) {
     std::string block(StdinReader::kBlock, '\0');
     source.file->read(block.data(), static_cast<std::streamsize>(block.size()));
     if (const auto count = static_cast<std::size_t>(source.file->gcount()); count > 0) {
-      documents_->add(std::string_view(block).substr(0, count));
+      documents_->push(std::string_view(block).substr(0, count));
       co_return;
     }
   } else if (!source.text.empty()) {
-    documents_->add(std::exchange(source.text, std::string()));
+    documents_->push(std::exchange(source.text, std::string()));
     co_return;
   }
   documents_->end();
@@ -62,12 +62,12 @@ Task<void> CallInput::fill() {
 
 Task<tl::expected<std::optional<std::string>, Failure>> CallInput::next() {
   while (at_ < sources_.size()) {
-    if (!documents_) documents_.emplace();
-    Result<std::optional<std::string>> document = documents_->next();
+    if (!documents_) documents_.emplace(kLongest, rpc::JsonValues::Arrays::are_values);
+    rpc::Result<std::optional<std::string>> document = documents_->next();
     if (!document) {
       Failure failure;
       failure.code = ExitCode::usage;
-      failure.message = fmt::format("{}: {}", sources_[at_].name, document.error().detail);
+      failure.message = fmt::format("{}: {}", place(), document.error().message());
       co_return tl::unexpected<Failure>(std::move(failure));
     }
     if (*document) co_return std::move(*document);

@@ -9,8 +9,8 @@
 
 #include "base/runtime.h"
 #include "base/task.h"
+#include "rpc/json_values.h"
 #include "tools/tern/exit_code.h"
-#include "tools/tern/json_documents.h"
 #include "tools/tern/stdin_reader.h"
 
 namespace tern::cli {
@@ -18,6 +18,9 @@ namespace tern::cli {
 /// The JSON of a call's requests: what `-d` names, one after the other.
 class CallInput {
  public:
+  /// The largest document, in bytes.
+  static constexpr std::size_t kLongest = std::size_t{64} * 1024 * 1024;
+
   /// `data`: JSON, "@FILE", or "@-" and "@" for stdin, which is read when its turn comes. Throws a
   /// Failure for a file that cannot be opened. Make it when signals are blocked (SignalThread).
   CallInput(Runtime& runtime, const std::vector<std::string>& data);
@@ -40,8 +43,8 @@ class CallInput {
   Runtime& runtime_;
   std::vector<Source> sources_;
   std::size_t at_ = 0;
-  std::optional<JsonDocuments> documents_;
-  bool all_read_ = false;  // of the source
+  std::optional<rpc::JsonValues> documents_;  // of the source
+  bool all_read_ = false;                     // of the source
   std::unique_ptr<StdinReader> stdin_;
 };
 

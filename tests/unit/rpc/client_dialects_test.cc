@@ -149,6 +149,7 @@ TEST(ConnectClient, ReadsOddUnaryResponses) {
       {"with a charset",
        {200, {{"content-type", "application/json; charset=utf-8"}}, "{}"},
        Code::ok},
+      {"in capitals", {200, {{"content-type", "Application/JSON\t;q=1"}}, "{}"}, Code::ok},
       {"compressed", {200, with("content-encoding", "gzip"), packed("{}")}, Code::ok},
       {"400 without an error", {400, {}, ""}, Code::internal},
       {"401 without an error", {401, json, "{}"}, Code::unauthenticated},
@@ -296,6 +297,7 @@ TEST(RestClient, ReadsOddUnaryResponses) {
   const Odd cases[] = {
       {"an answer", {200, json, R"({"text":"a"})"}, Code::ok},
       {"a vendor's type", {200, {{"content-type", "application/hal+json; v=1"}}, "{}"}, Code::ok},
+      {"in capitals", {200, {{"content-type", "Application/JSON"}}, "{}"}, Code::ok},
       {"compressed", {200, with("content-encoding", "gzip"), packed("{}")}, Code::ok},
       {"no content", {204, {}, ""}, Code::ok},
       {"an error", {404, json, R"({"code":5,"message":"m"})"}, Code::not_found},

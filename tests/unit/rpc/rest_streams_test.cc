@@ -7,81 +7,17 @@
 #include <gtest/gtest.h>
 
 #include "rpc/dispatcher.h"
-#include "rpc/json_values.h"
 #include "tests/unit/http/recording_carrier.h"
 #include "tests/unit/rpc/talk_service.h"
 
-/// Streams of requests by REST: how a body is cut into messages, and what becomes of it.
+/// Streams of requests by REST: what becomes of their messages.
 
 namespace tern::rpc {
 namespace {
 
 using http::test::World;
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 using ::testing::StartsWith;
-
-/// The values of a text that comes in two pieces, or why it has none.
-std::vector<std::string> values_of(std::string_view text, std::size_t cut, std::size_t limit = 50) {
-  JsonValues reader(limit);
-  std::vector<std::string> values;
-  const auto read = [&] {
-    for (;;) {
-      auto next = reader.next();
-      if (!next) values.push_back("error: " + next.error().to_string());
-      if (!next || !*next) return next.has_value();
-      values.push_back(std::move(**next));
-    }
-  };
-  for (const std::string_view piece : {text.substr(0, cut), text.substr(cut)}) {
-    reader.push(piece);
-    if (!read()) return values;
-  }
-  reader.end();
-  read();
-  return values;
-}
-std::vector<std::string> values_of(std::string_view text) {
-  const std::vector<std::string> values = values_of(text, 0);
-  for (std::size_t cut = 0; cut <= text.size(); ++cut) EXPECT_EQ(values_of(text, cut), values);
-  return values;
-}
-
-TEST(JsonValues, OneBehindTheOther) {
-  EXPECT_THAT(values_of(""), IsEmpty());
-  EXPECT_THAT(values_of(" \r\n\t"), IsEmpty());
-  EXPECT_THAT(values_of("{}"), ElementsAre("{}"));
-  EXPECT_THAT(values_of("{\"a\":[1,{}]}\n{\"b\":\"}{\\\"\\\\\"}\n"),
-              ElementsAre("{\"a\":[1,{}]}", "{\"b\":\"}{\\\"\\\\\"}"));
-  EXPECT_THAT(values_of("{}{}\"a\"{}"), ElementsAre("{}", "{}", "\"a\"", "{}"));
-  EXPECT_THAT(values_of("1 true\n-2.5e3"), ElementsAre("1", "true", "-2.5e3"));
-}
-
-TEST(JsonValues, AnArraysElements) {
-  EXPECT_THAT(values_of("[]"), IsEmpty());
-  EXPECT_THAT(values_of(" [ ] "), IsEmpty());
-  EXPECT_THAT(values_of("[{\"a\":1}, {\"b\":[2,3]},\n4,\"]\",[5]]\n"),
-              ElementsAre("{\"a\":1}", "{\"b\":[2,3]}", "4", "\"]\"", "[5]"));
-}
-
-TEST(JsonValues, WhatIsNoSequence) {
-  for (const char* const text :
-       {"{", "[", "[{}", "[1", "[{},", "\"a", "{}]", "]", "[,]", "[{},]", "[{}{}]", "[{} {}]",
-        "[] {}", "[]]", "}", "{},{}", ":", "{\"a\":\"}", "[{]"}) {
-    const std::vector<std::string> values = values_of(text);
-    ASSERT_FALSE(values.empty()) << text;
-    EXPECT_THAT(values.back(), StartsWith("error: INVALID_ARGUMENT")) << text;
-  }
-}
-
-TEST(JsonValues, HaveALimit) {
-  EXPECT_THAT(values_of("\"" + std::string(48, 'a') + "\"", 10),
-              ElementsAre("\"" + std::string(48, 'a') + "\""));
-  EXPECT_THAT(values_of("{\"a\":\"" + std::string(48, 'a'), 10),
-              ElementsAre(HasSubstr("RESOURCE_EXHAUSTED: a message of more than 50 bytes")));
-  EXPECT_THAT(values_of(std::string(1000, ' ') + "{}", 10), ElementsAre("{}"));
-}
 
 class RestStreams : public ::testing::Test {
  protected:

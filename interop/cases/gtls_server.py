@@ -1,5 +1,7 @@
 """`tern get` against gtlsserver: QUIC feature by feature, proved by gtlsserver's own log."""
 
+import time
+
 from harness import servers
 from harness.gtls import CHACHA20, V1, V2, GtlsLog
 from harness.matrix import HUGE, LARGE, SMALL, case
@@ -81,6 +83,8 @@ def gtlsserver_zero_rtt(run):
     server = GtlsServer(run)
     session = run.folder / "session"
     server.fetch(f"/{SMALL}", session=session, early_data=True)
+    # GnuTLS rejects early data whose ticket is said to be older than it is: it is used in the next second of the clock.
+    time.sleep(1 - time.time() % 1)
     second = server.fetch(f"/{SMALL}", session=session, early_data=True)
     check(second.zero_rtt_request("rx"), "no request in 0-RTT reached the server")
 

@@ -162,4 +162,4 @@ def back(run, name, act):
     text = in_town(run, name, act, HUGE, paths=8)
     check(text.count("* connected: ") == 1, f"more than one connection: {text}")
     moves = [line for line in text.splitlines() if line.startswith("* path changed: ")]
-    check("10.77.2.2" in moves[0] and "10.77.1.2" in moves[-1], f"moves: {moves}")
+    check("10.77.2.2" in moves[0] and any("10.77.1.2" in move for move in moves[1:]), f"moves: {moves}")

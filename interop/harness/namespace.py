@@ -1,5 +1,6 @@
 """A network namespace with nothing but its own loopback interface, and nftables to spoil it with."""
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -10,11 +11,10 @@ from harness.process import NotRun, check
 class Namespace:
     """Gone when the block ends. Needs root, iproute2 and nftables."""
 
-    _count = 0
+    _numbers = itertools.count(1)
 
     def __init__(self):
-        Namespace._count += 1
-        self.name = f"tern-interop-{os.getpid()}-{Namespace._count}"
+        self.name = f"tern-interop-{os.getpid()}-{next(Namespace._numbers)}"
 
     def __enter__(self):
         if os.geteuid() != 0 or not shutil.which("ip") or not shutil.which("nft"):

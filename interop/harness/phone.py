@@ -7,6 +7,7 @@ which is the link: its delay, rate and queue, its cuts, its NAT. So a handoff ch
 route, delay and rate under the client. Wants root; nothing outside the namespaces changes.
 """
 
+import itertools
 import os
 import subprocess
 
@@ -34,11 +35,11 @@ def run(*command):
 class Phone:
     """phone: wifi0, wwan0. The routers wifi0 and wwan0. server. Gone when the block ends."""
 
-    _count = 0
+    _numbers = itertools.count(1)
 
     def __init__(self, prefix="tern-phone"):
-        Phone._count += 1
-        self.names = {name: f"{prefix}-{name}-{os.getpid()}-{Phone._count}"
+        number = next(Phone._numbers)
+        self.names = {name: f"{prefix}-{name}-{os.getpid()}-{number}"
                       for name in ("phone", *LINKS, "server")}
 
     def __enter__(self):

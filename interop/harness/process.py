@@ -12,6 +12,7 @@ import random
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 INTEROP = pathlib.Path(__file__).resolve().parent.parent
@@ -85,6 +86,7 @@ class Process:
 
 
 _given_ports = set()
+_giving_ports = threading.Lock()
 
 
 def free_port():
@@ -93,8 +95,10 @@ def free_port():
     low = max(2048, int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0]))
     for _ in range(200):
         port = random.randrange(max(1024, low - 16384), low)
-        if port in _given_ports:
-            continue
+        with _giving_ports:
+            if port in _given_ports:
+                continue
+            _given_ports.add(port)
         with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as udp, \
                 socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as tcp:
             try:
@@ -103,7 +107,6 @@ def free_port():
                     each.bind(("::", port))
             except OSError:
                 continue
-            _given_ports.add(port)
             return port
     raise NotRun("no port is free for both UDP and TCP")
 

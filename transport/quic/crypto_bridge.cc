@@ -420,6 +420,7 @@ Result<std::unique_ptr<CryptoBridge>> CryptoBridge::client(
     SSL_SESSION* ticket =
         SSL_SESSION_from_bytes(session.ticket.data(), session.ticket.size(), context->native());
     if (ticket != nullptr) {
+      tls::understate_ticket_age(ticket, now);
       const bool set = SSL_set_session(ssl, ticket) == 1;
       SSL_SESSION_free(ticket);
       if (set) bridge->session_version_ = session.quic_version;

@@ -80,6 +80,11 @@ Result<void> set_server_name(SSL* ssl, const ClientContext& context, const std::
   return {};
 }
 
+void understate_ticket_age(SSL_SESSION* session, UnixSeconds now) noexcept {
+  const auto received = static_cast<UnixSeconds>(SSL_SESSION_get_time(session));
+  if (received < now) SSL_SESSION_set_time(session, static_cast<std::uint64_t>(received + 1));
+}
+
 std::string_view group_name(const SSL* ssl) noexcept {
   const std::uint16_t group = SSL_get_curve_id(ssl);
   // As IANA has it; BoringSSL's name is another.

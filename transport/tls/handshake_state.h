@@ -53,6 +53,13 @@ Result<void> set_server_name(ssl_st* ssl, const ClientContext& context,
 /// The time to verify a client's certificate at.
 void set_verify_time(ssl_st* ssl, UnixSeconds now) noexcept;
 
+/// Before a session is resumed at `now`: takes a second from the age that the ClientHello tells the
+/// server (RFC 8446 §4.2.11.1). BoringSSL counts whole seconds of the clock, as many as began since
+/// the ticket came, so that it may tell of more time than has passed; GnuTLS takes early data with
+/// such an age for a replay and rejects it. Less than has passed is in every server's tolerance,
+/// as a ticket takes its time on the way.
+void understate_ticket_age(ssl_session_st* session, UnixSeconds now) noexcept;
+
 /// What a complete handshake settled: the group by its IANA name (empty for a resumption without
 /// one; a string that lasts for ever), and the subject of the peer's certificate in one line if it
 /// was verified.

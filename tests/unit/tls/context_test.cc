@@ -205,5 +205,18 @@ TEST_F(ContextTest, ChaCha20OnlyRefusesClientsWithoutIt) {
   EXPECT_FALSE(connect(**server, **client, "a.example").connected);
 }
 
+// Between two readings of a clock of whole seconds, one second less than their difference has
+// surely passed.
+TEST(TicketAgeTest, IsNeverToldAsMoreThanHasPassed) {
+  const auto context = *ClientContext::create(ClientContextOptions());
+  for (const UnixSeconds passed : {0, 1, 2, 3600}) {
+    const bssl::UniquePtr<SSL_SESSION> session(SSL_SESSION_new(context->native()));
+    SSL_SESSION_set_time(session.get(), kNow);
+    understate_ticket_age(session.get(), kNow + passed);
+    EXPECT_EQ(kNow + passed - static_cast<UnixSeconds>(SSL_SESSION_get_time(session.get())),
+              passed == 0 ? 0 : passed - 1);
+  }
+}
+
 }  // namespace
 }  // namespace tern::tls

@@ -124,6 +124,13 @@ TEST(MisbehaviourTest, RetiringOurConnectionIdsForEverEndsTheConnection) {
     forger.pair.server.drain();
   }
   forger.pair.run();
+  // The close goes to a connection ID that the honest client knows nothing of.
+  ASSERT_EQ(forger.pair.server.closed.size(), 1u);
+  const Error& why = forger.pair.server.closed[0];
+  EXPECT_EQ(why.domain, Domain::quic) << why.to_string();
+  EXPECT_EQ(why.code, kConnectionIdLimitError) << why.to_string();
+  EXPECT_EQ(why.origin, Origin::local);
+  EXPECT_EQ(forger.pair.server.count("quic.errors"), 1u);
   EXPECT_EQ(forger.pair.server.endpoint->connections(), 0u);
 }
 

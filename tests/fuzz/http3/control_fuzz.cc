@@ -1,6 +1,6 @@
 // A peer's control stream (SETTINGS, GOAWAY, MAX_PUSH_ID, PRIORITY_UPDATE, unknown frames) as
-// ControlReader follows it beside nghttp3, and the first varint of streams: any split gives the
-// same frames and the same verdict. Input: one byte that chooses side and split, then the stream.
+// ControlReader follows it, and the first varint of streams: any split gives the same frames and
+// the same verdict. Input: one byte that chooses side and split, then the stream.
 
 #include <algorithm>
 #include <cstddef>

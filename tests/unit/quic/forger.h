@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "tests/unit/quic/pair.h"
-#include "transport/quic/packet_protection.h"
+#include "tests/unit/quic/short_packet.h"
 #include "transport/tls/key_log.h"
 
 /// A client gone bad: after an honest handshake over a `Pair` it writes 1-RTT packets with any
@@ -19,7 +19,7 @@ class Forger {
   explicit Forger(EndpointOptions server = Pair::default_server()) : pair(std::move(server)) {
     key_log_ = tls::KeyLog::to([this](std::string_view line) {
       if (line.starts_with("CLIENT_TRAFFIC_SECRET_0 ")) {
-        secret_ = unhex(line.substr(line.rfind(' ') + 1));
+        secret_ = secret_of(line);
       }
     });
     pair.network = [this](const Side& from, std::vector<std::uint8_t>& datagram) {
@@ -54,30 +54,8 @@ class Forger {
   }
 
   std::vector<std::uint8_t> protect(std::vector<std::uint8_t> frames, std::uint8_t flags = 0x40) {
-    // Four bytes of packet number, far above what the client has used.
-    const std::uint32_t number = next_number_++;
-    const PacketKeys keys = derive_packet_keys(kVersion1, kInitialSuite, secret_);
-    std::vector<std::uint8_t> packet = {static_cast<std::uint8_t>(flags | 0x03)};
-    packet.insert(packet.end(), dcid_.begin(), dcid_.end());
-    for (int shift = 24; shift >= 0; shift -= 8) {
-      packet.push_back(static_cast<std::uint8_t>(number >> shift));
-    }
-    const std::size_t head = packet.size();
-    const std::vector<std::uint8_t> header = packet;
-    std::array<std::uint8_t, kIvLength> nonce = keys.iv;
-    for (std::size_t i = 0; i < 4; ++i) {
-      nonce[8 + i] = static_cast<std::uint8_t>(nonce[8 + i] ^ header[head - 4 + i]);
-    }
-    packet.resize(head + frames.size() + kAeadTagLength);
-    const AeadKey key(Aead::aes_128_gcm, keys.key_view());
-    key.seal(packet.data() + head, frames, nonce, header);
-    std::uint8_t mask[5];
-    HeaderKey(Aead::aes_128_gcm, keys.hp_view()).mask(mask, packet.data() + head);
-    packet[0] = static_cast<std::uint8_t>(packet[0] ^ (mask[0] & 0x1f));
-    for (std::size_t i = 0; i < 4; ++i) {
-      packet[head - 4 + i] = static_cast<std::uint8_t>(packet[head - 4 + i] ^ mask[1 + i]);
-    }
-    return packet;
+    // Far above what the client has used.
+    return protect_short(secret_, dcid_, next_number_++, frames, flags);
   }
 
   /// The error code the honest half of this client saw the server close with.
@@ -90,15 +68,6 @@ class Forger {
   Connection* client = nullptr;
 
  private:
-  static std::vector<std::uint8_t> unhex(std::string_view text) {
-    std::vector<std::uint8_t> bytes;
-    for (std::size_t i = 0; i + 1 < text.size(); i += 2) {
-      bytes.push_back(
-          static_cast<std::uint8_t>(std::stoi(std::string(text.substr(i, 2)), nullptr, 16)));
-    }
-    return bytes;
-  }
-
   std::shared_ptr<tls::KeyLog> key_log_;
   std::vector<std::uint8_t> secret_;
   std::vector<std::uint8_t> dcid_;

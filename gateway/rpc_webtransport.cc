@@ -152,13 +152,13 @@ class CallStream final : public rpc::WireStream {
 /// A server that is called over a session.
 class SessionWire final : public rpc::Wire {
  public:
-  SessionWire(Runtime& runtime, Client& client, std::string url, const http::Url& parsed,
+  SessionWire(Runtime& runtime, Client& client, const http::Url& url,
               webtransport::ClientOptions options)
       : runtime_(runtime),
         client_(client),
-        url_(std::move(url)),
-        scheme_(parsed.scheme()),
-        authority_(parsed.authority()),
+        url_(url.to_string()),
+        scheme_(url.scheme()),
+        authority_(url.authority()),
         options_(std::move(options)),
         scope_(runtime.ready()) {}
 
@@ -257,10 +257,16 @@ Result<std::unique_ptr<rpc::Channel>> rpc_webtransport_channel(
   for (const std::string& url : urls) {
     const Result<http::Url> parsed = http::Url::parse(url);
     if (!parsed) return fail(parsed.error());
-    wires.push_back(std::make_unique<SessionWire>(runtime, client, url, *parsed, session));
+    wires.push_back(rpc_webtransport_wire(runtime, client, *parsed, session));
   }
   options.dialect = &rpc::grpc_web_client_dialect();
   return std::make_unique<rpc::Channel>(std::move(wires), std::move(options));
+}
+
+std::unique_ptr<rpc::Wire> rpc_webtransport_wire(Runtime& runtime, Client& client,
+                                                 const http::Url& url,
+                                                 webtransport::ClientOptions session) {
+  return std::make_unique<SessionWire>(runtime, client, url, std::move(session));
 }
 
 }  // namespace tern

@@ -10,6 +10,7 @@
 #include "gateway/client.h"
 #include "http/exchange.h"
 #include "http/router.h"
+#include "http/uri.h"
 #include "rpc/channel.h"
 #include "rpc/wire.h"
 #include "webtransport/client_options.h"
@@ -40,6 +41,12 @@ void route_rpc(http::Router& router, std::string_view pattern, http::Handler cal
 Result<std::unique_ptr<rpc::Channel>> rpc_webtransport_channel(
     Runtime& runtime, Client& client, const std::vector<std::string>& urls,
     rpc::ChannelOptions options = rpc::ChannelOptions(),
+    webtransport::ClientOptions session = webtransport::ClientOptions());
+
+/// One server of such a channel by itself, for those who put something of their own around it; the
+/// channel's dialect is then `rpc::grpc_web_client_dialect()`. The URL's path is the session's.
+std::unique_ptr<rpc::Wire> rpc_webtransport_wire(
+    Runtime& runtime, Client& client, const http::Url& url,
     webtransport::ClientOptions session = webtransport::ClientOptions());
 
 }  // namespace tern

@@ -227,6 +227,42 @@ class CallTest(TernTest):
         self.assertIn("syntax.proto:3:3", self.tern("call", "--list", "--schema",
                                                     self.folder / "syntax.proto").stderr)
 
+    def test_names_that_are_nearly_right(self):
+        of_server = ["call", *self.trust()]
+        of_files = ["call", "--schema", PROTO]
+        for code, text, arguments in [
+                (69, "did you mean greeter.v1.HelloRequest?", [*of_server, "--describe", "HelloRequest", self.url]),
+                (69, "did you mean greeter.v1.Greeter.SayHello?",
+                 [*of_server, "--describe", f"{SERVICE}/SayHell", self.url]),
+                (69, f"did you mean {SERVICE}?", [*of_server, "--list", f"{self.url}/greeter.v2.Greeter"]),
+                (69, f"did you mean {SERVICE}?", [*of_server, f"{self.url}/greeter.v1.Greter/SayHello"]),
+                (69, "tern call --list", [*of_server, "--describe", "Nothing.Like.It", self.url]),
+                (2, "did you mean greeter.v1.HelloReply?", [*of_files, "--describe", "greeter.v1.Helloreply"]),
+                (2, f"did you mean {SERVICE}?", [*of_files, *self.trust(), f"{self.url}/Greeter/SayHello"])]:
+            with self.subTest(arguments=arguments):
+                done = self.tern(*arguments)
+                self.assertEqual(done.returncode, code, done.stderr)
+                self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+                self.assertIn(text, done.stderr)
+
+    def test_webtransport(self):
+        for carrier in ("--http3-only", "--http2", "--http1.1"):
+            how = ["call", *self.trust(), "--protocol", "webtransport", carrier]
+            with self.subTest(carrier=carrier):
+                listed = self.tern(*how, "--list", f"{self.url}/rpc/")
+                self.assertEqual(listed.returncode, 0, listed.stderr)
+                self.assertIn(SERVICE, listed.stdout.splitlines())
+                called = self.tern(*how, "-d", '{"name":"you"}', f"{self.url}/rpc/{SERVICE}/SayHello")
+                self.assertEqual((called.returncode, called.stdout[:20]), (0, '{"text":"hello you o'), called.stderr)
+                chat = self.tern(*how, "-d", '{"name":"a"}{"name":"b"}', f"{self.url}/rpc/{SERVICE}/Chat")
+                self.assertEqual(chat.stdout, '{"text":"hello a"}\n{"text":"hello b"}\n', chat.stderr)
+                refused = self.tern(*how, "-v", f"{self.url}/rpc/{SERVICE}/SayHello")
+                self.assertIn(f"\n> /{SERVICE}/SayHello\n> content-type: application/grpc-web\n", refused.stderr)
+                refused = self.tern(*how, f"{self.url}/rpc/{SERVICE}/SayHello")
+                self.assertEqual((refused.returncode, refused.stderr), (67, "tern call: INVALID_ARGUMENT: no name\n"))
+                nowhere = self.tern(*how, f"{self.url}/no/{SERVICE}/SayHello")
+                self.assertEqual((nowhere.returncode, nowhere.stderr.count("\n")), (22, 1), nowhere.stderr)
+
     def test_json(self):
         done = self.call("SayHello", "--json", "-d", '{"name":"you"}')
         report = json.loads(done.stdout)

@@ -1,6 +1,7 @@
 # cmake -Dbuild=… -Dversion=… -Dcompiler=… -P find_package_test.cmake
 #
-# Installs what was built and builds a program outside the tree on it, and those that README and docs show.
+# Installs what was built and builds a program outside the tree on it, and those that README and docs show; then does
+# what docs/rpc.md tells a newcomer.
 
 function(run)
   execute_process(COMMAND ${ARGN} RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
@@ -26,3 +27,9 @@ run("${CMAKE_COMMAND}" -S "${CMAKE_CURRENT_LIST_DIR}/consumer" -B "${scratch}/co
   "-Dmanual=${scratch}/manual" ${flags})
 run("${CMAKE_COMMAND}" --build "${scratch}/consumer")
 run("${scratch}/consumer/consumer")
+# The newcomer's build is configured by hand; what it takes from here is the compiler.
+set(ENV{CXX} "${compiler}")
+if(sanitize)
+  set(ENV{CXXFLAGS} "-fsanitize=${sanitize}")
+endif()
+run("${python}" "${CMAKE_CURRENT_LIST_DIR}/manual_walk.py" "${CMAKE_CURRENT_LIST_DIR}/../../docs/rpc.md" "${scratch}/prefix" "${scratch}/walk")

@@ -36,8 +36,9 @@ void add_protocol_flags(CLI::App& verb, CallOptions& o) {
 void add_call(CLI::App& app, ExitCode& result) {
   auto options = std::make_shared<CallOptions>();
   CallOptions& o = *options;
-  CLI::App* verb = app.add_subcommand(
-      "call", "Call a protobuf service: JSON in, JSON out, as gRPC, gRPC-Web, Connect\nor REST");
+  CLI::App* verb = app.add_subcommand("call",
+                                      "Call a protobuf service: JSON in, JSON out, as gRPC, "
+                                      "gRPC-Web, Connect,\nREST or on WebTransport");
   verb->add_option("URL", o.url, "https://host[:port]/pkg.Service/Method, or http:// without TLS")
       ->type_name("");
   verb->add_option("-d,--data", o.data,
@@ -83,10 +84,12 @@ void add_call(CLI::App& app, ExitCode& result) {
   verb->add_flag("--emit-defaults", o.emit_defaults, "Print fields that have their default, too");
   verb->add_flag("--allow-unknown-fields", o.allow_unknown,
                  "Pass over fields of -d that the message does not have");
-  verb->add_option("--protocol", o.protocol,
-                   "What the server speaks: grpc (default), grpc-web, connect, or rest, by the\n"
-                   "methods' google.api.http rules")
-      ->check(CLI::IsMember({"grpc", "grpc-web", "connect", "rest"}))
+  verb->add_option(
+          "--protocol", o.protocol,
+          "What the server speaks: grpc (default), grpc-web, connect, rest, by the methods'\n"
+          "google.api.http rules, or webtransport: on streams of a session, whose path is\n"
+          "what the URL has before the service's name")
+      ->check(CLI::IsMember({"grpc", "grpc-web", "connect", "rest", "webtransport"}))
       ->type_name("NAME");
   verb->add_flag("--get", o.get, "Connect: methods without side effects are called by GET");
   add_protocol_flags(*verb, o);
@@ -101,7 +104,9 @@ void add_call(CLI::App& app, ExitCode& result) {
       "Responses are printed as they come, a line each, and on a terminal indented. Several "
       "requests\nare JSON documents one after the other, with or without line ends between "
       "them.\n\n"
-      "http:// is HTTP/2 at once for gRPC, else HTTP/1.1.\n\n"
+      "http:// is HTTP/2 at once for gRPC, else HTTP/1.1. --http3-only, --http2 and --http1.1 "
+      "carry\n"
+      "a session of WebTransport over HTTP/3, HTTP/2 and WebSocket.\n\n"
       "Exit codes: 0 done; 64 and the status's number (65 CANCELLED, … 69 NOT_FOUND, …\n"
       "80 UNAUTHENTICATED) when the call ended with another than OK; else those of `tern get`:\n"
       "2 usage, 3 bad URL, 6 cannot resolve, 7 cannot connect, 23 cannot write, 26 cannot read,\n"
@@ -118,6 +123,7 @@ void add_call(CLI::App& app, ExitCode& result) {
       "    https://localhost:4433/greeter.v1.Greeter/SayHello\n"
       "  tern call -k --protocol rest -d '{\"name\":\"you\"}' \\\n"
       "    https://localhost:4433/greeter.v1.Greeter/SayHello\n"
+      "  tern call -k --protocol webtransport https://localhost:4433/rpc/greeter.v1.Greeter/Chat\n"
       "  tern call --list --schema greeter.proto");
   verb->callback([options, &result] {
     try {

@@ -15,6 +15,7 @@
 #include "base/scope.h"
 #include "gateway/client.h"
 #include "gateway/rpc_channel.h"
+#include "gateway/rpc_webtransport.h"
 #include "rpc/client_streams.h"
 #include "rpc/json.h"
 #include "rpc/rest_route.h"
@@ -26,6 +27,7 @@
 #include "tools/tern/call_wire.h"
 #include "tools/tern/client_run.h"
 #include "tools/tern/get_output.h"
+#include "tools/tern/nearest_names.h"
 #include "tools/tern/socket_client.h"
 #include "transport/tls/certificate.h"
 
@@ -79,9 +81,11 @@ class Call {
 
   bool is_grpc() const noexcept { return options_.protocol == "grpc"; }
   bool is_rest() const noexcept { return options_.protocol == "rest"; }
+  bool is_webtransport() const noexcept { return options_.protocol == "webtransport"; }
 
   const rpc::ClientDialect& dialect() const {
-    if (options_.protocol == "grpc-web") return rpc::grpc_web_client_dialect();
+    // On a stream of WebTransport a call is gRPC-Web's.
+    if (options_.protocol == "grpc-web" || is_webtransport()) return rpc::grpc_web_client_dialect();
     if (options_.protocol == "connect") return rpc::connect_client_dialect(options_.get);
     if (is_rest()) return rpc::rest_client_dialect();
     return rpc::grpc_client_dialect();
@@ -171,9 +175,22 @@ class Call {
     options.max_response = most;
     options.user_agent = "tern/" TERN_VERSION;
     std::vector<std::unique_ptr<rpc::Wire>> wires;
-    wires.push_back(std::make_unique<CallWire>(rpc_wire(runtime, client, target_->url),
-                                               target_->prefix, options_.verbose, not_reached_));
+    wires.push_back(std::make_unique<CallWire>(
+        is_webtransport() ? session_wire(client, runtime) : rpc_wire(runtime, client, target_->url),
+        is_webtransport() ? std::string() : target_->prefix, options_.verbose, not_reached_));
     return std::make_unique<rpc::Channel>(std::move(wires), std::move(options));
+  }
+
+  /// The session is at the folder before the service's name.
+  std::unique_ptr<rpc::Wire> session_wire(Client& client, Runtime& runtime) const {
+    using webtransport::Carrier;
+    webtransport::ClientOptions session;
+    if (options_.http == ClientProtocols::http3_only) session.carrier(Carrier::http3);
+    if (options_.http == ClientProtocols::http2_only) session.carrier(Carrier::http2);
+    if (options_.http == ClientProtocols::http1) session.carrier(Carrier::websocket);
+    const auto url =
+        http::Url::parse(target_->url.origin() + (target_->prefix.empty() ? "/" : target_->prefix));
+    return rpc_webtransport_wire(runtime, client, *url, std::move(session));
   }
 
   Task<void> work(Client& client, Runtime& runtime) {
@@ -234,11 +251,30 @@ class Call {
     }
     if (status.ok()) co_return true;
     listing_.reset();
-    no_schema(std::move(status));
+    std::string meant;
+    if (status.code() == rpc::Code::not_found) {
+      meant = co_await suggest(reflection);
+    }
+    no_schema(std::move(status), meant);
     co_return false;
   }
 
-  void no_schema(rpc::Status status) {
+  /// What the server has that is called nearly so.
+  Task<std::string> suggest(ReflectionClient& reflection) {
+    rpc::Result<std::vector<std::string>> services = co_await reflection.services();
+    if (!services) co_return std::string();
+    if (options_.describe.empty()) {
+      co_return did_you_mean(nearest_names(target_->service, *services));
+    }
+    services->resize(std::min(services->size(), kMostSuggesting));
+    for (const std::string& service : *services) {
+      const rpc::Status added = co_await reflection.add_symbol(schema_, service);
+      if (!added.ok()) break;
+    }
+    co_return did_you_mean(nearest_names(options_.describe, schema_.names()));
+  }
+
+  void no_schema(rpc::Status status, const std::string& meant) {
     if (not_reached_) return not_reached();
     const std::string name = options_.describe.empty() ? target_->service : options_.describe;
     result_.code = exit_code(status.code());
@@ -249,8 +285,9 @@ class Call {
             status.message());
         break;
       case rpc::Code::not_found:
-        result_.message = fmt::format(
-            "the server has no {}; `tern call --list {}` shows what it has", name, server());
+        result_.message =
+            fmt::format("the server has no {}{}{} `tern call --list {}` shows what it has", name,
+                        meant, meant.empty() ? ";" : "", server());
         break;
       case rpc::Code::unknown:
       case rpc::Code::internal:
@@ -271,18 +308,12 @@ class Call {
     bool written = false;
     if (!options_.describe.empty()) {
       const std::string definition = schema_.describe(options_.describe);
-      if (definition.empty()) {
-        fail_with(ExitCode::failed,
-                  fmt::format("there is no {}; `tern call --list` shows the services",
-                              options_.describe));
-      }
+      if (definition.empty()) unknown(options_.describe, schema_.names());
       written = print_definition(options_.describe, definition, options_.json);
     } else {
       if (target_ && !target_->service.empty()) {
         const pb::ServiceDescriptor* service = schema_.service(target_->service);
-        if (service == nullptr) {
-          fail_with(ExitCode::failed, fmt::format("there is no service {}", target_->service));
-        }
+        if (service == nullptr) unknown(target_->service, schema_.services());
         for (int i = 0; i < service->method_count(); ++i) {
           names.push_back(service->full_name() + "/" + service->method(i)->name());
         }
@@ -291,6 +322,14 @@ class Call {
     }
     if (!written) fail_with(ExitCode::cannot_write, "cannot write to stdout");
     return ExitCode::done;
+  }
+
+  /// A name that the schema does not have: the server's, or that of --schema.
+  [[noreturn]] void unknown(const std::string& name, const std::vector<std::string>& names) const {
+    const std::string meant = did_you_mean(nearest_names(name, names));
+    fail_with(options_.schemas.empty() ? exit_code(rpc::Code::not_found) : ExitCode::usage,
+              fmt::format("there is no {}{}{} `tern call --list` shows the services", name, meant,
+                          meant.empty() ? ";" : ""));
   }
 
   // ---- the call
@@ -319,7 +358,8 @@ class Call {
     const pb::ServiceDescriptor* service = schema_.service(target_->service);
     if (service == nullptr) {
       give_up(ExitCode::usage,
-              fmt::format("there is no service {} in the schema", target_->service));
+              fmt::format("there is no service {} in the schema{}", target_->service,
+                          did_you_mean(nearest_names(target_->service, schema_.services()))));
       return nullptr;
     }
     const pb::MethodDescriptor* method = service->FindMethodByName(target_->method);
@@ -497,6 +537,9 @@ class Call {
       default: return "";
     }
   }
+
+  /// Services whose definitions are fetched to find what a wrong name was meant for.
+  static constexpr std::size_t kMostSuggesting = 100;
 
   const CallOptions& options_;
   Schema schema_;

@@ -232,9 +232,11 @@ Result<void> Schema::build(Files& files, pb::DescriptorPool::ErrorCollector& err
     for (pb::DescriptorProto& message : *found->second.mutable_message_type()) {
       drop_plain_names(message);
     }
-    if (pool_.BuildFileCollectingErrors(found->second, &errors) == nullptr) {
+    const pb::FileDescriptor* built = pool_.BuildFileCollectingErrors(found->second, &errors);
+    if (built == nullptr) {
       return fail(Error::invalid(first_error.empty() ? name + ": does not fit" : first_error));
     }
+    all_.push_back(built);
   }
   return {};
 }
@@ -248,6 +250,35 @@ std::vector<std::string> Schema::services() const {
     for (int i = 0; i < file->service_count(); ++i) names.insert(file->service(i)->full_name());
   }
   return {names.begin(), names.end()};
+}
+
+std::vector<std::string> Schema::names() const {
+  std::vector<std::string> names;
+  std::vector<const pb::Descriptor*> messages;
+  for (const pb::FileDescriptor* file : all_) {
+    for (int i = 0; i < file->enum_type_count(); ++i) {
+      names.push_back(file->enum_type(i)->full_name());
+    }
+    for (int i = 0; i < file->message_type_count(); ++i) messages.push_back(file->message_type(i));
+    for (int i = 0; i < file->service_count(); ++i) {
+      const pb::ServiceDescriptor& service = *file->service(i);
+      names.push_back(service.full_name());
+      for (int j = 0; j < service.method_count(); ++j) {
+        names.push_back(service.method(j)->full_name());
+      }
+    }
+  }
+  while (!messages.empty()) {
+    const pb::Descriptor& message = *messages.back();
+    messages.pop_back();
+    names.push_back(message.full_name());
+    for (int i = 0; i < message.enum_type_count(); ++i) {
+      names.push_back(message.enum_type(i)->full_name());
+    }
+    for (int i = 0; i < message.nested_type_count(); ++i)
+      messages.push_back(message.nested_type(i));
+  }
+  return names;
 }
 
 const pb::ServiceDescriptor* Schema::service(const std::string& name) const {

@@ -48,6 +48,8 @@ class Schema {
   /// The definition of a service, method (with its messages), message, field, enum or extension as
   /// a .proto has it, with its comments; empty: there is no such name.
   std::string describe(std::string name) const;
+  /// All names that can be described, but for those of fields and extensions.
+  std::vector<std::string> names() const;
 
  private:
   Result<void> read_sources(const std::vector<std::string>& paths,
@@ -59,6 +61,7 @@ class Schema {
   google::protobuf::DescriptorPool pool_;
   google::protobuf::DynamicMessageFactory messages_;
   std::vector<const google::protobuf::FileDescriptor*> named_;
+  std::vector<const google::protobuf::FileDescriptor*> all_;
 };
 
 }  // namespace tern::cli

@@ -167,8 +167,12 @@ void print_request(std::string_view protocol, const std::string& method,
                    const std::string& authority, const std::string& target,
                    const http::Fields& fields) {
   const Paint paint(stderr);
-  fmt::print(stderr, "> {} {} {}\n> host: {}\n", paint.bold(method), target, http_version(protocol),
-             authority);
+  if (protocol.starts_with("webtransport/")) {
+    fmt::print(stderr, "> {}\n", paint.bold(target));
+  } else {
+    fmt::print(stderr, "> {} {} {}\n> host: {}\n", paint.bold(method), target,
+               http_version(protocol), authority);
+  }
   for (const http::Field& field : fields) {
     fmt::print(stderr, "> {}: {}\n", field.name, printable(field.value));
   }

@@ -83,7 +83,8 @@ std::string version_name(std::uint32_t version);
 
 /// One event of a connection, as `-v` shows it on stderr, with "* " before it.
 void print_event(const ClientEvent& event);
-/// `protocol`: an ALPN name, here and below.
+/// `protocol`: an ALPN name, here and below; or "webtransport/h3", where a request is a stream that
+/// begins with its path (docs/rpc.md).
 void print_request(std::string_view protocol, const std::string& method,
                    const std::string& authority, const std::string& target,
                    const http::Fields& fields);

@@ -313,8 +313,9 @@ void Http3Carrier::end(SessionClose close) {
   if (over_) return;
   over_ = true;
   ended_by_peer_ = close.by == Origin::remote;
-  if (sessions_ != nullptr) {
-    sessions_->remove(
+  // They may go before our end has been said, and would not tell us any more.
+  if (Http3Sessions* const sessions = std::exchange(sessions_, nullptr)) {
+    sessions->remove(
         *this, close.error ? *close.error : Error(Code::closed, "the session is closed", close.by));
   }
   if (!written_all_) scope_.spawn(finish());

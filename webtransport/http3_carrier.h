@@ -99,7 +99,7 @@ class Http3Carrier final : public SessionCarrier, TimerNode {
   void end(SessionClose close);
   void leave();
 
-  Http3Sessions* sessions_;  // null when the connection is gone
+  Http3Sessions* sessions_;  // null when the session is over or the connection gone
   http::detail::Ends& ends_;
   const Duration close_timeout_;
   const Duration datagram_lifetime_;

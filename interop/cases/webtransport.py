@@ -5,7 +5,7 @@ import shutil
 import subprocess
 
 from cases.browsers import firefox_profile
-from cases.websockets import AIOQUIC
+from cases.websockets import AIOQUIC, expect_carrier, logged
 from harness.matrix import case
 from harness.namespace import Namespace
 from harness.process import INTEROP, check, free_port, peer_path, wait_for_quic
@@ -70,7 +70,12 @@ def expect_page(seen, carrier, reset, protocols):
     check(not seen.get("strangers", {}).get("opened"), "a session with another certificate's hash")
 
 
-def browser_page(run, name, arguments, carriers, carrier, reset=77, namespace=None):
+def expect_door(server, door):
+    """What the page's sessions came over, by the access log: one for each part of the page."""
+    expect_carrier(logged(server, "/wt/echo", 7, timeout=20.0), door)
+
+
+def browser_page(run, name, arguments, carriers, carrier, door, reset=77, namespace=None):
     # Sessions of Firefox's own know no application protocols (ESR 153), or do (159).
     protocols = ["", "echo v1"] if name == "firefox" and carrier == "native" else ["echo v1"]
     server = run.subject.serve(run, log=True, namespace=namespace)
@@ -83,26 +88,35 @@ def browser_page(run, name, arguments, carriers, carrier, reset=77, namespace=No
     lines = [line for line in text.splitlines() if line.startswith("{\"browser\"")]
     check(status == 0 and lines, f"the browser failed ({status}): {last_lines(text)}")
     expect_page(json.loads(lines[-1]), carrier, reset, protocols)
+    expect_door(server, door)
 
 
-def chromium(run, carriers, carrier, quic=True, **more):
+def chromium(run, carriers, carrier, door="h3", **more):
     browser_page(run, "chromium", {
         "module": peer_path("playwright-core"), "browser": peer_path("chromium"),
-        "spki": run.certs.spki, "quic": quic, "features": more.pop("features", ""),
-        "hashes": more.pop("hashes", None)},
-        carriers, carrier, **more)
+        "spki": run.certs.spki, "quic": more.pop("quic", door == "h3"), "door": door,
+        "features": more.pop("features", ""), "hashes": more.pop("hashes", None)},
+        carriers, carrier, door, **more)
 
 
-def firefox(run, carriers, carrier, quic=True, profile=None, **more):
+def firefox(run, carriers, carrier, door="h3", **more):
+    if carrier == "native":
+        more.setdefault("reset", FIREFOX_RESET)
     browser_page(run, "firefox", {
         "module": peer_path("puppeteer-core"), "browser": peer_path("firefox"),
-        "profile": profile or firefox_profile(run), "quic": quic,
-        "hashes": more.pop("hashes", None)}, carriers, carrier, **more)
+        "profile": more.pop("profile", None) or firefox_profile(run),
+        "quic": more.pop("quic", door == "h3"), "door": door, "hashes": more.pop("hashes", None)},
+        carriers, carrier, door, **more)
 
 
-@case("chromium/webtransport-h3", "chromium")
-def chromium_native(run):
-    chromium(run, ["native"], "native")
+# The same page on each carrier that a page has: the browser's own sessions over HTTP/3, and the package's
+# over a WebSocket, which is a stream of HTTP/2 or a connection of HTTP/1.1.
+for _name, _browser in (("chromium", chromium), ("firefox", firefox)):
+    for _way, _carrier, _door in (("h3", "native", "h3"), ("websocket-h2", "websocket", "h2"),
+                                  ("websocket-http1.1", "websocket", "http/1.1")):
+        case(f"{_name}/webtransport-{_way}", _name, browser=_browser, carriers=[_carrier],
+             carrier=_carrier, door=_door)(
+                 lambda run, browser, carriers, carrier, door: browser(run, carriers, carrier, door))
 
 
 @case("chromium/webtransport-h3-draft07", "chromium")
@@ -122,24 +136,15 @@ def firefox_hashes(run):
     stranger = run.folder / "stranger-profile"  # knows no CA of ours
     stranger.mkdir()
     firefox(run, ["native"], "native", quic=False, profile=str(stranger),
-            hashes=[run.certs.sha256], reset=FIREFOX_RESET)
+            hashes=[run.certs.sha256])
 
 
-@case("chromium/webtransport-without-udp", "chromium")
-def chromium_without_udp(run):
-    # Nobody answers on UDP: the package goes down by itself. The page came over TCP.
+# Nobody answers on UDP: the package goes down by itself. The page came over TCP.
+@case("chromium/webtransport-without-udp", "chromium", browser=chromium)
+@case("firefox/webtransport-without-udp", "firefox", browser=firefox)
+def without_udp(run, browser):
     with Namespace() as namespace:
-        chromium(run, ["native", "websocket"], "websocket", quic=False, namespace=namespace)
-
-
-@case("firefox/webtransport-h3", "firefox")
-def firefox_native(run):
-    firefox(run, ["native"], "native", reset=FIREFOX_RESET)
-
-
-@case("firefox/webtransport-websocket", "firefox")
-def firefox_websocket(run):
-    firefox(run, ["websocket"], "websocket", quic=False)
+        browser(run, ["native", "websocket"], "websocket", "h2", namespace=namespace)
 
 
 # aioquic 1.2 speaks draft 02.

@@ -1,7 +1,7 @@
 // tern-webtransport in Debian's Chromium, headless, on a page of tern's demo site:
-//   node chromium_wt.mjs '{"module", "browser", "url", "spki", "package", "carriers", "quic", "features"}'
+//   node chromium_wt.mjs '{"module", "browser", "url", "spki", "package", "carriers", "quic", "door", "features"}'
 //
-// quic: the page is to come over HTTP/3; features: of Chromium's to switch on; hashes: SHA-256 of certificates, base64, that are trusted for
+// quic: the page is to come over HTTP/3; door: "http/1.1" without HTTP/2; features: of Chromium's to switch on; hashes: SHA-256 of certificates, base64, that are trusted for
 // sessions alone: the user has waved the page through. Prints one JSON object with what the page saw, and decides nothing.
 import { createRequire } from 'node:module';
 import { moduleUrl } from './esm_page.mjs';
@@ -16,7 +16,7 @@ const trusted = options.hashes ? [] : [`--ignore-certificate-errors-spki-list=${
 const browser = await chromium.launch({
   executablePath: options.browser,
   ignoreDefaultArgs: ['--disable-quic'],
-  args: ['--no-sandbox', ...trusted, ...quic,
+  args: ['--no-sandbox', ...trusted, ...quic, ...(options.door === 'http/1.1' ? ['--disable-http2'] : []),
     ...(options.features ? [`--enable-features=${options.features}`] : [])],
 });
 try {

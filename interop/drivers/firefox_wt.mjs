@@ -1,7 +1,7 @@
 // tern-webtransport in Firefox ESR, headless, on a page of tern's demo site:
-//   node firefox_wt.mjs '{"module", "browser", "profile", "url", "package", "carriers", "quic"}'
+//   node firefox_wt.mjs '{"module", "browser", "profile", "url", "package", "carriers", "quic", "door"}'
 //
-// quic: HTTP/3 may be used; hashes: as for chromium_wt.mjs. Prints one JSON object with what the page saw, and decides nothing.
+// quic: HTTP/3 may be used; door, hashes: as for chromium_wt.mjs. Prints one JSON object with what the page saw, and decides nothing.
 import { createRequire } from 'node:module';
 import { moduleUrl } from './esm_page.mjs';
 import { webTransport } from './page_wt.mjs';
@@ -21,7 +21,7 @@ const browser = await puppeteer.launch({
   executablePath: options.browser,
   userDataDir: options.profile,
   acceptInsecureCerts: Boolean(options.hashes),
-  extraPrefsFirefox: preferences,
+  extraPrefsFirefox: { ...preferences, 'network.http.http2.enabled': options.door !== 'http/1.1' },
 });
 try {
   const page = await browser.newPage();

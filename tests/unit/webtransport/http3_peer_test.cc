@@ -491,6 +491,19 @@ TEST_F(Http3Peer, AResetAfterTheSessionHasBegunEndsItsStreams) {
 // ---- datagrams
 // ------------------------------------------------------------------------------------
 
+// The client has closed the session, and not ended its stream: ours waits for that.
+TEST_F(Http3Peer, TheConnectionMayGoWhileASessionEnds) {
+  open_session();
+  peer->more(kConnect, close_session("bye"));
+  settle();
+  EXPECT_EQ(count("webtransport.closed"), 0u) << "it is over already, and not what is tested";
+  peer->connection().close(0x100, "enough");
+  settle(10s);
+  EXPECT_TRUE(rig->closed);
+  EXPECT_EQ(count("webtransport.closed"), 1u);
+  EXPECT_THAT(seen.closes, SizeIs(1));
+}
+
 TEST_F(Http3Peer, DatagramsOfNoSessionAreDropped) {
   const auto send = [&](std::uint64_t quarter) {
     EXPECT_TRUE(peer->connection().send_datagram(Bytes::take(varint(quarter) + "payload")));

@@ -21,7 +21,11 @@ class Link:
         self.number, self.metric = number, metric
         self.flags = ["--delay", f"{delay_ms}ms", "--rate", f"{mbps}mbps",
                       "--queue", f"{queue_kib}KiB"]
-        self.full_rtt = 2 * delay_ms / 1000 + queue_kib * 1024 * 8 / (mbps * 1e6)
+        packet, queue = 1500 * 8 / (mbps * 1e6), queue_kib * 1024 * 8 / (mbps * 1e6)
+        self.delay = delay_ms / 1000
+        self.longest_way = self.delay + queue  # with the queue full
+        # As its first flight finds it: a packet there, the ten of an initial window back.
+        self.first_rtt = 2 * self.delay + 11 * packet
 
 
 LINKS = {"wifi0": Link(1, 600, 10, 40, 64), "wwan0": Link(2, 700, 30, 20, 64)}

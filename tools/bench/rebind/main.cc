@@ -44,6 +44,8 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 4000));
   app.add_option("--rebindings", options.rebindings, "Of each connection; default: 5")
       ->check(CLI::Range(1, 100));
+  CLI::Option* const addresses =
+      app.add_flag("--addresses", options.addresses, "Each changes the address, too");
   app.add_option("-w,--workers", options.workers, "Of the server; default: 4")
       ->check(CLI::Range(1, 256));
   app.add_option("--seconds", options.seconds, "Of a download left alone; default: 10")
@@ -60,7 +62,8 @@ int main(int argc, char** argv) {
   app.add_option("--seed", options.seed, "Of the simulation; default: 1");
   app.add_option("--limit", limit, "Fail above this ratio; default: 1.2");
   app.add_flag("--encrypted", options.encrypted, "Encrypted connection IDs");
-  app.add_flag("--real", real, "Over loopback sockets in real time, instead of the simulator");
+  app.add_flag("--real", real, "Over loopback sockets in real time, instead of the simulator")
+      ->excludes(addresses);
   app.add_flag("--json", json);
   app.footer("Examples:\n  rebind_bench\n  rebind_bench --real --connections 200 --json");
   CLI11_PARSE(app, argc, argv);

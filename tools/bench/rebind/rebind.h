@@ -20,6 +20,7 @@ namespace tern::bench {
 struct RebindOptions {
   std::size_t connections = 1000;
   std::size_t rebindings = 5;
+  bool addresses = false;  ///< each changes the IP address as well as the port; simulated only
   std::size_t workers = 4;
   bool encrypted = false;
   double seconds = 10;                             ///< a download's, left alone

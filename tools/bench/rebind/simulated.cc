@@ -51,7 +51,9 @@ std::vector<Download> run_once(const RebindOptions& options, bool disturbed, Reb
     for (std::size_t i = 0; disturbed && i < options.rebindings; ++i) {
       const auto within =
           static_cast<Duration::rep>(random.next() % static_cast<std::uint64_t>(slice.count()));
-      world.at(100ms + (slice * i) + Duration(within), [&nat] { nat.rebind(); });
+      world.at(100ms + (slice * i) + Duration(within), [&nat, addresses = options.addresses] {
+        addresses ? nat.rebind_address() : nat.rebind();
+      });
     }
   }
   world.run_until([&] { return left == 0; }, 600s);

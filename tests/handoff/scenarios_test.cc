@@ -67,6 +67,9 @@ TEST(SeedsThatFailedOnce, Pass) {
   constexpr Case kCases[] = {
       // The TLS handshake had no time limit.
       {"nat-rebinding-upload", CarrierKind::tcp_reconnect, 4},
+      // Nor had the answer to a request, and the NAT had forgotten whom it was for.
+      {"nat-rebinding-upload", CarrierKind::tcp_reconnect, 166},
+      {"nat-rebinding-upload", CarrierKind::tcp_reconnect, 586},
       // The server stood still for good, waiting to be heard.
       {"address-change-with-loss", CarrierKind::quic, 22},
       // The client did, its window full of lost PATH_RESPONSEs.

@@ -127,7 +127,8 @@ class HandoffTest(TernTest):
     def test_usage(self):
         for words in (["nonsense"], ["sudden-cut", "--carrier", "pigeon"], ["--html", "x.html"],
                       ["--svg", "x.svg", "--seeds", "2"], ["lift", "--seeds", "2", "--qlog", "x"],
-                      ["lift", "--seeds", "0"]):
+                      ["lift", "--seeds", "0"], ["lift", "--svg", ""], ["lift", "--html", ""],
+                      ["lift", "--seed", str(2**64 - 1), "--seeds", "2"]):
             with self.subTest(words=words):
                 finished = self.tern("handoff", *words)
                 self.assertEqual(finished.returncode, 2, finished.stderr)
@@ -136,3 +137,7 @@ class HandoffTest(TernTest):
     def test_a_file_that_cannot_be_written(self):
         finished = self.tern("handoff", "lift", "--svg", "/nonexistent/x.svg")
         self.assertEqual(finished.returncode, 23, finished.stderr)
+        # It says so before it runs for hours.
+        finished = self.tern("handoff", "--seeds", "1000000", "--html", "/nonexistent/x.html")
+        self.assertEqual(finished.returncode, 23, finished.stderr)
+        self.assertEqual(finished.stdout, "")

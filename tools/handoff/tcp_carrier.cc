@@ -20,7 +20,7 @@
 namespace tern::handoff {
 namespace {
 
-/// For TCP's handshake, and for TLS's again.
+/// For TCP's handshake, for TLS's again, and for an answer that the server owes us.
 constexpr Duration kConnectTimeout = 3s;
 constexpr std::uint16_t kPort = 443;
 
@@ -79,11 +79,14 @@ class TcpConnection final : public tcp::StreamSink {
   /// Upload data, as long as TCP takes it.
   void pump();
   void fail_all(const Error& error);
+  void expect_answer();
+  void no_answer();
   void break_off(const Error& error);
 
   Phone& phone_;
   const bool resumed_;
-  Timer hello_;  // the server's is waited for until then
+  Timer answer_;       // the server's next one is waited for until then …
+  bool sent_ = false;  // … and everything had arrived when that began
   WireReader reader_;
   std::unique_ptr<tcp::Stream> stream_;
   bool ready_ = false;
@@ -99,9 +102,7 @@ Ask::~Ask() {
 TcpConnection::TcpConnection(Phone& phone, const udp::Address& local, bool resumed)
     : phone_(phone),
       resumed_(resumed),
-      hello_(
-          phone.host().runtime().timers(),
-          [this](Timestamp) { break_off(Error(Code::timed_out, "the TLS handshake timed out")); }),
+      answer_(phone.host().runtime().timers(), [this](Timestamp) { no_answer(); }),
       reader_([this](const WireFrame& frame, std::size_t) { handle(frame); },
               [this](const WireFrame& frame, ByteView piece, bool ends) {
                 handle_data(frame, piece, ends);
@@ -143,9 +144,25 @@ void TcpConnection::connected(tcp::Stream&) {
   WireFrame hello;
   hello.what = resumed_ ? 1 : 0;
   send(WireType::client_hello, hello);
-  // A server that answered to a mapping which the NAT has forgotten is not heard, and who only
-  // waits never learns it from TCP.
-  hello_.arm(phone_.host().runtime().now() + kConnectTimeout);
+  expect_answer();
+}
+
+/// A server that answered to a mapping which the NAT has forgotten is not heard, and who only waits
+/// never learns it from TCP.
+void TcpConnection::expect_answer() {
+  answer_.arm(phone_.host().runtime().now() + kConnectTimeout);
+}
+
+void TcpConnection::no_answer() {
+  if (!ready_) return break_off(Error(Code::timed_out, "the TLS handshake timed out"));
+  const bool owed = std::any_of(asks_.begin(), asks_.end(), [](const auto& entry) {
+    return entry.second->transfer != nullptr && entry.second->what != WireRequest::download;
+  });
+  if (!owed) return;
+  // While something of ours is on its way, TCP finds out.
+  const bool sent = stream_->queued() == 0 && stream_->info().in_flight == 0;
+  if (!std::exchange(sent_, sent) || !sent) return expect_answer();
+  break_off(Error(Code::timed_out, "the server did not answer"));
 }
 
 void TcpConnection::send_request(std::uint32_t stream, Ask& ask) {
@@ -160,6 +177,10 @@ void TcpConnection::send_request(std::uint32_t stream, Ask& ask) {
   frame.attempt = ask.transfer->attempts;
   frame.number = ask.what == WireRequest::download ? ask.transfer->delivered() : ask.offset;
   send(WireType::request, frame);
+  if (ask.what != WireRequest::download) {
+    sent_ = false;
+    expect_answer();
+  }
   pump();
 }
 
@@ -191,7 +212,7 @@ void TcpConnection::receive(tcp::Stream&, MutableBytes bytes) { reader_.read(byt
 
 void TcpConnection::handle(const WireFrame& frame) {
   if (frame.type == WireType::server_hello) {
-    hello_.disarm();
+    answer_.disarm();
     send(WireType::finished, {});
     ready_ = true;
     const std::map<std::uint32_t, Ask*> waiting = asks_;
@@ -225,7 +246,7 @@ void TcpConnection::failed(tcp::Stream&, const Error& error) { fail_all(error); 
 
 void TcpConnection::fail_all(const Error& error) {
   if (!error_) error_ = error;
-  hello_.disarm();
+  answer_.disarm();
   const std::map<std::uint32_t, Ask*> failing = std::exchange(asks_, {});
   for (const auto& [id, ask] : failing) {
     ask->connection = nullptr;

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iterator>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -55,16 +56,31 @@ std::vector<handoff::CarrierKind> chosen_carriers(const HandoffOptions& options)
   return chosen;
 }
 
+[[noreturn]] void cannot_write(const std::string& path) {
+  fail_with(ExitCode::cannot_write, Error::os(errno, "cannot write " + path).detail);
+}
+
+/// Before a thousand worlds have run. What is there is left alone.
+void check_file(const char* flag, const std::optional<std::string>& path) {
+  if (!path) return;
+  if (path->empty()) fail_with(ExitCode::usage, fmt::format("{}: the file has no name", flag));
+  if (!std::ofstream(*path, std::ios::app)) cannot_write(*path);
+}
+
 void check(const HandoffOptions& options) {
   const bool many = options.scenario.empty() || options.seeds > 1;
-  if (!options.svg_file.empty() && options.scenario.empty()) {
+  if (options.svg_file && options.scenario.empty()) {
     fail_with(ExitCode::usage, "--svg draws one scenario: name it");
   }
-  if (!options.html_file.empty() && options.scenario.empty() && options.seeds == 0) {
+  if (options.html_file && options.scenario.empty() && options.seeds == 0) {
     fail_with(ExitCode::usage, "--html wants a SCENARIO, or --seeds for all of them");
   }
   if (!options.qlog_dir.empty() && many) {
     fail_with(ExitCode::usage, "--qlog is for one run: name a SCENARIO, and no --seeds");
+  }
+  if (options.seeds > 1 && options.seed > UINT64_MAX - (options.seeds - 1)) {
+    fail_with(ExitCode::usage, fmt::format("--seeds: there are no {} seeds from {} on",
+                                           options.seeds, options.seed));
   }
 }
 
@@ -72,7 +88,7 @@ void write_file(const std::string& path, const std::string& content) {
   std::ofstream file(path, std::ios::binary);
   file << content;
   file.close();
-  if (!file) fail_with(ExitCode::cannot_write, Error::os(errno, "cannot write " + path).detail);
+  if (!file) cannot_write(path);
 }
 
 std::string command_line(const HandoffOptions& options) {
@@ -98,14 +114,14 @@ void draw(const HandoffOptions& options, const std::vector<HandoffResults>& resu
       section.carriers.push_back({runs.carrier, &shown.back(), &runs.outcomes});
     }
   }
-  if (!options.html_file.empty()) {
-    write_file(options.html_file,
-               handoff::page(sections, command_line(options) + " --html " + options.html_file));
+  if (options.html_file) {
+    write_file(*options.html_file,
+               handoff::page(sections, command_line(options) + " --html " + *options.html_file));
   }
-  if (!options.svg_file.empty()) {
+  if (options.svg_file) {
     std::vector<const handoff::Outcome*> outcomes;
     for (const handoff::Outcome& outcome : shown) outcomes.push_back(&outcome);
-    write_file(options.svg_file,
+    write_file(*options.svg_file,
                handoff::handoff_picture(*results.front().scenario, outcomes, true));
   }
 }
@@ -165,8 +181,12 @@ ExitCode run(const HandoffOptions& options) {
     options.json ? print_handoff_list_json() : print_handoff_list();
     return ExitCode::done;
   }
+  chosen_scenarios(options);  // complaints about words come before those about files
+  chosen_carriers(options);
+  check_file("--html", options.html_file);
+  check_file("--svg", options.svg_file);
   const std::vector<HandoffResults> results = run_jobs(options);
-  if (!options.html_file.empty() || !options.svg_file.empty()) draw(options, results);
+  if (options.html_file || options.svg_file) draw(options, results);
   if (options.json) {
     print_handoff_json(options, results);
   } else {

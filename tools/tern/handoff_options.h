@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,8 +19,8 @@ struct HandoffOptions {
   std::vector<std::string> carriers;
   bool json = false;
   bool bounds = false;  ///< fail when a bound does not hold
-  std::string html_file;
-  std::string svg_file;
+  std::optional<std::string> html_file;
+  std::optional<std::string> svg_file;
   std::string qlog_dir;
 };
 

@@ -414,6 +414,11 @@ class UsageTest(TernTest):
                 ((*base, "--script", self.folder / "none"), "--script: cannot read"),
                 ((*base, "--rebind-address"), "--rebind-address wants --first-rebind"),
                 ((*base, "--outside", "x"), "--outside: 'x' is no IP address"),
+                ((*base, "--outside", "192.0.2.77"), "--outside): bind 192.0.2.77:0: "),
+                ((*base, "--rebind-every", "0s"), "--rebind-every: a time above 0"),
+                ((*base, "--nat-timeout", "0s"), "--nat-timeout: a time above 0"),
+                ((*base, "--idle-timeout", "0"), "--idle-timeout: a time above 0"),
+                ((*base, "--blackhole", "2s/0s"), "a black hole lasts longer than 0"),
                 (("relay", "-l", "0", "-t", "[::1]:4433", "--rebind-every", "1s",
                   "--rebind-address"), "--outside")):
             with self.subTest(arguments=arguments):

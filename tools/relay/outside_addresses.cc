@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include <fmt/format.h>
+
 namespace tern::relay {
 
 namespace {
@@ -13,7 +15,25 @@ std::uint32_t number(const udp::Address& v4) noexcept {
   return value;
 }
 
+struct NoSink final : udp::Sink {
+  void receive(udp::Socket&, const udp::Arrival&) override {}
+  void send_failed(udp::Socket&, const udp::Path&, int) override {}
+};
+
 }  // namespace
+
+Result<void> OutsideAddresses::give(const udp::Address& address) {
+  NoSink sink;
+  udp::SocketOptions options;
+  options.bind = address;
+  const auto socket = network_.open(options, sink);
+  if (!socket) {
+    return fail(
+        Error::invalid(fmt::format("no outside address (--outside): {}", socket.error().detail)));
+  }
+  given_.push_back(address);
+  return {};
+}
 
 Result<void> OutsideAddresses::serve(const udp::Address& server) {
   servers_.push_back(server);

@@ -19,8 +19,9 @@ class OutsideAddresses {
   OutsideAddresses(udp::Network& network, std::uint64_t seed) : network_(network), random_(seed) {}
 
   /// Addresses to take, in turn. Without any for a family: the one that the kernel would take; and
-  /// towards a server on 127.0.0.0/8, after that a random one of its /24 each time.
-  void give(const udp::Address& address) { given_.push_back(address); }
+  /// towards a server on 127.0.0.0/8, after that a random one of its /24 each time. Fails with one
+  /// that this machine does not have.
+  Result<void> give(const udp::Address& address);
   /// `server` is one that will be sent to.
   Result<void> serve(const udp::Address& server);
   /// Can the address change, for servers of that family?

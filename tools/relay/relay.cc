@@ -62,7 +62,9 @@ Result<void> Relay::choose_outside() {
   for (const Timeline& timeline : options_->timelines_) {
     changes |= timeline.has(Action::Kind::rebind_address);
   }
-  for (const udp::Address& address : options_->outside_) outside_->give(address);
+  for (const udp::Address& address : options_->outside_) {
+    if (auto given = outside_->give(address); !given) return given;
+  }
   for (const RelayOptions::Route& route : options_->routes_) {
     if (auto served = outside_->serve(route.to); !served) return served;
     if (changes && !outside_->can_change(route.to.is_v6())) {

@@ -137,6 +137,8 @@ class RelayRun {
     for (const auto& [direction, change] : flags_.changes) plan.apply(direction, change);
     add_rebinding(plan);
 
+    check_some_time("--nat-timeout", flags_.nat_timeout);
+    check_some_time("--idle-timeout", flags_.idle_timeout);
     relay::RelayOptions options;
     // Neither flag: both.
     options.udp(flags_.udp || !flags_.tcp).tcp(flags_.tcp || !flags_.udp);
@@ -167,6 +169,7 @@ class RelayRun {
       }
       return;
     }
+    check_some_time("--rebind-every", flags_.rebind_every);
     const Duration every = flags_.rebind_every.value_or(Duration{0});
     try {
       plan.timelines.push_back(

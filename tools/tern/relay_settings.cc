@@ -140,6 +140,7 @@ Change set_blackhole(const std::string& text) {
   }
   const Duration on = parse_time(parts[0]);
   const Duration off = parse_time(parts[1]);
+  if (off == Duration::zero()) refuse("'{}': a black hole lasts longer than 0", text);
   const std::uint64_t times =
       parts.size() == 3 ? parse_count(parts[2], "number of repetitions") : 1;
   return [on, off, times](sim::ChannelModel& model) {

@@ -364,6 +364,8 @@ TEST(Relay, WhatCannotBeIsRefused) {
   const Timeline moves = Timeline().at(1s, action(Action::Kind::rebind_address));
   EXPECT_THAT(refusal(RelayOptions(one).timeline(moves)), HasSubstr("--outside"));
   EXPECT_EQ(refusal(RelayOptions(one).timeline(moves).outside(host.v4())), "accepted");
+  EXPECT_THAT(refusal(RelayOptions(one).outside(udp::Address::v4(0xc000024d, 0))),
+              HasSubstr("--outside"));
 }
 
 }  // namespace

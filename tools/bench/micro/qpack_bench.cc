@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/memory_pool.h"
+#include "base/varint.h"
 #include "http/fields.h"
 #include "http3/qpack_decoder.h"
 #include "http3/qpack_encoder.h"
@@ -62,7 +63,8 @@ class Peers {
     if (encoder_.has_instructions())
       TERN_CHECK(decoder_.instructions(encoder_.take_instructions()));
     QpackDecoder::Section section;
-    ByteView bytes = frame_.subspan(2);
+    ByteView bytes = frame_;
+    for (int i = 0; i < 2; ++i) bytes = bytes.subspan(read_varint(bytes)->size);  // type, length
     FieldLine line;
     QpackDecoder::Step step = QpackDecoder::Step::line;
     while (step == QpackDecoder::Step::line) {

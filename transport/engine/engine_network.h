@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "base/counters.h"
+#include "transport/engine/busy_poll.h"
 #include "transport/engine/engine.h"
 #include "transport/engine/error_queue.h"
 #include "transport/engine/interface_monitor.h"
@@ -90,6 +92,24 @@ class EngineNetwork : public udp::Network {
   void deliver(SocketState& socket, const udp::Address& remote, const ReceivedControl& control,
                MutableBytes bytes);
 
+  /// Polls until something has `come`, the longest poll is over, or `deadline`, which counts as
+  /// something. True: there is no reason to sleep.
+  template <typename Come>
+  bool poll(Timestamp start, Timestamp deadline, Come come) {
+    const Timestamp end = std::min(deadline, start + busy_poll_.longest());
+    Timestamp time = start;
+    bool found = false;
+    while (!found && time < end) {
+      found = come();
+      time = now();
+    }
+    found = found || time >= deadline;
+    busy_poll_.polled(time - start, found);
+    polls_.add();
+    if (!found) polls_in_vain_.add();
+    return found;
+  }
+
   /// Callbacks are due: a wait must not sleep.
   bool callbacks_due() const noexcept {
     return !failures_.empty() || !posted_.empty() || interfaces_readable_;
@@ -97,9 +117,13 @@ class EngineNetwork : public udp::Network {
   /// Runs them: failed sends, looked-up names, changed interfaces.
   void run_callbacks();
 
+  /// Of a wait, before it sleeps.
+  static constexpr Duration kLongestPoll = std::chrono::microseconds(50);
+
   const EngineOptions options_;
   const std::shared_ptr<Waker> waker_ = std::make_shared<Waker>();
   SlabPool pool_;
+  BusyPoll busy_poll_{kLongestPoll};
   bool slab_wanted_ = false;  ///< `acquire` had none: a wait returns when there is one again
   std::size_t open_sockets_ = 0;
 
@@ -135,6 +159,8 @@ class EngineNetwork : public udp::Network {
   Counter& receive_drops_ = counters_.at("udp.receive.dropped_by_kernel");
   Counter& receive_starved_ = counters_.at("udp.receive.out_of_buffers");
   Counter& unreachable_ = counters_.at("udp.receive.unreachable");
+  Counter& polls_ = counters_.at("wait.busy_polls");
+  Counter& polls_in_vain_ = counters_.at("wait.busy_polls_in_vain");
   Counter& transmits_ = counters_.at("udp.send.batches");
   Counter& datagrams_sent_ = counters_.at("udp.send.datagrams");
   Counter& bytes_sent_ = counters_.at("udp.send.bytes");

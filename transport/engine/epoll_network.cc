@@ -198,7 +198,12 @@ void EpollNetwork::wait(Timestamp deadline) {
     awake = awake || tcp_->due();
     deadline = std::min(deadline, tcp_->next_deadline());
   }
-  take_events(sleep(deadline, awake));
+  const Timestamp start = now();
+  if (awake || deadline <= start) {
+    take_events(look());
+  } else {
+    sleep(start, deadline);
+  }
   slab_wanted_ = false;
   waker_->clear();
 }
@@ -213,16 +218,27 @@ void EpollNetwork::take_events(int count) {
   event_count_ = static_cast<std::size_t>(others - events_.begin());
 }
 
-int EpollNetwork::sleep(Timestamp deadline, bool poll) {
-  timespec timeout{};
-  if (!poll && deadline != kNever) {
-    const auto left = (deadline - now()).count();
-    if (left > 0) timeout = {.tv_sec = left / 1'000'000'000, .tv_nsec = left % 1'000'000'000};
+void EpollNetwork::sleep(Timestamp start, Timestamp deadline) {
+  int count = 0;
+  const bool polls = busy_poll_.wanted();
+  if (!polls || !poll(start, deadline, [&] { return (count = look()) != 0; })) {
+    count = sleep_for(deadline == kNever ? Duration::max() : deadline - now());
   }
-  const bool forever = !poll && deadline == kNever;
-  const bool at_once = !forever && timeout.tv_sec == 0 && timeout.tv_nsec == 0;
+  take_events(count);
+  if (!polls) busy_poll_.slept(now() - start);
+}
+
+int EpollNetwork::look() noexcept {
+  return ::epoll_wait(epoll_, events_.data(), static_cast<int>(kMaxEvents), 0);
+}
+
+/// Duration::max(): until something comes.
+int EpollNetwork::sleep_for(Duration duration) {
+  const long long left = std::max<long long>(duration.count(), 0);
+  const timespec timeout{.tv_sec = left / 1'000'000'000, .tv_nsec = left % 1'000'000'000};
+  const bool forever = duration == Duration::max();
   constexpr int kMax = static_cast<int>(kMaxEvents);
-  if (has_pwait2_ && !at_once) {
+  if (has_pwait2_) {
     const long count = ::syscall(SYS_epoll_pwait2, epoll_, events_.data(), kMax,
                                  forever ? nullptr : &timeout, nullptr, 0);
     if (count >= 0 || (errno != ENOSYS && errno != EPERM)) return static_cast<int>(count);
@@ -264,7 +280,7 @@ void EpollNetwork::receive_all() {
   const std::size_t share = std::max<std::size_t>(slots_->messages.size() / sockets, 1);
   for (EpollSocket* socket : readable_) read(*socket, share);
   if (open_sockets_ > readable_.size()) {
-    take_events(::epoll_wait(epoll_, events_.data(), static_cast<int>(kMaxEvents), 0));
+    take_events(look());
     if (take_readable()) {
       for (EpollSocket* socket : readable_) read(*socket, share);
     }

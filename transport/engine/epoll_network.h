@@ -53,7 +53,9 @@ class EpollNetwork final : public EngineNetwork {
   void send_backlog(EpollSocket& socket);
   void watch_writable(EpollSocket& socket, bool on);
   void watch(EpollSocket& socket);
-  int sleep(Timestamp deadline, bool poll);
+  void sleep(Timestamp start, Timestamp deadline);
+  int look() noexcept;
+  int sleep_for(Duration duration);
 
   int epoll_ = -1;
   bool has_pwait2_ = true;

@@ -25,6 +25,12 @@ T& untagged(std::uint64_t user_data) noexcept {
   return *reinterpret_cast<T*>(static_cast<std::uintptr_t>(user_data & ~kTagMask));
 }
 
+/// EEXIST: another thread than the one that opened the network.
+void check_entered(int result) noexcept {
+  TERN_CHECK(result >= 0 || result == -ETIME || result == -EINTR || result == -EAGAIN ||
+             result == -EBUSY || result == -ENOMEM);
+}
+
 bool is_receive(const io_uring_cqe& completion) noexcept {
   return static_cast<Tag>(completion.user_data & kTagMask) == Tag::receive;
 }
@@ -234,28 +240,41 @@ void IoUringNetwork::wait(Timestamp deadline) {
   const bool awake = callbacks_due() || waker_->pending() || io_uring_cq_ready(ring) != 0 ||
                      (tcp_ && tcp_->due()) ||
                      (slab_wanted_ && (!sends_.empty() || !pool_.exhausted()));
-  const Timestamp start = awake || deadline == kNever ? Timestamp() : now();
-  int result = 0;
-  if (awake || deadline <= start) {
-    if (ring_->has_submissions() || ring_->has_deferred_work()) {
-      result = io_uring_submit_and_get_events(ring);
-    }
-  } else {
-    io_uring_cqe* first = nullptr;
-    if (deadline == kNever) {
-      result = io_uring_submit_and_wait_timeout(ring, &first, 1, nullptr, nullptr);
-    } else {
-      const auto left = (deadline - start).count();
-      __kernel_timespec timeout{.tv_sec = left / 1'000'000'000, .tv_nsec = left % 1'000'000'000};
-      result = io_uring_submit_and_wait_timeout(ring, &first, 1, &timeout, nullptr);
-    }
+  if (ring_->has_submissions() || ring_->has_deferred_work()) {
+    check_entered(io_uring_submit_and_get_events(ring));
   }
-  // EEXIST: another thread than the one that opened the network.
-  TERN_CHECK(result >= 0 || result == -ETIME || result == -EINTR || result == -EAGAIN ||
-             result == -EBUSY || result == -ENOMEM);
+  const bool idle = !awake && io_uring_cq_ready(ring) == 0 && !ring_->has_deferred_work();
+  if (idle) sleep(deadline);
   unflushed_ = 0;
   slab_wanted_ = false;
   waker_->clear();
+}
+
+/// There is nothing to hand over, and nothing to take.
+void IoUringNetwork::sleep(Timestamp deadline) {
+  io_uring* ring = ring_->get();
+  const Timestamp start = now();
+  if (deadline <= start) return;
+  Timestamp asleep = start;
+  const bool polls = busy_poll_.wanted();
+  if (polls) {
+    const auto come = [&] {
+      if (ring_->has_deferred_work()) check_entered(io_uring_get_events(ring));
+      return io_uring_cq_ready(ring) != 0;
+    };
+    const bool came = poll(start, deadline, come);
+    asleep = now();
+    if (came || deadline <= asleep) return;
+  }
+  io_uring_cqe* first = nullptr;
+  if (deadline == kNever) {
+    check_entered(io_uring_submit_and_wait_timeout(ring, &first, 1, nullptr, nullptr));
+  } else {
+    const auto left = (deadline - asleep).count();
+    __kernel_timespec timeout{.tv_sec = left / 1'000'000'000, .tv_nsec = left % 1'000'000'000};
+    check_entered(io_uring_submit_and_wait_timeout(ring, &first, 1, &timeout, nullptr));
+  }
+  if (!polls) busy_poll_.slept(now() - start);
 }
 
 void IoUringNetwork::reap(Timestamp now) {

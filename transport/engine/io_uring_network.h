@@ -12,7 +12,8 @@
 namespace tern::engine {
 
 /// Datagrams through io_uring: one multishot recvmsg per socket into shared provided buffers, one
-/// sendmsg entry per Transmit, one system call per turn.
+/// sendmsg entry per Transmit. A turn is one system call; one that sends and then finds nothing to
+/// do sleeps in a second, or polls without any (busy_poll.h).
 ///
 /// Sends carry MSG_DONTWAIT, so each is over when the call that submits it returns, and only those
 /// that fail leave a completion behind: a turn that only sent does not wake itself, and a send
@@ -50,6 +51,7 @@ class IoUringNetwork final : public EngineNetwork {
   Result<void> poll_interfaces(int fd) override;
   void arm_interfaces();
   void arm_wake();
+  void sleep(Timestamp deadline);
   void cancel_all(IoUringSocket& socket);
   void arm_receive(IoUringSocket& socket);
   void arm_writable(IoUringSocket& socket);

@@ -97,12 +97,16 @@ void Endpoint::accept(const udp::Path& path, udp::Ecn ecn, MutableBytes datagram
   library_memory_->share(header.tokenlen <= AddressTokens::kMaxTokenLength);
   connection->receive(path, ecn, datagram, now_);
   library_memory_->share(true);
+  if (options_.token_keys == nullptr || options_.retry == RetryPolicy::never) return;
+  if (!connection->closed()) return;
   // ngtcp2 keeps a ClientHello that begins with its end for clients alone that have proved their
   // address; asked to, this one comes back with all of it within a round trip.
-  const bool headless = connection->closed() && connection->close_reason().is(Code::rejected);
-  if (headless && options_.token_keys != nullptr && options_.retry != RetryPolicy::never) {
-    send_retry(path, header);
-  }
+  const bool headless = connection->close_reason().is(Code::rejected);
+  // Should that Retry be lost, OpenSSL's client does not send the ClientHello again, but PING after
+  // PING, until one is answered.
+  const bool nothing_of_it =
+      connection->close_reason().is(Code::closed) && !token && is_intact_initial(datagram);
+  if (headless || nothing_of_it) send_retry(path, header);
 }
 
 void Endpoint::refuse(Connection& connection) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/unit/quic/pair.h"
+#include "tests/unit/quic/short_packet.h"
 #include "transport/quic/initial_check.h"
 #include "transport/quic/return_challenge.h"
 
@@ -182,6 +183,33 @@ TEST(Endpoint, AClientHelloThatBeginsWithItsEnd) {
   // client comes back within the round trip; otherwise what it sends again is heard like new.
   lose_the_beginning_of_a_client_hello(RetryPolicy::when_busy, 1, 500ms, true);
   lose_the_beginning_of_a_client_hello(RetryPolicy::never, 1, 5s, false);
+}
+
+TEST(Endpoint, AFirstPacketThatIsAPingAloneIsAnsweredByRetry) {
+  // OpenSSL's client sends nothing else once its ClientHello may have been lost.
+  for (const RetryPolicy policy : {RetryPolicy::when_busy, RetryPolicy::never}) {
+    EndpointOptions options = Pair::default_server();
+    options.retry = policy;
+    Pair pair(options);
+    std::vector<std::uint8_t> frames(1200, 0);
+    frames[0] = 0x01;
+    const std::vector<std::uint8_t> dcid = {1, 2, 3, 4, 5, 6, 7, 8};
+    std::vector<std::uint8_t> initial = protect_initial(dcid, {}, frames);
+    const auto receive = [&] {
+      udp::Arrival arrival;
+      arrival.path = {pair.server.address, pair.client.address};
+      arrival.bytes = initial;
+      arrival.segment_size = initial.size();
+      pair.server.endpoint->receive(arrival, pair.now, pair.unix_now);
+      return pair.server.count("quic.retries_sent");
+    };
+    EXPECT_TRUE(is_intact_initial(initial));
+    EXPECT_EQ(receive(), policy == RetryPolicy::never ? 0u : 1u);
+    initial.back() ^= 1;
+    EXPECT_EQ(receive(), policy == RetryPolicy::never ? 0u : 1u) << "damaged on its way";
+    pair.server.drain();
+    EXPECT_EQ(pair.server_connection(), nullptr);
+  }
 }
 
 TEST(Endpoint, NewTokenSparesTheRetry) {

@@ -9,7 +9,8 @@
 
 #include "transport/quic/packet_protection.h"
 
-/// 1-RTT packets of anybody's who has a connection's traffic secret, from its key log.
+/// 1-RTT packets of anybody's who has a connection's traffic secret, from its key log, and
+/// Initials, whose keys are no secret.
 
 namespace tern::quic::testing {
 
@@ -49,6 +50,33 @@ inline std::vector<std::uint8_t> protect_short(ByteView secret, ByteView dcid, s
   for (std::size_t i = 0; i < 4; ++i) {
     packet[head - 4 + i] = static_cast<std::uint8_t>(packet[head - 4 + i] ^ mask[1 + i]);
   }
+  return packet;
+}
+
+/// The first packet of a client that chose `dcid`, of version 1 with these frames and no token.
+inline std::vector<std::uint8_t> protect_initial(ByteView dcid, ByteView scid, ByteView frames) {
+  const InitialSecrets secrets = initial_secrets(kVersion1, dcid);
+  const PacketKeys keys =
+      derive_packet_keys(kVersion1, kInitialSuite, ByteView(secrets.client).first(32));
+  std::vector<std::uint8_t> packet = {0xc0, 0, 0, 0, 1};  // a packet number of one byte
+  for (const ByteView id : {dcid, scid}) {
+    packet.push_back(static_cast<std::uint8_t>(id.size()));
+    packet.insert(packet.end(), id.begin(), id.end());
+  }
+  const std::size_t length = 1 + frames.size() + kAeadTagLength;
+  packet.push_back(0);  // no token
+  packet.push_back(static_cast<std::uint8_t>(0x40 | (length >> 8)));
+  packet.push_back(static_cast<std::uint8_t>(length));
+  const std::size_t number_at = packet.size();
+  packet.push_back(0);
+  const std::vector<std::uint8_t> header = packet;
+  packet.resize(header.size() + frames.size() + kAeadTagLength);
+  AeadKey(kInitialSuite.aead, keys.key_view())
+      .seal(packet.data() + header.size(), frames, keys.iv, header);
+  std::array<std::uint8_t, 5> mask;
+  HeaderKey(kInitialSuite.aead, keys.hp_view()).mask(mask.data(), packet.data() + number_at + 4);
+  packet[0] = static_cast<std::uint8_t>(packet[0] ^ (mask[0] & 0x0f));
+  packet[number_at] = static_cast<std::uint8_t>(packet[number_at] ^ mask[1]);
   return packet;
 }
 

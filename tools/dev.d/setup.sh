@@ -18,7 +18,7 @@ packages_of() {
       ;;
     format) echo clang-format-19 ;;
     clang) echo clang-19 libclang-rt-19-dev clang-tidy-19 llvm-19 ;;
-    *) die "setup: no such package group: $1" ;;
+    *) usage_error "setup: no package group $1; there are build, format, clang" ;;
   esac
 }
 

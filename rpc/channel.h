@@ -108,14 +108,19 @@ enum class Balancing : std::uint8_t {
 /// whenever that changes. `server` calls that one alone.
 using HealthWatch = std::function<Task<void>(Channel& server, std::function<void(bool)> tell)>;
 
+/// How a channel's calls are made; members are their defaults. A value.
 struct ChannelOptions {
+  /// What the servers speak: one of the `…_client_dialect()`, which live as long as the program.
   const ClientDialect* dialect = &grpc_client_dialect();
+  /// How messages are written; REST has JSON alone.
   Codec codec = Codec::proto;
-  /// The largest response, after decompression; larger ones are RESOURCE_EXHAUSTED.
+  /// The largest response message in bytes, after decompression; larger ones are
+  /// RESOURCE_EXHAUSTED. 4 MiB.
   std::size_t max_response = std::size_t{4} * 1024 * 1024;
+  /// The largest request message in bytes, before compression; likewise. 2 GiB.
   std::size_t max_request = INT32_MAX;
-  CallRetries retries;
-  CallHedging hedging;  ///< shares the budget of `retries`
+  CallRetries retries;  ///< default: none
+  CallHedging hedging;  ///< default: none; shares the budget of `retries`
   Balancing balancing = Balancing::round_robin;
   /// How long a server that could not be reached is passed over while others can, doubled each time
   /// in a row up to the longest.
@@ -145,7 +150,8 @@ class Channel {
   Channel& operator=(const Channel&) = delete;
   ~Channel();
 
-  /// A whole unary call. `response` is of use only if it ends well.
+  /// A whole unary call. `response` is of use only if it ends well. Method, context and messages
+  /// outlive the task; destroying that cancels the call.
   Task<Status> unary(const Method& method, ClientContext& context,
                      const google::protobuf::Message& request, google::protobuf::Message& response);
   /// A call that streams; `only_request` where its requests do not. Waits for a connection. With

@@ -27,7 +27,7 @@ using CallCredentials = std::function<Task<Result<Metadata>>(std::string_view se
 CallCredentials bearer_token(std::string token);
 
 /// One call of a client: what is asked of it, and afterwards what came with it. Outlives the call;
-/// a context is for one call.
+/// a context is for one call, and belongs to its runtime's thread.
 class ClientContext {
  public:
   ClientContext() = default;
@@ -40,6 +40,7 @@ class ClientContext {
   /// How long it may take, retries and connecting included; then it is DEADLINE_EXCEEDED. The
   /// server is told. For ever, if neither this nor `deadline` is called; the earlier counts.
   ClientContext& timeout(Duration duration) { return timeout_ = duration, *this; }
+  /// The same as a moment, in the runtime's time (`Runtime::now`).
   ClientContext& deadline(Timestamp at) { return deadline_ = at, *this; }
   /// While nobody answers at the service's address, tries again (until the deadline) instead of
   /// ending with UNAVAILABLE.
@@ -58,9 +59,9 @@ class ClientContext {
   // ---- afterwards
   /// What came before the first response; known once that has, or the call is over.
   const Metadata& initial_metadata() const;
-  /// What came at the end.
+  /// What came at the end; known once the call is over. Both are valid as long as the context.
   const Metadata& trailing_metadata() const;
-  /// "h3", "h2"; empty if the call never got so far.
+  /// "h3", "h2", "http/1.1", or "webtransport/h3" and the like; empty if the call never got so far.
   const std::string& wire() const noexcept { return wire_; }
   /// How often the call was sent.
   std::size_t attempts() const noexcept { return attempts_; }

@@ -9,7 +9,9 @@
 #include "rpc/client_context.h"
 #include "rpc/status.h"
 
-/// What generated clients return for methods that stream. Destroying one cancels its call.
+/// What generated clients return for methods that stream. Destroying one cancels its call, unless
+/// `finish` has returned. Its channel and context outlive it; messages that are given by reference
+/// live until what they are given to has been awaited. On the channel's thread.
 
 namespace tern::rpc {
 
@@ -20,6 +22,7 @@ class ServerStream {
   explicit ServerStream(std::unique_ptr<ClientCall> call) noexcept : call_(std::move(call)) {}
   /// False: there are no more; `finish` says why.
   MessageReader::Receive receive(Response& response) noexcept { return call_->receive(response); }
+  /// How the call ended; passes over responses that are left.
   Task<Status> finish() { return call_->finish(); }
 
  private:
@@ -49,11 +52,13 @@ template <typename Request, typename Response>
 class BidiStream {
  public:
   explicit BidiStream(std::unique_ptr<ClientCall> call) noexcept : call_(std::move(call)) {}
+  /// False: the call is over; `finish` says why. One coroutine sends, another one may receive.
   MessageWriter::Send send(const Request& request, Compress compress = Compress::as_call) noexcept {
     return call_->send(request, compress);
   }
   /// No more requests.
   void half_close() { call_->half_close(); }
+  /// False: there are no more; `finish` says why.
   MessageReader::Receive receive(Response& response) noexcept { return call_->receive(response); }
   /// How the call ended; ends the requests, and passes over responses that are left.
   Task<Status> finish() {

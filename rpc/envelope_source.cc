@@ -33,7 +33,7 @@ std::optional<EnvelopeSource::Next> EnvelopeSource::take(tern::Result<Bytes> pie
   if (piece->empty()) {
     const bool whole = envelopes_.at_boundary() && (filter_ == nullptr || filter_->may_end());
     if (whole) return Next(std::nullopt);
-    return fail(Code::internal, "the body ends within a message");
+    return fail(cut_short_, "the body ends within a message");
   }
   if (filter_ == nullptr) {
     envelopes_.push(std::move(*piece));

@@ -27,13 +27,14 @@ class EnvelopeSource {
  public:
   using Next = Result<std::optional<Envelope>>;
 
-  /// The exchange and the filter (null: none) outlive it. `limit` as EnvelopeReader's.
-  EnvelopeSource(http::detail::Ends& exchange, std::size_t limit,
-                 EnvelopeFilter* filter = nullptr) noexcept
-      : exchange_(exchange), filter_(filter), envelopes_(limit) {}
+  /// The exchange and the filter (null: none) outlive it. `limit` as EnvelopeReader's; `cut_short`
+  /// is the code for a body that ends within an envelope.
+  EnvelopeSource(http::detail::Ends& exchange, std::size_t limit, EnvelopeFilter* filter = nullptr,
+                 Code cut_short = Code::internal) noexcept
+      : exchange_(exchange), filter_(filter), envelopes_(limit), cut_short_(cut_short) {}
 
-  /// The next envelope if it is there, an empty one at the body's end; INTERNAL when that is within
-  /// an envelope. Nothing: more has to come first.
+  /// The next envelope if it is there, an empty one at the body's end. Nothing: more has to come
+  /// first.
   std::optional<Next> try_next();
   /// The same, waiting.
   Task<Next> next();
@@ -47,6 +48,7 @@ class EnvelopeSource {
   http::detail::Ends& exchange_;
   EnvelopeFilter* filter_;
   EnvelopeReader envelopes_;
+  Code cut_short_;
   std::optional<Error> broken_;
 };
 

@@ -43,6 +43,7 @@ class Next {
 ///     if (!context.metadata().find("authorization")) co_return Status(Code::unauthenticated);
 ///     co_return co_await next();
 ///   }
+/// With several workers it runs on several threads at once.
 using Interceptor = std::function<Task<Status>(ServerContext&, const Next&)>;
 
 /// How services are served. Fluent.
@@ -58,7 +59,8 @@ class ServeOptions {
   /// their messages is read. 100,000.
   ServeOptions& max_calls(std::size_t calls) { return max_calls_ = calls, *this; }
   std::size_t max_calls() const noexcept { return max_calls_; }
-  /// Ends calls after that time which the caller has given no deadline, or a later one. None.
+  /// Ends calls after that time (DEADLINE_EXCEEDED) which the caller has given no deadline, or a
+  /// later one; over a WebSocket with its close code. Duration::max(): never.
   ServeOptions& max_duration(Duration duration) { return max_duration_ = duration, *this; }
   Duration max_duration() const noexcept { return max_duration_; }
   /// Compresses responses where the caller understands it (ServerContext::compress changes it for a

@@ -1,13 +1,36 @@
 #include "rpc/server_call.h"
 
 #include <algorithm>
+#include <charconv>
 #include <string>
+#include <system_error>
 
 #include "rpc/compression.h"
+#include "rpc/timeout.h"
 
 namespace tern::rpc {
 
 Status handler_threw() { return Status(Code::internal, "the handler failed"); }
+
+Result<Duration> grpc_timeout_of(const http::Exchange& exchange, Code malformed) {
+  const auto value = exchange.request().fields.find("grpc-timeout");
+  if (!value) return Duration::max();
+  const auto parsed = parse_grpc_timeout(*value);
+  if (!parsed) return fail(malformed, "grpc-timeout \"" + std::string(*value) + "\"");
+  return *parsed;
+}
+
+Task<void> take_rest(http::Exchange& exchange) {
+  constexpr std::size_t kLittle = std::size_t{16} * 1024;
+  const auto announced = exchange.request().fields.find("content-length");
+  if (!announced) co_return;
+  std::size_t size = 0;
+  const char* const end = announced->data() + announced->size();
+  const auto read = std::from_chars(announced->data(), end, size);
+  if (read.ec != std::errc() || read.ptr != end || size > kLittle) co_return;
+  const tern::Result<std::string> dropped = co_await exchange.read_all(kLittle);
+  (void)dropped;
+}
 
 void add_cors(const Dispatcher& dispatcher, const http::Exchange& exchange, http::Fields& fields) {
   if (const http::Cors* cors = dispatcher.options().cors()) {
@@ -23,7 +46,7 @@ EnvelopeCall::EnvelopeCall(http::Exchange& exchange, const Dispatcher& dispatche
       endpoint_(endpoint),
       style_(style),
       codec_(codec),
-      envelopes_(exchange, dispatcher.options().max_request(), filter),
+      envelopes_(exchange, dispatcher.options().max_request(), filter, style.cut_short),
       context_(*this, style.dialect) {}
 
 // ---- beginning and end -------------------------------------------------------------------------

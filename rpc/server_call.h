@@ -28,12 +28,21 @@ Status handler_threw();
 /// fields are complete.
 void add_cors(const Dispatcher& dispatcher, const http::Exchange& exchange, http::Fields& fields);
 
+/// What `grpc-timeout` says; Duration::max() where there is none, `malformed` when it is not one.
+Result<Duration> grpc_timeout_of(const http::Exchange& exchange, Code malformed);
+
+/// Takes what is left of a request that nobody will look at, if its content-length says that this
+/// is little: a client that gets an answer of 200 while it still sends (curl 7.88) would wait for
+/// more. Within the time that the server has for bodies.
+Task<void> take_rest(http::Exchange& exchange);
+
 /// The names under which a dialect with envelopes says the same things.
 struct EnvelopeStyle {
   DialectId dialect;
   std::string_view encoding;         ///< "grpc-encoding"
   std::string_view accept_encoding;  ///< "grpc-accept-encoding"
   std::string_view codings;          ///< what we understand, as the field above has it
+  Code cut_short = Code::internal;   ///< a body that ends within a message
 };
 
 /// One call in envelopes (gRPC, gRPC-Web, Connect's streams): its messages in both directions, and
@@ -123,6 +132,8 @@ Task<void> serve_one_request(http::Exchange& exchange, const Dispatcher& dispatc
   Status status = call.begin();
   if (status.ok()) {
     status = co_await call.receive_only(*request);
+  } else {
+    co_await take_rest(exchange);
   }
   if (!status.ok()) co_return call.end(std::move(status));
   Invocation invocation{endpoint, call.context()};
@@ -150,7 +161,10 @@ Task<void> serve_requests(http::Exchange& exchange, const Dispatcher& dispatcher
   const Method& method = *endpoint.method;
   std::unique_ptr<google::protobuf::Message> response;
   Status status = call.begin();
-  if (!status.ok()) co_return call.end(std::move(status));
+  if (!status.ok()) {
+    co_await take_rest(exchange);
+    co_return call.end(std::move(status));
+  }
   Invocation invocation{endpoint, call.context()};
   invocation.reader = &call;
   if (method.pattern == Pattern::client_stream) {

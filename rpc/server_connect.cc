@@ -27,7 +27,8 @@ namespace {
 constexpr std::string_view kStreamPrefix = "application/connect+";
 
 constexpr EnvelopeStyle kStyle = {DialectId::connect, "connect-content-encoding",
-                                  "connect-accept-encoding", kConnectAcceptEncoding};
+                                  "connect-accept-encoding", kConnectAcceptEncoding,
+                                  Code::invalid_argument};
 
 std::optional<Codec> codec_of(std::string_view subtype) noexcept {
   if (subtype == "proto") return Codec::proto;

@@ -67,7 +67,10 @@ Status ServerContext::check_metadata() {
   for (const http::Field field : exchange_.request().fields) {
     if (!Metadata::is_binary(field.name)) continue;
     Result<Metadata> read = Metadata::from(exchange_.request().fields);
-    if (!read) return std::move(read).error();
+    if (!read) {
+      const bool grpc = dialect_ == DialectId::grpc || dialect_ == DialectId::grpc_web;
+      return Status(grpc ? Code::internal : Code::invalid_argument, read.error().message());
+    }
     metadata_.emplace(std::move(*read));
     break;
   }

@@ -30,20 +30,22 @@ class ServerContext : private TimerNode {
   const Method& method() const noexcept { return method_; }
   Runtime& runtime() const noexcept { return exchange_.runtime(); }
   DialectId dialect() const noexcept { return dialect_; }
-  /// "h3", "h2", "http/1.1".
+  /// "h3", "h2", "http/1.1"; of a call on WebTransport "webtransport/h3" and the like.
   std::string_view wire() const noexcept { return exchange_.protocol(); }
   /// Where the caller is.
   udp::Path path() const noexcept { return exchange_.path(); }
+  /// The request beneath, for facts about its connection; the dialect alone reads and answers it.
   http::Exchange& exchange() noexcept { return exchange_; }
 
-  /// What the caller has sent along.
+  /// What the caller has sent along; valid as long as the context.
   const Metadata& metadata() const;
   /// Goes before the first message; of no effect once that is out.
   Metadata& initial_metadata() noexcept { return initial_; }
   /// Goes after the last.
   Metadata& trailing_metadata() noexcept { return trailing_; }
 
-  /// When the caller gives up; nothing if it waits for ever.
+  /// When the caller gives up, or `ServeOptions::max_duration` is over, in the runtime's time;
+  /// nothing if it waits for ever.
   std::optional<Timestamp> deadline() const noexcept { return deadline_; }
   /// Nobody waits for the answer any more: the caller has cancelled the call or has gone, or the
   /// deadline has passed. The handler is not stopped; it had better end soon.
@@ -71,7 +73,7 @@ class ServerContext : private TimerNode {
   ~ServerContext();
 
   /// Reads the request's metadata now instead of when it is asked for, where something may be wrong
-  /// with it ("-bin" keys): INTERNAL.
+  /// with it ("-bin" keys): INTERNAL in gRPC's dialects, INVALID_ARGUMENT in the others.
   Status check_metadata();
   void set_request_compressed(bool compressed) noexcept { request_compressed_ = compressed; }
   /// From now on. When it has passed, `cancelled` is true, those who wait wake up, and `passed` is

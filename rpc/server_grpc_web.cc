@@ -10,7 +10,6 @@
 #include "rpc/media_type.h"
 #include "rpc/metadata.h"
 #include "rpc/server_call.h"
-#include "rpc/timeout.h"
 
 /// gRPC-Web's server side (PROTOCOL-WEB.md), over every version of HTTP: gRPC with the trailers in
 /// the body, and perhaps all of that in base64.
@@ -87,13 +86,7 @@ class WebCall final : public EnvelopeCall {
         format_(format) {}
 
  private:
-  Result<Duration> timeout() const override {
-    const auto value = exchange().request().fields.find("grpc-timeout");
-    if (!value) return Duration::max();
-    const auto parsed = parse_grpc_timeout(*value);
-    if (!parsed) return fail(Code::internal, "grpc-timeout \"" + std::string(*value) + "\"");
-    return *parsed;
-  }
+  Result<Duration> timeout() const override { return grpc_timeout_of(exchange(), Code::internal); }
 
   const http::Fields& head_fields() const override { return head_of(format_); }
 
@@ -144,15 +137,21 @@ class WebDialect final : public Dialect {
     }
     const Endpoint* endpoint = dispatcher.find(exchange.request().path_only());
     if (endpoint != nullptr) return serve_call<WebCall>(exchange, dispatcher, *endpoint, *format);
+    return refuse_method(exchange, dispatcher, *format);
+  }
+
+ private:
+  static Task<void> refuse_method(http::Exchange& exchange, const Dispatcher& dispatcher,
+                                  WebFormat format) {
+    co_await take_rest(exchange);
     http::Response response(http::Status::ok);
-    response.fields(head_of(*format));
+    response.fields(head_of(format));
     response.field("content-length", "0");
     add_status(response.fields(),
                Status(Code::unimplemented,
                       "there is no method " + std::string(exchange.request().path_only())));
     add_cors(dispatcher, exchange, response.fields());
     (void)exchange.respond(std::move(response));
-    return Task<void>::completed();
   }
 };
 

@@ -15,21 +15,8 @@
 #include "rpc/server_call.h"
 #include "rpc/server_rest.h"
 #include "rpc/status_table.h"
-#include "rpc/timeout.h"
 
 namespace tern::rpc {
-
-namespace {
-
-Result<Duration> timeout_of(const http::Exchange& exchange) {
-  const auto value = exchange.request().fields.find("grpc-timeout");
-  if (!value) return Duration::max();
-  const auto parsed = parse_grpc_timeout(*value);
-  if (!parsed) return fail(Code::invalid_argument, "grpc-timeout \"" + std::string(*value) + "\"");
-  return *parsed;
-}
-
-}  // namespace
 
 std::string rest_error(const Status& status) {
   std::string out =
@@ -108,7 +95,7 @@ RestServerCall::RestServerCall(http::Exchange& exchange, const Dispatcher& dispa
 
 Status RestServerCall::begin() {
   context_.compress(dispatcher_.options().compression());
-  const Result<Duration> said = timeout_of(exchange_);
+  const Result<Duration> said = grpc_timeout_of(exchange_, Code::invalid_argument);
   if (!said) return said.error();
   const Duration limit = std::min(*said, dispatcher_.options().max_duration());
   Status status = context_.check_metadata();

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -41,18 +42,20 @@ class SocketCall final : public MessageReader, public MessageWriter {
  public:
   SocketCall(http::Exchange& exchange, http::WebSocket& socket, const Dispatcher& dispatcher,
              const Endpoint& endpoint)
-      : socket_(socket),
-        dispatcher_(dispatcher),
-        context_(exchange, *endpoint.method, DialectId::websocket) {}
+      : socket_(socket), dispatcher_(dispatcher), context_(*this, exchange, *endpoint.method) {}
 
   ServerContext& context() noexcept { return context_; }
 
   Status begin() {
+    const Result<Duration> said = grpc_timeout_of(
+        context_.exchange(), Code::invalid_argument);  // pages have no way to say it
+    if (!said) return said.error();
+    const Duration limit = std::min(*said, dispatcher_.options().max_duration());
     Status status = context_.check_metadata();
     if (status.ok()) status = dispatcher_.admit(context_);
-    const Duration limit = dispatcher_.options().max_duration();
     if (status.ok() && limit != Duration::max()) {
-      context_.set_timeout(limit, [](ServerContext&) {});  // the handler sees it and ends
+      context_.set_timeout(
+          limit, [](ServerContext& context) { static_cast<Context&>(context).call.end_reading(); });
     }
     return status;
   }
@@ -66,16 +69,31 @@ class SocketCall final : public MessageReader, public MessageWriter {
 
   Task<void> end(Status status) {
     if (status.ok() && !send_status_.ok()) status = send_status_;
-    const auto code =
-        status.ok()
-            ? http::websocket_code::kNormal
-            : static_cast<std::uint16_t>(kStatusBase + static_cast<std::uint16_t>(status.code()));
-    co_await socket_.close(code, reason_of(status));
+    co_await socket_.close(code_of(status), reason_of(status));
   }
 
   void start() override {}
 
  private:
+  /// Knows the call that it is of.
+  struct Context final : ServerContext {
+    Context(SocketCall& owner, http::Exchange& exchange, const Method& method)
+        : ServerContext(exchange, method, DialectId::websocket), call(owner) {}
+    SocketCall& call;
+  };
+
+  /// The deadline has passed: the caller is told so at once, and who waits for it waits no longer
+  /// than it takes to answer.
+  void end_reading() {
+    const Status status = context_.cancellation();
+    socket_.start_close(code_of(status), reason_of(status));
+  }
+
+  static std::uint16_t code_of(const Status& status) noexcept {
+    if (status.ok()) return http::websocket_code::kNormal;
+    return static_cast<std::uint16_t>(kStatusBase + static_cast<std::uint16_t>(status.code()));
+  }
+
   // ---- MessageReader
   std::optional<bool> try_receive(google::protobuf::Message&) override {
     return ended_ ? std::optional<bool>(false) : std::nullopt;
@@ -83,6 +101,11 @@ class SocketCall final : public MessageReader, public MessageWriter {
 
   Task<bool> receive_later(google::protobuf::Message& message) override {
     std::optional<http::WebSocketMessage> came = co_await socket_.receive();
+    if (context_.deadline_passed()) {
+      ended_ = true;
+      status_ = context_.cancellation();
+      co_return false;
+    }
     if (!came) {
       ended_ = true;
       const bool well = socket_.closed().code == http::websocket_code::kNormal;
@@ -128,7 +151,7 @@ class SocketCall final : public MessageReader, public MessageWriter {
 
   http::WebSocket& socket_;
   const Dispatcher& dispatcher_;
-  ServerContext context_;
+  Context context_;
   std::optional<Codec> codec_;  // of the first message
   Bytes waiting_;
   Status send_status_;

@@ -449,7 +449,8 @@ TEST_F(Dialects, ConnectBadUnary) {
        "invalid_argument"},
       {"a timeout that is over", with(to(kSay, R"({"waitMs":1000})"), "connect-timeout-ms", "5"),
        504, "deadline_exceeded"},
-      {"binary metadata that is none", with(to(kSay, "{}"), "x-a-bin", "!"), 500, "internal"},
+      {"binary metadata that is none", with(to(kSay, "{}"), "x-a-bin", "!"), 400,
+       "invalid_argument"},
       {"a handler that throws", to(kSay, R"({"throws":true})"), 500, "internal"},
   };
   for (const Bad& each : cases) {
@@ -478,8 +479,9 @@ TEST_F(Dialects, ConnectBadStreams) {
   const Bad cases[] = {
       {"no message", to(kMany, ""), 200, "unimplemented"},
       {"two messages", to(kMany, good + good), 200, "unimplemented"},
-      {"a message that ends early", to(kMany, good.substr(0, 6)), 200, "internal"},
-      {"a message that ends early, later", to(kSum, good + good.substr(0, 6)), 200, "internal"},
+      {"a message that ends early", to(kMany, good.substr(0, 6)), 200, "invalid_argument"},
+      {"a message that ends early, later", to(kSum, good + good.substr(0, 6)), 200,
+       "invalid_argument"},
       {"a client's end of stream", to(kSum, good + enveloped("{}", kConnectEnd)), 200, "internal"},
       {"compressed without an encoding", to(kMany, enveloped("x", kCompressed)), 200, "internal"},
       {"compressed with identity",
@@ -624,7 +626,7 @@ TEST_F(Dialects, RestBadInput) {
       {"a handler that throws", post(R"({"throws":true})"), 500, "13"},
       {"a stream of requests without a body", {"GET", "/v1/sum", {}, ""}, 501, "12"},
       {"binary metadata that is none",
-       post("{}", {{"content-type", "application/json"}, {"x-a-bin", "!"}}), 500, "13"},
+       post("{}", {{"content-type", "application/json"}, {"x-a-bin", "!"}}), 400, "3"},
   };
   for (const Bad& each : cases) {
     const auto answered = call(each.sent);
@@ -648,16 +650,53 @@ TEST_F(Dialects, RestErrorDetails) {
             "un\\\"known\",\"value\":\"AQ==\"}]}");
 }
 
+TEST_F(Dialects, WhatIsLeftOfARequestComesBeforeARefusalOf200) {
+  struct Case {
+    std::string path;
+    const char* length;
+    const char* timeout;
+    bool waits;
+  };
+  for (const Case& each :
+       {Case{"/tern.test.Talk/Nothing", "10", "1S", true},
+        Case{std::string(kSay), "10", "soon", true}, Case{std::string(kSum), "10", "soon", true},
+        Case{"/tern.test.Talk/Nothing", "20000", "1S", false},
+        Case{"/tern.test.Talk/Nothing", "", "1S", false},
+        Case{"/tern.test.Talk/Nothing", "1x", "1S", false}}) {
+    SCOPED_TRACE(each.path + " " + each.length);
+    http::RequestHead head = http::test::request("POST", each.path);
+    head.fields.add("content-type", "application/grpc-web");
+    head.fields.add("grpc-timeout", each.timeout);
+    if (*each.length != '\0') head.fields.add("content-length", each.length);
+    RecordingCarrier carrier;
+    auto exchange = std::make_unique<http::Exchange>(world.runtime, carrier, std::move(head));
+    http::detail::Ends& ends = *exchange;
+    const http::Handler handler = serve(std::make_shared<TalkService>(), options);
+    Scope scope(world.runtime.ready());
+    scope.spawn(http::serve(handler, std::move(exchange), nullptr));
+    world.runtime.turn();
+    EXPECT_EQ(carrier.status, each.waits ? 0 : 200);
+    if (!each.waits) continue;
+    ends.incoming().push(Bytes::copy("0123456789"));
+    ends.incoming().finish();
+    world.runtime.turn();
+    EXPECT_EQ(carrier.status, 200);
+    EXPECT_TRUE(carrier.ended);
+  }
+}
+
 // ---- WebSockets --------------------------------------------------------------------------------
 
 class Sockets : public Dialects {
  protected:
   /// What the server sends to those frames.
-  std::string talk(std::string_view path, const std::string& frames, std::string_view origin = "") {
+  std::string talk(std::string_view path, const std::string& frames, std::string_view origin = "",
+                   std::string_view timeout = "") {
     http::RequestHead head = http::test::request("CONNECT", path);
     head.protocol = "websocket";
     head.fields.add("sec-websocket-version", "13");
     if (!origin.empty()) head.fields.add("origin", origin);
+    if (!timeout.empty()) head.fields.add("grpc-timeout", timeout);
     // The peer's end stays open: a close frame that it does not answer is waited for.
     RecordingCarrier carrier;
     auto exchange = std::make_unique<http::Exchange>(world.runtime, carrier, std::move(head));
@@ -718,6 +757,20 @@ TEST_F(Sockets, StatusesAreCloseCodes) {
   EXPECT_EQ(status, 404);
   options.max_calls(0);
   EXPECT_EQ(code_in(talk(kSay, text("{}"))), 4014);
+}
+
+TEST_F(Sockets, DeadlinesEndWhatWaits) {
+  using http::test::bare;
+  using http::test::text;
+  const std::string over = closed(4004, "the deadline has passed");
+  // Nobody says anything, before the handler and in it.
+  EXPECT_EQ(talk(kSay, "", "", "50m"), over);
+  EXPECT_EQ(talk(kChat, text(R"({"text":"a"})"), "", "50m"), bare(1, R"({"text":"a"})") + over);
+  EXPECT_EQ(talk(kSay, text(R"({"waitMs":1000})"), "", "50m"), over);
+  EXPECT_EQ(talk(kSay, text("{}"), "", "soon"), closed(4003, "grpc-timeout \"soon\""));
+  options.max_duration(std::chrono::milliseconds(50));
+  EXPECT_EQ(talk(kSum, text("{}")), over);
+  EXPECT_EQ(talk(kSay, ""), over);
 }
 
 TEST_F(Sockets, PagesOfOtherOrigins) {

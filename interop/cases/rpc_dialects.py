@@ -212,7 +212,7 @@ def rpc_conformance(run):
     if run.subject.name != "tern":
         raise NotRun("nothing stands in for tern here")
     path = run.subject.path.parent / "tools/rpc_conformance/rpc_conformance"
-    status, text = run.run("rpc", [INTEROP / "rpc", "--program", path], timeout=240)
+    status, text = run.run("rpc", [INTEROP / "rpc", "--program", path], timeout=600)
     check(status == 0, f"it exited with {status}: {last_lines(text, 12)}")
     check(re.search(r"^\d{4,} passed, 0 failed$", text, re.MULTILINE), last_lines(text))
 

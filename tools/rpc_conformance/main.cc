@@ -29,6 +29,7 @@
 #include "tools/rpc_conformance/table.h"
 #include "transport/engine/engine.h"
 #include "transport/tls/certificate.h"
+#include "transport/tls/development.h"
 
 /// The Connect suite's program under test, and our own table of its cases:
 ///
@@ -100,19 +101,26 @@ std::string in_memory(const std::string& text) {
   return "/proc/self/fd/" + std::to_string(file);
 }
 
+/// A server has a certificate in any case; who calls it without TLS never sees this one.
+Result<tls::Certificate> nobodys_certificate() {
+  TERN_TRY(const auto network, engine::open());
+  const tls::DevelopmentOptions options(network->unix_seconds());
+  TERN_TRY(const tls::Identity authority, tls::make_authority(options));
+  TERN_TRY(const tls::Identity leaf, tls::make_leaf(authority, options));
+  return tls::Certificate::parse(leaf.certificate, leaf.key);
+}
+
 int run_server() {
   ServerCompatRequest request;
   if (!read_message(STDIN_FILENO, request)) return complain("no ServerCompatRequest");
-  auto certificate =
-      tls::Certificate::parse(request.server_creds().cert(), request.server_creds().key());
+  auto certificate = request.use_tls() ? tls::Certificate::parse(request.server_creds().cert(),
+                                                                 request.server_creds().key())
+                                       : nobodys_certificate();
+  if (!certificate) return complain(certificate.error().to_string());
   ServerOptions options;
-  if (request.use_tls()) {
-    if (!certificate) return complain(certificate.error().to_string());
-    options.certificate(std::move(*certificate)).listen("127.0.0.1:0");
-  } else {
-    // Clear text is HTTP/2 by prior knowledge and HTTP/1.1.
-    options.cleartext("127.0.0.1:0");
-  }
+  options.certificate(std::move(*certificate)).listen("127.0.0.1:0");
+  // Clear text is HTTP/2 by prior knowledge and HTTP/1.1.
+  if (!request.use_tls()) options.cleartext("127.0.0.1:0");
   if (!request.client_tls_cert().empty()) {
     const std::string path = in_memory(request.client_tls_cert());
     if (path.empty()) return complain("no file in memory");
@@ -216,20 +224,24 @@ class Runner {
   Runner(std::string certificate, std::string key)
       : certificate_(std::move(certificate)), key_(std::move(key)) {}
 
-  /// Everything for one dialect on one version of HTTP. False: a program did not answer.
-  bool play(Protocol protocol, HTTPVersion version, Cell& cell) {
+  /// Everything for one dialect on one version of HTTP, with TLS or without. False: a program did
+  /// not answer.
+  bool play(Protocol protocol, HTTPVersion version, bool tls, Cell& cell) {
     Child client("client");
     for (const Serving serving : {Serving::plain, Serving::limited, Serving::mutual}) {
+      if (serving == Serving::mutual && !tls) continue;
       Child server("server");
       ServerCompatRequest request;
       request.set_protocol(protocol);
       request.set_http_version(version);
-      request.set_use_tls(true);
+      request.set_use_tls(tls);
       if (serving == Serving::limited) request.set_message_receive_limit(kMessageLimit);
       // The one certificate is everybody's.
       if (serving == Serving::mutual) request.set_client_tls_cert(certificate_);
-      request.mutable_server_creds()->set_cert(certificate_);
-      request.mutable_server_creds()->set_key(key_);
+      if (tls) {
+        request.mutable_server_creds()->set_cert(certificate_);
+        request.mutable_server_creds()->set_key(key_);
+      }
       ServerCompatResponse response;
       if (!write_message(server.to, request) || !read_message(server.from, response)) return false;
       for (Case& each : cases(protocol, version)) {
@@ -293,6 +305,7 @@ int run_table(const char* certificate_path, const char* key_path) {
     const char* name;
     Protocol protocol;
     HTTPVersion version;
+    bool tls = true;
   };
   constexpr Column kColumns[] = {
       {"gRPC, HTTP/2", PROTOCOL_GRPC, HTTP_VERSION_2},
@@ -303,11 +316,16 @@ int run_table(const char* certificate_path, const char* key_path) {
       {"Connect, HTTP/1.1", PROTOCOL_CONNECT, HTTP_VERSION_1},
       {"Connect, HTTP/2", PROTOCOL_CONNECT, HTTP_VERSION_2},
       {"Connect, HTTP/3", PROTOCOL_CONNECT, HTTP_VERSION_3},
+      {"gRPC, h2c", PROTOCOL_GRPC, HTTP_VERSION_2, false},
+      {"gRPC-Web, HTTP/1.1 without TLS", PROTOCOL_GRPC_WEB, HTTP_VERSION_1, false},
+      {"gRPC-Web, h2c", PROTOCOL_GRPC_WEB, HTTP_VERSION_2, false},
+      {"Connect, HTTP/1.1 without TLS", PROTOCOL_CONNECT, HTTP_VERSION_1, false},
+      {"Connect, h2c", PROTOCOL_CONNECT, HTTP_VERSION_2, false},
   };
   Runner runner(*certificate, *key);
   std::vector<Cell> cells;
   for (const Column& column : kColumns) {
-    if (!runner.play(column.protocol, column.version, cells.emplace_back())) {
+    if (!runner.play(column.protocol, column.version, column.tls, cells.emplace_back())) {
       return complain(std::string(column.name) + ": a program under test did not answer");
     }
   }

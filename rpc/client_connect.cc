@@ -98,17 +98,19 @@ http::RequestHead common_head(const CallStart& start, std::string_view type) {
   return head;
 }
 
-Task<Result<std::unique_ptr<ClientCall>>> open_stream(CallStart start) {
-  http::RequestHead head = common_head(start, kStreamPrefix);
-  head.fields.add_lower("connect-accept-encoding", kConnectAcceptEncoding);
+/// A call's request, ready to be sent: for streams the head alone.
+struct Prepared {
+  http::RequestHead head;
+  std::optional<Bytes> body;
+};
+
+Prepared prepare_stream(const CallStart& start) {
+  Prepared made{common_head(start, kStreamPrefix), std::nullopt};
+  made.head.fields.add_lower("connect-accept-encoding", kConnectAcceptEncoding);
   if (start.context.coding() != Coding::identity) {
-    head.fields.add_lower("connect-content-encoding", http::name_of(start.context.coding()));
+    made.head.fields.add_lower("connect-content-encoding", http::name_of(start.context.coding()));
   }
-  Result<std::unique_ptr<WireStream>> stream = co_await open_wire(start, std::move(head));
-  if (!stream) co_return fail(std::move(stream).error());
-  auto call = std::make_unique<StreamClientCall>(start, std::move(*stream));
-  if (start.only_request != nullptr) call->send_only(*start.only_request);
-  co_return std::unique_ptr<ClientCall>(std::move(call));
+  return made;
 }
 
 // ---- unary calls -------------------------------------------------------------------------------
@@ -184,51 +186,82 @@ bool may_be_got(const Method& method) {
          google::protobuf::MethodOptions::NO_SIDE_EFFECTS;
 }
 
-Task<Result<std::unique_ptr<ClientCall>>> open_unary(CallStart start, bool get) {
+Result<Prepared> prepare_unary(const CallStart& start, bool get) {
   const Coding coding = start.context.coding();
   Result<Bytes> bytes = encode(start.options.codec, *start.only_request, start.options.max_request);
-  if (!bytes) co_return fail(std::move(bytes).error());
+  if (!bytes) return fail(std::move(bytes).error());
   // Nothing stays nothing: an empty message has no coding.
   const bool packed = coding != Coding::identity && !bytes->empty();
   if (packed) bytes = compress(coding, *bytes);
-  http::RequestHead head = common_head(start, kUnaryPrefix);
+  Prepared made{common_head(start, kUnaryPrefix), std::nullopt};
+  http::RequestHead& head = made.head;
   head.fields.add_lower("accept-encoding", kConnectAcceptEncoding);
-  if (get) {
-    ConnectQuery query;
-    query.codec = start.options.codec;
-    query.coding = packed ? coding : Coding::identity;
-    query.message = bytes->text();
-    query.versioned = true;
-    head.method = "GET";
-    head.path.append("?").append(to_string(query));
-    head.fields.remove("content-type");
-    head.fields.remove("connect-protocol-version");
-  } else if (packed) {
-    head.fields.add_lower("content-encoding", http::name_of(coding));
+  if (!get) {
+    if (packed) head.fields.add_lower("content-encoding", http::name_of(coding));
+    made.body = std::move(*bytes);
+    return made;
   }
-  Result<std::unique_ptr<WireStream>> stream = co_await open_wire(start, std::move(head));
-  if (!stream) co_return fail(std::move(stream).error());
+  ConnectQuery query;
+  query.codec = start.options.codec;
+  query.coding = packed ? coding : Coding::identity;
+  query.message = bytes->text();
+  query.versioned = true;
+  head.method = "GET";
+  head.path.append("?").append(to_string(query));
+  head.fields.remove("content-type");
+  head.fields.remove("connect-protocol-version");
+  return made;
+}
+
+// ---- both --------------------------------------------------------------------------------------
+
+using Opened = Result<std::unique_ptr<ClientCall>>;
+
+/// What is left to do when the head has been sent.
+Opened begun(const CallStart& start, std::optional<Bytes> body,
+             Result<std::unique_ptr<WireStream>> stream) {
+  if (!stream) return fail(std::move(stream).error());
+  if (start.method.pattern != Pattern::unary) {
+    auto call = std::make_unique<StreamClientCall>(start, std::move(*stream));
+    if (start.only_request != nullptr) call->send_only(*start.only_request);
+    return call;
+  }
   auto call = std::make_unique<UnaryClientCall>(start, std::move(*stream));
   // The call has the stream now, and outlives this.
   http::ClientExchange& exchange = call->exchange();
-  if (get) {
-    (void)exchange.finish();
+  if (body) {
+    (void)exchange.finish(std::move(*body));
   } else {
-    (void)exchange.finish(std::move(*bytes));
+    (void)exchange.finish();
   }
-  co_return std::unique_ptr<ClientCall>(std::move(call));
+  return call;
 }
 
 class ConnectClientDialect final : public ClientDialect {
  public:
   explicit ConnectClientDialect(bool get) noexcept : get_(get) {}
 
-  Task<Result<std::unique_ptr<ClientCall>>> open(const CallStart& start) const override {
-    if (start.method.pattern != Pattern::unary) return open_stream(start);
-    return open_unary(start, get_ && may_be_got(start.method));
+  Task<Opened> open(const CallStart& start) const override { return open_later(start, get_); }
+  std::optional<Opened> try_open(const CallStart& start) const override {
+    Result<Prepared> made = prepare(start, get_);
+    if (!made) return fail(std::move(made).error());
+    auto stream = try_open_wire(start, made->head);
+    if (!stream) return std::nullopt;
+    return begun(start, std::move(made->body), std::move(*stream));
   }
 
  private:
+  static Result<Prepared> prepare(const CallStart& start, bool get) {
+    if (start.method.pattern != Pattern::unary) return prepare_stream(start);
+    return prepare_unary(start, get && may_be_got(start.method));
+  }
+  static Task<Opened> open_later(CallStart start, bool get) {
+    Result<Prepared> made = prepare(start, get);
+    if (!made) co_return fail(std::move(made).error());
+    Result<std::unique_ptr<WireStream>> stream = co_await open_wire(start, std::move(made->head));
+    co_return begun(start, std::move(made->body), std::move(stream));
+  }
+
   bool get_;
 };
 

@@ -121,7 +121,7 @@ TEST_P(RpcGoing, GoawayBetweenTwoCalls) {
   const auto& events = calls.scene.events;
   EXPECT_EQ(std::count_if(events.begin(), events.end(),
                           [](const ClientEvent& event) {
-                            return event.kind == ClientEvent::Kind::connected;
+                            return event.type == ClientEvent::Type::connected;
                           }),
             2);
   calls.channel.reset();

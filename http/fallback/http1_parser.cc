@@ -35,10 +35,24 @@ bool same(std::string_view text, std::string_view lower) noexcept {
          });
 }
 
+/// Newer versions of Beast have an error of its own for several that differ.
+template <typename Kind>
+constexpr bool is_about_content_length(Kind kind) noexcept {
+  if constexpr (requires { Kind::multiple_content_length; }) {
+    if (kind == Kind::multiple_content_length) return true;
+  }
+  return kind == Kind::bad_content_length;
+}
+
 /// What is wrong, for people.
 const char* reason_of(beast::error_code error) noexcept {
   using Kind = beast::http::error;
-  switch (static_cast<Kind>(error.value())) {
+  const Kind kind = static_cast<Kind>(error.value());
+  if (is_about_content_length(kind)) {
+    return "a content-length that is no number, or several that differ, or one beside "
+           "transfer-encoding";
+  }
+  switch (kind) {
     case Kind::bad_method: return "a method that is none";
     case Kind::bad_target: return "a request target that is none";
     case Kind::bad_version: return "a version of HTTP that is none";
@@ -46,9 +60,6 @@ const char* reason_of(beast::error_code error) noexcept {
     case Kind::bad_reason: return "a reason phrase with control characters";
     case Kind::bad_field: return "a field's name that is no token";
     case Kind::bad_value: return "a field's value with control characters";
-    case Kind::bad_content_length:
-      return "a content-length that is no number, or several that differ, or one beside "
-             "transfer-encoding";
     case Kind::bad_transfer_encoding: return "a transfer-encoding beside content-length";
     case Kind::bad_chunk: return "a chunk that is none";
     default: return "a message that breaks the grammar";

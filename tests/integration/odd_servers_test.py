@@ -214,7 +214,7 @@ class OddTlsTest(OddTest):
                 self.assert_line(self.ask(context), 35, "handshake_failure: no version, cipher, curve")
 
     def test_certificates(self):
-        expired = self.ask(self.context(days=-1))
+        expired = self.ask(self.context(days=0))  # valid up to the second it was made in; OpenSSL 3.5 takes no less
         self.assert_line(expired, 60, "https://localhost:", "has expired", "trust any certificate with -k")
         self.assertNotIn("--cacert", expired.stderr)
         other = self.ask(self.context(name="other.test"))

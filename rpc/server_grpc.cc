@@ -169,13 +169,13 @@ class GrpcDialect final : public Dialect {
   }
 
   static Task<void> no_such_method(http::Exchange& exchange, Codec codec) {
+    co_await take_rest(exchange);
     http::Response response(http::Status::ok);
     response.fields(response_fields(codec));
     add_status(response.fields(),
                Status(Code::unimplemented,
                       "there is no method " + std::string(exchange.request().path_only())));
     (void)exchange.respond(std::move(response));
-    return Task<void>::completed();
   }
 };
 

@@ -655,16 +655,19 @@ TEST_F(Dialects, WhatIsLeftOfARequestComesBeforeARefusalOf200) {
     const char* length;
     const char* timeout;
     bool waits;
+    const char* type = "application/grpc-web";
   };
   for (const Case& each :
        {Case{"/tern.test.Talk/Nothing", "10", "1S", true},
         Case{std::string(kSay), "10", "soon", true}, Case{std::string(kSum), "10", "soon", true},
         Case{"/tern.test.Talk/Nothing", "20000", "1S", false},
         Case{"/tern.test.Talk/Nothing", "", "1S", false},
-        Case{"/tern.test.Talk/Nothing", "1x", "1S", false}}) {
+        Case{"/tern.test.Talk/Nothing", "1x", "1S", false},
+        Case{"/tern.test.Talk/Nothing", "10", "1S", true, "application/grpc"},
+        Case{std::string(kSay), "10", "soon", true, "application/grpc"}}) {
     SCOPED_TRACE(each.path + " " + each.length);
     http::RequestHead head = http::test::request("POST", each.path);
-    head.fields.add("content-type", "application/grpc-web");
+    head.fields.add("content-type", each.type);
     head.fields.add("grpc-timeout", each.timeout);
     if (*each.length != '\0') head.fields.add("content-length", each.length);
     RecordingCarrier carrier;

@@ -5,7 +5,8 @@ may be h2c as well: HTTP/2 without TLS.
 """
 
 from harness.process import free_port, peer_path, wait_for_quic, wait_for_tcp
-from harness.servers import Launch, in_chroot, nginx_configuration
+from harness.servers import (Launch, apache2_configuration, in_chroot, lighttpd_configuration,
+                             nginx_configuration)
 
 
 def nginx(work, port, upstream, certs):
@@ -82,54 +83,23 @@ https://:{port} {{
 
 
 def apache2(work, port, upstream, certs, scheme="http"):
-    modules = "/usr/lib/apache2/modules"
-    loaded = "".join(f"LoadModule {name}_module {modules}/mod_{name}.so\n" for name in (
-        "mpm_event", "authz_core", "ssl", "socache_shmcb", "http2", "proxy", "proxy_http", "proxy_http2",
-        "proxy_wstunnel"))
     config = work / "proxy.conf"
-    config.write_text(f"""{loaded}ServerRoot {work}
-ServerName localhost
-PidFile {work}/apache2.pid
-DefaultRuntimeDir {work}
-ErrorLog {work}/apache2.log
-Listen 127.0.0.1:{port}
-Listen [::1]:{port}
-StartServers 1
-ServerLimit 1
-ThreadsPerChild 64
-MaxRequestWorkers 64
-Protocols h2 http/1.1
-SSLEngine on
-SSLCertificateFile {certs.cert}
-SSLCertificateKeyFile {certs.key}
-ProxyPreserveHost on
+    modules = ("proxy", "proxy_http", "proxy_http2", "proxy_wstunnel")
+    config.write_text(apache2_configuration(work, port, certs, modules, f"""ProxyPreserveHost on
 ProxyPass /ws/ ws://{upstream}/ws/
 ProxyPass / {scheme}://{upstream}/
-""")
+"""))
     return Launch([peer_path("apache2"), "-f", config, "-D", "FOREGROUND"])
 
 
 def lighttpd(work, port, upstream, certs):
     """Turns the extended CONNECT of HTTP/2 into an upgrade of HTTP/1.1 by itself."""
     host, _, backend = upstream.rpartition(":")
-    listeners = "".join(
-        f"""$SERVER["socket"] == "{address}:{port}" {{
-  ssl.engine = "enable"
-  ssl.pemfile = "{certs.cert}"
-  ssl.privkey = "{certs.key}"
-}}
-""" for address in ("127.0.0.1", "[::1]"))
     config = work / "proxy.conf"
-    config.write_text(f"""server.modules = ("mod_openssl", "mod_proxy")
-server.document-root = "{work}"
-server.port = {port}
-server.bind = "127.0.0.2"
-server.errorlog = "{work}/lighttpd.log"
-server.upload-dirs = ("{work}")
-server.feature-flags = ("server.h2proto" => "enable")
-{listeners}proxy.server = ("" => (("host" => "{host}", "port" => {backend})))
+    config.write_text(lighttpd_configuration(
+        work, port, work, certs, f"""proxy.server = ("" => (("host" => "{host}", "port" => {backend})))
 proxy.header = ("upgrade" => "enable", "connect" => "enable")
-""")
+"""))
     return Launch([peer_path("lighttpd"), "-D", "-f", config])
 
 

@@ -182,18 +182,16 @@ backend files
                   backend=backend)
 
 
-def apache2(work, port, root, certs, origin):
-    """Apache httpd over TCP: HTTP/2 (mod_http2) and HTTP/1.1. POST /echo, /upload and /old are `origin`'s."""
-    modules = "/usr/lib/apache2/modules"
-    loaded = "".join(f"LoadModule {name}_module {modules}/mod_{name}.so\n" for name in (
-        "mpm_event", "authz_core", "mime", "ssl", "socache_shmcb", "http2", "proxy", "proxy_http"))
-    config = work / "apache2.conf"
-    config.write_text(f"""{loaded}ServerRoot {work}
+def apache2_configuration(work, port, certs, modules, rest):
+    """Apache httpd with one process and HTTP/2 and HTTP/1.1 over TLS; `modules` beside those that it takes."""
+    folder = "/usr/lib/apache2/modules"
+    loaded = "".join(f"LoadModule {name}_module {folder}/mod_{name}.so\n" for name in (
+        "mpm_event", "authz_core", "ssl", "socache_shmcb", "http2", *modules))
+    return f"""{loaded}ServerRoot {work}
 ServerName localhost
 PidFile {work}/apache2.pid
 DefaultRuntimeDir {work}
 ErrorLog {work}/apache2.log
-TypesConfig /etc/mime.types
 Listen 127.0.0.1:{port}
 Listen [::1]:{port}
 StartServers 1
@@ -204,20 +202,26 @@ Protocols h2 http/1.1
 SSLEngine on
 SSLCertificateFile {certs.cert}
 SSLCertificateKeyFile {certs.key}
-KeepAlive On
+{rest}"""
+
+
+def apache2(work, port, root, certs, origin):
+    """Apache httpd over TCP: HTTP/2 (mod_http2) and HTTP/1.1. POST /echo, /upload and /old are `origin`'s."""
+    config = work / "apache2.conf"
+    config.write_text(apache2_configuration(work, port, certs, ("mime", "proxy", "proxy_http"), f"""KeepAlive On
 MaxKeepAliveRequests 0
+TypesConfig /etc/mime.types
 DocumentRoot {root}
 <Directory {root}>
   Require all granted
 </Directory>
 ProxyPassMatch "^/(echo|upload|old)$" "http://{origin}"
-""")
+"""))
     return Launch([peer_path("apache2"), "-f", config, "-D", "FOREGROUND"])
 
 
-def lighttpd(work, port, root, certs, origin):
-    """lighttpd over TCP: HTTP/2 and HTTP/1.1. POST /echo, /upload and /old are `origin`'s."""
-    host, _, backend = origin.rpartition(":")
+def lighttpd_configuration(work, port, root, certs, rest):
+    """lighttpd with HTTP/2 and HTTP/1.1 over TLS on both loopback addresses, and mod_proxy for `rest`."""
     listeners = "".join(
         f"""$SERVER["socket"] == "{address}:{port}" {{
   ssl.engine = "enable"
@@ -225,19 +229,25 @@ def lighttpd(work, port, root, certs, origin):
   ssl.privkey = "{certs.key}"
 }}
 """ for address in ("127.0.0.1", "[::1]"))
-    config = work / "lighttpd.conf"
-    config.write_text(f"""server.modules = ("mod_openssl", "mod_proxy")
+    return f"""server.modules = ("mod_openssl", "mod_proxy")
 server.document-root = "{root}"
 server.port = {port}
 server.bind = "127.0.0.2"
 server.errorlog = "{work}/lighttpd.log"
 server.upload-dirs = ("{work}")
-server.max-keep-alive-requests = 100000
 server.feature-flags = ("server.h2proto" => "enable")
-{listeners}$HTTP["url"] =~ "^/(echo|upload|old)$" {{
+{listeners}{rest}"""
+
+
+def lighttpd(work, port, root, certs, origin):
+    """lighttpd over TCP: HTTP/2 and HTTP/1.1. POST /echo, /upload and /old are `origin`'s."""
+    host, _, backend = origin.rpartition(":")
+    config = work / "lighttpd.conf"
+    config.write_text(lighttpd_configuration(work, port, root, certs, f"""server.max-keep-alive-requests = 100000
+$HTTP["url"] =~ "^/(echo|upload|old)$" {{
   proxy.server = ("" => (("host" => "{host}", "port" => {backend})))
 }}
-""")
+"""))
     return Launch([peer_path("lighttpd"), "-D", "-f", config])
 
 

@@ -322,13 +322,14 @@ Task<Result<ClientResponse>> Client::collect(ClientStream& stream) {
 }
 
 Result<void> Client::migrate(const udp::Address& local, bool now) {
-  if (pool_->endpoint == nullptr) return fail(Error::invalid("no connection to migrate"));
+  if (pool_->endpoint == nullptr) return fail(Error::invalid("no connection over QUIC"));
   bool any = false;
   std::optional<Error> failure;
   for (const bool v4 : {true, false}) {
     std::vector<OriginConnection*> moving;
     for (const auto& connection : pool_->connections()) {
-      if (connection->open() && connection->info().path.remote.is_v4() == v4) {
+      if (connection->established() && connection->open() && !connection->over_tcp() &&
+          connection->info().path.remote.is_v4() == v4) {
         moving.push_back(connection.get());
       }
     }
@@ -349,16 +350,19 @@ Result<void> Client::migrate(const udp::Address& local, bool now) {
   }
   pool_->close_unused_sockets_soon();
   if (failure) return fail(std::move(*failure));
-  if (!any) return fail(Error::invalid("no connection to migrate"));
+  if (!any) return fail(Error::invalid("no connection over QUIC"));
   return {};
 }
 
 Result<void> Client::update_keys() {
+  bool any = false;
   for (const auto& connection : pool_->connections()) {
-    if (!connection->open()) continue;
+    if (!connection->open() || connection->over_tcp()) continue;
     const Result<void> updated = connection->update_keys();
     if (!updated) return updated;
+    any = true;
   }
+  if (!any) return fail(Error::invalid("no connection over QUIC"));
   return {};
 }
 

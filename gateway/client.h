@@ -259,14 +259,14 @@ class Client {
   std::optional<Duration> may_repeat(const ClientRequest& request, std::size_t tries,
                                      const http::Response& head, const ClientStream& stream);
 
-  /// Moves every connection to a new local address (a new port of `local`, or of the same address
-  /// when unspecified): the servers see a migration (RFC 9000 §9). Probes first unless `now`. They
-  /// stay there until that path dies, whatever the network policy would like better.
+  /// Moves every QUIC connection to a new port of `local`, or of the address it has if unspecified:
+  /// servers see a migration (RFC 9000 §9). Probes first unless `now`. They stay there until that
+  /// path dies, whatever the network policy likes better. Error invalid where there is none.
   Result<void> migrate(const udp::Address& local = udp::Address(), bool now = false);
-  /// Updates the keys of every connection (RFC 9001 §6).
+  /// Updates the keys of every QUIC connection (RFC 9001 §6). Error invalid where there is none.
   Result<void> update_keys();
 
-  /// The open connections and the last few that have closed.
+  /// Those open or being made (UDP may be tried beside TCP still), and the last that have closed.
   std::vector<ClientConnectionInfo> connections() const;
   SessionCache& sessions() noexcept;
   /// Closes the connections with H3_NO_ERROR and waits until the close packets have left; new

@@ -274,6 +274,7 @@ bool ClientPool::wants_quic(const http::Url& url) {
   if (!may_quic(url)) return false;
   if (options.protocols() == ClientProtocols::http3_only) return true;
   if (options.protocols() != ClientProtocols::automatic) return false;
+  if (knowledge_.http1_required(url.origin(), runtime.now())) return false;
   return knowledge_.avoid_until(network_name(), url.origin()) <= runtime.now();
 }
 
@@ -303,6 +304,7 @@ std::shared_ptr<OriginConnection> ClientPool::begin_quic(const http::Url& url) {
 }
 
 std::shared_ptr<OriginConnection> ClientPool::begin_tcp(const http::Url& url, bool http1_only) {
+  http1_only = http1_only || knowledge_.http1_required(url.origin(), runtime.now());
   auto connection = std::make_shared<TcpOriginConnection>(*this, url, next_id_++, http1_only);
   all_.push_back(connection);
   scope_.spawn(establish(connection));
@@ -401,6 +403,24 @@ void ClientPool::note_silence(const std::string& origin) {
 void ClientPool::heard_alt_svc(const OriginConnection& connection, std::string_view value) {
   if (connection.url().scheme() != "https") return;  // RFC 7838 §2.1: it must be authenticated
   knowledge_.heard(connection.origin(), value, runtime.now());
+}
+
+bool ClientPool::step_down_to_http1(OriginConnection& connection) {
+  const bool may_fall = options.protocols() == ClientProtocols::automatic ||
+                        options.protocols() == ClientProtocols::http2;
+  if (!may_fall) return false;
+  if (!knowledge_.http1_required(connection.origin(), runtime.now())) {
+    connection.tell(ClientEvent::Type::falling_back, "the server wants HTTP/1.1");
+  }
+  knowledge_.require_http1(connection.origin(), runtime.now());
+  const auto found = by_origin_.find(connection.origin());
+  if (found == by_origin_.end()) return true;
+  for (auto* place : {&found->second.current, &found->second.beside}) {
+    if (place->get() != &connection) continue;
+    place->reset();
+    if (connection.session() != nullptr) connection.session()->drain();
+  }
+  return true;
 }
 
 void ClientPool::climb_if_offered(const http::Url& url) {

@@ -107,6 +107,10 @@ class ClientPool {
   /// A response that came over TCP says where else its origin is.
   void heard_alt_svc(const OriginConnection& connection, std::string_view value);
 
+  /// The server has answered that it wants HTTP/1.1: its origin gets no other connections for a
+  /// while, and this one no further requests. False where the options rule that out.
+  bool step_down_to_http1(OriginConnection& connection);
+
   /// A request is made, and earns a part of a repetition. Whether there is one left, which is
   /// taken.
   void earn_retry() noexcept;

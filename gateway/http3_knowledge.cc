@@ -58,6 +58,18 @@ void Http3Knowledge::worked(const std::string& network, const std::string& origi
   if (known != failures_.end()) failures_.erase(known);
 }
 
+void Http3Knowledge::require_http1(const std::string& origin, Timestamp now) {
+  http1_.remove_if([&](const Requirement& entry) { return entry.origin == origin; });
+  if (http1_.size() >= kMaxEntries) http1_.pop_back();
+  http1_.push_front({origin, now + kHttp1For});
+}
+
+bool Http3Knowledge::http1_required(const std::string& origin, Timestamp now) {
+  http1_.remove_if([&](const Requirement& entry) { return entry.expires <= now; });
+  return std::any_of(http1_.begin(), http1_.end(),
+                     [&](const Requirement& entry) { return entry.origin == origin; });
+}
+
 Timestamp Http3Knowledge::avoid_until(const std::string& network, const std::string& origin) {
   const auto known = find(network, origin);
   return known == failures_.end() ? Timestamp{} : known->until;

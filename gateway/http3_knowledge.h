@@ -13,9 +13,9 @@
 
 namespace tern {
 
-/// What a client knows of where HTTP/3 leads: which origins offer it (RFC 7838), and where UDP did
-/// not get through. The entries used least recently make room beyond kMaxEntries. Belongs to one
-/// thread.
+/// What a client knows of where HTTP/3 leads: which origins offer it (RFC 7838), where UDP did not
+/// get through, and who wants HTTP/1.1 instead. The entries used least recently make room beyond
+/// kMaxEntries. Belongs to one thread.
 class Http3Knowledge {
  public:
   static constexpr std::size_t kMaxEntries = 1024;
@@ -23,6 +23,8 @@ class Http3Knowledge {
   /// next, and so on.
   static constexpr Duration kAvoidFirst = std::chrono::minutes(5);
   static constexpr Duration kAvoidMost = std::chrono::hours(24);
+  /// Who has asked for HTTP/1.1 gets nothing else for this long.
+  static constexpr Duration kHttp1For = std::chrono::hours(1);
 
   /// An `alt-svc` field came with a response from `origin`.
   void heard(const std::string& origin, std::string_view alt_svc, Timestamp now);
@@ -38,6 +40,11 @@ class Http3Knowledge {
   /// Not before that, from there; in the past when nothing speaks against it.
   Timestamp avoid_until(const std::string& network, const std::string& origin);
 
+  /// `origin` has answered HTTP_1_1_REQUIRED or H3_VERSION_FALLBACK (RFC 9113 §7, RFC 9114 §8.1).
+  void require_http1(const std::string& origin, Timestamp now);
+  /// It has, not long ago.
+  bool http1_required(const std::string& origin, Timestamp now);
+
  private:
   struct Offer {
     std::string origin;
@@ -50,10 +57,15 @@ class Http3Knowledge {
     Timestamp until;
     Duration span;
   };
+  struct Requirement {
+    std::string origin;
+    Timestamp expires;
+  };
   std::list<Failure>::iterator find(const std::string& network, const std::string& origin);
 
   std::list<Offer> offers_;  // used last first
   std::list<Failure> failures_;
+  std::list<Requirement> http1_;  // the newest first
 };
 
 }  // namespace tern

@@ -19,8 +19,8 @@ class Exchange;
 
 /// What both ends of a WebSocket are told. Fluent; the defaults are meant to be left alone.
 ///
-/// Those of handshakes hold on one side: origins and `authorize` on a server, `origin` and fields
-/// on a client (`WebSocketRequest`).
+/// Origins and `authorize` hold on a server alone; what a client says of itself, an origin for
+/// instance, are fields of its `ClientRequest`.
 class WebSocketOptions {
  public:
   // ---- the handshake, on a server

@@ -256,24 +256,38 @@ Http2Bridge::Http2Bridge(Listener& listener, MemoryPool& pool, const Config& con
   const auto set = [&](int id, std::uint64_t value) {
     entries[count++] = {id, static_cast<std::uint32_t>(std::min<std::uint64_t>(value, UINT32_MAX))};
   };
-  set(NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, config.hpack_capacity);
+  // What is the default anyway is left out: Tomcat takes a dozen entries for an attack.
+  const auto set_unless = [&](int id, std::uint64_t value, std::uint64_t initial) {
+    if (value != initial) set(id, value);
+  };
+  set_unless(NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, config.hpack_capacity, 4096);
   if (config.server) {
     set(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, config.max_streams);
     if (config.extended_connect) set(NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1);
   } else {
     set(NGHTTP2_SETTINGS_ENABLE_PUSH, 0);
   }
-  set(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, config.stream_window);
-  set(NGHTTP2_SETTINGS_MAX_FRAME_SIZE, config.max_frame);
+  set_unless(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, config.stream_window, 65535);
+  set_unless(NGHTTP2_SETTINGS_MAX_FRAME_SIZE, config.max_frame, 16384);
   set(NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, config.max_field_section);
   // RFC 9218 §2.1: only its priorities count, not RFC 7540's tree.
   set(NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1);
   TERN_CHECK(config.extra_settings.size() <= kMaxExtraSettings);
-  for (const Setting& extra : config.extra_settings) set(extra.id, extra.value);
+  if (config.server) {
+    for (const Setting& extra : config.extra_settings) set(extra.id, extra.value);
+  }
   TERN_CHECK(nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, entries.data(), count) == 0);
   TERN_CHECK(nghttp2_session_set_local_window_size(
                  session_, NGHTTP2_FLAG_NONE, 0,
                  static_cast<std::int32_t>(config.connection_window)) == 0);
+}
+
+void Http2Bridge::submit_settings(std::span<const Setting> extra_settings) noexcept {
+  TERN_CHECK(extra_settings.size() <= kMaxExtraSettings);
+  std::array<nghttp2_settings_entry, kMaxExtraSettings> entries{};
+  std::size_t count = 0;
+  for (const Setting& extra : extra_settings) entries[count++] = {extra.id, extra.value};
+  TERN_CHECK(nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, entries.data(), count) == 0);
 }
 
 Http2Bridge::~Http2Bridge() { nghttp2_session_del(session_); }
@@ -378,6 +392,10 @@ Http2StreamId Http2Bridge::last_processed() const noexcept {
 
 std::int32_t Http2Bridge::stream_window(Http2StreamId id) const noexcept {
   return nghttp2_session_get_stream_remote_window_size(session_, id);
+}
+
+std::int32_t Http2Bridge::receive_window(Http2StreamId id) const noexcept {
+  return nghttp2_session_get_stream_local_window_size(session_, id);
 }
 
 std::int32_t Http2Bridge::connection_window() const noexcept {

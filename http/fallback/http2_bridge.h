@@ -69,7 +69,7 @@ class Http2Bridge {
     std::uint32_t max_streams = 0;  ///< concurrent ones of the peer
     std::size_t max_unsent_acks = 0;
     bool extended_connect = false;
-    std::span<const Setting> extra_settings;  ///< for the constructor's time
+    std::span<const Setting> extra_settings;  ///< for the constructor's time; a server's
   };
 
   /// One field line to send: views. Laid out like nghttp2_nv, so that a section is handed over as
@@ -107,6 +107,9 @@ class Http2Bridge {
   static Http2Code code_of(std::ptrdiff_t failure) noexcept;
   static std::string_view describe(std::ptrdiff_t failure) noexcept;
 
+  /// A client's, once it has use for them.
+  void submit_settings(std::span<const Setting> extra_settings) noexcept;
+
   /// The peer's bytes; all of them are taken.
   std::ptrdiff_t receive(ByteView bytes) noexcept;
   /// The next bytes to send, valid until the next call. 0: nothing more now, or `put_data` has
@@ -143,6 +146,8 @@ class Http2Bridge {
   /// What the peer allows to send now; may be negative.
   std::int32_t stream_window(Http2StreamId id) const noexcept;
   std::int32_t connection_window() const noexcept;
+  /// What the peer may still send on it.
+  std::int32_t receive_window(Http2StreamId id) const noexcept;
   /// What the peer has announced, or the protocol's default. 2^32-1: no limit.
   std::uint32_t peer_max_streams() const noexcept;
   std::uint32_t peer_field_limit() const noexcept;

@@ -179,7 +179,14 @@ void Http2Session::settle() {
 void Http2Session::on_end_of_stream() {
   if (failure_) return;
   if (!is_server()) {
-    end(Error(Code::closed, "the server has closed the connection", Origin::remote));
+    if (farewell_code_ == Http2Code::http_1_1_required) {
+      end(farewell_error());
+    } else {
+      end(Error(Code::closed,
+                "the server has closed the connection" +
+                    (farewell_.empty() ? std::string() : ": " + farewell_),
+                Origin::remote));
+    }
     return;
   }
   // What it asked for whole may still be answered.
@@ -233,10 +240,24 @@ void Http2Session::goaway(Http2StreamId, Http2Code code, ByteView debug) noexcep
   if (code != Http2Code::no_error) {
     counts().peer_errors.add();
     const std::string_view text = as_text(debug.first(std::min(debug.size(), kMaxDebug)));
-    log(LogLevel::info, fmt::format("the peer closes with {}{}{}", name(code),
-                                    text.empty() ? "" : ": ", http::escaped(text)));
+    farewell_code_ = code;
+    farewell_ = fmt::format("{}{}{}", name(code), text.empty() ? "" : ": ", http::escaped(text));
+    log(LogLevel::info, "the peer closes with " + farewell_);
   }
   goaway_came_ = goaway_to_tell_ = true;
+}
+
+Error Http2Session::refusal() const {
+  if (farewell_code_ == Http2Code::http_1_1_required) return farewell_error();
+  return Error(Code::rejected,
+               farewell_.empty() ? "the server is going away and did not process the request"
+                                 : "the server did not process the request: " + farewell_,
+               Origin::remote);
+}
+
+Error Http2Session::farewell_error() const {
+  return Error(Domain::application, static_cast<std::uint64_t>(farewell_code_), farewell_,
+               Origin::remote);
 }
 
 /// The peer's GOAWAY. nghttp2 has closed the requests that it does not process.
@@ -247,8 +268,7 @@ void Http2Session::on_goaway() {
     end_if_drained();
     return;
   }
-  const Error error(Code::rejected, "the server is going away and did not process the request",
-                    Origin::remote);
+  const Error error = refusal();
   std::vector<Http2Stream*> refused;
   refused.swap(waiting_);
   for (Http2Stream* stream : refused) {

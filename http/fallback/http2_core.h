@@ -43,6 +43,8 @@ class Http2Session final : public SessionBase,
   std::optional<std::uint32_t> peer_setting(std::uint16_t id) const noexcept override;
 
   // ---- for Http2Stream
+  /// Of a request that the peer's GOAWAY leaves out.
+  Error refusal() const;
   using SessionBase::is_server;
   using SessionBase::now;
   Http2Bridge& bridge() noexcept { return bridge_; }
@@ -143,7 +145,11 @@ class Http2Session final : public SessionBase,
   Drain drain_ = Drain::no;
   bool settings_came_ = false;
   bool settings_acknowledged_ = false;
+  bool extensions_said_ = false;  // client: extra_settings
   bool goaway_came_ = false;
+  Error farewell_error() const;
+  Http2Code farewell_code_ = Http2Code::no_error;  // the peer's last GOAWAY's
+  std::string farewell_;                           // empty without an error, else its name and text
   bool goaway_to_tell_ = false;
   bool goaway_said_ = false;  // nghttp2 has sent one with an error
   bool broken_ = false;       // nghttp2 must not be asked any more

@@ -187,6 +187,10 @@ void Http2Session::flush_waiting() {
       stream->drop_waiting(Error(Code::unsupported, "the server does not speak " + protocol));
       continue;
     }
+    // They go ahead of it. Not with the first SETTINGS: most servers never see a use for them.
+    if (extended && !options().extra_settings.empty() && !std::exchange(extensions_said_, true)) {
+      bridge_.submit_settings(options().extra_settings);
+    }
     ++total_requests_;
     counts().requests.add();
     stream->submit_kept();

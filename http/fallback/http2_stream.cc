@@ -54,14 +54,10 @@ void append(Lines& lines, const http::Fields& fields, bool borrowed = false) {
   });
 }
 
-/// Of a request that has been answered and whose length was told: the rest may come, and is
-/// dropped, for a client that is about to send it may take even a NO_ERROR for a failure and never
-/// read the answer (curl 7.88: "Stream error"). A stream's window, which stays closed, has room for
-/// it.
-bool little_is_left(std::int64_t content_length, std::uint64_t received) noexcept {
-  constexpr std::uint64_t kLittle = 16 * 1024;
-  return content_length >= 0 && static_cast<std::uint64_t>(content_length) <= received + kLittle;
-}
+/// How long the rest of a request that has been answered may come, and is dropped, within the
+/// stream's window, which stays closed. A client that is in the midst of sending takes even a
+/// NO_ERROR for a failure, and never reads the answer (curl 7.88: "Stream error").
+constexpr Duration kLinger = std::chrono::seconds(1);
 
 }  // namespace
 
@@ -99,11 +95,11 @@ void Http2Stream::clear() noexcept {
   received_ = 0;
   status_ = 0;
   turn_ = 0;
-  blocked_since_ = kNever;
+  blocked_since_ = lingers_until_ = kNever;
   fault_ = Fault::none;
   fault_reason_ = "";
   wanted_priority_ = http::Priority();
-  head_complete_ = receiving_done_ = discarding_ = tunnel_ = peer_reset_ = false;
+  head_complete_ = receiving_done_ = discarding_ = tunnel_ = expects_ = peer_reset_ = false;
   flagged = counted = priority_set_ = submitted_ = body_ended_ = has_trailers_ = false;
   body_waits_ = turn_over_ = end_sent_ = write_shut_ = reset_ = waiting_ = responding_ = false;
   closed_ = false;
@@ -120,7 +116,8 @@ bool Http2Stream::closed(Http2Code code) noexcept {
   closed_ = true;
   if (ends_ == nullptr) return true;
   if (!receiving_done_ || !sending_done()) {
-    const Error error = peer_reset_ || code == Http2Code::refused_stream ? peer_error(code)
+    const Error error = code == Http2Code::refused_stream && !peer_reset_ ? session_->refusal()
+                        : peer_reset_                                     ? peer_error(code)
                         : code == Http2Code::no_error
                             ? Error(Code::closed, "the stream was closed", Origin::remote)
                             : Error(Domain::application, static_cast<std::uint64_t>(code),
@@ -315,12 +312,12 @@ void Http2Stream::abort(http::Abort why) {
 void Http2Stream::stop_reading(http::Abort why) {
   if (receiving_done_ || closed_) return;
   if (sending_done() || !is_server()) {
-    const bool wait =
-        is_server() && why == http::Abort::no_error && little_is_left(content_length_, received_);
+    const bool wait = is_server() && why == http::Abort::no_error && may_linger();
     if ((end_sent_ && !wait) || id_ == 0) {
       reset(code_for(why));
       return;
     }
+    if (end_sent_) linger();
     // A client's request is still on its way, and goes on.
   }
   discarding_ = true;
@@ -370,9 +367,23 @@ void Http2Stream::sent() noexcept {
 void Http2Stream::end_sent() noexcept {
   end_sent_ = true;
   // The rest of the request was not wanted.
-  if (discarding_ && !receiving_done_ && !little_is_left(content_length_, received_)) {
+  if (!discarding_ || receiving_done_) return;
+  if (may_linger()) {
+    linger();
+  } else {
     session_->reset_later(id_);
   }
+}
+
+/// Who waits for 100 (Continue) sends nothing more.
+bool Http2Stream::may_linger() const noexcept {
+  const bool waits = expects_ && received_ == 0;
+  return !tunnel_ && !waits && session_->bridge().receive_window(id_) > 0;
+}
+
+void Http2Stream::linger() noexcept {
+  lingers_until_ = session_->now() + kLinger;
+  session_->watch_streams();
 }
 
 // ---- time limits
@@ -381,6 +392,9 @@ void Http2Stream::end_sent() noexcept {
 Http2Stream::Late Http2Stream::late(Timestamp now, std::int32_t window) noexcept {
   const SessionOptions& options = session_->session_options();
   if (closed_) return Late::no;
+  if (lingers_until_ != kNever && !receiving_done_) {
+    return now >= lingers_until_ ? Late::answered : Late::no;
+  }
   if (window > 0 || !wants_to_send()) {
     blocked_since_ = kNever;
   } else if (blocked_since_ == kNever) {
@@ -502,6 +516,7 @@ void Http2Stream::finish_head() noexcept {
   tunnel_ = head_.method == "CONNECT";
   head_complete_ = true;
   if (tunnel_) content_length_ = -1;
+  expects_ = content_length_ > 0 && head_.fields.contains("expect");
   const std::uint64_t limit = session_->session_options().max_body;
   if (limit != 0 && content_length_ > 0 && static_cast<std::uint64_t>(content_length_) > limit) {
     set_fault(Fault::body_too_large, "a content-length above our limit");
@@ -542,6 +557,10 @@ void Http2Stream::body(ByteView bytes) noexcept {
   } else {
     session_->bridge().consumed(id_, bytes.size());
   }
+  // It is blocked now, and not in the midst of anything.
+  if (lingers_until_ == kNever || may_linger()) return;
+  session_->reset_later(id_);
+  session_->wake_up();
 }
 
 void Http2Stream::message_ends() noexcept {

@@ -91,6 +91,8 @@ class Http2Stream final : public http::Carrier {
 
   /// Ends the stream both ways with `code`; the exchange, if any, fails with `error`.
   void fail(Http2Code code, const Error& error) noexcept;
+  /// The response is out, and no more of the request is wanted.
+  void end_request() noexcept { reset(Http2Code::no_error); }
   /// The request has not been sent and may be sent elsewhere.
   void refuse(const Error& error) noexcept;
   /// The same for one that its session has taken from those that wait.
@@ -131,7 +133,7 @@ class Http2Stream final : public http::Carrier {
 
   /// Which of the session's time limits this stream has passed at `now`, if any. `window`: what the
   /// peer allows to send on it.
-  enum class Late : std::uint8_t { no, body, stalled };
+  enum class Late : std::uint8_t { no, answered, body, stalled };
   Late late(Timestamp now, std::int32_t window) noexcept;
   /// Something may become late.
   bool watched() const noexcept { return !closed_ && (!receiving_done_ || wants_to_send()); }
@@ -152,6 +154,8 @@ class Http2Stream final : public http::Carrier {
   void finish_head() noexcept;
   void finish_response() noexcept;
   void reset(Http2Code code) noexcept;
+  bool may_linger() const noexcept;
+  void linger() noexcept;
   void resume_body();
 
   Http2Session* session_ = nullptr;
@@ -170,12 +174,14 @@ class Http2Stream final : public http::Carrier {
   int status_ = 0;
   Timestamp last_received_{};
   Timestamp blocked_since_ = kNever;  // by the peer's window
+  Timestamp lingers_until_ = kNever;  // answered; what comes of the request is dropped
   const char* fault_reason_ = "";
   Fault fault_ = Fault::none;
   bool head_complete_ = false;
   bool receiving_done_ = false;
   bool discarding_ = false;  // what comes is not wanted, and the stream's window stays closed
   bool tunnel_ = false;
+  bool expects_ = false;  // 100 (Continue), before its body
   bool peer_reset_ = false;
 
   // What goes out.

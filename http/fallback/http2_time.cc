@@ -98,6 +98,7 @@ bool Http2Session::check_streams(Timestamp now) {
     if (current.is_closed()) continue;
     switch (current.late(now, bridge_.stream_window(current.id()))) {
       case Http2Stream::Late::no: watched = watched || current.watched(); break;
+      case Http2Stream::Late::answered: current.end_request(); break;
       case Http2Stream::Late::body:
         counts().timeouts.add();
         log(LogLevel::info, fmt::format("stream {}: the request did not go on", current.id()));

@@ -50,8 +50,8 @@ struct SessionOptions : http::Limits {
   std::size_t max_unsent_acks = 100;
   /// Extended CONNECT (RFC 8441) is announced by a server.
   bool extended_connect = true;
-  /// More entries for our SETTINGS, WebTransport's for instance; 16 at most. What the peer says of
-  /// them is kept (`Session::peer_setting`).
+  /// More entries for our SETTINGS, WebTransport's for instance; 16 at most. A client says them
+  /// with its first extended CONNECT. What the peer says of them is kept (`Session::peer_setting`).
   std::vector<Setting> extra_settings;
   /// Client: whether a server, by its SETTINGS, takes extended CONNECTs of this `:protocol`; one it
   /// does not take fails with Error unsupported and is not sent. Empty: it takes any.

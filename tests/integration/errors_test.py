@@ -29,8 +29,16 @@ class ExitCodeTest(TernTest):
                       ["serve", "--cert", "only.pem"],
                       ["serve", "/nonexistent/folder"],
                       ["serve", "--config", "/nonexistent.toml"],
-                      ["get", "--cacert", "/nonexistent.pem", "https://x/"],
-                      ["bench", "--cacert", "/dev/null", "https://x/"],
+                      ["call", "--cacert", "/dev/null", "https://x/a.B/C"],
+                      ["get", "-4", "https://x/"], ["ws", "-6"], ["bench", "-1"],
+                      *(["get", "--http2", *flags, "https://x/"]
+                        for flags in (["--chacha20"], ["--quic-version", "2"], ["--key-update"], ["--migrate-at", "1s"],
+                                      ["--congestion", "bbr"], ["--qlog", "."], ["--early-data", "--session", "s"])),
+                      ["get", "--http1.1", "--key-update", "https://x/"],
+                      ["bench", "--http2", "--congestion", "bbr", "https://x/"],
+                      ["ws", "--carrier", "h2", "--qlog", ".", "wss://x/"],
+                      ["wt", "--carrier", "websocket", "--qlog", ".", "https://x/"],
+                      ["call", "--http1.1", "--qlog", ".", "https://x/a.B/C"],
                       ["bench", "--resume", "https://x/"],
                       ["serve", "--cache-control", "max-age=1"], ["serve", "--autoindex"],
                       ["serve", "--dotfiles"], ["serve", "/", "--cache-control", "a\nb"],
@@ -41,6 +49,14 @@ class ExitCodeTest(TernTest):
                       ["bench", "-D", "0", "https://x/"]):
             with self.subTest(words=words):
                 self.assert_code(self.tern(*words), 2)
+
+    def test_files_for_trust(self):
+        for words, code in ((["get", "--cacert", "/nonexistent.pem", "https://x/"], 77),
+                            (["bench", "--cacert", "/dev/null", "https://x/"], 77),
+                            (["ws", "--cacert", "/dev/null", "wss://x/"], 77),
+                            (["get", "--cert", "/dev/null", "--key", "/dev/null", "https://x/"], 58)):
+            with self.subTest(words=words):
+                self.assert_code(self.tern(*words), code, "/dev/null" if "/dev/null" in words else "/nonexistent.pem")
 
     def test_numbers(self):
         """Each complaint has the flag, the value and what would do."""
@@ -72,6 +88,8 @@ class ExitCodeTest(TernTest):
                 self.assert_code(self.tern("bench", url), 3)
         self.assert_code(self.tern("get", "--http3-only", "http://example.com/"), 3, "https://")
         self.assert_code(self.tern("bench", "ftp://example.com/"), 3)
+        self.assert_code(self.tern("get", "ftp://example.com/"), 1, "only https and http")
+        self.assert_code(self.tern("get", "-x", "http://nothing.invalid", "http://example.com/"), 5, "nothing.invalid")
 
     def test_cannot_resolve(self):
         self.assert_code(self.tern("get", "https://nothing.invalid/"), 6, "nothing.invalid")

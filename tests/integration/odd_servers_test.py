@@ -42,30 +42,30 @@ FINE = {
 }
 
 WRONG = {
-    "another protocol": (b"SSH-2.0-OpenSSH_9.2\r\n", 56, "does not begin with HTTP/"),
-    "HTTP/0.9": (b"<html>hello", 56, "does not begin with HTTP/"),
-    "a bare LF": (b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok", 56, "bare LF"),
-    "two lengths": (OK + b"Content-Length: 2\r\n" + TWO, 56, "more than one content-length"),
-    "two different lengths": (OK + b"Content-Length: 3\r\n" + TWO, 56, "content-length"),
-    "length and chunked": (OK + b"Transfer-Encoding: chunked\r\n" + TWO, 56, "beside"),
-    "a length below zero": (OK + b"Content-Length: -1\r\n\r\nok", 56, "content-length"),
-    "a transfer coding": (OK + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 56, "not known here"),
-    "a folded header line": (OK + b"X: a\r\n b\r\n" + TWO, 56, "folded"),
-    "a NUL in a header line": (OK + b"X: a\0b\r\n" + TWO, 56, "control character"),
+    "another protocol": (b"SSH-2.0-OpenSSH_9.2\r\n", 8, "does not begin with HTTP/"),
+    "HTTP/0.9": (b"<html>hello", 8, "does not begin with HTTP/"),
+    "a bare LF": (b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok", 8, "bare LF"),
+    "two lengths": (OK + b"Content-Length: 2\r\n" + TWO, 8, "more than one content-length"),
+    "two different lengths": (OK + b"Content-Length: 3\r\n" + TWO, 8, "content-length"),
+    "length and chunked": (OK + b"Transfer-Encoding: chunked\r\n" + TWO, 8, "beside"),
+    "a length below zero": (OK + b"Content-Length: -1\r\n\r\nok", 8, "content-length"),
+    "a transfer coding": (OK + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 8, "not known here"),
+    "a folded header line": (OK + b"X: a\r\n b\r\n" + TWO, 8, "folded"),
+    "a NUL in a header line": (OK + b"X: a\0b\r\n" + TWO, 8, "control character"),
     "a chunk size that is none": (OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\nok\r\n", 56, "chunk size"),
-    "an upgrade nobody asked for": (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", 56, "upgrade"),
-    "nothing": (b"", 56, "without a response"),
-    "half a head": (b"HTTP/1.1 200 OK\r\nContent-Le", 56, "in the middle"),
-    "half a body": (OK + b"Content-Length: 10\r\n\r\nhalf", 56, "in the middle"),
-    "no last chunk": (OK + b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", 56, "in the middle"),
-    "too many header lines": (OK + b"X: y\r\n" * 500 + TWO, 1, "limit"),
-    "too large a header": (OK + b"X: " + b"y" * 300000 + b"\r\n" + TWO, 1, "limit"),
-    "gzip cut short": (coded(b"gzip", ZIPPED[:-5]), 56, "gzip: the body was cut short"),
-    "no gzip": (coded(b"gzip", b"plain text"), 56, "gzip: "),
-    "brotli cut short": (coded(b"br", b"\x0b"), 56, "br: the body was cut short"),
-    "zstd cut short": (coded(b"zstd", b"\x28\xb5\x2f\xfd\x04"), 56, "zstd: the body was cut short"),
-    "deflate": (coded(b"deflate", zlib.compress(b"hello")), 1, 'not asked for: "deflate"'),
-    "a redirect in a ring": (b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n", 1, "redirects"),
+    "an upgrade nobody asked for": (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", 8, "upgrade"),
+    "nothing": (b"", 52, "without a response"),
+    "half a head": (b"HTTP/1.1 200 OK\r\nContent-Le", 52, "in the middle"),
+    "half a body": (OK + b"Content-Length: 10\r\n\r\nhalf", 18, "in the middle"),
+    "no last chunk": (OK + b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", 18, "in the middle"),
+    "too many header lines": (OK + b"X: y\r\n" * 500 + TWO, 56, "limit"),
+    "too large a header": (OK + b"X: " + b"y" * 300000 + b"\r\n" + TWO, 56, "limit"),
+    "gzip cut short": (coded(b"gzip", ZIPPED[:-5]), 61, "gzip: the body was cut short"),
+    "no gzip": (coded(b"gzip", b"plain text"), 61, "gzip: "),
+    "brotli cut short": (coded(b"br", b"\x0b"), 61, "br: the body was cut short"),
+    "zstd cut short": (coded(b"zstd", b"\x28\xb5\x2f\xfd\x04"), 61, "zstd: the body was cut short"),
+    "deflate": (coded(b"deflate", zlib.compress(b"hello")), 61, 'not asked for: "deflate"'),
+    "a redirect in a ring": (b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n", 47, "redirects"),
 }
 
 
@@ -114,6 +114,46 @@ class OddServer:
         self.listener.close()
         for thread in self.threads:
             thread.join()
+
+
+class Http1Wanted(OddServer):
+    """Over TLS; in HTTP/2 each request is answered by `frames` of what means HTTP_1_1_REQUIRED."""
+
+    def __init__(self, frames, context):
+        self.frames = frames
+        self.versions = []
+        context.set_alpn_protocols(["h2", "http/1.1"])
+        super().__init__(OK + TWO, context)
+
+    def _talk(self, connection):
+        connection.settimeout(20)
+        try:
+            connection = self.context.wrap_socket(connection, server_side=True)
+            self.versions.append(connection.selected_alpn_protocol())
+            if self.versions[-1] == "http/1.1":
+                while connection.recv(65536):
+                    connection.sendall(self.answer)
+                return
+            connection.sendall(frame(4, 0, b""))
+            received = b""
+            while True:  # the preface, and frames up to HEADERS
+                received += connection.recv(65536)
+                at = 24
+                while len(received) >= at + 9 and received[at + 3] != 1:
+                    at += 9 + int.from_bytes(received[at:at + 3], "big")
+                if len(received) >= at + 9:
+                    break
+            connection.sendall(self.frames)
+            while connection.recv(65536):
+                pass
+        except OSError:
+            pass
+        finally:
+            connection.close()
+
+
+def frame(kind, stream, payload):
+    return len(payload).to_bytes(3, "big") + bytes([kind, 0]) + stream.to_bytes(4, "big") + payload
 
 
 class OddTest(TernTest):
@@ -224,6 +264,21 @@ class OddTlsTest(OddTest):
         self.assert_line(self.ask(self.context(), trusted=False), 60, "issued by /CN=Odd CA", "--cacert")
         trusted = self.ask(self.context(days=0), "-k")
         self.assertEqual((trusted.returncode, trusted.stdout), (0, "ok"), trusted.stderr)
+
+    def test_http_1_1_required(self):
+        code = (0xd).to_bytes(4, "big")
+        for name, frames in {"a reset": frame(3, 1, code), "GOAWAY": frame(7, 0, bytes(4) + code),
+                             "GOAWAY that takes the request":
+                                 frame(7, 0, (1).to_bytes(4, "big") + code) + frame(3, 1, code)}.items():
+            with self.subTest(name):
+                server = Http1Wanted(frames, self.context())
+                self.addCleanup(server.stop)
+                url = f"https://localhost:{server.port}/"
+                reach = ["--cacert", self.folder / "ca.pem", "--resolve", f"localhost:{server.port}:127.0.0.1"]
+                finished = self.tern("get", "-v", "--http2", "-X", "POST", *reach, url, url)
+                self.assertEqual((finished.returncode, finished.stdout), (0, "okok"), finished.stderr)
+                self.assertEqual(server.versions, ["h2", "http/1.1"], finished.stderr)
+                self.assertIn("the server wants HTTP/1.1", finished.stderr)
 
     def test_no_tls_at_all(self):
         for said in (b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-OpenSSH_9.2\r\n"):

@@ -169,7 +169,7 @@ class ProxyTest(TernTest):
         for words, code, part in (
                 (["-x", f"http://127.0.0.1:{closed.port}"], 7, "cannot connect to the proxy at"),
                 (["-x", "socks5://127.0.0.1:1"], 2, "--proxy: "),
-                (["-x", "http://no-such-proxy.invalid:1"], 6, "no-such-proxy.invalid"),
+                (["-x", "http://no-such-proxy.invalid:1"], 5, "no-such-proxy.invalid"),
                 (["-x", there, "--http3-only"], 3, "through a proxy")):
             with self.subTest(words=words):
                 finished = self.tern("get", *words, server.url + "/hello")

@@ -131,7 +131,7 @@ class RequestsTest(TernTest):
         self.assertEqual(len(self.site.seen), 1, "a POST may have been worked on")
 
     def test_a_connection_that_breaks(self):
-        self.assertEqual(self.fetch(self.url + "/cut").code, 56)
+        self.assertEqual(self.fetch(self.url + "/cut").code, 18)
         for flag in (["--retry", "2"], ["--retry-on-close"]):
             with self.subTest(flag=flag):
                 self.site.seen.clear()

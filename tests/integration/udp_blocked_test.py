@@ -2,12 +2,17 @@
 right to make namespaces (root, as in CI) and `nft`; without them the program says NOT RUN and ends with
 77, which CTest shows as skipped."""
 
+import json
 import os
+import pathlib
 import subprocess
 import sys
+import time
 import unittest
 
 from tern_program import PATIENCE, TERN, Fetched, Server, TernTest, WatchedGet, environment
+
+EXAMPLES = pathlib.Path(os.environ["EXAMPLES"])
 
 
 def run(*words):
@@ -56,19 +61,25 @@ class IslandServer(Server):
         return self.island.command(TERN)
 
 
-class UdpBlockedTest(TernTest):
+class IslandTest(TernTest):
     def setUp(self):
         super().setUp()
         self.island = self.enterContext(Island())
+
+    def run_there(self, *words, **options):
+        return subprocess.run(self.island.command(*map(str, words)), capture_output=True, text=True,
+                              timeout=PATIENCE, env=environment(self.home), **options)
+
+
+class UdpBlockedTest(IslandTest):
+    def setUp(self):
+        super().setUp()
         self.server = IslandServer(self.island, self.home)
         self.addCleanup(self.server.stop)
 
     def fetch(self, *arguments):
-        done = subprocess.run(
-            self.island.command(TERN, "get", "-v", "--json", "--cacert", self.ca,
-                                *self.reach(self.server), *arguments),
-            capture_output=True, text=True, timeout=PATIENCE, env=environment(self.home))
-        return Fetched(done)
+        return Fetched(self.run_there(TERN, "get", "-v", "--json", "--cacert", self.ca,
+                                      *self.reach(self.server), *arguments))
 
     def watch(self, *arguments, **fifo):
         watched = WatchedGet(self.island.command(TERN), self.home, "--cacert", self.ca,
@@ -124,6 +135,104 @@ class UdpBlockedTest(TernTest):
         self.assertEqual(second["protocol"], "h2")
         self.assert_pattern(self.folder / "big", size)
         self.assertEqual((self.folder / "small").read_text(), "hello over h2\n")
+
+    def test_the_client_examples(self):
+        def client():
+            done = self.run_there(EXAMPLES / "client", self.ca, self.server.url + "/hello",
+                                  self.server.url + "/bytes/300000")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return sorted(line.split(" in ")[0].rsplit("/", 1)[1] for line in done.stdout.splitlines())
+
+        def streaming_client():
+            done = self.run_there(EXAMPLES / "streaming_client", self.ca, self.server.url + "/bytes/20000000")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            migrations, received = done.stdout.splitlines()
+            self.assertEqual(received, "20000000 bytes")
+            return int(migrations.rsplit(": ", 1)[1].split()[0])
+
+        self.island.block_udp()
+        self.assertEqual(client(), ["300000: 200, 300000 bytes over h2", "hello: 200, 14 bytes over h2"])
+        self.assertEqual(streaming_client(), 0, "there is nothing that migrates")
+        self.island.unblock_udp()
+        self.assertEqual(client(), ["300000: 200, 300000 bytes over h3", "hello: 200, 14 bytes over h3"])
+        self.assertEqual(streaming_client(), 1)
+
+
+class ExampleServersTest(IslandTest):
+    """The servers of examples/ as they are: each on its port of the namespace, with one command that talks to it."""
+
+    def setUp(self):
+        super().setUp()
+        made = self.run_there(TERN, "cert")
+        self.assertEqual(made.returncode, 0, made.stderr)
+
+    def start(self, example):
+        folder = self.home / "tern"
+        process = subprocess.Popen(
+            self.island.command(str(EXAMPLES / example), str(folder / "cert.pem"), str(folder / "key.pem")),
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment(self.home))
+
+        def stop():
+            process.terminate()
+            process.communicate(timeout=PATIENCE)
+        self.addCleanup(stop)
+        listening = self.island.command("ss", "-Hltn", "sport = :4433")
+        end = time.monotonic() + PATIENCE
+        while not subprocess.run(listening, capture_output=True, check=True).stdout:
+            self.assertIsNone(process.poll(), example)
+            self.assertLess(time.monotonic(), end, example)
+            time.sleep(0.02)
+
+    def say(self, verb, *arguments, **options):
+        done = self.run_there(TERN, verb, "--json", "--cacert", self.ca,
+                              "--resolve", "localhost:4433:127.0.0.1", *arguments, **options)
+        self.assertEqual(done.returncode, 0, done.stderr + done.stdout)
+        return json.loads(done.stdout)
+
+    def down_and_up(self, example, talk, carriers=("h2", "h3")):
+        self.start(example)
+        self.island.block_udp()
+        self.assertEqual(talk(), carriers[0])
+        self.island.unblock_udp()
+        self.assertEqual(talk(), carriers[1])
+
+    def test_hello_server(self):
+        def talk():
+            transfer = self.say("get", "https://localhost:4433/hello")["transfers"][0]
+            self.assertEqual(transfer["body"], f"hello over {transfer['protocol']}\n")
+            return transfer["protocol"]
+        self.down_and_up("hello_server", talk)
+
+    def test_echo_server(self):
+        body = self.folder / "body"
+        body.write_bytes(bytes(range(256)) * 4000)
+        back = self.folder / "back"
+
+        def talk():
+            report = self.say("get", "-X", "POST", "-T", body, "-o", back, "https://localhost:4433/")
+            self.assertEqual(back.read_bytes(), body.read_bytes())
+            return report["transfers"][0]["protocol"]
+        self.down_and_up("echo_server", talk)
+
+    def test_websocket(self):
+        def talk():
+            return self.say("ws", "--message", "anybody?", "wss://localhost:4433/chat")["carrier"]
+        self.down_and_up("websocket", talk)
+
+    def test_greeter_server(self):
+        def talk():
+            report = self.say("call", "-d", '{"name":"you"}',
+                              "https://localhost:4433/greeter.v1.Greeter/SayHello")
+            self.assertEqual(report["status"]["name"], "OK")
+            return report["wire"]
+        self.down_and_up("greeter_server", talk)
+
+    def test_chat(self):
+        def talk():
+            page = self.say("get", "https://localhost:4433/chat/")["transfers"][0]
+            self.assertEqual(page["status"], 200)
+            return page["protocol"]
+        self.down_and_up("chat/chat", talk)
 
 
 if __name__ == "__main__":

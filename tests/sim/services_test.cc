@@ -1,10 +1,16 @@
+#include <algorithm>
 #include <memory>
 #include <string>
 
 #include <gtest/gtest.h>
 
+#include "gateway/http3_knowledge.h"
+#include "http3/error_code.h"
 #include "tests/sim/scene.h"
+#include "transport/quic/bound_endpoint.h"
+#include "transport/quic/connection.h"
 #include "transport/sim/service_zone.h"
+#include "transport/tls/server_context.h"
 
 /// HTTPS records (RFC 9460): where a client goes by them, and that they never keep it waiting.
 
@@ -64,6 +70,67 @@ TEST(HttpsRecords, APortOfTheirOwn) {
     EXPECT_EQ(scene.connection().path.remote.port(), 8443);
     EXPECT_TRUE(scene.resolved().ends_with(" by its HTTPS record")) << scene.resolved();
   }
+}
+
+/// A server of HTTP/3 that has everything but answers: it wants another version of HTTP.
+class Refusing final : public quic::Application {
+ public:
+  explicit Refusing(quic::Connection& connection) noexcept : connection_(connection) {}
+
+  void handle(const quic::Event& event) override {
+    if (event.type != quic::Event::Type::stream_data || event.stream % 4 != 0) return;
+    const std::uint64_t code = http3::code(http3::ErrorCode::version_fallback);
+    connection_.stop_sending(event.stream, code);
+    connection_.reset(event.stream, code);
+  }
+
+ private:
+  quic::Connection& connection_;
+};
+
+TEST(HttpsRecords, LeadToAServerThatWantsNoNewVersion) {
+  Services scene;
+  scene.world.alias("www.example", scene.server_host);
+  scene.serve();
+  const tls::DevelopmentOptions named =
+      tls::DevelopmentOptions(World::kUnixEpoch).names({"www.example"});
+  const auto authority = tls::make_authority(tls::DevelopmentOptions(World::kUnixEpoch));
+  const auto leaf = tls::make_leaf(*authority, named);
+  quic::EndpointOptions options;
+  options.server_context = *tls::ServerContext::create(
+      tls::ServerContextOptions()
+          .certificate(*tls::Certificate::parse(leaf->certificate, leaf->key))
+          .alpn({"h3"}));
+  auto endpoint = *quic::BoundEndpoint::create(scene.server_host.runtime(),
+                                               scene.server_host.network(), options);
+  udp::SocketOptions socket;
+  socket.bind = udp::Address::v6(in6addr_any, 4444);
+  ASSERT_TRUE(endpoint->bind(socket));
+  int connections = 0;
+  endpoint->serve([&](quic::Connection& connection) {
+    ++connections;
+    return std::unique_ptr<quic::Application>(std::make_unique<Refusing>(connection));
+  });
+  udp::ServiceRecord record = service(1, {"h3"});
+  record.port = 4444;
+  scene.zone->add("www.example", record);
+  const auto go = [&](ClientProtocols protocols) {
+    scene.use_client(
+        scene.client_options().insecure(true).protocols(protocols).services(scene.zone));
+  };
+  go(ClientProtocols::automatic);
+  EXPECT_EQ(scene.get("https://www.example/hello"), "http/1.1");
+  EXPECT_EQ(scene.get("https://www.example/hello"), "http/1.1") << "it is remembered";
+  EXPECT_EQ(connections, 1);
+  const auto fell = [](const ClientEvent& event) {
+    return event.type == ClientEvent::Type::falling_back;
+  };
+  EXPECT_EQ(std::count_if(scene.events.begin(), scene.events.end(), fell), 1);
+  scene.world.run_for(Http3Knowledge::kHttp1For + 1s);
+  EXPECT_EQ(scene.get("https://www.example/hello"), "h3") << "not for ever; and Alt-Svc goes first";
+  EXPECT_EQ(connections, 1);
+  go(ClientProtocols::http3_only);
+  EXPECT_NE(scene.get("https://www.example/hello").find("H3_VERSION_FALLBACK"), std::string::npos);
 }
 
 TEST(HttpsRecords, AliasesAndTargets) {

@@ -21,7 +21,7 @@ namespace {
 using namespace std::chrono_literals;
 
 void check(const BenchOptions& options) {
-  check_ca_file(options.ca_file);
+  check_ca_file(options.ca_file, "--cacert", ExitCode::bad_ca);
   if (options.connect && options.idle) {
     fail_with(ExitCode::usage, "--connect and --idle exclude each other");
   }
@@ -90,6 +90,7 @@ void settle(BenchOptions& options, const http::Url& url, bool proxied) {
   if (options.chacha20) fail_with(ExitCode::usage, "--chacha20 is about HTTP/3");
   if (!options.versions.empty()) fail_with(ExitCode::usage, "--quic-version is about HTTP/3");
   if (!options.qlog.empty()) fail_with(ExitCode::usage, "--qlog is about HTTP/3");
+  if (options.congestion_chosen) fail_with(ExitCode::usage, "--congestion is about HTTP/3");
 }
 
 ExitCode run(BenchOptions& options) {
@@ -149,6 +150,7 @@ void add_bench(CLI::App& app, ExitCode& result) {
           "https://host[:port]/path; wss:// of a WebSocket that echoes, wt:// of WebTransport\n"
           "that does; http:// and ws:// without TLS")
       ->required()
+      ->check(no_flag())
       ->type_name("");
   verb->add_option("-c,--connections", o.connections,
                    "Connections; with --connect handshakes at a time")
@@ -230,7 +232,10 @@ void add_bench(CLI::App& app, ExitCode& result) {
       "  tern bench -k -c 4 -m 25 --datagrams wt://localhost:4433/wt/echo\n"
       "  tern bench -k -c 1 -m 1 -n 1 -d 1073741824 wt://localhost:4433/wt/bytes\n"
       "  tern bench -k --rate 5000 -D 30s --warm-up 2s --json https://localhost:4433/hello");
-  verb->callback([options, &result] { result = run(*options); });
+  verb->callback([options, verb, &result] {
+    options->congestion_chosen = verb->get_option("--congestion")->count() > 0;
+    result = run(*options);
+  });
 }
 
 }  // namespace tern::cli

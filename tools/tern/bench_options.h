@@ -43,6 +43,7 @@ struct BenchOptions : ProxyFlags {
   std::vector<std::uint32_t> versions;
   bool chacha20 = false;
   quic::Congestion congestion = quic::Congestion::cubic;
+  bool congestion_chosen = false;
   engine::EngineKind engine = engine::EngineKind::automatic;
   int server_pid = 0;
   std::string qlog;

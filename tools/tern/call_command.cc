@@ -125,7 +125,10 @@ void add_call(CLI::App& app, ExitCode& result) {
       "    https://localhost:4433/greeter.v1.Greeter/SayHello\n"
       "  tern call -k --protocol webtransport https://localhost:4433/rpc/greeter.v1.Greeter/Chat\n"
       "  tern call --list --schema greeter.proto");
-  verb->callback([options, &result] {
+  verb->callback([options, verb, &result] {
+    const bool one = verb->get_option("--http1.1")->count() > 0;
+    const bool two = verb->get_option("--http2")->count() > 0;
+    refuse_over_tcp(*verb, {"--qlog"}, one ? "--http1.1" : two ? "--http2" : "");
     try {
       result = run_call(*options);
     } catch (const std::invalid_argument& error) {

@@ -2,6 +2,8 @@
 
 #include <cerrno>
 
+#include <fmt/format.h>
+
 namespace tern::cli {
 
 ExitCode exit_code(const Error& error) noexcept {
@@ -35,11 +37,36 @@ ExitCode exit_code(const Error& error) noexcept {
   return ExitCode::failed;
 }
 
+ExitCode exit_code(const Error& error, Stage stage, bool over_tcp, bool open) noexcept {
+  const ExitCode plain = exit_code(error);
+  if (plain == ExitCode::http3_error && over_tcp) {
+    return open ? ExitCode::http2_stream_error : ExitCode::http2_error;
+  }
+  if (stage == Stage::connecting) return plain;
+  if (error.is(Code::closed)) {
+    return stage == Stage::answer ? ExitCode::no_answer : ExitCode::partial_answer;
+  }
+  if (error.is(Code::limit)) return ExitCode::receive_failed;
+  const bool odd = error.is(Code::invalid) && error.origin == Origin::remote;
+  return odd && stage == Stage::answer ? ExitCode::weird_answer : plain;
+}
+
+std::string describe(const Error& error) {
+  switch (error.domain) {
+    case Domain::tern:
+    case Domain::http: return error.detail;
+    case Domain::application: {
+      const char* way = error.origin == Origin::remote ? "from" : "told to";
+      return fmt::format("HTTP error {:#x} {} the server: {}", error.code, way, error.detail);
+    }
+    default: return error.to_string();
+  }
+}
+
 void fail_with(const Error& error, std::string_view what) {
   std::string message(what);
   if (!message.empty()) message += ": ";
-  fail_with(exit_code(error),
-            message + (error.domain == Domain::tern ? error.detail : error.to_string()));
+  fail_with(exit_code(error), message + describe(error));
 }
 
 void fail_with(ExitCode code, std::string message) { throw Failure{code, std::move(message)}; }

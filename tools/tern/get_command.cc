@@ -14,7 +14,10 @@ void add_get(CLI::App& app, ExitCode& result) {
   GetOptions& o = *options;
   CLI::App* verb = app.add_subcommand(
       "get", "Fetch URLs over HTTP/3, HTTP/2 or HTTP/1.1, several on one connection");
-  verb->add_option("URL", o.urls, "https://host[:port]/path")->required()->type_name("");
+  verb->add_option("URL", o.urls, "https://host[:port]/path")
+      ->required()
+      ->check(no_flag())
+      ->type_name("");
 
   const std::string kRequest = "Request";
   verb->add_option("-X,--request", o.method, "Method")->type_name("NAME")->group(kRequest);
@@ -154,18 +157,24 @@ void add_get(CLI::App& app, ExitCode& result) {
   add_engine(*verb, o.engine);
   verb->get_option("--engine")->group(kConnection);
   verb->footer(
-      "Exit codes: 0 done, 2 usage, 3 bad URL, 6 cannot resolve, 7 cannot connect, 22 status ≥ "
-      "400\n"
-      "with --fail, 23 cannot write, 26 cannot read, 28 timed out, 35 TLS handshake, 56 receive\n"
-      "failed, 60 certificate not trusted, 95 HTTP/3 error, 96 QUIC error,\n97 refused by a proxy, "
-      "130 interrupted.\n\n"
+      "Exit codes, curl's: 0 done, 2 usage, 3 bad URL, 6 cannot resolve, 7 cannot connect, 18 cut\n"
+      "short, 22 status ≥ 400 with --fail, 23 cannot write, 26 cannot read, 28 timed out, 35 TLS\n"
+      "handshake, 47 too many redirects, 52 no answer, 56 receive failed, 60 certificate not\n"
+      "trusted, 61 does not decode, 92 HTTP/2, 95 HTTP/3, 96 QUIC error, 97 refused by a proxy,\n"
+      "130 interrupted; docs/cli.md has all.\n\n"
       "Examples:\n"
       "  tern get -k https://localhost:4433/hello\n"
       "  tern get -v --stats -o big.bin https://localhost:4433/bytes/100000000\n"
       "  tern get --json-body '{\"a\":1}' https://localhost:4433/echo\n"
       "  tern get --session s.tern --early-data https://localhost:4433/\n"
       "  tern get -v --network-policy cheapest -O https://example.com/big.iso");
-  verb->callback([options, &result] {
+  verb->callback([options, verb, one, two, &result] {
+    refuse_over_tcp(*verb,
+                    {"--chacha20", "--quic-version", "--early-data", "--migrate-at", "--key-update",
+                     "--congestion", "--qlog"},
+                    one->count() > 0   ? "--http1.1"
+                    : two->count() > 0 ? "--http2"
+                                       : "");
     try {
       result = run_get(*options);
     } catch (const std::invalid_argument& error) {

@@ -90,6 +90,7 @@ class Get {
   }
 
   ClientOptions make_client_options() {
+    check_ca_file(options_.ca_file, "--cacert", ExitCode::bad_ca);
     ClientOptions client = client_options(options_);
     client.chacha20_only(options_.chacha20).early_data(options_.early_data).sessions(sessions_);
     // What is about QUIC alone makes no sense over TCP.
@@ -99,7 +100,7 @@ class Get {
     client.transport().congestion = options_.congestion;
     if (!options_.certificate.empty()) {
       auto certificate = tls::Certificate::load(options_.certificate, options_.key);
-      if (!certificate) fail_with(ExitCode::usage, certificate.error().detail);
+      if (!certificate) fail_with(ExitCode::bad_certificate, certificate.error().detail);
       client.certificate(std::move(*certificate));
     }
     if (!options_.versions.empty()) client.only_version(options_.versions.front());
@@ -215,7 +216,9 @@ class Get {
         transfer->set_failure(ExitCode::interrupted, transfer->result().url + ": interrupted");
       }
     }
-    if (options_.key_update && !keys_updated_) warn("--key-update: no body was long enough for it");
+    if (options_.key_update && !keys_updated_) {
+      warn("--key-update: " + (no_key_update_.empty() ? "there was no body" : no_key_update_));
+    }
     if (!options_.session.empty() && !interrupted_) co_await wait_for_ticket(runtime);
     infos_ = client_->connections();
     co_await client_->close();
@@ -248,7 +251,9 @@ class Get {
     // Early data may be answered before the handshake is confirmed: then it is done at the next
     // bytes.
     if (options_.key_update && !keys_updated_) {
-      keys_updated_ = client_->update_keys().has_value();
+      const Result<void> updated = client_->update_keys();
+      keys_updated_ = updated.has_value();
+      if (!updated) no_key_update_ = updated.error().detail;
     }
   }
 
@@ -360,6 +365,7 @@ class Get {
   std::size_t finished_ = 0;
   std::uint64_t bytes_ = 0;
   bool keys_updated_ = false;
+  std::string no_key_update_;  // why, the last time
   std::size_t tickets_ = 0;
   std::size_t connections_ = 0;
   bool interrupted_ = false;

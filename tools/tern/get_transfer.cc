@@ -180,18 +180,39 @@ Task<void> Transfer::run() {
 }
 
 void Transfer::fail_result(const Error& error) {
-  ExitCode code = exit_code(error);
-  if (write_failed_) code = ExitCode::cannot_write;
-  if (read_failed_) code = ExitCode::cannot_read;
-  if (proxy_refused_) code = ExitCode::proxy_refused;
-  const bool plain = error.domain == Domain::tern || error.domain == Domain::http;
-  std::string message = plain ? error.detail : error.to_string();
+  const ExitCode code = code_of(error);
+  std::string message = describe(error);
   const auto url = http::Url::parse(result_.url);
   // A certificate's text names hosts, which need not be the one that was asked.
   const bool named =
       !url || (code != ExitCode::not_trusted && message.find(url->host()) != std::string::npos);
-  if (!named && !write_failed_ && !read_failed_) message = result_.url + ": " + message;
+  const bool ours = trouble_ == Trouble::writing || trouble_ == Trouble::reading;
+  if (!named && !ours) message = result_.url + ": " + message;
   set_failure(code, std::move(message));
+}
+
+ExitCode Transfer::code_of(const Error& error) const {
+  switch (trouble_) {
+    case Trouble::none: break;
+    case Trouble::writing: return ExitCode::cannot_write;
+    case Trouble::reading: return ExitCode::cannot_read;
+    case Trouble::proxy: return ExitCode::proxy_refused;
+    case Trouble::decoding: return ExitCode::bad_coding;
+    case Trouble::redirects: return ExitCode::too_many_redirects;
+  }
+  const auto url = http::Url::parse(result_.final_url);
+  if (!url && url.error().is(Code::unsupported)) return ExitCode::failed;  // its scheme
+  if (url && error.is(Code::not_found) && proxy_options(options_).proxy_for(*url)) {
+    return ExitCode::cannot_resolve_proxy;
+  }
+  bool over_tcp = false;
+  bool open = false;
+  for (const ClientConnectionInfo& connection : client_.connections()) {
+    if (connection.id != result_.connection) continue;
+    over_tcp = connection.over_tcp;
+    open = connection.open;
+  }
+  return exit_code(error, stage_, over_tcp, open);
 }
 
 void Transfer::set_failure(ExitCode code, std::string message) {
@@ -207,6 +228,7 @@ Task<Result<void>> Transfer::attempt() {
     Result<void> outcome = co_await attempt_once(request, redirected);
     if (outcome && redirected) {
       if (++result_.redirects > options_.max_redirects) {
+        trouble_ = Trouble::redirects;
         co_return fail(Error::limit(fmt::format("more than {} redirects, the last to {}",
                                                 options_.max_redirects, request.url())));
       }
@@ -226,12 +248,16 @@ Task<Result<void>> Transfer::attempt() {
 
 Task<Result<void>> Transfer::attempt_once(ClientRequest& request, bool& redirected) {
   ClientRequest copy = request;
+  stage_ = Stage::connecting;
+  trouble_ = Trouble::none;
   Result<ClientStream> stream = co_await client_.open(std::move(copy));
   if (!stream) {
-    proxy_refused_ = stream.error().domain == Domain::http;  // no origin has been reached yet
+    // No origin has been reached yet.
+    if (stream.error().domain == Domain::http) trouble_ = Trouble::proxy;
     wait_ = may_repeat(request, stream.error(), nullptr);
     co_return fail(std::move(stream).error());
   }
+  stage_ = Stage::answer;
   result_.connection = stream->connection();
   result_.early_data = stream->early_data();
   if (options_.verbose) {
@@ -251,7 +277,7 @@ Task<Result<void>> Transfer::attempt_once(ClientRequest& request, bool& redirect
     result_.sent_bytes = stream->exchange().sent_bytes();
     if (upload_error_) outcome = fail(*upload_error_);
   }
-  if (!outcome && !write_failed_ && !read_failed_) {
+  if (!outcome && (trouble_ == Trouble::none || trouble_ == Trouble::decoding)) {
     wait_ = may_repeat(request, outcome.error(), &*stream);
   }
   const ClientTimings timings = stream->timings();
@@ -269,7 +295,7 @@ std::optional<Duration> Transfer::may_repeat(const ClientRequest& request, const
 
 Task<void> Transfer::run_upload(http::ClientExchange& exchange) {
   Result<void> sent = co_await send_upload(exchange);
-  if (!sent && read_failed_) {
+  if (!sent && trouble_ == Trouble::reading) {
     upload_error_ = sent.error();
     exchange.abort();
   }
@@ -279,7 +305,7 @@ Task<Result<void>> Transfer::send_upload(http::ClientExchange& exchange) {
   const FileDescriptor file(
       plan_.upload == "-" ? STDIN_FILENO : ::open(plan_.upload.c_str(), O_RDONLY | O_CLOEXEC));
   if (file.get() < 0) {
-    read_failed_ = true;
+    trouble_ = Trouble::reading;
     co_return fail(Error::os(errno, "read " + plan_.upload));
   }
   while (true) {
@@ -293,7 +319,7 @@ Task<Result<void>> Transfer::send_upload(http::ClientExchange& exchange) {
       return count < 0 ? 0 : static_cast<std::size_t>(count);
     });
     if (failure != 0) {
-      read_failed_ = true;
+      trouble_ = Trouble::reading;
       co_return fail(Error::os(failure, "read " + plan_.upload));
     }
     if (piece.empty()) break;
@@ -309,6 +335,7 @@ Task<Result<void>> Transfer::receive(ClientStream& stream, ClientRequest& reques
   http::ClientExchange& exchange = stream.exchange();
   Result<http::Response> head = co_await stream.response();
   if (!head) co_return fail(std::move(head).error());
+  stage_ = Stage::body;
   result_.timings.first_byte = runtime_.now() - stream.begun();
   result_.protocol = std::string(exchange.protocol());
   for (const http::Response& interim : exchange.interim()) {
@@ -359,7 +386,7 @@ Task<Result<void>> Transfer::receive(ClientStream& stream, ClientRequest& reques
 Result<void> Transfer::write_head(std::string_view protocol, const http::Response& head) {
   if (options_.json) return {};
   Result<void> written = output_.write_head(protocol, head);
-  if (!written) write_failed_ = true;
+  if (!written) trouble_ = Trouble::writing;
   return written;
 }
 
@@ -376,13 +403,16 @@ Task<Result<void>> Transfer::receive_body(http::ClientExchange& exchange,
     const auto coding = head.fields().joined("content-encoding");
     if (coding && plan_.method != "HEAD") {
       auto made = http::ContentDecoder::make(*coding);
-      if (!made) co_return fail(std::move(made).error());
+      if (!made) {
+        trouble_ = Trouble::decoding;
+        co_return fail(std::move(made).error());
+      }
       decoder.emplace(std::move(*made));
     }
   }
   const http::ContentDecoder::Sink sink = [this](ByteView bytes) {
     Result<void> written = output_.write(bytes);
-    if (!written) write_failed_ = true;
+    if (!written) trouble_ = Trouble::writing;
     return written;
   };
   while (true) {
@@ -392,6 +422,7 @@ Task<Result<void>> Transfer::receive_body(http::ClientExchange& exchange,
     result_.received_bytes += piece->size();
     const Result<void> taken = decoder ? decoder->decode(*piece, sink) : sink(*piece);
     if (!taken) {
+      if (trouble_ == Trouble::none) trouble_ = Trouble::decoding;
       exchange.abort();
       co_return taken;
     }
@@ -399,11 +430,14 @@ Task<Result<void>> Transfer::receive_body(http::ClientExchange& exchange,
   }
   if (decoder) {
     const Result<void> complete = decoder->finish();
-    if (!complete) co_return complete;
+    if (!complete) {
+      if (trouble_ == Trouble::none) trouble_ = Trouble::decoding;
+      co_return complete;
+    }
   }
   if (options_.verbose) print_trailers(stderr, "< ", exchange.trailers());
   const Result<void> finished = output_.finish();
-  if (!finished) write_failed_ = true;
+  if (!finished) trouble_ = Trouble::writing;
   co_return finished;
 }
 

@@ -10,6 +10,7 @@
 #include "base/runtime.h"
 #include "base/task.h"
 #include "gateway/client.h"
+#include "tools/tern/exit_code.h"
 #include "tools/tern/get_options.h"
 #include "tools/tern/get_output.h"
 
@@ -59,6 +60,7 @@ class Transfer {
                                      const ClientStream* stream);
   ClientRequest make_request() const;
   void fail_result(const Error& error);
+  ExitCode code_of(const Error& error) const;
 
   Client& client_;
   Runtime& runtime_;
@@ -70,9 +72,10 @@ class Transfer {
   std::optional<Error> upload_error_;
   std::size_t tries_ = 1;
   std::optional<Duration> wait_;  // the request goes again, then
-  bool write_failed_ = false;
-  bool read_failed_ = false;
-  bool proxy_refused_ = false;
+  /// Of what the error's own code does not tell, what went wrong.
+  enum class Trouble : std::uint8_t { none, writing, reading, proxy, decoding, redirects };
+  Trouble trouble_ = Trouble::none;
+  Stage stage_ = Stage::connecting;
   bool done_ = false;
 };
 

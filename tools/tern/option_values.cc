@@ -5,16 +5,33 @@
 
 #include <fmt/format.h>
 
-#include "tools/tern/exit_code.h"
 #include "tools/tern/terminal.h"
 #include "transport/tls/client_context.h"
 
 namespace tern::cli {
 
-void check_ca_file(const std::string& path, std::string_view flag) {
+void check_ca_file(const std::string& path, std::string_view flag, ExitCode code) {
   if (path.empty()) return;
   const auto context = tls::ClientContext::create(tls::ClientContextOptions().ca_file(path));
-  if (!context) fail_with(ExitCode::usage, fmt::format("{}: {}", flag, context.error().detail));
+  if (!context) fail_with(code, fmt::format("{}: {}", flag, context.error().detail));
+}
+
+CLI::Validator no_flag() {
+  return CLI::Validator(
+      [](std::string& text) -> std::string {
+        return text.starts_with('-') ? "unknown argument '" + text + "'" : std::string();
+      },
+      "");
+}
+
+void refuse_over_tcp(const CLI::App& verb, std::initializer_list<const char*> flags,
+                     std::string_view chosen) {
+  if (chosen.empty()) return;
+  for (const char* flag : flags) {
+    if (verb.get_option(flag)->count() == 0) continue;
+    fail_with(ExitCode::usage,
+              fmt::format("{} is about QUIC, and {} goes over TCP: leave one out", flag, chosen));
+  }
 }
 
 ResolveEntry parse_resolve(const std::string& text) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -9,6 +10,7 @@
 #include <CLI/CLI.hpp>
 
 #include "base/time.h"
+#include "tools/tern/exit_code.h"
 #include "transport/engine/engine.h"
 #include "transport/quic/options.h"
 #include "transport/udp/address.h"
@@ -17,8 +19,15 @@
 
 namespace tern::cli {
 
-/// Throws a Failure (usage) unless the file of --cacert, or another flag, if any, has certificates.
-void check_ca_file(const std::string& path, std::string_view flag = "--cacert");
+/// Throws a Failure unless the file of --cacert, or another flag, if any, has certificates.
+void check_ca_file(const std::string& path, std::string_view flag = "--cacert",
+                   ExitCode code = ExitCode::usage);
+/// "-4" where a URL should be: to CLI11 it is a number, and so none of its flags.
+CLI::Validator no_flag();
+/// Throws a Failure (usage) for the first of `flags` that was given: they are about QUIC, and
+/// `chosen` goes over TCP. Nothing when `chosen` is empty.
+void refuse_over_tcp(const CLI::App& verb, std::initializer_list<const char*> flags,
+                     std::string_view chosen);
 
 /// "--resolve localhost:4433:127.0.0.1" or "…:[::1]", as curl's.
 struct ResolveEntry {

@@ -46,6 +46,7 @@ std::pair<std::string, std::string> split_field(const std::string& line) {
 }
 
 ClientOptions client_options(const SocketOptions& options, ClientProtocols protocols) {
+  check_ca_file(options.ca_file, "--cacert", ExitCode::bad_ca);
   ClientOptions client = client_options(options);
   client.protocols(protocols);
   if (options.verbose) client.watch([](const ClientEvent& event) { print_event(event); });
@@ -72,9 +73,7 @@ std::string hex(std::string_view bytes) {
 void note(const std::string& text) { fmt::print(stderr, "{}\n", Paint(stderr).dim("* " + text)); }
 
 std::string failure_message(const Error& error, ExitCode code) {
-  std::string message = error.domain == Domain::tern || error.domain == Domain::http
-                            ? error.detail
-                            : error.to_string();
+  std::string message = describe(error);
   if (code == ExitCode::not_trusted) message += trust_hint(message);
   return message;
 }

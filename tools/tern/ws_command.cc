@@ -16,6 +16,7 @@ void add_ws(CLI::App& app, ExitCode& result) {
       app.add_subcommand("ws", "Talk to a WebSocket: stdin's lines there, messages back");
   verb->add_option("URL", o.url, "wss://host[:port]/path, or ws:// without TLS")
       ->required()
+      ->check(no_flag())
       ->type_name("");
   verb->add_option("-m,--message", o.messages, "Send this, not stdin; again for more")
       ->type_name("TEXT")
@@ -49,7 +50,9 @@ void add_ws(CLI::App& app, ExitCode& result) {
       "  tern ws -p chat.v1 -H 'authorization: Bearer abc' --wait 1m wss://example.com/chat\n"
       "  tern ws --carrier http1.1 -v ws://localhost:8080/echo\n"
       "  tern ws --binary wss://example.com/upload < big.bin");
-  verb->callback([options, &result] {
+  verb->callback([options, verb, &result] {
+    const bool tcp = options->carrier == "h2" || options->carrier == "http1.1";
+    refuse_over_tcp(*verb, {"--qlog"}, tcp ? "--carrier " + options->carrier : std::string());
     try {
       result = run_ws(*options);
     } catch (const std::invalid_argument& error) {

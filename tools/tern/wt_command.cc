@@ -15,6 +15,7 @@ void add_wt(CLI::App& app, ExitCode& result) {
   CLI::App* verb = app.add_subcommand("wt", "Talk WebTransport: stdin to a session, and back");
   verb->add_option("URL", o.url, "https://host[:port]/path; wt:// is the same")
       ->required()
+      ->check(no_flag())
       ->type_name("");
   CLI::Option* uni = verb->add_flag(
       "--uni", o.uni,
@@ -57,7 +58,9 @@ void add_wt(CLI::App& app, ExitCode& result) {
       "  tern wt --datagrams -m ping -v https://example.com/game\n"
       "  tern wt --uni --protocol chat.v1 --wait 1m https://example.com/chat < lines\n"
       "  tern wt --carrier websocket --json -m hello wt://example.com/echo");
-  verb->callback([options, &result] {
+  verb->callback([options, verb, &result] {
+    const bool tcp = options->carrier == "h2" || options->carrier == "websocket";
+    refuse_over_tcp(*verb, {"--qlog"}, tcp ? "--carrier " + options->carrier : std::string());
     try {
       result = run_wt(*options);
     } catch (const std::invalid_argument& error) {

@@ -91,8 +91,9 @@ inline std::string rst(std::uint32_t stream, Http2Code code = Http2Code::cancel)
 inline std::string ping(std::string_view opaque = "12345678", bool ack = false) {
   return frame(kFramePing, ack ? kFlagAck : 0, 0, opaque);
 }
-inline std::string goaway(std::uint32_t last, Http2Code code) {
-  return frame(kFrameGoaway, 0, 0, number(last, 4) + number(static_cast<std::uint32_t>(code), 4));
+inline std::string goaway(std::uint32_t last, Http2Code code, std::string_view text = {}) {
+  return frame(kFrameGoaway, 0, 0,
+               number(last, 4) + number(static_cast<std::uint32_t>(code), 4) + std::string(text));
 }
 inline std::string preface(std::string_view entries = {}) {
   return std::string(kHttp2Preface) + settings(entries);

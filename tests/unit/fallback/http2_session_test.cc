@@ -489,32 +489,49 @@ std::string response_frames(std::uint32_t stream, std::string_view body) {
 }
 
 /// RFC 9113 §8.1 lets a server say NO_ERROR when it has answered and does not want the rest; curl
-/// 7.88 takes it for a failure when it comes before its body has left.
-TEST(Http2, LittleThatIsLeftOfARequestMayCome) {
+/// 7.88 takes it for a failure when it comes while its body leaves.
+TEST(Http2, TheRestOfAnAnsweredRequestMayComeForAWhile) {
   SessionOptions options;
-  options.body_timeout = 5s;
+  options.stream_window = 40000;
   Http2Rig rig(all_kinds, options);
-  const auto announce = [](std::uint32_t stream, std::string length) {
-    return headers(stream, plus(request("POST", "/ignore"), {{"content-length", length}}), false);
+  const auto announce = [](std::uint32_t stream, std::string length, Pairs more = {}) {
+    more.emplace_back("content-length", std::move(length));
+    return headers(stream, plus(request("POST", "/ignore"), more), false);
   };
-  rig.feed(preface() + settings_ack() + announce(1, "3"));
+  const std::string piece(10000, 'x');
+  rig.feed(preface() + settings_ack() + announce(1, "20000"));
   std::vector<Frame> sent = rig.frames();
   ASSERT_NE(find(sent, kFrameHeaders), nullptr);
   EXPECT_EQ(find(sent, kFrameRstStream), nullptr);
-  rig.feed(data(1, "abc", true));
-  EXPECT_EQ(find(rig.frames(), kFrameRstStream), nullptr);
+  rig.feed(data(1, piece) + data(1, piece, true));
+  sent = rig.frames();
+  EXPECT_EQ(find(sent, kFrameRstStream), nullptr);
   EXPECT_EQ(rig.session->requests(), 0U);
 
-  // Too much is not waited for, nor what is never told.
-  rig.feed(announce(3, "16385") + post(5, "/ignore"));
+  // As long as its window has room, which is not given back.
+  rig.feed(announce(3, "100000"));
+  rig.feed(data(3, piece) + data(3, piece) + data(3, piece));
+  EXPECT_EQ(find(rig.frames(), kFrameRstStream), nullptr);
+  rig.feed(data(3, piece));
   sent = rig.frames();
-  EXPECT_EQ(count_of(sent, kFrameRstStream), 2U);
+  const Frame* reset = find(sent, kFrameRstStream);
+  ASSERT_NE(reset, nullptr);
+  EXPECT_EQ(reset->code(), Http2Code::no_error);
+  EXPECT_EQ(rig.session->requests(), 0U);
+
+  // Who waits for 100 (Continue) has nothing under way.
+  rig.feed(announce(5, "100000", {{"expect", "100-continue"}}));
+  EXPECT_EQ(count_of(rig.frames(), kFrameRstStream), 1U);
 
   // And not for ever.
   rig.feed(announce(7, "3"));
   EXPECT_EQ(find(rig.frames(), kFrameRstStream), nullptr);
   EXPECT_EQ(rig.session->requests(), 1U);
-  rig.world.run_for(7s);
+  rig.world.run_for(2s);
+  sent = rig.frames();
+  reset = find(sent, kFrameRstStream);
+  ASSERT_NE(reset, nullptr);
+  EXPECT_EQ(reset->code(), Http2Code::no_error);
   EXPECT_EQ(rig.session->requests(), 0U);
 
   // More than was announced is malformed, as ever.
@@ -533,6 +550,54 @@ Asked ask(Http2Rig& rig, http::RequestHead head) {
   rig.runtime().spawn(http::testing::fetch(shared, std::move(head), {}, {}, asked.reply));
   rig.world.run_for(1ms);
   return asked;
+}
+
+/// Tomcat 10 answers a client's SETTINGS of more than ten entries with "Too much overhead".
+TEST(Http2Client, SaysLittleToServersThatItWantsNothingSpecialOf) {
+  Http2Rig rig{with_extension(70'000)};
+  rig.feed(settings(setting(8, 1)) + settings_ack());
+  Asked plain = ask(rig, http::testing::get("/1"));
+  auto heard = rig.frames();
+  ASSERT_EQ(count_of(heard, kFrameSettings), 2U) << "its own, and an acknowledgement";
+  EXPECT_LE(find(heard, kFrameSettings)->payload.size(), 6U * 5);
+  http::RequestHead head = get("/chat");
+  head.method = "CONNECT";
+  head.protocol = "chess";
+  for (const std::size_t said : {1U, 0U}) {
+    Asked special = ask(rig, head);
+    heard = rig.frames();
+    EXPECT_EQ(count_of(heard, kFrameSettings), said);
+    EXPECT_EQ(count_of(heard, kFrameHeaders), 1U);
+    if (said == 1) {
+      EXPECT_EQ(heard.front().type, kFrameSettings) << "ahead of the request";
+      EXPECT_EQ(heard.front().payload, setting(kAnExtension, 70'000));
+    }
+  }
+}
+
+TEST(Http2Client, GoawaySaysWhy) {
+  for (const auto& [code, text, domain, wanted] :
+       {std::tuple(Http2Code::enhance_your_calm, "slow down", Domain::tern,
+                   "the server did not process the request: ENHANCE_YOUR_CALM: slow down"),
+        std::tuple(Http2Code::http_1_1_required, "", Domain::application, "HTTP_1_1_REQUIRED")}) {
+    Http2Rig rig{SessionOptions()};
+    rig.feed(settings() + settings_ack());
+    Asked asked = ask(rig, http::testing::get("/1"));
+    rig.feed(goaway(0, code, text));
+    ASSERT_TRUE(asked.reply->done);
+    EXPECT_EQ(asked.reply->error->domain, domain);
+    EXPECT_EQ(asked.reply->error->detail, wanted);
+  }
+  // It has taken the request, and ends all the same.
+  Http2Rig rig{SessionOptions()};
+  rig.feed(settings() + settings_ack());
+  Asked asked = ask(rig, http::testing::get("/1"));
+  rig.feed(goaway(1, Http2Code::internal_error, "oops"));
+  rig.feed_end();
+  ASSERT_TRUE(asked.reply->done);
+  EXPECT_TRUE(asked.reply->error->is(Code::closed));
+  EXPECT_EQ(asked.reply->error->detail,
+            "the server has closed the connection: INTERNAL_ERROR: oops");
 }
 
 TEST(Http2Client, GoawaySaysWhatWasNotProcessed) {

@@ -29,6 +29,26 @@ TEST(ExitCode, IsCurls) {
   EXPECT_EQ(exit_code(Error::limit("too much")), ExitCode::failed);
 }
 
+TEST(ExitCode, KnowsHowFarARequestCame) {
+  const Error odd(Code::invalid, "no HTTP", Origin::remote);
+  const Error application(Domain::application, 2, "INTERNAL_ERROR", Origin::remote);
+  const auto at = [](const Error& error, Stage stage, bool over_tcp = true, bool open = true) {
+    return exit_code(error, stage, over_tcp, open);
+  };
+  EXPECT_EQ(at(odd, Stage::answer), ExitCode::weird_answer);
+  EXPECT_EQ(at(odd, Stage::body), ExitCode::receive_failed);
+  EXPECT_EQ(at(Error::invalid("url"), Stage::connecting), ExitCode::bad_url);
+  EXPECT_EQ(at(Error::closed(), Stage::connecting), ExitCode::receive_failed);
+  EXPECT_EQ(at(Error::closed(), Stage::answer), ExitCode::no_answer);
+  EXPECT_EQ(at(Error::closed(), Stage::body), ExitCode::partial_answer);
+  EXPECT_EQ(at(Error::os(ECONNRESET, "read"), Stage::body), ExitCode::receive_failed);
+  EXPECT_EQ(at(Error::limit("head"), Stage::answer), ExitCode::receive_failed);
+  EXPECT_EQ(at(application, Stage::body), ExitCode::http2_stream_error);
+  EXPECT_EQ(at(application, Stage::body, true, false), ExitCode::http2_error);
+  EXPECT_EQ(at(application, Stage::body, false), ExitCode::http3_error);
+  EXPECT_EQ(describe(application), "HTTP error 0x2 from the server: INTERNAL_ERROR");
+}
+
 TEST(ExitCode, NoCaHelpsAgainstAnotherNameOrAge) {
   EXPECT_NE(trust_hint("self signed certificate").find("--cacert"), std::string_view::npos);
   for (const char* text : {"Hostname mismatch", "certificate has expired", "not yet valid"}) {

@@ -119,6 +119,20 @@ SessionOptions small() {
 TEST(WebTransportHttp2, BothSidesAnnounceWhatTheyAllow) {
   Server server;
   Http2Rig client(enabled());
+  // A client with its first session.
+  EXPECT_THAT(find(client.frames(), fallback::kFrameSettings)->payload,
+              Not(HasSubstr(setting(0x2b60, 1))));
+  client.feed(fallback::testing::settings(setting(8, 1) + setting(0x2b60, 1)));
+  client.frames();
+  const std::unique_ptr<http::ClientExchange> exchange = std::move(*client.session->open());
+  http::RequestHead head;
+  head.method = "CONNECT";
+  head.protocol = "webtransport";
+  head.scheme = "https";
+  head.authority = "server";
+  head.path = "/";
+  const http::ClientExchange::Write sending = exchange->send(head, false);
+  client.world.run_for(1ms);
   for (Http2Rig* rig : {&*server.rig, &client}) {
     const auto frames = rig->frames();
     const Frame* sent = find(frames, fallback::kFrameSettings);

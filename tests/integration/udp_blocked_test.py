@@ -71,6 +71,15 @@ class IslandTest(TernTest):
                               timeout=PATIENCE, env=environment(self.home), **options)
 
 
+    def assert_climbs(self, talk, wanted):
+        """On a machine that is busy enough, TCP may be there first."""
+        for _ in range(20):
+            said = talk()
+            if said == wanted:
+                return
+        self.assertEqual(said, wanted)
+
+
 class UdpBlockedTest(IslandTest):
     def setUp(self):
         super().setUp()
@@ -146,16 +155,16 @@ class UdpBlockedTest(IslandTest):
         def streaming_client():
             done = self.run_there(EXAMPLES / "streaming_client", self.ca, self.server.url + "/bytes/20000000")
             self.assertEqual(done.returncode, 0, done.stderr)
-            migrations, received = done.stdout.splitlines()
+            *connections, received = done.stdout.splitlines()  # over TCP, and perhaps UDP's beside it
             self.assertEqual(received, "20000000 bytes")
-            return int(migrations.rsplit(": ", 1)[1].split()[0])
+            return sum(int(line.rsplit(": ", 1)[1].split()[0]) for line in connections)
 
         self.island.block_udp()
         self.assertEqual(client(), ["300000: 200, 300000 bytes over h2", "hello: 200, 14 bytes over h2"])
         self.assertEqual(streaming_client(), 0, "there is nothing that migrates")
         self.island.unblock_udp()
-        self.assertEqual(client(), ["300000: 200, 300000 bytes over h3", "hello: 200, 14 bytes over h3"])
-        self.assertEqual(streaming_client(), 1)
+        self.assert_climbs(client, ["300000: 200, 300000 bytes over h3", "hello: 200, 14 bytes over h3"])
+        self.assert_climbs(streaming_client, 1)
 
 
 class ExampleServersTest(IslandTest):
@@ -194,7 +203,7 @@ class ExampleServersTest(IslandTest):
         self.island.block_udp()
         self.assertEqual(talk(), carriers[0])
         self.island.unblock_udp()
-        self.assertEqual(talk(), carriers[1])
+        self.assert_climbs(talk, carriers[1])
 
     def test_hello_server(self):
         def talk():

@@ -49,6 +49,11 @@ Duration Access::first_round_trip() const noexcept {
   return way(link_.up().model(), 1) + way(link_.down().model(), kFirstFlight);
 }
 
+Duration Access::one_way() const noexcept {
+  const sim::ChannelModel& model = link_.up().model();
+  return model.delay + model.jitter;
+}
+
 Duration Access::longest_way() const noexcept {
   const sim::ChannelModel& model = link_.down().model();
   const Duration queue =

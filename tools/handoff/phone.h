@@ -44,6 +44,8 @@ class Access {
   /// The same as a sender measures it who knows nothing of the path yet: with the most that jitter
   /// adds, for a packet there and the ten of a first flight back.
   Duration first_round_trip() const noexcept;
+  /// To the server: of a packet that waits for nothing, with the most that jitter adds.
+  Duration one_way() const noexcept;
   /// From the server: so long a packet may be on its way, behind a full queue.
   Duration longest_way() const noexcept;
 

@@ -179,6 +179,8 @@ void TernCarrier::saw(const ClientEvent& event) {
   Handoff handoff;
   handoff.when = phone_.stage().world().elapsed();
   handoff.old_until = handoff.when + (before == nullptr ? Duration::zero() : before->longest_way());
+  // The server sends over a path that lives until it hears of the move.
+  if (died == Duration::zero()) handoff.old_until += now_on->one_way();
   handoff.round_trip = now_on->first_round_trip();
   handoff.waking = now_on->radio().delay(phone_.stage().world().now(), true);
   handoff.died = died;

@@ -67,8 +67,10 @@ Result<std::vector<Target>> parse_targets(std::string_view json) {
   for (const JsonValue& entry : list->items()) {
     auto target = parse_target(entry);
     if (!target) {
-      return fail(Error::invalid(fmt::format("endpoint {} ({}): {}", targets.size() + 1,
-                                             entry.text_of("name"), target.error().detail)));
+      const std::string_view name = entry.text_of("name");
+      return fail(Error::invalid(fmt::format("endpoint {}{}: {}", targets.size() + 1,
+                                             name.empty() ? "" : fmt::format(" ({})", name),
+                                             target.error().detail)));
     }
     targets.push_back(std::move(*target));
   }

@@ -249,6 +249,7 @@ Connection::Written Connection::fill(MutableBytes space, std::size_t& used,
   if (closed()) return Written::idle;
   const std::uint64_t library_now = to_library(now);
   const std::size_t largest = packet_size();
+  const OldPathFirst* const waits = crypto_->old_path_first();
   const std::size_t quantum = ngtcp2_conn_get_send_quantum(conn_);
   PacketOut packet;
   ngtcp2_path_storage_zero(&packet.path);
@@ -315,9 +316,10 @@ Connection::Written Connection::fill(MutableBytes space, std::size_t& used,
     }
   }
   // The new path's round trip is not known before the old one has been waited for; paced by the one
-  // that ngtcp2 assumes, a packet that the old path has lost would wait longer than for its window.
-  const OldPathFirst* const waits = crypto_->old_path_first();
-  if (waits == nullptr || !waits->moving()) ngtcp2_conn_update_pkt_tx_time(conn_, library_now);
+  // that ngtcp2 assumes, a packet that the old path has lost would wait longer than for its window,
+  // and the window after it for the old path's round trip.
+  if (waits == nullptr || (!waits->moving() && !waits->settling(now)))
+    ngtcp2_conn_update_pkt_tx_time(conn_, library_now);
   if (written_bytes > 0) {
     rest_at_ = now + kRestAfter;
     if (path_watch_ != nullptr) watch(now);

@@ -240,7 +240,9 @@ void OldPathFirst::opened(MutableBytes payload) noexcept {
         progress_ = now_;
       }
       over = first_new_ != kNone && acknowledged_ + kAlmost >= first_new_;
-      if (!over) {
+      if (over) {
+        settled_ = now_ + kSettling * patience_;
+      } else {
         hide(frame, cut);
         std::copy_n(copy, length, frame.data());
         ect0_ = seen;

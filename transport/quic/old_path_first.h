@@ -89,6 +89,12 @@ class OldPathFirst {
   /// When that ends if nothing comes.
   Timestamp until() const noexcept { return std::min(end_, progress_ + patience_); }
   void end() noexcept { state_ = State::off; }
+  /// The old path has delivered all, just now, and nothing has come back since of what is sent now.
+  /// The round trip that ngtcp2 knows until then is still the old path's, for all that it saw
+  /// acknowledged since the move were the old path's packets, and its pacer has counted the first
+  /// flight besides: after a window it would have the path wait for twice as long as the
+  /// acknowledgements take.
+  bool settling(Timestamp now) const noexcept { return now < settled_; }
   /// A packet is sealed; `probe`: it begins with PATH_CHALLENGE or PATH_RESPONSE.
   void sealing(std::uint64_t packet_number, bool probe) noexcept {
     if (state_ == State::armed) {
@@ -110,6 +116,8 @@ class OldPathFirst {
   bool restore(MutableBytes frame) noexcept;
 
   static constexpr int kPatience = 4;  // so many parts of the round trip without progress
+  // So many of them settle; later, another window would go unpaced.
+  static constexpr int kSettling = 2;
   static constexpr Duration kLeastPatience = std::chrono::milliseconds(5);
 
   static constexpr std::size_t kMaxAck = 1500;
@@ -138,6 +146,7 @@ class OldPathFirst {
   Duration patience_{};
   Timestamp progress_{};
   Timestamp end_{};
+  Timestamp settled_{};
   Timestamp now_{};
 };
 

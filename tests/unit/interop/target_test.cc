@@ -46,15 +46,15 @@ TEST(Targets, RefusalsNameTheEntry) {
     return targets ? std::string() : targets.error().detail;
   };
   EXPECT_EQ(why(R"({"name":"x"})"), "endpoint 1 (x): it has no 'url'");
-  EXPECT_EQ(why(R"({"url":"https://a","nane":"x"})"), "endpoint 1 (): there is no member 'nane'");
-  EXPECT_EQ(why(R"({"url":7})"), "endpoint 1 (): 'url' is of another type");
+  EXPECT_EQ(why(R"({"url":"https://a","nane":"x"})"), "endpoint 1: there is no member 'nane'");
+  EXPECT_EQ(why(R"({"url":7})"), "endpoint 1: 'url' is of another type");
   EXPECT_EQ(why(R"({"url":"https://a","insecure":"yes"})"),
-            "endpoint 1 (): 'insecure' is of another type");
-  EXPECT_EQ(why(R"({"url":"https://a","alpn":"h2"})"), "endpoint 1 (): 'alpn' is h3 or hq-interop");
+            "endpoint 1: 'insecure' is of another type");
+  EXPECT_EQ(why(R"({"url":"https://a","alpn":"h2"})"), "endpoint 1: 'alpn' is h3 or hq-interop");
   EXPECT_EQ(why(R"({"url":"https://a","retry":"https://b"})"),
-            "endpoint 1 (): 'retry' names another host");
+            "endpoint 1: 'retry' names another host");
   EXPECT_EQ(why(R"({"url":"https://a","throughput":"/5mb"})"),
-            "endpoint 1 (): 'throughput' is a path with {size} in it");
+            "endpoint 1: 'throughput' is a path with {size} in it");
   EXPECT_NE(why(R"({"url":"http://a"})"), "");
   EXPECT_FALSE(parse_targets("{}").has_value());
   EXPECT_FALSE(parse_targets("[]").has_value());

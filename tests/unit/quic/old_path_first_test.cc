@@ -224,6 +224,23 @@ TEST(OldPathFirst, UnlessTheOldOneIsDead) {
 }
 
 // The peer forgets what its acknowledgements said once they are acknowledged.
+TEST(OldPathFirst, SettlesForHalfOfTheOldRoundTripWhereTheOldPathHasDelivered) {
+  Moved dead;
+  dead.now += 41ms;
+  dead.ack_of({{100, 104}, {60, 70}});
+  EXPECT_FALSE(dead.first.active());
+  EXPECT_FALSE(dead.first.settling(dead.now)) << "what it knows of round trips is the new path's";
+
+  Moved moved;
+  EXPECT_FALSE(moved.first.settling(moved.now));
+  moved.now += 10ms;
+  moved.ack_of({{100, 109}, {60, 98}});
+  EXPECT_FALSE(moved.first.active());
+  EXPECT_TRUE(moved.first.settling(moved.now));
+  EXPECT_TRUE(moved.first.settling(moved.now + 79ms));
+  EXPECT_FALSE(moved.first.settling(moved.now + 81ms));
+}
+
 TEST(OldPathFirst, WhatWasTakenOutComesBack) {
   Moved moved;
   EXPECT_EQ(moved.ack_of({{100, 103}, {60, 75}}), (Ranges{{60, 75}}));

@@ -8,6 +8,7 @@
 #include "webtransport/handshake.h"
 #include "webtransport/http2.h"
 #include "webtransport/http3_carrier.h"
+#include "webtransport/http3_sessions.h"
 
 namespace tern::webtransport {
 
@@ -18,6 +19,16 @@ struct Held {
   std::shared_ptr<void> owner;
   std::unique_ptr<http::ClientExchange> exchange;
 };
+
+/// draft-ietf-webtrans-http3-16 §3.4: WT_ALPN_ERROR. (That of HTTP/2 has no number yet: the stream
+/// is cancelled.)
+void close_for_protocol(http::ClientExchange& exchange) {
+  Http3Sessions* const sessions = Http3Sessions::of(exchange);
+  if (sessions == nullptr) return;
+  quic::Connection& connection = sessions->http3().connection();
+  connection.reset(exchange.stream_id(), http3_code::kAlpn);
+  connection.stop_sending(exchange.stream_id(), http3_code::kAlpn);
+}
 
 }  // namespace
 
@@ -48,7 +59,10 @@ Task<Result<std::unique_ptr<Session>>> open_session(std::unique_ptr<http::Client
                          Origin::remote));
   }
   Result<std::string> protocol = chosen_protocol(*head, options.protocols());
-  if (!protocol) co_return fail(protocol.error());
+  if (!protocol) {
+    close_for_protocol(*exchange);
+    co_return fail(protocol.error());
+  }
   Runtime& runtime = exchange->runtime();
   http::ClientExchange& ends = *exchange;
   auto held = std::make_shared<Held>();

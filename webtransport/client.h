@@ -24,7 +24,8 @@ void complete_request(http::RequestHead& request, const ClientOptions& options,
 /// Sends such a request on `exchange`, waits for the answer, and makes the session of it. `owner`
 /// is kept as long as the session. A refusal is an Error of Domain::http with its status;
 /// unsupported: the server takes no sessions on this connection, and nothing was sent; rejected: it
-/// has not looked at the request.
+/// has not looked at the request; invalid: it has chosen an application protocol that was not
+/// offered, and is told so (WT_ALPN_ERROR).
 Task<Result<std::unique_ptr<Session>>> open_session(std::unique_ptr<http::ClientExchange> exchange,
                                                     http::RequestHead request,
                                                     ClientOptions options,

@@ -1,6 +1,7 @@
 #include "webtransport/http3_carrier.h"
 
 #include <algorithm>
+#include <coroutine>
 #include <utility>
 
 #include "base/check.h"
@@ -34,7 +35,6 @@ Http3Carrier::Http3Carrier(Http3Sessions& sessions, http::detail::Ends& ends,
       runtime_(ends.runtime()),
       id_(ends.stream_id()),
       reader_(kMaxPayload),
-      keep_alive_(runtime_.timers(), [this](Timestamp) { keep_alive(); }),
       scope_(runtime_.ready()) {}
 
 Http3Carrier::~Http3Carrier() {
@@ -44,7 +44,7 @@ Http3Carrier::~Http3Carrier() {
 void Http3Carrier::attach(Session& session) {
   session_ = &session;
   sessions_->add(*this);
-  keep_alive_.arm(runtime_.now() + kKeepAlive);
+  runtime_.timers().arm(keep_alive_, runtime_.now() + kKeepAlive);
   // Those that came before the session are the exchange's so far.
   while (ends_.incoming().datagram_readable()) {
     Result<Bytes> datagram = ends_.incoming().take_datagram();
@@ -58,7 +58,7 @@ void Http3Carrier::attach(Session& session) {
 void Http3Carrier::keep_alive() {
   if (over_ || sessions_ == nullptr) return;
   sessions_->http3().connection().ping();
-  keep_alive_.arm(runtime_.now() + kKeepAlive);
+  runtime_.timers().arm(keep_alive_, runtime_.now() + kKeepAlive);
 }
 
 // ---- streams and datagrams
@@ -135,10 +135,24 @@ std::uint64_t Http3Carrier::progress() const noexcept {
 // ---- capsules
 // -------------------------------------------------------------------------------------
 
+/// Waits for the next piece and acts on it: whether more is to be read. The piece would be a third
+/// of the frame of `read`, which is there as long as the session.
+class Http3Carrier::Input {
+ public:
+  explicit Input(Http3Carrier& carrier) : carrier_(carrier), read_(carrier.ends_.read()) {}
+  bool await_ready() const noexcept { return read_.await_ready(); }
+  void await_suspend(std::coroutine_handle<> handle) noexcept { read_.await_suspend(handle); }
+  bool await_resume() { return carrier_.on_input(read_.await_resume()); }
+
+ private:
+  Http3Carrier& carrier_;
+  http::detail::Ends::Read read_;
+};
+
 Scope::Spawned Http3Carrier::read(Scope&, Http3Carrier& self) {
-  for (bool more = true; more;) {
-    Result<Bytes> piece = co_await self.ends_.read();
-    more = self.on_input(std::move(piece));
+  for (;;) {
+    const bool more = co_await Input(self);
+    if (!more) break;
   }
   self.read_all_ = true;
   self.leave();

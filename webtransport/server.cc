@@ -74,27 +74,6 @@ class Listening {
   Source& source_;
 };
 
-/// The application's part, and the end. `source` is what the carrier runs over.
-template <typename Source>
-Task<void> run(Source& source, const http::Exchange& exchange,
-               std::unique_ptr<SessionCarrier> carrier, std::shared_ptr<const Place> place) {
-  Runtime& runtime = source.runtime();
-  runtime.counters().at("webtransport.opened").add();
-  Session session(runtime, std::move(carrier));
-  SessionWatch watch(session, place->options);
-  const Listening<Source> listening(source, watch);
-  std::exception_ptr thrown;
-  try {
-    co_await place->handler(session, exchange);
-  } catch (...) {
-    thrown = std::current_exception();
-  }
-  session.close(0, thrown ? std::string_view("the server has failed") : std::string_view());
-  co_await session.wait_until_ended();
-  runtime.counters().at("webtransport.closed").add();
-  if (thrown) std::rethrow_exception(thrown);
-}
-
 void refuse(Answer& answer, http::Status status, std::string why) {
   answer.response = http::Response(status);
   answer.response.text(why + "\n");
@@ -135,10 +114,10 @@ Task<Http3Sessions*> settled(http::Exchange& exchange) {
   co_return still;
 }
 
-/// The handshake; null: there is no session. Apart from `serve_connect`, whose frame lives as long
-/// as the session.
+/// The handshake; null: there is no session. Apart from `serve`, whose frame lives as long as the
+/// session.
 Task<std::unique_ptr<SessionCarrier>> accept_session(http::Exchange& exchange, const Place& place,
-                                                     std::optional<SessionTally::Lease>& lease) {
+                                                     SessionTally::Lease& lease) {
   Answer answer = answer_session(exchange.request(), place.options);
   Http3Sessions* sessions = Http3Sessions::of(exchange);
   if (answer.refusal.empty()) look_around(exchange, sessions, place, answer);
@@ -149,7 +128,7 @@ Task<std::unique_ptr<SessionCarrier>> accept_session(http::Exchange& exchange, c
     co_return nullptr;
   }
   const SessionOptions& options = place.options.session();
-  lease.emplace(take(place, exchange));
+  lease = take(place, exchange);
   if (sessions != nullptr) {
     sessions = co_await settled(exchange);
     if (sessions == nullptr) co_return nullptr;
@@ -170,24 +149,43 @@ Task<std::unique_ptr<SessionCarrier>> accept_session(http::Exchange& exchange, c
                                              std::move(answer.protocol));
 }
 
-Task<void> serve_connect(http::Exchange& exchange, std::shared_ptr<const Place> place) {
-  std::optional<SessionTally::Lease> lease;
-  std::unique_ptr<SessionCarrier> carrier = co_await accept_session(exchange, *place, lease);
-  if (carrier == nullptr) co_return;
-  co_await run(exchange, exchange, std::move(carrier), std::move(place));
-}
-
-Task<void> serve_websocket(http::WebSocket& socket, std::shared_ptr<const Place> place) {
+/// The same of a WebSocket, whose own handshake is done.
+Task<std::unique_ptr<SessionCarrier>> accept_session(http::WebSocket& socket, const Place& place,
+                                                     SessionTally::Lease& lease) {
   std::optional<std::string> protocol = protocol_of(socket.subprotocol());
   if (!protocol) {
     co_await socket.close(http::websocket_code::kPolicy, "subprotocol webtransport is wanted here");
-    co_return;
+    co_return nullptr;
   }
-  const SessionTally::Lease lease = take(*place, *socket.exchange());
-  auto carrier = std::make_unique<CapsuleCarrier>(
-      socket.runtime(), CapsuleSession::Role::server, pipe_over(socket), place->options.session(),
+  lease = take(place, *socket.exchange());
+  co_return std::make_unique<CapsuleCarrier>(
+      socket.runtime(), CapsuleSession::Role::server, pipe_over(socket), place.options.session(),
       initial_windows(), initial_windows(), std::move(*protocol));
-  co_await run(socket, *socket.exchange(), std::move(carrier), std::move(place));
+}
+
+const http::Exchange& request_of(const http::Exchange& exchange) { return exchange; }
+const http::Exchange& request_of(const http::WebSocket& socket) { return *socket.exchange(); }
+
+/// The session whole. `source` is what the carrier runs over.
+template <typename Source>
+Task<void> serve(Source& source, std::shared_ptr<const Place> place) {
+  SessionTally::Lease lease;
+  std::unique_ptr<SessionCarrier> carrier = co_await accept_session(source, *place, lease);
+  if (carrier == nullptr) co_return;
+  source.runtime().counters().at("webtransport.opened").add();
+  Session session(source.runtime(), std::move(carrier));
+  SessionWatch watch(session, place->options);
+  const Listening<Source> listening(source, watch);
+  std::exception_ptr thrown;
+  try {
+    co_await place->handler(session, request_of(source));
+  } catch (...) {
+    thrown = std::current_exception();
+  }
+  session.close(0, thrown ? std::string_view("the server has failed") : std::string_view());
+  co_await session.wait_until_ended();
+  source.runtime().counters().at("webtransport.closed").add();
+  if (thrown) std::rethrow_exception(thrown);
 }
 
 /// Capsules are binary and may be of any length; what they carry is compressed by those who want
@@ -230,13 +228,11 @@ void route(http::Router& router, std::string_view pattern, SessionRequestHandler
   place->tally = std::make_shared<SessionTally>(place->options.max_sessions_per_connection(),
                                                 place->options.max_sessions_per_origin());
   const std::shared_ptr<const Place> shared = std::move(place);
-  const auto connect = [shared](http::Exchange& exchange) {
-    return serve_connect(exchange, shared);
-  };
+  const auto connect = [shared](http::Exchange& exchange) { return serve(exchange, shared); };
   router.connect("webtransport", pattern, connect);
   router.connect("webtransport-h3", pattern, connect);
   router.websocket(
-      pattern, [shared](http::WebSocket& socket) { return serve_websocket(socket, shared); },
+      pattern, [shared](http::WebSocket& socket) { return serve(socket, shared); },
       websocket_options(shared));
 }
 

@@ -26,26 +26,6 @@ std::string_view cut(std::string_view reason) noexcept {
 
 }  // namespace
 
-/// Waits until something about the session changes.
-class Session::Change {
- public:
-  explicit Change(Session& session) noexcept : waiters_(session.change_waiters_) {}
-  Change(const Change&) = delete;
-  Change& operator=(const Change&) = delete;
-  ~Change() { leave(); }
-  bool await_ready() const noexcept { return false; }
-  void await_suspend(std::coroutine_handle<> handle) {
-    waiter_.suspend(handle);
-    waiters_.push_back(&waiter_);
-  }
-  void await_resume() noexcept { leave(); }
-
- private:
-  void leave() noexcept { std::erase(waiters_, &waiter_); }
-  std::vector<Waiter*>& waiters_;
-  Waiter waiter_;
-};
-
 /// Waits for leave to open a stream. Keeps its place in the queue until it is resumed.
 class Session::Turn {
  public:
@@ -72,7 +52,7 @@ Session::Session(Runtime& runtime, std::unique_ptr<SessionCarrier> carrier)
 }
 
 Session::~Session() {
-  TERN_CHECK(change_waiters_.empty() && datagram_reader_ == nullptr);
+  TERN_CHECK(waiting_.empty() && datagram_reader_ == nullptr);
   if (!close_) carrier_->close(0, {});
   for (auto& accepted : accepted_) accepted.clear();
 }
@@ -190,30 +170,34 @@ void Session::drain() {
 
 void Session::on_drain() {
   if (std::exchange(draining_, true)) return;
-  wake_changes();
+  tell();
 }
 
 void Session::on_closed(SessionClose close) {
   TERN_CHECK(!close_);
-  close_ = std::move(close);
+  close_ = std::make_unique<const SessionClose>(std::move(close));
   for (std::size_t kind = 0; kind < accepted_.size(); ++kind) {
     if (accepting_[kind] != nullptr) accepting_[kind]->wake(runtime_.ready());
     for (Waiter* waiter : opening_[kind]) waiter->wake(runtime_.ready());
   }
   if (datagram_reader_ != nullptr) datagram_reader_->wake(runtime_.ready());
-  wake_changes();
+  tell();
 }
 
-void Session::wake_changes() noexcept {
-  for (Waiter* waiter : change_waiters_) waiter->wake(runtime_.ready());
+bool Session::has_come(Until::What what) const noexcept {
+  if (what == Until::What::draining) return close_ != nullptr || draining_;
+  return close_ != nullptr && carrier_->gone();
 }
 
-Task<void> Session::wait_until_draining() {
-  while (!close_ && !draining_) co_await Change(*this);
+void Session::tell() noexcept {
+  for (Until* const waiting : waiting_) {
+    if (has_come(waiting->what_)) waiting->waiter_.wake(runtime_.ready());
+  }
 }
 
-Task<void> Session::wait_until_ended() {
-  while (!close_ || !carrier_->gone()) co_await Change(*this);
+void Session::Until::await_suspend(std::coroutine_handle<> handle) {
+  waiter_.suspend(handle);
+  session_.waiting_.push_back(this);
 }
 
 // ---- facts

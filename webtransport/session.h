@@ -145,13 +145,32 @@ class Session {
   void drain();
   /// The peer asks us to come to an end, or our server does, which goes away.
   bool draining() const noexcept { return draining_; }
-  bool ended() const noexcept { return close_.has_value(); }
-  /// How it ended; nothing while it is open.
-  const std::optional<SessionClose>& closed() const noexcept { return close_; }
-  /// Returns when the session has ended, or is `draining`.
-  Task<void> wait_until_draining();
-  /// Returns when the session has ended, in our view, and all that is ours to say was handed over.
-  Task<void> wait_until_ended();
+  bool ended() const noexcept { return close_ != nullptr; }
+  /// How it ended, the session's; null while it is open.
+  const SessionClose* closed() const noexcept { return close_.get(); }
+
+  class [[nodiscard]] Until {
+   public:
+    enum class What : std::uint8_t { draining, gone };
+    Until(Session& session, What what) noexcept : session_(session), what_(what) {}
+    Until(const Until&) = delete;
+    Until& operator=(const Until&) = delete;
+    ~Until() { leave(); }
+    bool await_ready() const noexcept { return session_.has_come(what_); }
+    void await_suspend(std::coroutine_handle<> handle);
+    void await_resume() noexcept { leave(); }
+
+   private:
+    friend class Session;
+    void leave() noexcept { std::erase(session_.waiting_, this); }
+    Session& session_;
+    What what_;
+    Waiter waiter_;
+  };
+  /// Resumes when the session has ended, or is `draining`.
+  Until wait_until_draining() noexcept { return Until(*this, Until::What::draining); }
+  /// Resumes when the session has ended, in our view, and all that is ours to say was handed over.
+  Until wait_until_ended() noexcept { return Until(*this, Until::What::gone); }
 
   // ---- facts
   /// The application protocol agreed on; empty without one.
@@ -182,16 +201,17 @@ class Session {
   /// Once. The carrier has failed all streams before.
   void on_closed(SessionClose close);
   /// The carrier is `gone`.
-  void on_gone() noexcept { wake_changes(); }
+  void on_gone() noexcept { tell(); }
   SessionStats& counted() noexcept { return stats_; }
 
  private:
   static std::size_t index(Direction direction) noexcept {
     return static_cast<std::size_t>(direction);
   }
-  class Change;
   class Turn;
-  void wake_changes() noexcept;
+  bool has_come(Until::What what) const noexcept;
+  /// Wakes those whose time has come.
+  void tell() noexcept;
   Task<Result<std::unique_ptr<Stream>>> open(Direction direction);
 
   Runtime& runtime_;
@@ -201,9 +221,9 @@ class Session {
   std::array<std::vector<Waiter*>, 2> opening_;
   Fifo<Bytes> datagrams_;
   Waiter* datagram_reader_ = nullptr;
-  std::vector<Waiter*> change_waiters_;
+  std::vector<Until*> waiting_;
   bool draining_ = false;
-  std::optional<SessionClose> close_;
+  std::unique_ptr<const SessionClose> close_;
   SessionStats stats_;
 };
 

@@ -17,19 +17,22 @@ class SessionTally : public std::enable_shared_from_this<SessionTally> {
   SessionTally(std::size_t a_connection, std::size_t an_origin) noexcept
       : most_a_connection_(a_connection), most_an_origin_(an_origin) {}
 
+  using Counts = std::unordered_map<std::string, std::size_t>;
+  using Count = Counts::value_type;
+
   /// Holds a session's place until it goes.
   class Lease {
    public:
     Lease() noexcept = default;
     Lease(Lease&& other) noexcept = default;
-    Lease& operator=(Lease&&) = delete;
+    Lease& operator=(Lease&&) noexcept = default;  // to one that holds nothing
     ~Lease();
 
    private:
     friend class SessionTally;
-    std::shared_ptr<SessionTally> tally_;
-    std::string connection_;
-    std::string origin_;
+    std::shared_ptr<SessionTally> tally_;  // null: nothing is held
+    Count* connection_ = nullptr;          // the tally's
+    Count* origin_ = nullptr;              // null: not counted
   };
 
   /// Why there may be no session more; empty when there may. `connection` is only compared; an
@@ -44,8 +47,8 @@ class SessionTally : public std::enable_shared_from_this<SessionTally> {
   const std::size_t most_a_connection_;
   const std::size_t most_an_origin_;
   mutable std::mutex mutex_;
-  std::unordered_map<std::string, std::size_t> by_connection_;
-  std::unordered_map<std::string, std::size_t> by_origin_;
+  Counts by_connection_;
+  Counts by_origin_;
 };
 
 }  // namespace tern::webtransport

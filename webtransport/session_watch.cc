@@ -15,44 +15,43 @@ constexpr int kLooks = 4;
 
 SessionWatch::SessionWatch(Session& session, const ServerOptions& options)
     : session_(session),
-      runtime_(session.runtime()),
-      idle_timeout_(options.idle_timeout()),
-      grace_(options.drain_grace()),
+      options_(options),
       progress_(session.progress()),
-      progressed_(runtime_.now()) {
-  if (idle_timeout_ > Duration::zero()) {
-    runtime_.timers().arm(*this, progressed_ + idle_timeout_ / kLooks);
-  }
+      progressed_(session.runtime().now()) {
+  const Duration idle = options_.idle_timeout();
+  if (idle > Duration::zero()) session_.runtime().timers().arm(*this, progressed_ + idle / kLooks);
 }
 
-SessionWatch::~SessionWatch() { runtime_.timers().disarm(*this); }
+SessionWatch::~SessionWatch() { session_.runtime().timers().disarm(*this); }
 
 void SessionWatch::on_drain() noexcept {
   if (std::exchange(draining_, true)) return;
-  runtime_.timers().arm(*this, runtime_.now());
+  Runtime& runtime = session_.runtime();
+  runtime.timers().arm(*this, runtime.now());
 }
 
 void SessionWatch::expire(Timestamp now) {
   if (session_.ended()) return;
   if (!draining_) return look_for_progress(now);
   if (std::exchange(drained_, true)) {
-    runtime_.counters().at("webtransport.drained").add();
+    session_.runtime().counters().at("webtransport.drained").add();
     return session_.close(0, "the server is going away");
   }
   session_.drain();
   session_.on_drain();
-  runtime_.timers().arm(*this, now + grace_);
+  session_.runtime().timers().arm(*this, now + options_.drain_grace());
 }
 
 void SessionWatch::look_for_progress(Timestamp now) {
   const std::uint64_t progress = session_.progress();
   if (std::exchange(progress_, progress) != progress) progressed_ = now;
-  const Timestamp due = progressed_ + idle_timeout_;
+  const Duration idle = options_.idle_timeout();
+  const Timestamp due = progressed_ + idle;
   if (due <= now) {
-    runtime_.counters().at("webtransport.idle").add();
+    session_.runtime().counters().at("webtransport.idle").add();
     return session_.close(0, "idle");
   }
-  runtime_.timers().arm(*this, std::min(due, now + idle_timeout_ / kLooks));
+  session_.runtime().timers().arm(*this, std::min(due, now + idle / kLooks));
 }
 
 }  // namespace tern::webtransport

@@ -12,7 +12,7 @@
 namespace tern::webtransport {
 
 /// A server's eye on one session: ends it when nothing has moved for too long, and when the server
-/// goes away. References outlive it.
+/// goes away. What it is made of outlives it.
 class SessionWatch final : public http::detail::DrainListener, TimerNode {
  public:
   SessionWatch(Session& session, const ServerOptions& options);
@@ -28,9 +28,7 @@ class SessionWatch final : public http::detail::DrainListener, TimerNode {
   void look_for_progress(Timestamp now);
 
   Session& session_;
-  Runtime& runtime_;
-  const Duration idle_timeout_;
-  const Duration grace_;
+  const ServerOptions& options_;
   std::uint64_t progress_ = 0;
   Timestamp progressed_;
   bool drained_ = false;

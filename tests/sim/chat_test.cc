@@ -58,7 +58,7 @@ class Person {
       scope_.spawn(watch());
     }
     co_await session->wait_until_ended();
-    close = session->closed();
+    close = *session->closed();
   }
   Task<void> listen() {
     const std::unique_ptr<Stream> stream = co_await session->accept_unidirectional();

@@ -131,7 +131,7 @@ TEST(KeyingMaterial, ThereIsNoneWithoutTls) {
   Scene scene;
   scene.link(LinkOptions().delay(10ms));
   webtransport::route(scene.router, "/wt",
-                      [](Session& session) { return session.wait_until_ended(); });
+                      [](Session& session) -> Task<void> { co_await session.wait_until_ended(); });
   ServerOptions options = scene.server_options();
   options.cleartext("[::]:80");
   scene.serve(std::move(options));

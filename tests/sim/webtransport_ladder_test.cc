@@ -65,7 +65,7 @@ Task<void> visit(Client& client, ClientRequest request, webtransport::ClientOpti
   while (!session.ended() && session.runtime().now() < until) co_await session.runtime().sleep(1s);
   session.close();
   co_await session.wait_until_ended();
-  seen.end = session.closed();
+  seen.end = *session.closed();
   seen.done = true;
 }
 

@@ -58,7 +58,7 @@ class Visit {
     }
     session = std::move(*opened);
     co_await session->wait_until_ended();
-    close = session->closed();
+    close = *session->closed();
   }
   Scope scope_;
 };

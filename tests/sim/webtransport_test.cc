@@ -151,7 +151,7 @@ Task<void> visit(Client& client, std::string carrier, std::string path,
   co_await use(session, count, seen);
   session.close(7, "done");
   co_await session.wait_until_ended();
-  seen.close = session.closed();
+  seen.close = *session.closed();
   seen.stats = session.stats();
   seen.done = true;
 }

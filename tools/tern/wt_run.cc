@@ -89,7 +89,7 @@ class Wt {
       co_await session_->wait_until_ended();
     }
     stream_.reset();
-    end_ = session_->closed();
+    end_ = *session_->closed();
     stats_ = session_->stats();
     if (options_.verbose) {
       const bool theirs = end_->by == Origin::remote;

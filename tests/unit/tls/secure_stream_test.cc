@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <gmock/gmock.h>
+#include <openssl/ssl.h>
 
 #include "tests/unit/sim/tcp_pair.h"
 #include "transport/sim/world.h"
@@ -22,6 +23,7 @@ namespace {
 using namespace std::chrono_literals;
 using sim::TcpEnd;
 using ::testing::HasSubstr;
+using ::testing::SizeIs;
 
 constexpr UnixSeconds kNow = sim::World::kUnixEpoch;
 
@@ -94,6 +96,7 @@ class SecureStreamTest : public ::testing::Test, private tcp::ListenSink {
   void connect() {
     server_context = *ServerContext::create(server_options);
     client_context = *ClientContext::create(client_context_options);
+    if (tls12) SSL_CTX_set_max_proto_version(client_context->native(), TLS1_2_VERSION);
     auto made =
         SecureStream::connect(world.host("client").runtime(), world.host("client").network().tcp(),
                               to_server(), client_context, client_options, client);
@@ -118,6 +121,7 @@ class SecureStreamTest : public ::testing::Test, private tcp::ListenSink {
   std::shared_ptr<const ClientContext> client_context;
   Duration limit = 5s;
   bool byte_by_byte = false;
+  bool tls12 = false;  // the client knows no newer one
   MeddledStream* meddled = nullptr;
   std::deque<TcpEnd> servers;
   TcpEnd client{world};
@@ -157,13 +161,33 @@ TEST_F(SecureStreamTest, CarriesBytesBothWaysAndBothEnds) {
   EXPECT_FALSE(client_facts().resumed);
 }
 
+/// 32 bytes, or why there are none.
+std::string material(tcp::Stream& stream, std::string_view label, std::string_view context) {
+  std::vector<std::uint8_t> out(32);
+  const Result<void> done = stream.export_keying_material(label, as_bytes(context), out);
+  return done ? std::string(out.begin(), out.end()) : done.error().to_string();
+}
+
+TEST_F(SecureStreamTest, BothEndsDeriveTheSameKeyingMaterialFromTls12) {
+  tls12 = true;
+  connect();
+  ASSERT_TRUE(world.run_until([&] { return shaken(); }));
+  EXPECT_EQ(client_facts().version, "TLSv1.2");
+  const std::string one = material(*client.stream, "EXPORTER-test", "context");
+  EXPECT_THAT(one, SizeIs(32));
+  EXPECT_EQ(material(*server().stream, "EXPORTER-test", "context"), one);
+  client.send(100'000);
+  server().send(100'000);
+  ASSERT_TRUE(world.run_until([&] { return client.ended && server().ended; }));
+  EXPECT_EQ(material(*client.stream, "EXPORTER-test", "context"), one);
+  EXPECT_EQ(material(*server().stream, "EXPORTER-test", "context"), one);
+  EXPECT_NE(material(*server().stream, "EXPORTER-test", "contexts"), one);
+  EXPECT_NE(material(*server().stream, "EXPORTER-tests", "context"), one);
+  EXPECT_THAT(material(*client.stream, "", ""), HasSubstr("label"));
+}
+
 TEST_F(SecureStreamTest, BothEndsDeriveTheSameKeyingMaterial) {
   connect();
-  const auto material = [](tcp::Stream& stream, std::string_view label, std::string_view context) {
-    std::vector<std::uint8_t> out(32);
-    const Result<void> done = stream.export_keying_material(label, as_bytes(context), out);
-    return done ? std::string(out.begin(), out.end()) : done.error().to_string();
-  };
   EXPECT_THAT(material(*client.stream, "EXPORTER-test", ""), HasSubstr("before the handshake"));
   ASSERT_TRUE(world.run_until([&] { return shaken(); }));
   const std::string at_first = material(*client.stream, "EXPORTER-test", "context");

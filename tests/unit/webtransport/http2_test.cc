@@ -96,7 +96,7 @@ class Server {
     Scope scope(session.runtime().ready());
     if (sends_) scope.spawn(send(session));
     co_await session.wait_until_ended();
-    close = session.closed();
+    close = *session.closed();
   }
   static Task<void> send(Session& session) {
     Result<std::unique_ptr<Stream>> one = co_await session.open_unidirectional();

@@ -8,6 +8,8 @@
 #include "http/router.h"
 #include "tests/unit/http3/rig.h"
 #include "webtransport/capsule_type.h"
+#include "webtransport/client.h"
+#include "webtransport/error_code.h"
 #include "webtransport/http3.h"
 #include "webtransport/http3_flow.h"
 #include "webtransport/http3_sessions.h"
@@ -173,6 +175,53 @@ class Http3Peer : public ::testing::Test {
     Runtime& runtime = world.host("nobody").runtime();
   } settings_only_;
 };
+
+// ---- a server that says anything
+// -----------------------------------------------------------------
+
+Task<void> open_at(http::Session& http3, std::optional<Error>& refused) {
+  Result<std::unique_ptr<http::ClientExchange>> exchange = http3.open();
+  http::RequestHead request;
+  request.authority = "server";
+  request.path = "/wt";
+  const ClientOptions options = ClientOptions().protocol("chat.v1");
+  complete_request(request, options);
+  Result<std::unique_ptr<Session>> session =
+      co_await open_session(std::move(*exchange), std::move(request), options);
+  if (!session) refused = session.error();
+}
+
+TEST(Http3Client, AProtocolThatWasNotOfferedIsAnAlpnError) {
+  std::optional<Rig> rig;
+  sim::World settings_only(1);
+  http3::SessionOptions options;
+  enable_http3(options, settings_only.host("nobody").runtime());
+  options.make_router = [&rig](http3::Session& session) {
+    return std::make_unique<Http3Sessions>(session, rig->runtime());
+  };
+  const auto nothing = [](http::Exchange&) -> Task<void> { co_return; };
+  rig.emplace(nothing, RigOptions().client(std::move(options)));
+  std::optional<Error> told;
+  RawPeer* server = nullptr;
+  rig->serve_raw(server, told);
+  rig->connect();
+  rig->world.run_for(100ms);
+  ASSERT_NE(server, nullptr);
+  server->uni(control(http3::testing::settings({{8, 1}, {0x33, 1}, {0x2b603742, 1}})));
+  rig->world.run_for(100ms);
+  ASSERT_NE(rig->session, nullptr);
+  std::optional<Error> refused;
+  Scope scope(rig->runtime().ready());
+  scope.spawn(open_at(*rig->session, refused));
+  rig->world.run_for(100ms);
+  ASSERT_FALSE(server->received[kConnect].empty());
+  server->more(kConnect, headers({{":status", "200"}, {"wt-protocol", "\"other\""}}));
+  rig->world.run_for(200ms);
+  ASSERT_TRUE(refused);
+  EXPECT_TRUE(refused->is(Code::invalid)) << refused->to_string();
+  EXPECT_EQ(server->resets[kConnect], http3_code::kAlpn);
+  EXPECT_FALSE(rig->closed) << rig->closed->to_string();
+}
 
 // ---- SETTINGS that come after their CONNECT
 // -----------------------------------------------------------------

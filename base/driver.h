@@ -23,7 +23,9 @@ class Driver {
 
   /// Starts what was submitted and returns when something has arrived or completed, `wake` was
   /// called, or `deadline` has come; at once when `deadline` is in the past. May return early.
-  virtual void wait(Timestamp deadline) = 0;
+  /// Returns how long there was nothing to do: zero when something was there already, and always
+  /// where work takes no time, in the simulator.
+  virtual Duration wait(Timestamp deadline) = 0;
   /// Delivers what has arrived to its sinks, at most a bounded number of datagrams a call. Called
   /// right after `wait`, with the turn's `now`. Sinks must not keep the buffers.
   virtual void reap(Timestamp now) = 0;

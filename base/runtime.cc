@@ -30,8 +30,9 @@ Timestamp Runtime::next_deadline() const {
 }
 
 void Runtime::turn() {
-  driver_.wait(next_deadline());
-  now_ = driver_.now();
+  const Duration idle = driver_.wait(next_deadline());
+  const Timestamp flushed = std::exchange(now_, driver_.now());
+  bool early = idle > Duration::zero() && idle >= (now_ - flushed) / kIdlePart;
   driver_.reap(now_);
   if (has_submitted_.load(std::memory_order_acquire)) {
     std::vector<std::function<void()>> work;
@@ -43,23 +44,28 @@ void Runtime::turn() {
     for (const auto& item : work) item();
   }
   timers_.expire(now_);
-  do {
-    drain();
+  for (bool more = true; more;) {
+    const bool stopped = drain(early ? kEarlyResumes : kMaxResumesPerTurn);
     now_ = driver_.now();
     for (std::size_t i = 0; i < hooks_.size(); ++i) hooks_[i]->flush(now_);
-  } while (undrained());
+    more = (early && stopped) || undrained();
+    if (early && stopped) driver_.wait(now_);  // starts what was flushed
+    early = false;
+  }
 }
 
-void Runtime::drain() {
+/// True: `most` coroutines have run, and there is more to do.
+bool Runtime::drain(std::size_t most) {
   bool more = true;
   for (std::size_t resumes = 0; more;) {
     // By index: a hook may add or remove hooks.
     for (std::size_t i = 0; i < hooks_.size(); ++i) hooks_[i]->drain(now_);
-    resumes += ready_.run(kMaxResumesPerTurn - resumes);
-    if (resumes == kMaxResumesPerTurn) return;
+    resumes += ready_.run(most - resumes);
     more = false;
     for (const TurnHook* hook : hooks_) more = more || hook->gave_way();
+    if (resumes == most) return more || !ready_.empty();
   }
+  return false;
 }
 
 bool Runtime::undrained() const {

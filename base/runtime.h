@@ -44,15 +44,26 @@ class TurnHook {
 /// and the last four again while a hook has drained only a part: what a thousand requests need is
 /// more than a processor's cache holds, so those of one connection are answered before the next
 /// one's are looked at. A drain may give way to the coroutines that an event has made ready:
-/// what a handler works with is that of the handler before it, still in the cache. `now()` is
-/// constant between two readings. Packets get the time when they are written, not when the turn
-/// began: pacing and round-trip times are truer, and an acknowledgement whose delay has passed
-/// meanwhile goes with the answer instead of after it. Everything here is single-threaded except
-/// `submit` and `stop`, which any thread may call.
+/// what a handler works with is that of the handler before it, still in the cache.
+///
+/// Two sides that hand each other all they have at once go in lock step: each idles while the other
+/// works. So a turn that comes after idling sends what its first coroutines have to say before the
+/// others run, and from then on both sides work. Who has no time to spare would gain nothing, and
+/// sends together what goes together.
+///
+/// `now()` is constant between two readings. Packets get the time when they are written, not when
+/// the turn began: pacing and round-trip times are truer, and an acknowledgement whose delay has
+/// passed meanwhile goes with the answer instead of after it. Everything here is single-threaded
+/// except `submit` and `stop`, which any thread may call.
 class Runtime {
  public:
   /// Coroutine resumes in one turn before the network gets its share again.
   static constexpr std::size_t kMaxResumesPerTurn = 4096;
+  /// In a turn after idling, those whose messages leave first: few, so that the other side can
+  /// begin soon, and enough to be worth a packet of their own.
+  static constexpr std::size_t kEarlyResumes = 24;
+  /// Idling: for so large a part of the time since the last flush there was nothing to do.
+  static constexpr int kIdlePart = 2;
 
   /// The driver outlives the runtime.
   explicit Runtime(Driver& driver);
@@ -106,7 +117,7 @@ class Runtime {
   TimerHeap timers_;
   ReadyQueue ready_;
   bool undrained() const;
-  void drain();
+  bool drain(std::size_t most);
 
   std::vector<TurnHook*> hooks_;
   std::atomic<bool> stopping_{false};

@@ -70,7 +70,7 @@ class Wiretap final : public udp::Network {
   Timestamp now() override { return network_.now(); }
   UnixSeconds unix_seconds() override { return network_.unix_seconds(); }
   Random::Key random_key() override { return network_.random_key(); }
-  void wait(Timestamp deadline) override { network_.wait(deadline); }
+  Duration wait(Timestamp deadline) override { return network_.wait(deadline); }
   void reap(Timestamp now) override { network_.reap(now); }
   void wake() noexcept override { network_.wake(); }
 

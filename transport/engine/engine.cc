@@ -72,6 +72,9 @@ Result<std::unique_ptr<udp::Network>> open(const EngineOptions& options) {
   if (options.slabs() == 0 || options.slabs() > kMost) {
     return fail(Error::invalid(fmt::format("{} slabs: wanted 1 to {}", options.slabs(), kMost)));
   }
+  if (options.busy_poll() < Duration::zero() || options.busy_poll() > std::chrono::seconds(1)) {
+    return fail(Error::invalid("polls before a sleep: wanted 0 to 1 s"));
+  }
   if (options.kind() == EngineKind::epoll) return open_epoll(options, "");
   auto network = open_io_uring(options);
   if (network) return network;

@@ -49,6 +49,10 @@ class EngineOptions {
   /// UDP_SEGMENT and UDP_GRO. Off: one datagram per send and per arrival. For tests and
   /// comparisons; default on, and found out at run time where a device cannot.
   EngineOptions& offload(bool on) { return offload_ = on, *this; }
+  /// How long a wait looks for what comes before it sleeps, where waits have been so short that
+  /// this costs no more than to sleep and be woken (docs/decisions/0028; a quiet network is not
+  /// polled). 0 to 1 s; 0: never. Default 50 µs.
+  EngineOptions& busy_poll(Duration longest) { return busy_poll_ = longest, *this; }
 
   EngineKind kind() const noexcept { return kind_; }
   std::size_t receive_buffers() const noexcept { return receive_buffers_; }
@@ -56,6 +60,7 @@ class EngineOptions {
   int socket_receive_buffer() const noexcept { return socket_receive_buffer_; }
   int socket_send_buffer() const noexcept { return socket_send_buffer_; }
   bool offload() const noexcept { return offload_; }
+  Duration busy_poll() const noexcept { return busy_poll_; }
 
  private:
   EngineKind kind_ = EngineKind::automatic;
@@ -64,6 +69,7 @@ class EngineOptions {
   int socket_receive_buffer_ = 4 * 1024 * 1024;
   int socket_send_buffer_ = 2 * 1024 * 1024;
   bool offload_ = true;
+  Duration busy_poll_ = std::chrono::microseconds(50);
 };
 
 /// Opens a network for the calling thread. `automatic` falls back to epoll and its `description`

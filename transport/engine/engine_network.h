@@ -117,13 +117,10 @@ class EngineNetwork : public udp::Network {
   /// Runs them: failed sends, looked-up names, changed interfaces.
   void run_callbacks();
 
-  /// Of a wait, before it sleeps.
-  static constexpr Duration kLongestPoll = std::chrono::microseconds(50);
-
   const EngineOptions options_;
   const std::shared_ptr<Waker> waker_ = std::make_shared<Waker>();
   SlabPool pool_;
-  BusyPoll busy_poll_{kLongestPoll};
+  BusyPoll busy_poll_{options_.busy_poll()};
   bool slab_wanted_ = false;  ///< `acquire` had none: a wait returns when there is one again
   std::size_t open_sockets_ = 0;
 

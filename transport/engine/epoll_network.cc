@@ -12,6 +12,11 @@
 
 namespace tern::engine {
 
+namespace {
+/// A wait that was over so soon had something already, and did not sleep.
+constexpr Duration kAtOnce = std::chrono::microseconds(5);
+}  // namespace
+
 struct EpollNetwork::EpollSocket final : SocketState {
   explicit EpollSocket(UdpSocket&& opened) noexcept : descriptor(std::move(opened)) {}
 
@@ -191,7 +196,7 @@ void EpollNetwork::resume(SocketState& socket) { watch(static_cast<EpollSocket&>
 
 // ---- waiting and receiving ----------------------------------------------------------------------
 
-void EpollNetwork::wait(Timestamp deadline) {
+Duration EpollNetwork::wait(Timestamp deadline) {
   bool awake = callbacks_due() || waker_->pending() || (slab_wanted_ && !pool_.exhausted());
   if (tcp_) {
     tcp_->flush();
@@ -199,13 +204,15 @@ void EpollNetwork::wait(Timestamp deadline) {
     deadline = std::min(deadline, tcp_->next_deadline());
   }
   const Timestamp start = now();
+  Duration idle{};
   if (awake || deadline <= start) {
     take_events(look());
   } else {
-    sleep(start, deadline);
+    idle = sleep(start, deadline);
   }
   slab_wanted_ = false;
   waker_->clear();
+  return idle;
 }
 
 /// TCP notes its own; the others stay in events_.
@@ -218,14 +225,17 @@ void EpollNetwork::take_events(int count) {
   event_count_ = static_cast<std::size_t>(others - events_.begin());
 }
 
-void EpollNetwork::sleep(Timestamp start, Timestamp deadline) {
+Duration EpollNetwork::sleep(Timestamp start, Timestamp deadline) {
   int count = 0;
   const bool polls = busy_poll_.wanted();
   if (!polls || !poll(start, deadline, [&] { return (count = look()) != 0; })) {
     count = sleep_for(deadline == kNever ? Duration::max() : deadline - now());
   }
   take_events(count);
-  if (!polls) busy_poll_.slept(now() - start);
+  const Duration took = now() - start;
+  if (took < kAtOnce) return {};
+  if (!polls) busy_poll_.slept(took);
+  return took;
 }
 
 int EpollNetwork::look() noexcept {

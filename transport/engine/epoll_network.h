@@ -24,7 +24,7 @@ class EpollNetwork final : public EngineNetwork {
   ~EpollNetwork() override;
   Result<void> open_all();
 
-  void wait(Timestamp deadline) override;
+  Duration wait(Timestamp deadline) override;
   void reap(Timestamp now) override;
   void submit(udp::Slab* slab) override;
   tcp::Network& tcp() override;
@@ -53,7 +53,7 @@ class EpollNetwork final : public EngineNetwork {
   void send_backlog(EpollSocket& socket);
   void watch_writable(EpollSocket& socket, bool on);
   void watch(EpollSocket& socket);
-  void sleep(Timestamp start, Timestamp deadline);
+  Duration sleep(Timestamp start, Timestamp deadline);
   int look() noexcept;
   int sleep_for(Duration duration);
 

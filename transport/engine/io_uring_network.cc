@@ -228,7 +228,7 @@ void IoUringNetwork::send_backlog(IoUringSocket& socket) {
 
 // ---- waiting and completion ---------------------------------------------------------------------
 
-void IoUringNetwork::wait(Timestamp deadline) {
+Duration IoUringNetwork::wait(Timestamp deadline) {
   io_uring* ring = ring_->get();
   if (!wake_armed_) arm_wake();
   // The sends below are over before the call sleeps: if somebody waits for their slabs, it must
@@ -244,17 +244,18 @@ void IoUringNetwork::wait(Timestamp deadline) {
     check_entered(io_uring_submit_and_get_events(ring));
   }
   const bool idle = !awake && io_uring_cq_ready(ring) == 0 && !ring_->has_deferred_work();
-  if (idle) sleep(deadline);
+  const Duration slept = idle ? sleep(deadline) : Duration();
   unflushed_ = 0;
   slab_wanted_ = false;
   waker_->clear();
+  return slept;
 }
 
-/// There is nothing to hand over, and nothing to take.
-void IoUringNetwork::sleep(Timestamp deadline) {
+/// There is nothing to hand over, and nothing to take. Returns for how long.
+Duration IoUringNetwork::sleep(Timestamp deadline) {
   io_uring* ring = ring_->get();
   const Timestamp start = now();
-  if (deadline <= start) return;
+  if (deadline <= start) return {};
   Timestamp asleep = start;
   const bool polls = busy_poll_.wanted();
   if (polls) {
@@ -264,7 +265,7 @@ void IoUringNetwork::sleep(Timestamp deadline) {
     };
     const bool came = poll(start, deadline, come);
     asleep = now();
-    if (came || deadline <= asleep) return;
+    if (came || deadline <= asleep) return asleep - start;
   }
   io_uring_cqe* first = nullptr;
   if (deadline == kNever) {
@@ -274,7 +275,9 @@ void IoUringNetwork::sleep(Timestamp deadline) {
     __kernel_timespec timeout{.tv_sec = left / 1'000'000'000, .tv_nsec = left % 1'000'000'000};
     check_entered(io_uring_submit_and_wait_timeout(ring, &first, 1, &timeout, nullptr));
   }
-  if (!polls) busy_poll_.slept(now() - start);
+  const Duration took = now() - start;
+  if (!polls) busy_poll_.slept(took);
+  return took;
 }
 
 void IoUringNetwork::reap(Timestamp now) {

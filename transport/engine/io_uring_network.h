@@ -29,7 +29,7 @@ class IoUringNetwork final : public EngineNetwork {
   /// cache, and to have their slabs back there.
   static constexpr std::size_t kMaxUnflushed = 128 * 1024;
 
-  void wait(Timestamp deadline) override;
+  Duration wait(Timestamp deadline) override;
   void reap(Timestamp now) override;
   void submit(udp::Slab* slab) override;
   tcp::Network& tcp() override;
@@ -51,7 +51,7 @@ class IoUringNetwork final : public EngineNetwork {
   Result<void> poll_interfaces(int fd) override;
   void arm_interfaces();
   void arm_wake();
-  void sleep(Timestamp deadline);
+  Duration sleep(Timestamp deadline);
   void cancel_all(IoUringSocket& socket);
   void arm_receive(IoUringSocket& socket);
   void arm_writable(IoUringSocket& socket);

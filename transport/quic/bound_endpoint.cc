@@ -172,7 +172,7 @@ void BoundEndpoint::flush(Timestamp now) {
     }
     network_.submit(slab);
     // Filling may have made a 0-RTT connection ready: its requests go with the first flight.
-    if (endpoint_->has_events() && !undrained_) take_events(false);
+    if (endpoint_->has_events() && !undrained_ && !gave_way_) take_events(false);
   }
   if (!undrained_) slabs_filled_ = 0;
 }

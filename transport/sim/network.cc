@@ -416,9 +416,10 @@ UnixSeconds SimNetwork::unix_seconds() {
          std::chrono::duration_cast<std::chrono::seconds>(host_.world_.elapsed()).count();
 }
 
-void SimNetwork::wait(Timestamp deadline) {
+Duration SimNetwork::wait(Timestamp deadline) {
   if (tcp_) tcp_->flush();
   worker_.wait(deadline);
+  return {};
 }
 
 void SimNetwork::wake() noexcept { worker_.schedule(now()); }

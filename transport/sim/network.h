@@ -56,7 +56,7 @@ class SimNetwork final : public udp::Network {
   Timestamp now() override;
   UnixSeconds unix_seconds() override;
   Random::Key random_key() override { return key_; }
-  void wait(Timestamp deadline) override;
+  Duration wait(Timestamp deadline) override;
   void reap(Timestamp now) override;
   void wake() noexcept override;
 

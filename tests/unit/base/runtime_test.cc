@@ -1,5 +1,6 @@
 #include "base/runtime.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <thread>
@@ -20,9 +21,10 @@ class JumpingDriver final : public Driver {
   Timestamp now() override { return now_; }
   UnixSeconds unix_seconds() override { return 1'700'000'000; }
   Random::Key random_key() override { return Random::Key{1}; }
-  void wait(Timestamp deadline) override {
+  Duration wait(Timestamp deadline) override {
     deadlines.push_back(deadline);
     if (deadline != kNever) now_ = std::max(now_, deadline);
+    return idle;
   }
   void reap(Timestamp) override {
     if (on_reap) on_reap();
@@ -30,6 +32,7 @@ class JumpingDriver final : public Driver {
   void wake() noexcept override { ++wakes; }
 
   std::vector<Timestamp> deadlines;
+  Duration idle{};  ///< what a wait is to say
   std::function<void()> on_reap;
   std::atomic<int> wakes{0};
 
@@ -177,6 +180,66 @@ TEST_F(RuntimeTest, GivingWayKeepsToTheTurnsBudgetOfResumes) {
   runtime.turn();
   EXPECT_FALSE(hook.gave_way());
   runtime.remove(hook);
+}
+
+TEST_F(RuntimeTest, AfterIdlingTheFirstAnswersLeaveBeforeTheOthersAreMade) {
+  constexpr int kEarly = Runtime::kEarlyResumes;
+  for (const bool idled : {true, false}) {
+    std::vector<std::string> log;
+    Portions hook(runtime, log, 3 * kEarly, Portions::Stops::giving_way);
+    runtime.add(hook);
+    driver.idle = idled ? 1ms : 0ms;
+    driver.deadlines.clear();
+    runtime.turn();
+    EXPECT_EQ(std::ranges::count(log, "coroutine"), 3 * kEarly);
+    EXPECT_EQ(log.back(), "flush");
+    const auto first = std::ranges::find(log, "flush");
+    EXPECT_EQ(std::count(log.begin(), first, "coroutine"), idled ? kEarly : 3 * kEarly);
+    EXPECT_EQ(std::ranges::count(log, "flush"), idled ? 2 : 1);
+    // What was flushed first was started, and nobody has slept meanwhile.
+    EXPECT_THAT(driver.deadlines, testing::SizeIs(idled ? 2 : 1));
+    EXPECT_LE(driver.deadlines.back(), runtime.now());
+    runtime.remove(hook);
+  }
+}
+
+TEST_F(RuntimeTest, CoroutinesThatAreReadyAtOnceAreAsGoodAsWhatIsDrained) {
+  std::vector<std::string> log;
+  Hook hook(log, false);
+  runtime.add(hook);
+  driver.idle = 1ms;
+  for (std::size_t i = 0; i < Runtime::kEarlyResumes + 1; ++i) {
+    runtime.spawn(log_line(log, "coroutine"));
+  }
+  runtime.turn();
+  EXPECT_EQ(std::ranges::count(log, "flush"), 2);
+  EXPECT_EQ(log[log.size() - 2], "coroutine");
+  runtime.remove(hook);
+}
+
+TEST_F(RuntimeTest, FewCoroutinesAreOneFlushHoweverLongItHasIdled) {
+  std::vector<std::string> log;
+  Portions hook(runtime, log, Runtime::kEarlyResumes, Portions::Stops::giving_way);
+  runtime.add(hook);
+  driver.idle = 1h;
+  runtime.turn();
+  EXPECT_EQ(std::ranges::count(log, "flush"), 1);
+  runtime.remove(hook);
+}
+
+TEST_F(RuntimeTest, WhoIsBusyMostOfTheTimeSendsTogether) {
+  Timer timer(runtime.timers(), [](Timestamp) {});
+  for (const Duration idle : {Duration(49ms), Duration(50ms)}) {
+    std::vector<std::string> log;
+    Portions hook(runtime, log, 3 * Runtime::kEarlyResumes, Portions::Stops::giving_way);
+    timer.arm(runtime.now() + 100ms);  // since the last flush
+    driver.idle = idle;
+    driver.on_reap = [&] { runtime.add(hook); };
+    runtime.turn();
+    EXPECT_EQ(std::ranges::count(log, "flush"), idle * Runtime::kIdlePart >= 100ms ? 2 : 1);
+    runtime.remove(hook);
+    driver.on_reap = nullptr;
+  }
 }
 
 TEST_F(RuntimeTest, DoesNotSleepWhileThereIsWork) {

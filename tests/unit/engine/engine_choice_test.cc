@@ -67,6 +67,9 @@ TEST(EngineChoice, ImpossibleOptionsAreErrors) {
   EXPECT_FALSE(open(EngineOptions().receive_buffers(2048)));
   EXPECT_FALSE(open(EngineOptions().slabs(0)));
   EXPECT_FALSE(open(EngineOptions().slabs(1025)));
+  EXPECT_FALSE(open(EngineOptions().busy_poll(std::chrono::nanoseconds(-1))));
+  EXPECT_FALSE(open(EngineOptions().busy_poll(std::chrono::milliseconds(1001))));
+  EXPECT_TRUE(open(EngineOptions().busy_poll({})));
 }
 
 TEST(EngineChoice, FeaturesNameIoUringAndOffloads) {

@@ -28,7 +28,7 @@ class ScriptedNetwork final : public EngineNetwork {
   ScriptedNetwork() : EngineNetwork(EngineOptions().slabs(1), "scripted") {
     EXPECT_TRUE(open_shared());
   }
-  void wait(Timestamp) override {}
+  Duration wait(Timestamp) override { return {}; }
   void reap(Timestamp) override { run_callbacks(); }
   Result<std::unique_ptr<udp::Socket>> take_in(UdpSocket&& opened, udp::Sink& sink, bool) override {
     state = std::make_unique<State>(std::move(opened));

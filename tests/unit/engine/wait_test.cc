@@ -2,7 +2,9 @@
 
 #include <atomic>
 #include <signal.h>
+#include <sys/socket.h>
 #include <thread>
+#include <unistd.h>
 
 #include "base/runtime.h"
 #include "tests/unit/engine/engine_fixture.h"
@@ -32,6 +34,80 @@ TEST_P(WaitTest, DoesNotSleepPastADeadlineThatHasCome) {
   // Would hang here if it did.
   for (int i = 0; i < 1000; ++i) network->wait(network->now() - 1s);
   for (int i = 0; i < 1000; ++i) network->wait(Timestamp());
+}
+
+TEST_P(WaitTest, TellsHowLongThereWasNothing) {
+  const Timestamp start = network->now();
+  Duration idle{};
+  while (idle < 2ms) {
+    idle += network->wait(network->now() + 1ms);
+    network->reap(network->now());
+  }
+  EXPECT_LE(idle, network->now() - start);
+  EXPECT_EQ(network->wait(network->now() - 1s), 0ns);
+  network->wake();
+  EXPECT_EQ(network->wait(kNever), 0ns);
+
+  // What is there already is no reason to idle; a wait may look longer than it was.
+  Recorder recorder;
+  const auto socket = bind(recorder, "127.0.0.1:0");
+  turn_once(*network);
+  do {
+    send(*socket, socket->local(), "x");
+    ASSERT_TRUE(turn_until([&] { return !recorder.datagrams.empty(); }));
+    recorder.datagrams.clear();
+    const int raw = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    const udp::Address to = socket->local();
+    ::sendto(raw, "x", 1, 0, to.data(), to.size());
+    ::close(raw);
+    idle = network->wait(kNever);
+    network->reap(network->now());
+  } while (idle != 0ns);
+}
+
+TEST_P(WaitTest, PollsInsteadOfSleepingWhereWaitsAreShort) {
+  // So long that a busy machine keeps to it as well.
+  const auto patient = make(EngineOptions().busy_poll(500ms));
+  const auto counted = [&](std::string_view name) { return count(*patient, name); };
+  const auto wait_for = [&](Duration length) {
+    const Timestamp deadline = patient->now() + length;
+    while (patient->now() < deadline) {
+      patient->wait(deadline);
+      patient->reap(patient->now());
+    }
+  };
+  while (counted("wait.busy_polls") == 0) wait_for(10us);
+  EXPECT_EQ(counted("wait.busy_polls_in_vain"), 0u);
+
+  // What arrives ends a poll, and so does a wake.
+  Recorder recorder;
+  const auto socket = bind(*patient, recorder, "127.0.0.1:0");
+  turn_once(*patient);
+  std::atomic<bool> woken{false};
+  std::thread other([&, to = socket->local()] {
+    const int raw = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    ::sendto(raw, "x", 1, 0, to.data(), to.size());
+    ::close(raw);
+    woken = true;
+    patient->wake();
+  });
+  while (recorder.datagrams.empty() || !woken) {
+    patient->wait(kNever);
+    patient->reap(patient->now());
+  }
+  other.join();
+
+  // Where nothing comes a poll has its end.
+  while (counted("wait.busy_polls_in_vain") == 0) wait_for(600ms);
+}
+
+TEST_P(WaitTest, DoesNotPollIfToldSo) {
+  const auto sleeping = make(EngineOptions().busy_poll(Duration()));
+  for (int i = 0; i < 1000; ++i) {
+    sleeping->wait(sleeping->now() + 10us);
+    sleeping->reap(sleeping->now());
+  }
+  EXPECT_EQ(count(*sleeping, "wait.busy_polls"), 0u);
 }
 
 TEST_P(WaitTest, SendingAloneDoesNotEndIt) {

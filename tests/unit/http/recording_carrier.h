@@ -25,12 +25,13 @@ class VirtualDriver final : public Driver {
     return start_ + (now_ - Timestamp()) / std::chrono::seconds(1);
   }
   Random::Key random_key() override { return {}; }
-  void wait(Timestamp deadline) override {
+  Duration wait(Timestamp deadline) override {
     if (deadline == kNever) {
       std::fputs("every task waits and no timer is armed\n", stderr);
       std::abort();
     }
     if (deadline > now_) now_ = deadline;
+    return {};
   }
   void reap(Timestamp) override {}
   void wake() noexcept override {}

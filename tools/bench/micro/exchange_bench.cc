@@ -27,7 +27,7 @@ class StillDriver final : public Driver {
   Timestamp now() override { return now_; }
   UnixSeconds unix_seconds() override { return 784111777; }
   Random::Key random_key() override { return {}; }
-  void wait(Timestamp) override {}
+  Duration wait(Timestamp) override { return {}; }
   void reap(Timestamp) override {}
   void wake() noexcept override {}
 

@@ -245,8 +245,10 @@ class Client {
     Sending& place = sessions_[std::min<std::size_t>(argument & 3, 2)];
     const std::string_view bytes = script.take(script.byte());
     const bool naked = (argument & 8) != 0 || !place.rest.empty();
-    if (!place.over && !bytes.empty() && naked) lives_ = false;
-    say(place, naked || bytes.empty() ? std::string(bytes) : frame(0, bytes), (argument & 4) != 0);
+    const bool end = (argument & 4) != 0;
+    // Bytes without a frame, or an end in the middle of the CONNECT: H3_FRAME_ERROR.
+    if (!place.over && naked && (!bytes.empty() || end)) lives_ = false;
+    say(place, naked || bytes.empty() ? std::string(bytes) : frame(0, bytes), end);
   }
 
   /// Bit 0: unidirectional; 1 and 2: the session; 3: another, which a byte says; 4: and the end.

@@ -8,14 +8,14 @@ namespace tern::engine {
 
 /// Whether a wait looks for what comes again and again for a while before it sleeps.
 ///
-/// To sleep and be woken costs some 20 µs, in CPU time and in the other side's waiting, more than to
-/// answer a small request. So when waits are short, as between two sides that take turns, polling
-/// costs no more and each turn takes a third of the time. Where they are not it would only burn a
-/// core. So polls begin with a trial after kFew sleeps in a row that were short, and go on while two
-/// in three end within half of the longest that is allowed. A trial fails after kTrial polls: so
-/// many, because until the other side polls as well each one has its wake-up to wait for, and who is
-/// like us tries at much the same time. The next trial then waits for twice as many short sleeps,
-/// kMany in the end.
+/// To sleep and be woken costs some 20 µs, in CPU time and in the other side's waiting, more than
+/// to answer a small request. So when waits are short, as between two sides that take turns,
+/// polling costs no more and each turn takes a third of the time. Where they are not it would only
+/// burn a core. So polls begin with a trial after kFew sleeps in a row that were short, and go on
+/// while two in three end within half of the longest that is allowed. A trial fails after kTrial
+/// polls: so many, because until the other side polls as well each one has its wake-up to wait for,
+/// and who is like us tries at much the same time. The next trial then waits for twice as many
+/// short sleeps, kMany in the end.
 class BusyPoll {
  public:
   static constexpr int kFew = 8;

@@ -340,8 +340,9 @@ bool Http2Session::put_data(Http2Stream& stream, ByteView header, std::size_t si
   stream.take_body(size, [this](Bytes piece) { put(std::move(piece)); });
   stream.sent();
   blocked_since_ = kNever;
-  // One for the stream, one for the connection, from peers who tell each piece they read.
-  guard_.expect_window_updates(2 * (1 + static_cast<std::uint32_t>(size / kPieceRead)));
+  // One for the stream, one for the connection, from peers who tell each piece they read; and a
+  // PING.
+  guard_.expect_replies(1 + 2 * (1 + static_cast<std::uint32_t>(size / kPieceRead)));
   return room() > 0;
 }
 

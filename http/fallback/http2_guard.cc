@@ -104,12 +104,13 @@ bool Http2Guard::judge(Finding& finding) noexcept {
       at(stream_) = Mark::ended;
       return true;
     case kFrameWindowUpdate:
-      if (window_updates_ == 0) return odd(finding);
-      --window_updates_;
+    case kFramePing:
+      if (replies_ == 0) return odd(finding);
+      --replies_;
       return true;
     case kFrameSettings: return (flags_ & kFlagAck) != 0 || odd(finding);
     case kFramePushPromise: return true;  // nghttp2 refuses each
-    default: return odd(finding);         // PING, GOAWAY, PRIORITY_UPDATE, and what nobody knows
+    default: return odd(finding);         // GOAWAY, PRIORITY_UPDATE, and what nobody knows
   }
 }
 

@@ -55,9 +55,10 @@ class Http2Guard {
   /// have reset it: then they were on the way (RFC 9113 §5.1).
   void ended(std::int32_t stream) noexcept { mark(stream, Mark::ended); }
   void reset(std::int32_t stream) noexcept { mark(stream, Mark::reset); }
-  /// We have given the peer reason for so many WINDOW_UPDATE frames.
-  void expect_window_updates(std::uint32_t count) noexcept {
-    window_updates_ = std::min(window_updates_ + count, kMaxWindowUpdates);
+  /// We have given the peer reason for so many WINDOW_UPDATE and PING frames: gRPC measures the
+  /// bandwidth by a PING for what it receives, as many as there are round trips meanwhile.
+  void expect_replies(std::uint32_t count) noexcept {
+    replies_ = std::min(replies_ + count, kMaxReplies);
   }
 
   /// In mid-section: HEADERS or CONTINUATION have begun and the section has not ended.
@@ -70,7 +71,7 @@ class Http2Guard {
 
   /// Requests whose fate is remembered, counted back from the newest.
   static constexpr std::int32_t kRemembered = 256;
-  static constexpr std::uint32_t kMaxWindowUpdates = 10'000;
+  static constexpr std::uint32_t kMaxReplies = 10'000;
 
   bool judge(Finding& finding) noexcept;
   bool judge_stream(Finding& finding) noexcept;
@@ -102,7 +103,7 @@ class Http2Guard {
   bool section_ = false;
   bool section_ends_ = false;  // with the frame at hand
   std::size_t continuations_ = 0;
-  std::uint32_t window_updates_ = 100;
+  std::uint32_t replies_ = 100;
   std::int32_t highest_ = -1;  // of the client's requests
   std::array<Mark, kRemembered> marks_{};
 };

@@ -27,7 +27,7 @@ Http2Stream* Http2Session::begin_request(Http2StreamId id) noexcept {
   table_.index(*stream);
   ++total_requests_;
   counts().requests.add();
-  guard_.expect_window_updates(2);
+  guard_.expect_replies(2);
   return stream;
 }
 

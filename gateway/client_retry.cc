@@ -10,7 +10,6 @@
 #include "gateway/origin_connection.h"
 #include "gateway/repetition.h"
 #include "http/date.h"
-#include "http3/error_code.h"
 
 /// Whether a client sends a request again (docs/fallback.md, "Sending again").
 
@@ -44,15 +43,6 @@ bool connection_broke(const Error& error) noexcept {
          (error.domain == Domain::application && error.origin == Origin::remote);
 }
 
-/// HTTP_1_1_REQUIRED, of a stream or of the whole connection (RFC 9113 §7); H3_VERSION_FALLBACK
-/// (RFC 9114 §8.1).
-bool wants_http1(const Error& error, const OriginConnection& connection) noexcept {
-  constexpr std::uint64_t kHttp11Required = 0xd;
-  if (error.domain != Domain::application || error.origin != Origin::remote) return false;
-  return error.code == (connection.over_tcp() ? kHttp11Required
-                                              : http3::code(http3::ErrorCode::version_fallback));
-}
-
 }  // namespace
 
 Repetition repetition(const RetryPolicy& policy, const RequestFailure& failure,
@@ -84,8 +74,7 @@ std::optional<Duration> Client::may_repeat(const ClientRequest& request, std::si
         stream->exchange_->protocol() == "http/1.1" && stream->connection_->answers() > 0;
     failure.lost = stream->path_lost();
     failure.broke = connection_broke(error);
-    if (wants_http1(error, *stream->connection_) &&
-        pool_->step_down_to_http1(*stream->connection_)) {
+    if (wants_http1(error) && pool_->step_down_to_http1(*stream->connection_)) {
       failure.refused = failure.connection_over = true;
     }
   }

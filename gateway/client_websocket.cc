@@ -27,14 +27,6 @@ bool malformed(const Error& error) noexcept {
           error.code == kHttp2ProtocolError);
 }
 
-/// HTTP_1_1_REQUIRED (RFC 9113 §7), H3_VERSION_FALLBACK (RFC 9114 §8.1).
-bool wants_another(const Error& error) noexcept {
-  constexpr std::uint64_t kHttp11Required = 0xd;
-  return error.domain == Domain::application && error.origin == Origin::remote &&
-         (error.code == http3::code(http3::ErrorCode::version_fallback) ||
-          error.code == kHttp11Required);
-}
-
 /// The server has no WebSocket in this version of HTTP; it may have one in another. 501 is what
 /// RFC 9220 §3 has it say who knows extended CONNECT, but no WebSocket in it. Where the server
 /// knows extended CONNECT and the application's library does not (quic-go under Gorilla's or
@@ -44,7 +36,7 @@ bool not_in_this_version(const Error& error) noexcept {
   if (error.domain == Domain::http) {
     return error.code == 400 || error.code == 405 || error.code == 426 || error.code == 501;
   }
-  return error.is(Code::unsupported) || malformed(error) || wants_another(error);
+  return error.is(Code::unsupported) || malformed(error) || wants_http1(error);
 }
 
 /// "ws" and "wss" are names for what http and https are to a connection (RFC 6455 §3).

@@ -3,7 +3,16 @@
 #include <algorithm>
 #include <utility>
 
+#include "http/fallback/http2_code.h"
+#include "http3/error_code.h"
+
 namespace tern {
+
+bool wants_http1(const Error& error) noexcept {
+  return error.domain == Domain::application && error.origin == Origin::remote &&
+         (error.code == static_cast<std::uint64_t>(fallback::Http2Code::http_1_1_required) ||
+          error.code == http3::code(http3::ErrorCode::version_fallback));
+}
 
 void Http3Knowledge::heard(const std::string& origin, std::string_view alt_svc, Timestamp now) {
   http::AltSvc parsed = http::AltSvc::parse(alt_svc);

@@ -8,10 +8,15 @@
 #include <string>
 #include <string_view>
 
+#include "base/error.h"
 #include "base/time.h"
 #include "http/alt_svc.h"
 
 namespace tern {
+
+/// The server wants the request over HTTP/1.1: HTTP_1_1_REQUIRED, of a stream or of the whole
+/// connection (RFC 9113 §7), or H3_VERSION_FALLBACK (RFC 9114 §8.1). Their numbers do not meet.
+bool wants_http1(const Error& error) noexcept;
 
 /// What a client knows of where HTTP/3 leads: which origins offer it (RFC 7838), where UDP did not
 /// get through, and who wants HTTP/1.1 instead. The entries used least recently make room beyond

@@ -188,6 +188,9 @@ function(tern_test name)
   add_test(NAME ${name} COMMAND ${name} --gtest_brief=1)
   set_tests_properties(${name} PROPERTIES
     LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT} WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}")
+  if("sim" IN_LIST arg_LABELS)
+    set_tests_properties(${name} PROPERTIES COST 100)  # the longest; the first run does not know yet
+  endif()
   _tern_label(${name} ${arg_LABELS})
 endfunction()
 

@@ -51,10 +51,13 @@ bool StdinReader::hand_over(std::optional<std::string> piece) {
   taken_.wait(lock, [this] { return may_go_on_ || done_; });
   if (done_) return false;
   may_go_on_ = false;
-  runtime_.submit([this, given = std::move(piece)]() mutable {
-    piece_ = std::move(given);
-    at_hand_ = true;
-    arrived_.notify();
+  runtime_.submit([weak = std::weak_ptr(self_), given = std::move(piece)]() mutable {
+    const auto self = weak.lock();
+    if (self == nullptr) return;
+    StdinReader& reader = **self;
+    reader.piece_ = std::move(given);
+    reader.at_hand_ = true;
+    reader.arrived_.notify();
   });
   return true;
 }

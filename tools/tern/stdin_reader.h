@@ -2,7 +2,8 @@
 
 #include <condition_variable>
 #include <cstddef>
-#include <functional>
+#include <cstdint>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -40,8 +41,10 @@ class StdinReader {
 
   Runtime& runtime_;
   Pieces pieces_;
+  // What was submitted may run when the reader has gone. The runtime's thread, as is what follows.
+  std::shared_ptr<StdinReader*> self_ = std::make_shared<StdinReader*>(this);
   Signal arrived_;
-  std::optional<std::string> piece_;  // on the runtime's thread
+  std::optional<std::string> piece_;
   bool ended_ = false;
   bool at_hand_ = false;
   std::mutex mutex_;

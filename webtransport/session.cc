@@ -26,23 +26,28 @@ std::string_view cut(std::string_view reason) noexcept {
 
 }  // namespace
 
-/// Waits for leave to open a stream. Keeps its place in the queue until it is resumed.
+/// Waits for leave to open a stream. Keeps its place in the queue until it is resumed; if it never
+/// is, whoever is next has its turn.
 class Session::Turn {
  public:
-  explicit Turn(std::vector<Waiter*>& queue) noexcept : queue_(queue) {}
+  Turn(Session& session, Direction direction) noexcept : session_(session), direction_(direction) {}
   Turn(const Turn&) = delete;
   Turn& operator=(const Turn&) = delete;
-  ~Turn() { leave(); }
+  ~Turn() {
+    if (leave() && !session_.close_) session_.on_credit(direction_);
+  }
   bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<> handle) {
     waiter_.suspend(handle);
-    queue_.push_back(&waiter_);
+    session_.opening_[index(direction_)].push_back(&waiter_);
   }
   void await_resume() noexcept { leave(); }
 
  private:
-  void leave() noexcept { std::erase(queue_, &waiter_); }
-  std::vector<Waiter*>& queue_;
+  /// False: it was resumed before.
+  bool leave() noexcept { return std::erase(session_.opening_[index(direction_)], &waiter_) != 0; }
+  Session& session_;
+  Direction direction_;
   Waiter waiter_;
 };
 
@@ -89,7 +94,8 @@ Task<Result<std::unique_ptr<Stream>>> Session::open(Direction direction) {
   }
   // Those that came before have their turn first.
   for (bool first = waiting.empty(); !close_ && !(first && carrier_->may_open(direction));) {
-    co_await Turn(waiting);
+    Turn turn(*this, direction);
+    co_await turn;
     first = true;
   }
   if (close_) {

@@ -365,6 +365,28 @@ TEST(CapsuleSession, UnknownCapsulesAndPaddingAreSkipped) {
   EXPECT_EQ(alone.session.stats().streams_accepted, 1u);
 }
 
+Task<void> open_one(Session& session, std::unique_ptr<Stream>& opened) {
+  auto stream = co_await session.open_bidirectional();
+  if (stream) opened = std::move(*stream);
+}
+
+TEST(CapsuleSession, LeaveToOpenPassesOnWhenItsTakerIsGone) {
+  Alone alone(Role::client, windows(), windows(1000, 400, 0));
+  std::unique_ptr<Stream> one;
+  std::unique_ptr<Stream> two;
+  Scope first(alone.world.runtime.ready());
+  first.spawn(open_one(alone.session, one));
+  alone.settle();
+  alone.scope.spawn(open_one(alone.session, two));
+  alone.settle();
+  alone.end->capsules.feed(
+      Bytes::copy(wire(capsule_type::kMaxStreamsBidirectional, {1})));  // which wakes the first
+  first.cancel();
+  alone.settle();
+  EXPECT_EQ(one, nullptr);
+  EXPECT_NE(two, nullptr);
+}
+
 TEST(CapsuleSession, AnIdOpensThoseBeforeIt) {
   Alone alone(Role::server);
   alone.hear(data(8, "third"));

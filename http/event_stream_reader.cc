@@ -6,6 +6,12 @@
 
 namespace tern::http {
 
+namespace {
+
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+
+}  // namespace
+
 bool EventStreamReader::next_line() {
   if (std::exchange(line_done_, false)) line_.clear();
   if (after_cr_ && !input_.empty()) {
@@ -15,6 +21,10 @@ bool EventStreamReader::next_line() {
   }
   const std::size_t end = input_.find_first_of("\r\n");
   line_.append(input_.substr(0, end));
+  if (first_line_ && (line_.size() >= kByteOrderMark.size() || end != std::string_view::npos)) {
+    first_line_ = false;
+    if (line_.starts_with(kByteOrderMark)) line_.erase(0, kByteOrderMark.size());
+  }
   if (end == std::string_view::npos) {
     input_ = {};
     return false;
@@ -22,7 +32,6 @@ bool EventStreamReader::next_line() {
   after_cr_ = input_[end] == '\r';
   input_.remove_prefix(end + 1);
   line_done_ = true;
-  if (std::exchange(first_line_, false) && line_.starts_with("\xef\xbb\xbf")) line_.erase(0, 3);
   return true;
 }
 
@@ -69,7 +78,7 @@ void EventStreamReader::take_field(std::string_view line) {
     const auto [rest, error] = std::from_chars(value.data(), value.data() + value.size(), time);
     const bool digits = value.find_first_not_of("0123456789") == std::string_view::npos;
     if (digits && error == std::errc() && rest == value.data() + value.size()) {
-      retry_ = std::chrono::milliseconds(time);
+      retry_ = std::min<std::chrono::milliseconds>(std::chrono::milliseconds(time), kMaxRetry);
     }
   }
 }

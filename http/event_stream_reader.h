@@ -17,6 +17,8 @@ class EventStreamReader {
  public:
   /// Of a line, and of an event's data.
   static constexpr std::size_t kDefaultMaxEvent = 1024 * 1024;
+  /// What a server may wish for at most: no more than this can be slept, whatever it says.
+  static constexpr std::chrono::hours kMaxRetry{24};
 
   explicit EventStreamReader(std::size_t max_event = kDefaultMaxEvent) noexcept
       : max_event_(max_event) {}

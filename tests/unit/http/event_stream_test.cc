@@ -116,6 +116,8 @@ TEST(EventStreamReader, KnowsWhenToComeBack) {
   read("\nretry: -1\nretry: 2s\nretry:\nretry: 99999999999999999999\n\n");
   EXPECT_EQ(reader.retry(), 1500ms);
   EXPECT_EQ(reader.last_event_id(), "5");
+  read("retry: 9223372036854775807\n");
+  EXPECT_EQ(reader.retry(), EventStreamReader::kMaxRetry) << "a time that can be slept";
 }
 
 TEST(EventStreamReader, LimitsWhatItKeeps) {
@@ -127,6 +129,28 @@ TEST(EventStreamReader, LimitsWhatItKeeps) {
       refused = !reader.next();
     }
     EXPECT_TRUE(refused);
+  }
+}
+
+TEST(EventStreamReader, TheByteOrderMarkDoesNotCount) {
+  const std::string stream =
+      "\xef\xbb\xbf"
+      "data:" +
+      std::string(5, 'x') + "\n\n";
+  for (const std::size_t step : {std::size_t{1}, SIZE_MAX}) {
+    EventStreamReader reader(10);
+    std::string seen;
+    for (std::size_t at = 0; at < stream.size(); at += std::min(step, stream.size() - at)) {
+      const std::string piece = stream.substr(at, step);
+      reader.feed(as_bytes(piece));
+      for (;;) {
+        const auto event = reader.next();
+        ASSERT_TRUE(event) << "by " << step;
+        if (!*event) break;
+        seen += (*event)->data;
+      }
+    }
+    EXPECT_EQ(seen, "xxxxx");
   }
 }
 

@@ -5,6 +5,8 @@
 #include <chrono>
 #include <optional>
 
+#include "http/uri.h"
+
 namespace tern::http {
 namespace {
 
@@ -98,15 +100,12 @@ bool read_authority(std::string_view text, AltService& service) {
   const std::size_t colon = text.rfind(':');
   if (colon == std::string_view::npos) return false;
   if (!read_number(text.substr(colon + 1), service.port) || service.port == 0) return false;
-  std::string_view host = text.substr(0, colon);
-  if (host.starts_with('[')) {
-    if (!host.ends_with(']')) return false;
-    host = host.substr(1, host.size() - 2);
-    if (host.empty()) return false;
-  } else if (host.find(':') != std::string_view::npos) {
-    return false;
-  }
-  service.host = std::string(host);
+  if (colon == 0) return true;
+  // A host that a URL may have, and nothing of a URL but that.
+  if (text.find_first_of("/?#") != std::string_view::npos) return false;
+  const Result<Url> url = Url::parse("https://" + std::string(text));
+  if (!url) return false;
+  service.host = url->host();
   return true;
 }
 

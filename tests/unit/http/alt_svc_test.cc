@@ -37,6 +37,12 @@ TEST(AltSvcTest, ReadsTheRfcsExamples) {
   EXPECT_EQ(AltSvc::parse("h2=\"\\:\\4\\43\"").services.at(0), service("h2", "", 443));
 }
 
+TEST(AltSvcTest, HostsAreThoseOfUrls) {
+  EXPECT_EQ(AltSvc::parse("h3=\"Alt.Example.COM:443\"").services.at(0),
+            service("h3", "alt.example.com", 443));
+  EXPECT_EQ(AltSvc::parse("h3=\"192.0.2.1:443\"").services.at(0), service("h3", "192.0.2.1", 443));
+}
+
 TEST(AltSvcTest, Clear) {
   EXPECT_TRUE(AltSvc::parse("clear").clear);
   EXPECT_TRUE(AltSvc::parse("  clear \t").clear);
@@ -50,7 +56,8 @@ TEST(AltSvcTest, LeavesOutWhatIsMalformed) {
   EXPECT_TRUE(AltSvc::parse("h3=:443").services.empty());
   EXPECT_TRUE(AltSvc::parse("h3=\":443").services.empty());
   for (const char* authority :
-       {"", ":", ":0", ":65536", ":x", "host", "[::1:443", "::1:443", "[]:1"}) {
+       {"", ":", ":0", ":65536", ":x", "host", "[::1:443", "::1:443", "[]:1", "[[]:1", "[x]:1",
+        "a b:1", "a/b:1", "a?:1", "a@b:1", "a#:1", "\x7f:1"}) {
     const AltSvc parsed = AltSvc::parse("h3=\"" + std::string(authority) + "\", h2=\":1\"");
     ASSERT_EQ(parsed.services.size(), 1u) << authority;
     EXPECT_EQ(parsed.services[0].protocol, "h2") << authority;

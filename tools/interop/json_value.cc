@@ -57,14 +57,36 @@ class Reader {
     }
   }
 
-  std::optional<JsonValue> number() {
-    double read = 0;
-    const char* const begin = text_.data() + at_;
-    const auto [end, error] = std::from_chars(begin, text_.data() + text_.size(), read);
-    if (error != std::errc() || (*begin != '-' && (*begin < '0' || *begin > '9'))) {
-      return std::nullopt;
+  /// Where a number at `at_` ends (RFC 8259 §6); `at_` itself: there is none. `from_chars` alone
+  /// would take "01", "1." and "-inf", too.
+  std::size_t end_of_number() const noexcept {
+    std::size_t end = at_;
+    const auto skip = [&](char wanted) {
+      const bool there = end < text_.size() && text_[end] == wanted;
+      end += there ? 1 : 0;
+      return there;
+    };
+    const auto skip_digits = [&] {
+      const std::size_t begin = end;
+      while (end < text_.size() && text_[end] >= '0' && text_[end] <= '9') ++end;
+      return end > begin;
+    };
+    skip('-');
+    if (!skip('0') && !skip_digits()) return at_;
+    if (skip('.') && !skip_digits()) return at_;
+    if (skip('e') || skip('E')) {
+      if (!skip('-')) skip('+');
+      if (!skip_digits()) return at_;
     }
-    at_ += static_cast<std::size_t>(end - begin);
+    return end;
+  }
+
+  std::optional<JsonValue> number() {
+    const std::string_view text = text_.substr(at_, end_of_number() - at_);
+    double read = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), read);
+    if (text.empty() || error != std::errc()) return std::nullopt;
+    at_ += text.size();
     return JsonValue(read);
   }
 

@@ -33,7 +33,9 @@ TEST(JsonValue, RefusesWhatIsNoJson) {
        {"",    "{",     "[1,]",       "{\"a\"}", "{\"a\":}",  "{a:1}",
         "tru", "nul",   "\"",         "\"\\x\"", "\"\\u12\"", "\"\\ud83dx\\ude00\" 1",
         "1 2", "[1 2]", "{\"a\":1,}", "+1",      ".5",        "nan",
-        "inf", "'a'",   "\"a\nb\""}) {
+        "inf", "'a'",   "\"a\nb\"",   "-inf",    "-nan",      "01",
+        "-01", "1.",    "-.5",        "1.e3",    "1e",        "-",
+        "0x1"}) {
     EXPECT_FALSE(JsonValue::parse(text).has_value()) << text;
   }
 }

@@ -79,7 +79,7 @@ void SessionCache::forget_remote(std::string_view origin) {
   }
 }
 
-Result<void> SessionCache::save(const std::string& path) const {
+std::string SessionCache::to_text() const {
   std::string text(kFirstLine);
   text += '\n';
   for (const Entry& entry : entries_) {
@@ -95,17 +95,27 @@ Result<void> SessionCache::save(const std::string& path) const {
     }
     text += '\n';
   }
-  return tls::write_private_file(path, text);
+  return text;
+}
+
+Result<void> SessionCache::save(const std::string& path) const {
+  return tls::write_private_file(path, to_text());
 }
 
 Result<void> SessionCache::load(const std::string& path) {
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored)) return {};
   TERN_TRY(const std::string text, tls::read_file(path));
-  const auto broken = [&path](std::string_view what) {
-    return fail(Error::invalid("session file " + path + ": " + std::string(what) +
+  auto read = from_text(text);
+  if (!read) {
+    return fail(Error::invalid("session file " + path + ": " + read.error().detail +
                                "; remove it to start afresh"));
-  };
+  }
+  return {};
+}
+
+Result<void> SessionCache::from_text(std::string_view text) {
+  const auto broken = [](std::string_view what) { return fail(Error::invalid(std::string(what))); };
   std::string_view rest = text;
   const auto next_line = [&rest] {
     const std::size_t end = std::min(rest.find('\n'), rest.size());

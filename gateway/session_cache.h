@@ -42,6 +42,9 @@ class SessionCache {
   Result<void> save(const std::string& path) const;
   /// Adds what the file holds; a file that does not exist holds nothing.
   Result<void> load(const std::string& path);
+  /// What `save` writes, and `load` reads.
+  std::string to_text() const;
+  Result<void> from_text(std::string_view text);
 
  private:
   struct Entry {

@@ -174,6 +174,22 @@ TEST(Run, ThreadsChangeNothing) {
   }
 }
 
+TEST(Run, TcpSendersTellWhatTheyKnowToTheEnd) {
+  const Scenario& scenario = *find_scenario("sudden-cut");
+  RunOptions options;
+  options.timeline = true;
+  for (const CarrierKind kind : {CarrierKind::tcp_reconnect, CarrierKind::http2}) {
+    SCOPED_TRACE(type_of(kind).name);
+    const Outcome outcome = run(scenario, kind, 7, options);
+    EXPECT_EQ(outcome.trace_hash, run(scenario, kind, 7).trace_hash);
+    ASSERT_TRUE(outcome.timeline);
+    for (const auto& samples : {outcome.timeline->rtt, outcome.timeline->window}) {
+      ASSERT_FALSE(samples.empty());
+      EXPECT_GT(samples.back().when, outcome.figures.last_byte - 200ms);
+    }
+  }
+}
+
 TEST(Run, ATimelineIsDrawnUpAndChangesNothing) {
   const Scenario& scenario = *find_scenario("sudden-cut");
   RunOptions options;

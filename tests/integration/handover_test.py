@@ -254,3 +254,4 @@ class HandoverTest(Generations):
         failed = self.tern("serve", "--listen", "127.0.0.1:0", "--handover",
                            self.folder / "none" / "x")
         self.assertEqual(failed.returncode, 1, failed.stderr)
+        self.assertIn("make the folder", failed.stderr)

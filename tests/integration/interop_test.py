@@ -80,8 +80,12 @@ class MatrixTest(InteropTest):
         self.assertRegex(told.stdout, r"(?m)^  H Handshake \* +fail .*nobody listens")
         self.assertNotRegex(told.stdout, r"(?m)^  [D3W] ")
         self.assertIn("2 failed, 21 not run", told.stdout)
+        page = self.folder / "page.html"
+        self.interop("--html", page, f"https://127.0.0.1:{port}/")
+        self.assertEqual(page.read_text().count('class="letter"'), 2)
         told = self.interop("--tests", "D3", f"https://127.0.0.1:{port}/")
         self.assertRegex(told.stdout, r"(?m)^  no connection: .*nobody listens")
+        self.assertNotIn("\n\n\n", told.stdout)
 
     def test_page(self):
         server = self.serve()
@@ -150,9 +154,18 @@ class ExitCodeTest(InteropTest):
                          "no_application_protocol")
 
     def test_a_page_that_cannot_be_written(self):
-        server = self.serve()
-        self.assert_code(self.interop("-k", "--tests", "H", "--html", "/nonexistent/page.html",
-                                      f"https://127.0.0.1:{server.port}/"), 23, "--html")
+        """It says so before it asks anybody anything."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+            silent.bind(("127.0.0.1", 0))
+            url = f"https://127.0.0.1:{silent.getsockname()[1]}/"
+            for file, code in (("/nonexistent/page.html", 23), ("", 2)):
+                finished = self.interop("-k", "--tests", "H", "--html", file, url)
+                self.assert_code(finished, code, "--html")
+                self.assertEqual(finished.stderr.count("\n"), 1, finished.stderr)
+                self.assertEqual(finished.stdout, "")
+            silent.setblocking(False)
+            with self.assertRaises(BlockingIOError):
+                silent.recv(2048)
 
     def test_interrupted(self):
         silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

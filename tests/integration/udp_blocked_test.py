@@ -6,11 +6,11 @@ import json
 import os
 import pathlib
 import subprocess
-import sys
 import time
 import unittest
 
-from tern_program import PATIENCE, TERN, Fetched, Server, TernTest, WatchedGet, environment
+from tern_program import (PATIENCE, TERN, Fetched, Server, TernTest, WatchedGet, environment,
+                          run_where_possible)
 
 EXAMPLES = pathlib.Path(os.environ["EXAMPLES"])
 
@@ -245,12 +245,4 @@ class ExampleServersTest(IslandTest):
 
 
 if __name__ == "__main__":
-    try:
-        with Island():
-            pass
-    except (OSError, subprocess.CalledProcessError) as problem:
-        detail = getattr(problem, "stderr", None) or problem
-        print(f"NOT RUN: this test makes a network namespace with nftables, and cannot: {detail}",
-              flush=True)
-        sys.exit(77)
-    unittest.main(verbosity=2)
+    run_where_possible(Island)

@@ -32,20 +32,23 @@ svg{display:block;width:100%;height:auto;margin:10px 0}
 table{border-collapse:collapse;margin:12px 0;font-variant-numeric:tabular-nums}
 .scroll{overflow-x:auto}.scroll svg{min-width:680px}
 table.dense{font-size:13px}table.dense th,table.dense td{padding:4px 8px 4px 0}
+.wide{position:relative;left:50%;transform:translateX(-50%);width:max-content;
+max-width:min(1220px,100vw - 40px)}
 th,td{padding:6px 16px 6px 0;text-align:right;border-bottom:1px solid var(--rule);
 white-space:nowrap}
 th:first-child,td:first-child{text-align:left;color:var(--dim);font-weight:400;
 position:sticky;left:0;background:var(--paper)}
 th{font-weight:600}.best{color:var(--best);font-weight:650}
-.key{display:inline-block;width:11px;height:11px;border-radius:2px;margin:0 5px 0 14px;
+.key{display:inline-block;width:11px;height:11px;border-radius:2px;margin-right:5px;
 vertical-align:-1px}
+.legend span{white-space:nowrap;margin-right:12px}
 .quic{--c:var(--quic)}.quic-reconnect{--c:var(--reconnect)}.tcp-reconnect{--c:var(--tcp)}
 .http2{--c:var(--http2)}.webtransport{--c:var(--wt)}.rpc{--c:var(--rpc)}
 th.quic,th.quic-reconnect,th.tcp-reconnect,th.http2,th.webtransport,th.rpc{color:var(--c)}
 i.quic,i.quic-reconnect,i.tcp-reconnect,i.http2,i.webtransport,i.rpc{background:var(--c)}
 code{font:13px ui-monospace,SFMono-Regular,Menlo,monospace}
 .failed{color:#d92d20;font-weight:600}
-@media print{section{break-before:page}section:first-of-type{break-before:auto}}
+@media print{table.dense{font-size:8px}section{break-before:page}section:first-of-type{break-before:auto}}
 )";
 
 std::string shown(double value, Metric::Unit unit) {
@@ -80,13 +83,14 @@ std::string figures_table(const PageSection& section) {
     for (const PageSection::Runs& runs : section.carriers) {
       values.push_back(metric.value(runs.shown->figures));
     }
+    // As they are shown: of two that read alike neither is better.
     const auto [low, high] = std::minmax_element(values.begin(), values.end());
-    const double best = metric.more_is_better ? *high : *low;
-    const bool differ = *low != *high;
+    const std::string best = shown(metric.more_is_better ? *high : *low, metric.unit);
+    const bool differ = best != shown(metric.more_is_better ? *low : *high, metric.unit);
     html += fmt::format("<tr><td>{}</td>", metric.title);
     for (const double value : values) {
-      html += fmt::format("<td{}>{}</td>", differ && value == best ? " class=\"best\"" : "",
-                          shown(value, metric.unit));
+      const std::string text = shown(value, metric.unit);
+      html += fmt::format("<td{}>{}</td>", differ && text == best ? " class=\"best\"" : "", text);
     }
     html += "</tr>\n";
   }
@@ -100,12 +104,12 @@ std::string in_scroll(const std::string& picture) {
 
 /// Of all carriers, or of those whose senders told what they know.
 std::string legend(const PageSection& section, bool all = true) {
-  std::string html = "<p class=\"dim\">";
+  std::string html = "<p class=\"legend dim\">";
   for (const PageSection::Runs& runs : section.carriers) {
     const auto& timeline = runs.shown->timeline;
     if (!all && (!timeline || timeline->window.empty())) continue;
     const CarrierType& type = type_of(runs.carrier);
-    html += fmt::format("<i class=\"key {}\"></i>{}", type.name, escaped(type.title));
+    html += fmt::format("<span><i class=\"key {}\"></i>{}</span> ", type.name, escaped(type.title));
   }
   return html + "</p>\n";
 }
@@ -121,9 +125,9 @@ std::string spread_part(const PageSection& section) {
     }
   }
   html += legend(section);
-  html += in_scroll(distribution_picture("longest stall: how many seeds have less than that",
-                                         "% of seeds", stalls));
-  html += "<div class=\"scroll\"><table class=\"dense\"><tr><th></th>";
+  html +=
+      in_scroll(distribution_picture("longest stall: how many seeds have less than that", stalls));
+  html += "<div class=\"scroll wide\"><table class=\"dense\"><tr><th></th>";
   for (const PageSection::Runs& runs : section.carriers) {
     const CarrierType& type = type_of(runs.carrier);
     html += fmt::format("<th class=\"{}\" colspan=\"4\">{}</th>", type.name, escaped(type.title));
@@ -186,9 +190,9 @@ std::string streams_part(const PageSection& section) {
          "p50</th><th>p99</th><th>longest</th></tr>\n" +
          rows + "</table></div>\n" +
          in_scroll(distribution_picture(
-             "held up by others, in all: how many streams less than that", "% of streams", held)) +
-         in_scroll(distribution_picture("longest stall: how many streams have less than that",
-                                        "% of streams", stalls));
+             "held up by others, in all: how many streams have less than that", held)) +
+         in_scroll(
+             distribution_picture("longest stall: how many streams have less than that", stalls));
 }
 
 std::string bound_of(const PageSection& section) {

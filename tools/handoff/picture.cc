@@ -173,6 +173,27 @@ double highest_rate(const std::vector<const Outcome*>& outcomes, double length) 
   return round_up(highest);
 }
 
+struct Line {
+  std::string color;
+  std::vector<Svg::Point> points;
+};
+
+bool looks_like(const Line& one, const Line& other) {
+  return std::equal(one.points.begin(), one.points.end(), other.points.begin(), other.points.end(),
+                    [](const Svg::Point& a, const Svg::Point& b) {
+                      return std::abs(a.x - b.x) < 0.5 && std::abs(a.y - b.y) < 0.5;
+                    });
+}
+
+/// The first one on top; dashed where it would hide another one all the way.
+void draw_lines(Svg& svg, const std::vector<Line>& lines) {
+  for (auto line = lines.rbegin(); line != lines.rend(); ++line) {
+    const bool hides = std::any_of(lines.rbegin(), line,
+                                   [&](const Line& other) { return looks_like(*line, other); });
+    svg.polyline(line->points, line->color + (hides ? " dashed" : ""));
+  }
+}
+
 struct Series {
   std::string color;
   std::vector<Timeline::Sample> samples;
@@ -193,16 +214,17 @@ void draw_curves(Svg& svg, const std::vector<Series>& all, const Scale& x, doubl
     svg.line({x.from, y(tick)}, {x.to, y(tick)}, tick == 0 ? "axis" : "grid");
     svg.text({kLeft - 8, y(tick) + 4}, fmt::format("{:g}", tick), "tick end");
   }
+  std::vector<Line> lines;
   for (const Series& series : all) {
-    std::vector<Svg::Point> points;
+    std::vector<Svg::Point>& points = lines.emplace_back(Line{series.color, {}}).points;
     for (const Timeline::Sample& sample : series.samples) {
       const double at = x(seconds(sample.when));
       // A value holds until the next one.
       if (!points.empty()) points.push_back({at, points.back().y});
       points.push_back({at, y(sample.value)});
     }
-    svg.polyline(points, series.color);
   }
+  draw_lines(svg, lines);
 }
 
 }  // namespace
@@ -231,6 +253,7 @@ svg .webtransport{--c:var(--wt)}svg .rpc{--c:var(--rpc)}
 svg text.webtransport,svg text.rpc,
 svg text.quic,svg text.quic-reconnect,svg text.tcp-reconnect,svg text.http2{fill:var(--c)}
 svg .line{fill:none;stroke:var(--c);stroke-width:1.6;stroke-linejoin:round}
+svg .dashed{stroke-dasharray:7 7}
 svg .area{fill:var(--c);opacity:.2}
 svg .axis{stroke:var(--dim);stroke-width:1}svg .grid{stroke:var(--rule);stroke-width:1}
 svg .eventline{stroke:var(--dim);stroke-width:1;stroke-dasharray:3 3}
@@ -288,10 +311,11 @@ std::string sender_picture(const std::vector<const Outcome*>& outcomes) {
     Series& bytes = window.emplace_back(Series{color, outcome->timeline->window});
     for (Timeline::Sample& sample : bytes.samples) sample.value /= 1e3;
   }
-  Svg svg(kWidth, 2 * (kHeight + 50) + 40);
+  const double axis = 2 * kHeight + 78;
+  Svg svg(kWidth, axis + 40);
   draw_curves(svg, rtt, x, 6, kHeight, "round-trip time, smoothed", "ms");
   draw_curves(svg, window, x, kHeight + 56, kHeight, "congestion window", "kB");
-  draw_time_axis(svg, x, 2 * kHeight + 78);
+  draw_time_axis(svg, x, axis);
   return svg.finish("round-trip time and congestion window of the server, over time");
 }
 
@@ -333,8 +357,7 @@ std::string radio_picture(const std::vector<const Outcome*>& outcomes) {
   return svg.finish("what each radio does over time: asleep, waking, active, in its tail");
 }
 
-std::string distribution_picture(std::string_view title, std::string_view share_of,
-                                 std::vector<Distribution> distributions) {
+std::string distribution_picture(std::string_view title, std::vector<Distribution> distributions) {
   constexpr double kHeight = 180;
   double highest = 0.001;
   for (Distribution& one : distributions) {
@@ -345,13 +368,16 @@ std::string distribution_picture(std::string_view title, std::string_view share_
   const Scale y{0, 100, 26 + kHeight, 26};
   Svg svg(kWidth, kHeight + 66);
   svg.text({kLeft, 14}, title, "title");
-  svg.text({kLeft - 8, 14}, share_of, "tick end");
+  svg.text({kLeft - 8, 14}, "%", "tick end");
   for (const double tick : {0.0, 50.0, 90.0, 100.0}) {
     svg.line({x.from, y(tick)}, {x.to, y(tick)}, tick == 0 ? "axis" : "grid");
     svg.text({kLeft - 8, y(tick) + 4}, fmt::format("{:g}", tick), "tick end");
   }
+  std::vector<Line> lines;
   for (const Distribution& one : distributions) {
-    std::vector<Svg::Point> points{{x.from, y(0)}};
+    std::vector<Svg::Point>& points =
+        lines.emplace_back(Line{carrier_class(one.carrier), {}}).points;
+    points.push_back({x.from, y(0)});
     for (std::size_t i = 0; i < one.values.size(); ++i) {
       const double share = 100.0 * static_cast<double>(i) / static_cast<double>(one.values.size());
       const double next =
@@ -360,8 +386,8 @@ std::string distribution_picture(std::string_view title, std::string_view share_
       points.push_back({x(one.values[i]), y(next)});
     }
     points.push_back({x.to, y(100)});
-    svg.polyline(points, carrier_class(one.carrier));
   }
+  draw_lines(svg, lines);
   draw_time_axis(svg, x, 26 + kHeight);
   return svg.finish(title);
 }

@@ -22,12 +22,10 @@ std::string sender_picture(const std::vector<const Outcome*>& outcomes);
 /// What each radio does.
 std::string radio_picture(const std::vector<const Outcome*>& outcomes);
 /// Cumulative distribution of a duration over many seeds or streams, one curve for each list.
-/// `share` says of what: "% of seeds".
 struct Distribution {
   CarrierKind carrier;
   std::vector<double> values;
 };
-std::string distribution_picture(std::string_view title, std::string_view share,
-                                 std::vector<Distribution> distributions);
+std::string distribution_picture(std::string_view title, std::vector<Distribution> distributions);
 
 }  // namespace tern::handoff

@@ -98,14 +98,7 @@ TcpSession::TcpSession(TcpServer& server, std::unique_ptr<tcp::Stream> stream)
 
 void TcpSession::receive(tcp::Stream&, MutableBytes bytes) {
   reader_.read(bytes);
-  if (over_) return;
   pump();
-  Stage& stage = server_.stage();
-  if (stage.metrics_observer() == nullptr) return;
-  const tcp::StreamInfo info = stream_->info();
-  if (info.rtt == Duration::zero()) return;
-  stage.metrics_observer()->metrics(stage.world().elapsed(), true, info.rtt,
-                                    info.congestion_window);
 }
 
 void TcpSession::end_of_stream(tcp::Stream&) { close(); }

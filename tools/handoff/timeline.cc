@@ -51,6 +51,13 @@ void TimelineRecorder::metrics(Duration now, bool server, Duration smoothed_rtt,
 }
 
 void TimelineRecorder::observe(const sim::TraceEvent& event) {
+  // A segment that reaches the server, where its sender is.
+  if (event.tcp != nullptr && event.verdict == sim::Verdict::delivered) {
+    const auto info = stage_.server().tcp_info(event.destination, event.source);
+    if (info && info->rtt != Duration::zero()) {
+      metrics(stage_.world().elapsed(), true, info->rtt, info->congestion_window);
+    }
+  }
   // The first phone's links are the world's first.
   if (event.link >= timeline_.paths.size() || event.verdict != sim::Verdict::delivered) return;
   add(timeline_.paths[event.link].bytes, stage_.world().elapsed(), event.payload.size());

@@ -1,8 +1,6 @@
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <deque>
-#include <fstream>
 #include <iterator>
 #include <memory>
 #include <optional>
@@ -19,6 +17,7 @@
 #include "tools/tern/handoff_options.h"
 #include "tools/tern/handoff_report.h"
 #include "tools/tern/option_values.h"
+#include "tools/tern/output_file.h"
 #include "tools/tern/terminal.h"
 
 namespace tern::cli {
@@ -56,17 +55,6 @@ std::vector<handoff::CarrierKind> chosen_carriers(const HandoffOptions& options)
   return chosen;
 }
 
-[[noreturn]] void cannot_write(const std::string& path) {
-  fail_with(ExitCode::cannot_write, Error::os(errno, "cannot write " + path).detail);
-}
-
-/// Before a thousand worlds have run. What is there is left alone.
-void check_file(const char* flag, const std::optional<std::string>& path) {
-  if (!path) return;
-  if (path->empty()) fail_with(ExitCode::usage, fmt::format("{}: the file has no name", flag));
-  if (!std::ofstream(*path, std::ios::app)) cannot_write(*path);
-}
-
 void check(const HandoffOptions& options) {
   const bool many = options.scenario.empty() || options.seeds > 1;
   if (options.svg_file && options.scenario.empty()) {
@@ -82,13 +70,6 @@ void check(const HandoffOptions& options) {
     fail_with(ExitCode::usage, fmt::format("--seeds: there are no {} seeds from {} on",
                                            options.seeds, options.seed));
   }
-}
-
-void write_file(const std::string& path, const std::string& content) {
-  std::ofstream file(path, std::ios::binary);
-  file << content;
-  file.close();
-  if (!file) cannot_write(path);
 }
 
 std::string command_line(const HandoffOptions& options) {
@@ -115,14 +96,14 @@ void draw(const HandoffOptions& options, const std::vector<HandoffResults>& resu
     }
   }
   if (options.html_file) {
-    write_file(*options.html_file,
-               handoff::page(sections, command_line(options) + " --html " + *options.html_file));
+    write_output("--html", *options.html_file,
+                 handoff::page(sections, command_line(options) + " --html " + *options.html_file));
   }
   if (options.svg_file) {
     std::vector<const handoff::Outcome*> outcomes;
     for (const handoff::Outcome& outcome : shown) outcomes.push_back(&outcome);
-    write_file(*options.svg_file,
-               handoff::handoff_picture(*results.front().scenario, outcomes, true));
+    write_output("--svg", *options.svg_file,
+                 handoff::handoff_picture(*results.front().scenario, outcomes, true));
   }
 }
 
@@ -183,8 +164,8 @@ ExitCode run(const HandoffOptions& options) {
   }
   chosen_scenarios(options);  // complaints about words come before those about files
   chosen_carriers(options);
-  check_file("--html", options.html_file);
-  check_file("--svg", options.svg_file);
+  check_output("--html", options.html_file);
+  check_output("--svg", options.svg_file);
   const std::vector<HandoffResults> results = run_jobs(options);
   if (options.html_file || options.svg_file) draw(options, results);
   if (options.json) {

@@ -4,7 +4,6 @@
 #include <atomic>
 #include <csignal>
 #include <cstdio>
-#include <fstream>
 #include <mutex>
 #include <sstream>
 #include <unistd.h>
@@ -18,6 +17,7 @@
 #include "tools/tern/input_file.h"
 #include "tools/tern/interop_report.h"
 #include "tools/tern/option_values.h"
+#include "tools/tern/output_file.h"
 #include "tools/tern/signals.h"
 #include "tools/tern/terminal.h"
 #include "transport/engine/engine.h"
@@ -122,6 +122,7 @@ class Run {
     if (options.timeout && *options.timeout <= Duration::zero()) {
       fail_with(ExitCode::usage, "--timeout: more than nothing");
     }
+    check_output("--html", options.html);
   }
 
   ExitCode run() {
@@ -192,7 +193,6 @@ class Run {
 
   ExitCode tell(UnixSeconds when) {
     const ExitCode code = exit_code();
-    if (!options_.html.empty()) write_page(when);
     if (options_.json) {
       fmt::print("{}\n", interop_json(reports_, static_cast<int>(code)));
     } else {
@@ -200,6 +200,7 @@ class Run {
       if (interrupted_) fmt::print(stderr, "{}\n", Paint(stderr).red("tern interop: interrupted"));
     }
     if (std::fflush(stdout) != 0) fail_with(ExitCode::cannot_write, "cannot write to stdout");
+    if (options_.html) write_output("--html", *options_.html, interop_page(reports_, when));
     return code;
   }
 
@@ -212,15 +213,6 @@ class Run {
       return !report.unreachable && report.mandatory_passed();
     });
     return passed ? ExitCode::done : ExitCode::failed;
-  }
-
-  void write_page(UnixSeconds when) const {
-    std::ofstream file(options_.html, std::ios::binary | std::ios::trunc);
-    file << interop_page(reports_, when);
-    file.close();
-    if (!file) {
-      fail_with(ExitCode::cannot_write, fmt::format("--html: cannot write {}", options_.html));
-    }
   }
 
   // ---- Ctrl-C, from its own thread

@@ -24,7 +24,7 @@ struct InteropProbeOptions {
   bool insecure = false;
   std::string ca_file;
   bool json = false;
-  std::string html;
+  std::optional<std::string> html;
   std::string qlog;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -59,8 +60,8 @@ std::string tally(const TargetReport& report) {
 void print_one(const TargetReport& report, const Paint& paint) {
   fmt::print("{}", paint.bold(report.target.url.to_string()));
   if (report.remote) fmt::print("  {}", report.remote->to_string());
-  fmt::print("\n\n");
-  Group group = Group::handshake;
+  fmt::print("\n");
+  std::optional<Group> group;
   for (const CaseReport& done : report.cases) {
     if (done.verdict.outcome == Outcome::not_run)
       continue;  // why says one line below, for all of them

@@ -195,7 +195,8 @@ Result<std::unique_ptr<UnixListener>> UnixListener::open(const std::string& path
     const int error = errno;
     ::close(descriptor);
     ::unlink(fresh.c_str());
-    return fail(Error::os(error, path));
+    return fail(
+        Error::os(error, error == ENOENT ? path + ": make the folder for this unix socket" : path));
   }
   return std::unique_ptr<UnixListener>(new UnixListener(descriptor, path, named.st_ino));
 }

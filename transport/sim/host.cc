@@ -76,6 +76,11 @@ Host& Host::slabs(std::size_t count, Duration busy) {
 
 std::uint64_t Host::tcp_bytes_in_vain() const { return tcp_->in_vain(); }
 
+std::optional<tcp::StreamInfo> Host::tcp_info(const udp::Address& local,
+                                              const udp::Address& remote) const {
+  return tcp_->info(local, remote);
+}
+
 void Host::arrive(Packet* packet, Interface& interface) {
   if (!powered_) return drop(packet, Verdict::host_down);
   if (interface.nat != nullptr && !interface.nat->inbound(*packet)) {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -14,6 +15,7 @@
 #include "transport/sim/event_queue.h"
 #include "transport/sim/link.h"
 #include "transport/sim/tcp_model.h"
+#include "transport/tcp/network.h"
 #include "transport/udp/network.h"
 
 namespace tern::sim {
@@ -87,6 +89,9 @@ class Host final : private EventTarget {
   /// Bytes that this host's TCP sent more than once, or had on their way when their connection
   /// ended, or has still.
   std::uint64_t tcp_bytes_in_vain() const;
+  /// What this host's TCP knows of its connection between these two; none: there is no such one.
+  std::optional<tcp::StreamInfo> tcp_info(const udp::Address& local,
+                                          const udp::Address& remote) const;
   /// UDP sockets, TCP listeners and streams that somebody owns.
   std::size_t open_sockets() const noexcept { return open_sockets_; }
 

@@ -212,6 +212,13 @@ std::uint64_t TcpStack::in_vain() const {
   return sum;
 }
 
+std::optional<tcp::StreamInfo> TcpStack::info(const udp::Address& local,
+                                              const udp::Address& remote) const {
+  const auto known = connections_.find({local, remote});
+  if (known == connections_.end()) return std::nullopt;
+  return known->second->info();
+}
+
 std::shared_ptr<TcpConnection> TcpStack::open(const TcpConnection::Ends& ends,
                                               const tcp::StreamOptions& options) {
   auto connection = std::make_shared<TcpConnection>(*this, ends, options);

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -81,6 +82,7 @@ class TcpStack {
   void note_in_vain(std::uint64_t bytes) noexcept { in_vain_ += bytes; }
   /// With what is on its way now.
   std::uint64_t in_vain() const;
+  std::optional<tcp::StreamInfo> info(const udp::Address& local, const udp::Address& remote) const;
 
  private:
   static constexpr std::uint16_t kFirstPort = 32768;

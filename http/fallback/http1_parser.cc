@@ -322,9 +322,9 @@ Http1Parser::Event Http1Parser::read_head(ByteView whole) {
     if (!found.only_chunked) return fail({501, "a transfer coding that is not known here"});
   }
   if (head_.target.size() > limits_.max_target)
-    return fail({414, "a request target above our limit"});
+    return fail({414, "a request target above our limit (max_target)"});
   if (head_.fields.section_size() > limits_.max_field_section) {
-    return fail({431, "a header section above our limit"});
+    return fail({431, "a header section above our limit (max_field_section)"});
   }
   head_.keep_alive = found.keep_alive();
   head_.upgrade = found.upgrade();
@@ -380,7 +380,7 @@ Http1Parser::Event Http1Parser::read_chunk_header(ByteView whole) {
   left_ = scanner_.chunk_size();
   if (left_ == 0) {
     if (trailers_.section_size() > limits_.max_field_section) {
-      return fail({431, "trailers above our limit"});
+      return fail({431, "trailers above our limit (max_field_section)"});
     }
     return end_message();
   }

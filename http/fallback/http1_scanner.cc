@@ -126,7 +126,7 @@ Http1Scanner::Result Http1Scanner::step(std::uint8_t byte) noexcept {
       if (byte == '\n') return fail(400, "a line that ends with a bare LF");
       if (byte < 0x20 || byte == 0x7f) return fail(400, "a control character in the first line");
       if (++line_size_ > limits_.max_target + kLineSlack) {
-        return fail(414, "a request target above our limit");
+        return fail(414, "a request target above our limit (max_target)");
       }
       return Result::more;
     case State::empty_line_cr:
@@ -154,7 +154,7 @@ Http1Scanner::Result Http1Scanner::step(std::uint8_t byte) noexcept {
 
 Http1Scanner::Result Http1Scanner::fields(std::uint8_t byte) noexcept {
   if (++fields_size_ > limits_.max_field_section + 2) {
-    return fail(431, "a header section above our limit");
+    return fail(431, "a header section above our limit (max_field_section)");
   }
   switch (state_) {
     case State::field_begins:
@@ -164,7 +164,8 @@ Http1Scanner::Result Http1Scanner::fields(std::uint8_t byte) noexcept {
       }
       if (blank(byte)) return fail(400, "a folded field line");
       if (byte == ':') return fail(400, "a field without a name");
-      if (++lines_ > limits_.max_fields) return fail(431, "more field lines than our limit");
+      if (++lines_ > limits_.max_fields)
+        return fail(431, "more field lines than our limit (max_fields)");
       state_ = State::name;
       [[fallthrough]];
     case State::name:

@@ -263,8 +263,9 @@ void Http1Session::on_body(ByteView bytes) {
   if (is_server() && !stream.tunnel && options().max_body != 0 &&
       stream.received > options().max_body) {
     counts().limit_body.add();
-    log(LogLevel::info, "a body above our limit");
-    return end(Error::limit("a body above our limit"));
+    const std::string why = fmt::format("a body above {} bytes (max_body)", options().max_body);
+    log(LogLevel::info, why);
+    return end(Error::limit(why));
   }
   if (stream.ends() != nullptr && stream.ends()->incoming().push(core().arena(), bytes)) return;
   stream.discarded += bytes.size();
@@ -418,7 +419,7 @@ Timestamp Http1Session::check_times(Timestamp now) {
       if (now < due) return due;
       head_since_ = kNever;
       counts().timeouts.add();
-      fail_with(408, "a request's head did not come");
+      fail_with(408, "a request's head did not come in time (head_timeout)");
       return kNever;
     }
     if (body_late(now)) {
@@ -426,13 +427,13 @@ Timestamp Http1Session::check_times(Timestamp now) {
       Http1Stream& stream = *std::exchange(reading_, nullptr);
       const Error error(Code::timed_out, "the request did not go on", Origin::remote);
       if (stream.has_head) {
-        log(LogLevel::info, "the request did not go on");
+        log(LogLevel::info, "a request's body did not go on in time (body_timeout)");
         end(error);
         return kNever;
       }
       stream.let_go(error);
       remove(stream);
-      fail_with(408, "a request's body did not go on");
+      fail_with(408, "a request's body did not go on in time (body_timeout)");
       return kNever;
     }
     if (reading_ != nullptr && !reading_->tunnel) return now + options().body_timeout / 4;

@@ -85,6 +85,7 @@ struct Http2Callbacks {
     } else {
       self.section_owner_ = owner_of(session, id);
     }
+    self.frame_ = {frame->hd.type, id};
     if (self.section_owner_ != nullptr) self.section_owner_->section_begins();
     return kOk;
   }
@@ -95,6 +96,32 @@ struct Http2Callbacks {
     const std::string_view text = text_of(name);
     const bool go_on = owner->field(name_of(text), text, text_of(value));
     return go_on ? kOk : static_cast<int>(NGHTTP2_ERR_CALLBACK_FAILURE);
+  }
+  /// nghttp2 tells of lines that it resets a stream for by a text alone, made for people.
+  static int error(nghttp2_session*, int failure, const char* text, std::size_t size,
+                   void* user_data) noexcept {
+    Http2Stream* owner = bridge(user_data).section_owner_;
+    if (failure != NGHTTP2_ERR_HTTP_HEADER || owner == nullptr) return kOk;
+    constexpr std::string_view kName = "name: [";
+    constexpr std::string_view kValue = "], value: [";
+    const std::string_view all(text, size);
+    const std::size_t name = all.find(kName);
+    const std::size_t value = all.find(kValue, name);
+    if (value == std::string_view::npos || !all.ends_with(']')) return kOk;
+    const std::size_t from = name + kName.size();
+    owner->line_refused(all.substr(from, value - from),
+                        all.substr(value + kValue.size(), size - 1 - value - kValue.size()));
+    return kOk;
+  }
+  /// What is wrong with a frame that ends the connection, or its stream for another reason than the
+  /// message.
+  static int invalid_frame(nghttp2_session* session, const nghttp2_frame* frame, int failure,
+                           void* user_data) noexcept {
+    bridge(user_data).frame_ = {frame->hd.type, frame->hd.stream_id};
+    if (failure == NGHTTP2_ERR_FLOW_CONTROL && frame->hd.type == NGHTTP2_WINDOW_UPDATE) {
+      if (Http2Stream* owner = owner_of(session, frame->hd.stream_id)) owner->window_overflows();
+    }
+    return kOk;
   }
   /// RFC 9113 §8.2.1 has such a message be malformed; nghttp2 alone would leave the line out.
   static int invalid_header(nghttp2_session*, const nghttp2_frame*, nghttp2_rcbuf*, nghttp2_rcbuf*,
@@ -108,6 +135,7 @@ struct Http2Callbacks {
       case NGHTTP2_HEADERS: {
         Http2Stream* owner = self.section_owner_;
         self.section_owner_ = nullptr;
+        self.frame_ = {};
         if (owner == nullptr) break;
         const bool end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
         owner->section_ends();
@@ -172,9 +200,10 @@ struct Http2Callbacks {
         break;
       case NGHTTP2_GOAWAY:
         if (frame->goaway.error_code != NGHTTP2_NO_ERROR) {
+          const Http2Bridge& self = bridge(user_data);
           listener(user_data).goaway_sent(
               static_cast<Http2Code>(frame->goaway.error_code),
-              as_text({frame->goaway.opaque_data, frame->goaway.opaque_data_len}));
+              as_text({frame->goaway.opaque_data, frame->goaway.opaque_data_len}), self.frame_);
         }
         break;
       default: break;
@@ -212,6 +241,8 @@ struct Http2Callbacks {
     nghttp2_session_callbacks_set_on_begin_headers_callback(all, begin_headers);
     nghttp2_session_callbacks_set_on_header_callback2(all, header);
     nghttp2_session_callbacks_set_on_invalid_header_callback2(all, invalid_header);
+    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(all, invalid_frame);
+    nghttp2_session_callbacks_set_error_callback2(all, error);
     nghttp2_session_callbacks_set_on_frame_recv_callback(all, frame_received);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(all, data);
     nghttp2_session_callbacks_set_on_stream_close_callback(all, stream_close);
@@ -305,7 +336,15 @@ Http2Code Http2Bridge::code_of(std::ptrdiff_t failure) noexcept {
 }
 
 std::string_view Http2Bridge::describe(std::ptrdiff_t failure) noexcept {
-  return nghttp2_strerror(static_cast<int>(failure));
+  switch (failure) {
+    case NGHTTP2_ERR_BAD_CLIENT_MAGIC:
+      return "the first bytes are not HTTP/2's preface (RFC 9113 section 3.4): the client speaks "
+             "another "
+             "protocol";
+    case NGHTTP2_ERR_FLOODED:
+      return "PING and SETTINGS come, and their acknowledgements are not read (max_unsent_acks)";
+    default: return nghttp2_strerror(static_cast<int>(failure));
+  }
 }
 
 std::ptrdiff_t Http2Bridge::receive(ByteView bytes) noexcept {

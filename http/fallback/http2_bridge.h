@@ -27,6 +27,11 @@ using Http2StreamId = std::int32_t;
 /// called.
 class Http2Bridge {
  public:
+  struct Frame {
+    std::uint8_t type = 0;
+    Http2StreamId stream = 0;
+  };
+
   /// What nghttp2 calls back with, from inside `receive` and `send`. What is about one request goes
   /// to its Http2Stream. None of them may call `receive` or `send`. Views live for the call.
   class Listener {
@@ -46,7 +51,10 @@ class Http2Bridge {
     virtual void settings(bool acknowledged) noexcept = 0;
     virtual void goaway(Http2StreamId last, Http2Code code, ByteView debug) noexcept = 0;
     /// nghttp2 ends the connection, because the peer broke the protocol; this goes out now.
-    virtual void goaway_sent(Http2Code code, std::string_view reason) noexcept = 0;
+    /// `reason` is nghttp2's, and may be empty; `frame` the one it was at where it has said so,
+    /// else of stream 0.
+    virtual void goaway_sent(Http2Code code, std::string_view reason,
+                             const Frame& frame) noexcept = 0;
 
    protected:
     ~Listener() = default;
@@ -103,7 +111,7 @@ class Http2Bridge {
   Http2Bridge& operator=(const Http2Bridge&) = delete;
   ~Http2Bridge();
 
-  /// The connection error that a negative result stands for, and its text in nghttp2.
+  /// The connection error that a negative result stands for, and why, for people.
   static Http2Code code_of(std::ptrdiff_t failure) noexcept;
   static std::string_view describe(std::ptrdiff_t failure) noexcept;
 
@@ -159,6 +167,7 @@ class Http2Bridge {
   Listener& listener_;
   nghttp2_session* session_ = nullptr;
   Http2Stream* section_owner_ = nullptr;  // whose field section is being read
+  Frame frame_;                           // that is read, or was found to be wrong
 };
 
 /// The nghttp2 that is linked, e.g. "1.52.0".

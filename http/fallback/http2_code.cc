@@ -1,5 +1,7 @@
 #include "http/fallback/http2_code.h"
 
+#include <fmt/format.h>
+
 namespace tern::fallback {
 
 std::string_view name(Http2Code code) noexcept {
@@ -20,6 +22,23 @@ std::string_view name(Http2Code code) noexcept {
     case Http2Code::http_1_1_required: return "HTTP_1_1_REQUIRED";
   }
   return {};
+}
+
+std::string frame_name(std::uint8_t type) {
+  switch (type) {
+    case kFrameData: return "DATA";
+    case kFrameHeaders: return "HEADERS";
+    case kFramePriority: return "PRIORITY";
+    case kFrameRstStream: return "RST_STREAM";
+    case kFrameSettings: return "SETTINGS";
+    case kFramePushPromise: return "PUSH_PROMISE";
+    case kFramePing: return "PING";
+    case kFrameGoaway: return "GOAWAY";
+    case kFrameWindowUpdate: return "WINDOW_UPDATE";
+    case kFrameContinuation: return "CONTINUATION";
+    case kFramePriorityUpdate: return "PRIORITY_UPDATE";
+    default: return fmt::format("frame {:#x}", type);
+  }
 }
 
 }  // namespace tern::fallback

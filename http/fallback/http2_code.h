@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace tern::fallback {
@@ -38,6 +39,9 @@ inline constexpr std::uint8_t kFrameGoaway = 0x7;
 inline constexpr std::uint8_t kFrameWindowUpdate = 0x8;
 inline constexpr std::uint8_t kFrameContinuation = 0x9;
 inline constexpr std::uint8_t kFramePriorityUpdate = 0x10;
+
+/// "PING"; "frame 0x42" for a type that neither RFC has.
+std::string frame_name(std::uint8_t type);
 
 inline constexpr std::uint8_t kFlagEndStream = 0x1;  // DATA, HEADERS
 inline constexpr std::uint8_t kFlagAck = 0x1;        // SETTINGS, PING

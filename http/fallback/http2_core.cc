@@ -18,6 +18,8 @@ namespace {
 /// Of a GOAWAY's text, what the log shows, and what we send.
 constexpr std::size_t kMaxDebug = 256;
 
+constexpr std::string_view kOddities = "oddities (max_glitches), the last one ";
+
 /// No peer reads less at a time, unless it is out to send us many small frames.
 constexpr std::size_t kPieceRead = 1024;
 
@@ -81,7 +83,7 @@ Http2Session::Http2Session(ContextCore& core, std::unique_ptr<tcp::Stream> strea
     : SessionBase(core, core.http2(), std::move(stream), server, std::move(hooks)),
       pool_(core.http2_pool()),
       bridge_(*this, pool_.memory(), config_of(core.options(), server)),
-      guard_(*this, server, core.options().max_continuations),
+      guard_(*this, server, core.options().max_continuations, core.options().max_frame),
       resets_limit_(core.options().max_resets, core.options().window),
       glitches_limit_(core.options().max_glitches, core.options().window) {
   counts().sessions.add();
@@ -114,7 +116,7 @@ void Http2Session::fail(Http2Code code, std::string_view reason) noexcept {
   counts().errors.add();
   failure_code_ = code;
   failure_ = connection_error(code, reason, Origin::local);
-  log(LogLevel::warning, fmt::format("closed with {}: {}", name(code), http::escaped(reason)));
+  log(LogLevel::warning, fmt::format("closed with {}: {}", name(code), reason));
   wake();
 }
 
@@ -129,6 +131,19 @@ bool Http2Session::glitch() noexcept {
   if (glitches_limit_.allow(now())) return true;
   counts().limit_glitches.add();
   return false;
+}
+
+std::string Http2Session::seconds(Duration time) {
+  return fmt::format("{:g} s", std::chrono::duration<double>(time).count());
+}
+
+void Http2Session::fail_for_number(std::uint32_t most, std::string_view what) noexcept {
+  fail(Http2Code::enhance_your_calm,
+       fmt::format("more than {} in {}: {}", most, seconds(options().window), what));
+}
+
+void Http2Session::count_oddity(std::string_view last) noexcept {
+  if (!glitch()) fail_for_number(options().max_glitches, fmt::format("{}{}", kOddities, last));
 }
 
 void Http2Session::close() {
@@ -151,7 +166,11 @@ void Http2Session::on_bytes(MutableBytes bytes) {
   settle();
   if (found.code != Http2Code::no_error) {
     if (found.continuations) pool_.limit_continuations.add();
-    fail(found.code, found.reason);
+    if (found.glitch) {
+      fail_for_number(options().max_glitches, fmt::format("{}{}", kOddities, found.reason));
+    } else {
+      fail(found.code, found.reason);
+    }
   }
   if (failure_) return;
   if (!guard_.in_section()) {
@@ -209,7 +228,8 @@ void Http2Session::setting(std::uint16_t id, std::uint32_t value) noexcept {
   const auto known = std::find_if(ours.begin(), ours.end(), has_id);
   if (known == ours.end()) return;
   if (value > known->peer_limit) {
-    fail(Http2Code::protocol_error, fmt::format("SETTINGS: {:#x} is {}", id, value));
+    fail(Http2Code::protocol_error,
+         fmt::format("SETTINGS: {:#x} is {}, above {}", id, value, known->peer_limit));
     return;
   }
   auto place = std::find_if(peer_settings_.begin(), peer_settings_.end(), has_id);
@@ -364,9 +384,30 @@ void Http2Session::put_goaway(Http2Code code, std::string_view reason) {
 }
 
 /// nghttp2 has found the peer to break the protocol.
-void Http2Session::goaway_sent(Http2Code code, std::string_view reason) noexcept {
+void Http2Session::goaway_sent(Http2Code code, std::string_view reason,
+                               const Http2Bridge::Frame& frame) noexcept {
   goaway_said_ = true;
-  fail(code, reason.empty() ? std::string_view("the peer broke the protocol") : reason);
+  std::string why(reason);
+  if (why.empty()) {
+    switch (code) {
+      case Http2Code::flow_control_error:
+        why = frame.type == kFrameWindowUpdate
+                  ? "WINDOW_UPDATE takes the connection's flow control window above 2^31-1 bytes "
+                    "(RFC 9113 section 6.9.1)"
+                  : "more DATA than the connection's flow control window allows (RFC 9113 section "
+                    "6.9)";
+        break;
+      case Http2Code::compression_error:
+        why = "HEADERS whose field section HPACK cannot decode (RFC 9113 section 4.3)";
+        break;
+      default: why = "the peer broke the protocol"; break;
+    }
+  }
+  // nghttp2's own begin with the frame's name; those of stream 0 say so.
+  if (frame.stream > 0 && why.starts_with(frame_name(frame.type))) {
+    why += fmt::format(", stream {}", frame.stream);
+  }
+  fail(code, why);
 }
 
 // ---- the end of requests

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -79,7 +80,8 @@ class Http2Session final : public SessionBase,
   /// Client: a stream lets the others send.
   void turn_over() noexcept { turns_over_ = true; }
   bool others_send(const Http2Stream&) const noexcept { return table_.listed() > 1; }
-  /// Ends the connection with GOAWAY: the peer broke the protocol or went too far.
+  /// Ends the connection with GOAWAY: the peer broke the protocol or went too far. `reason` is for
+  /// people, on both sides: what the peer has put in is escaped.
   void fail(Http2Code code, std::string_view reason) noexcept;
   /// The same for what nghttp2 returned, if it is an error. Returns whether it is fine.
   bool check(std::ptrdiff_t result) noexcept;
@@ -103,12 +105,19 @@ class Http2Session final : public SessionBase,
   void setting(std::uint16_t id, std::uint32_t value) noexcept override;
   void settings(bool acknowledged) noexcept override;
   void goaway(Http2StreamId last, Http2Code code, ByteView debug) noexcept override;
-  void goaway_sent(Http2Code code, std::string_view reason) noexcept override;
+  void goaway_sent(Http2Code code, std::string_view reason,
+                   const Http2Bridge::Frame& frame) noexcept override;
 
   // ---- Http2Guard::Host
   bool glitch() noexcept override;
   bool is_open(Http2StreamId id) const noexcept override { return table_.find(id) != nullptr; }
 
+  /// "2.5 s"
+  static std::string seconds(Duration time);
+  /// Ends the connection for more than `most` of something in the limits' window.
+  void fail_for_number(std::uint32_t most, std::string_view what) noexcept;
+  /// An oddity; one too many ends the connection. `last`: what it was, for people.
+  void count_oddity(std::string_view last) noexcept;
   static Http2Bridge::Config config_of(const SessionOptions& options, bool server) noexcept;
   bool pump();
   void put_goaway(Http2Code code, std::string_view reason);

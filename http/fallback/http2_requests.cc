@@ -18,7 +18,10 @@ Http2Stream* Http2Session::begin_request(Http2StreamId id) noexcept {
   // nghttp2 bounds the streams; handlers that still run when theirs has ended count as well.
   if (table_.listed() >= options().max_requests) {
     pool_.streams_refused.add();
-    if (!glitch()) fail(Http2Code::enhance_your_calm, "too many requests that we refuse");
+    count_oddity(
+        fmt::format("stream {}: a request more than the {} at once that we announced "
+                    "(max_requests)",
+                    id, options().max_requests));
     return nullptr;
   }
   Http2Stream* stream = pool_.take();
@@ -75,12 +78,14 @@ void Http2Session::reset_sent(Http2StreamId id, Http2Code code) noexcept {
   // An answer that came before the request's end; nghttp2 of its own resets with errors only.
   if (code == Http2Code::no_error) return;
   counts().malformed.add();
-  log(LogLevel::info, fmt::format("stream {}: {}: the peer broke the rules", id, name(code)));
+  const std::string rule = stream->rule(code);
+  const std::string why = fmt::format("stream {}: {}: {}", id, name(code), rule);
+  log(LogLevel::info, why);
   count_reset(*stream);
-  if (!glitch()) fail(Http2Code::enhance_your_calm, "too many messages that break the rules");
+  count_oddity(why);
   // By WINDOW_UPDATE it would be the stream's error, by SETTINGS it is the connection's (RFC 9113
   // §6.9.1, §6.9.2), and nghttp2 does not tell them apart.
-  if (code == Http2Code::flow_control_error) fail(code, "a flow control window was exceeded");
+  if (code == Http2Code::flow_control_error) fail(code, fmt::format("stream {}: {}", id, rule));
 }
 
 /// Each request that ends before its answer has cost us a handler.
@@ -89,7 +94,8 @@ void Http2Session::count_reset(Http2Stream& stream) noexcept {
   if (!is_server() || stream.sending_done() || std::exchange(stream.counted, true)) return;
   if (resets_limit_.allow(now())) return;
   counts().limit_resets.add();
-  fail(Http2Code::enhance_your_calm, "too many requests were cancelled");
+  fail_for_number(options().max_resets,
+                  "requests that the peer cancelled, or had us cancel (max_resets)");
 }
 
 void Http2Session::flag(Http2Stream& stream) {
@@ -102,7 +108,7 @@ void Http2Session::flag(Http2Stream& stream) {
 void Http2Session::settle(Http2Stream& stream) {
   using Fault = Http2Stream::Fault;
   const Fault fault = stream.fault();
-  const char* reason = stream.fault_reason();
+  const std::string reason = stream.fault_reason();
   stream.clear_fault();
   if (fault == Fault::none || (is_server() && stream.is_closed())) return;
   Http2Code code = Http2Code::enhance_your_calm;
@@ -117,23 +123,26 @@ void Http2Session::settle(Http2Stream& stream) {
     case Fault::too_large:
       counts().limit_fields.add();
       if (is_server() && !stream.head_complete()) {
+        log(LogLevel::info, fmt::format("stream {}: 431: {}", stream.id(), reason));
         answer(stream, http::Status::header_fields_too_large);
-        if (!glitch()) fail(Http2Code::enhance_your_calm, "too many requests above our limits");
+        count_oddity(fmt::format("stream {}: {}", stream.id(), reason));
         return;
       }
       break;
     case Fault::body_too_large:
       counts().limit_body.add();
       if (is_server() && !stream.attached() && !stream.sending_done()) {
+        log(LogLevel::info, fmt::format("stream {}: 413: {}", stream.id(), reason));
         answer(stream, http::Status::content_too_large);
         return;
       }
       break;
   }
-  log(LogLevel::info, fmt::format("stream {}: {}: {}", stream.id(), name(code), reason));
+  const std::string why = fmt::format("stream {}: {}: {}", stream.id(), name(code), reason);
+  log(LogLevel::info, why);
   count_reset(stream);
   stream.fail(code, error);
-  if (!glitch()) fail(Http2Code::enhance_your_calm, "too many messages that break the rules");
+  count_oddity(why);
 }
 
 // ---- client
@@ -194,7 +203,9 @@ void Http2Session::flush_waiting() {
     ++total_requests_;
     counts().requests.add();
     stream->submit_kept();
-    if (stream->id() != 0) table_.index(*stream);
+    if (stream->id() == 0) continue;
+    table_.index(*stream);
+    guard_.sent(stream->id());
   }
   now_waiting.resize(kept);
   waiting_.swap(now_waiting);

@@ -4,6 +4,8 @@
 #include <utility>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include "http/fallback/http2_core.h"
 #include "http/message_lines.h"
 
@@ -97,9 +99,11 @@ void Http2Stream::clear() noexcept {
   turn_ = 0;
   blocked_since_ = lingers_until_ = kNever;
   fault_ = Fault::none;
-  fault_reason_ = "";
+  fault_reason_.clear();
+  rule_.clear();
   wanted_priority_ = http::Priority();
-  head_complete_ = receiving_done_ = discarding_ = tunnel_ = expects_ = peer_reset_ = false;
+  head_complete_ = in_trailers_ = receiving_done_ = discarding_ = tunnel_ = expects_ = peer_reset_ =
+      false;
   flagged = counted = priority_set_ = submitted_ = body_ended_ = has_trailers_ = false;
   body_waits_ = turn_over_ = end_sent_ = write_shut_ = reset_ = waiting_ = responding_ = false;
   closed_ = false;
@@ -121,7 +125,7 @@ bool Http2Stream::closed(Http2Code code) noexcept {
                         : code == Http2Code::no_error
                             ? Error(Code::closed, "the stream was closed", Origin::remote)
                             : Error(Domain::application, static_cast<std::uint64_t>(code),
-                                    std::string(name(code)) + ": the peer broke the rules");
+                                    fmt::format("{}: {}", name(code), rule(code)));
     if (!receiving_done_) ends_->incoming().fail(error);
     if (!sending_done()) ends_->outgoing().fail(error);
   }
@@ -163,10 +167,10 @@ void Http2Stream::refuse(const Error& error) noexcept {
   fail(Http2Code::cancel, error);
 }
 
-void Http2Stream::set_fault(Fault fault, const char* reason) noexcept {
+void Http2Stream::set_fault(Fault fault, std::string reason) noexcept {
   if (fault_ != Fault::none) return;
   fault_ = fault;
-  fault_reason_ = reason;
+  fault_reason_ = std::move(reason);
   session_->flag(*this);
 }
 
@@ -414,6 +418,7 @@ Http2Stream::Late Http2Stream::late(Timestamp now, std::int32_t window) noexcept
 
 void Http2Stream::section_begins() noexcept {
   section_size_ = section_lines_ = 0;
+  in_trailers_ = head_complete_;
   if (head_complete_ || !is_server()) {
     fields_.clear();
     cookie_.clear();
@@ -429,7 +434,11 @@ bool Http2Stream::too_many(std::string_view name, std::string_view value) noexce
   if (section_size_ <= options.max_field_section && section_lines_ <= options.max_fields) {
     return false;
   }
-  set_fault(Fault::too_large, "a header section above our limit");
+  set_fault(Fault::too_large,
+            section_lines_ > options.max_fields
+                ? fmt::format("more than {} header fields (max_fields)", options.max_fields)
+                : fmt::format("a header section of more than {} bytes (max_field_section)",
+                              options.max_field_section));
   return true;
 }
 
@@ -440,7 +449,12 @@ bool Http2Stream::field(Http2Name name, std::string_view name_text,
     const SessionOptions& options = session_->session_options();
     const bool bomb = section_size_ > kBombFactor * options.max_field_section ||
                       section_lines_ > kBombFactor * options.max_fields;
-    if (bomb) session_->fail(Http2Code::enhance_your_calm, "a header section far above our limit");
+    if (bomb) {
+      session_->fail(Http2Code::enhance_your_calm,
+                     fmt::format("stream {}: a header section more than {} times above our limits "
+                                 "(max_field_section, max_fields)",
+                                 id_, kBombFactor));
+    }
     return !bomb;
   }
   if (head_complete_) {
@@ -466,11 +480,11 @@ void Http2Stream::keep(Http2Name name, std::string_view name_text,
       if (!is_server()) break;
       // RFC 9113 §8.3.1: a host field stands in for :authority, or says the same.
       if (!head_.authority.empty() && head_.authority != value) {
-        set_fault(Fault::malformed, ":authority and host differ");
+        set_fault(Fault::malformed, "\":authority\" and host differ (RFC 9113 section 8.3.1)");
       }
       // User information is for nobody here, and HTTP/1.1 and HTTP/3 refuse it.
       if (value.find('@') != std::string_view::npos) {
-        set_fault(Fault::malformed, "an authority with a user");
+        set_fault(Fault::malformed, "an authority with a user (RFC 9110 section 4.2.4)");
       }
       head_.authority.assign(value);
       return;
@@ -483,7 +497,7 @@ void Http2Stream::keep(Http2Name name, std::string_view name_text,
       if (const auto length = http::parse_content_length(value)) {
         content_length_ = static_cast<std::int64_t>(*length);
       } else {
-        set_fault(Fault::malformed, "a content-length that is no number");
+        set_fault(Fault::malformed, "a content-length that is no number (RFC 9113 section 8.1.1)");
       }
       break;
     case Name::cookie:
@@ -494,6 +508,43 @@ void Http2Stream::keep(Http2Name name, std::string_view name_text,
     case Name::other: break;
   }
   fields.add(name_text, value);
+}
+
+Http2Message Http2Stream::message() const noexcept {
+  using Part = Http2Message::Part;
+  Http2Message all;
+  all.request = is_server();
+  all.part = !head_complete_ ? Part::head : in_trailers_ ? Part::trailers : Part::body;
+  all.content_length = content_length_;
+  if (all.request && !head_complete_) {
+    all.method = head_.method;
+    all.scheme = head_.scheme;
+    all.authority = head_.authority;
+    all.path = head_.path;
+    all.protocol = head_.protocol;
+  }
+  all.status = status_;
+  all.fields = !cookie_.empty() || !(all.request ? head_.fields : fields_).empty();
+  return all;
+}
+
+void Http2Stream::line_refused(std::string_view name, std::string_view value) noexcept {
+  rule_ = "RFC 9113: " + rule_of_line(message(), name, value);
+}
+
+void Http2Stream::window_overflows() noexcept {
+  rule_ = "WINDOW_UPDATE takes its flow control window above 2^31-1 bytes (RFC 9113 section 6.9.1)";
+}
+
+std::string Http2Stream::rule(Http2Code code) const {
+  if (!rule_.empty()) return rule_;
+  switch (code) {
+    case Http2Code::flow_control_error:
+      return "a flow control window was exceeded: by more DATA than it allows, or by a "
+             "SETTINGS_INITIAL_WINDOW_SIZE that takes it above 2^31-1 bytes (RFC 9113 section 6.9)";
+    case Http2Code::protocol_error: return "RFC 9113: " + rule_of_whole(message());
+    default: return "the peer broke a rule of RFC 9113";
+  }
 }
 
 void Http2Stream::section_ends() noexcept {
@@ -519,14 +570,16 @@ void Http2Stream::finish_head() noexcept {
   expects_ = content_length_ > 0 && head_.fields.contains("expect");
   const std::uint64_t limit = session_->session_options().max_body;
   if (limit != 0 && content_length_ > 0 && static_cast<std::uint64_t>(content_length_) > limit) {
-    set_fault(Fault::body_too_large, "a content-length above our limit");
+    set_fault(Fault::body_too_large,
+              fmt::format("a content-length above {} bytes (max_body)", limit));
     return;
   }
   session_->dispatch(*this);
 }
 
 void Http2Stream::finish_response() noexcept {
-  if (status_ < 100) return set_fault(Fault::malformed, "a status below 100");
+  if (status_ < 100)
+    return set_fault(Fault::malformed, "a \":status\" below 100 (RFC 9110 section 15)");
   const auto status = static_cast<http::Status>(status_);
   if (!cookie_.empty()) fields_.add("cookie", cookie_);
   if (status_ >= 200) head_complete_ = true;
@@ -547,7 +600,7 @@ void Http2Stream::body(ByteView bytes) noexcept {
   received_ += bytes.size();
   const std::uint64_t limit = is_server() ? session_->session_options().max_body : 0;
   if (limit != 0 && received_ > limit && !tunnel_) {
-    set_fault(Fault::body_too_large, "a body above our limit");
+    set_fault(Fault::body_too_large, fmt::format("a body above {} bytes (max_body)", limit));
   } else if (ends_ != nullptr && !receiving_done_ && !discarding_ &&
              ends_->incoming().push(session_->arena(), bytes)) {
     return;

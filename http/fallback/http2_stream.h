@@ -13,6 +13,7 @@
 #include "http/fallback/http2_body.h"
 #include "http/fallback/http2_bridge.h"
 #include "http/fallback/http2_code.h"
+#include "http/fallback/http2_rules.h"
 #include "http/message_lines.h"
 
 namespace tern::fallback {
@@ -75,12 +76,18 @@ class Http2Stream final : public http::Carrier {
   /// nghttp2 has returned.
   enum class Fault : std::uint8_t { none, malformed, too_large, body_too_large };
   Fault fault() const noexcept { return fault_; }
-  const char* fault_reason() const noexcept { return fault_reason_; }
+  const std::string& fault_reason() const noexcept { return fault_reason_; }
+  /// Which rule the message breaks that nghttp2 resets for `code`, for people.
+  std::string rule(Http2Code code) const;
   void clear_fault() noexcept { fault_ = Fault::none; }
 
   void section_begins() noexcept;
   /// False: the section is a bomb, and the connection over.
   bool field(Http2Name name, std::string_view name_text, std::string_view value) noexcept;
+  /// nghttp2 resets the stream for that line.
+  void line_refused(std::string_view name, std::string_view value) noexcept;
+  /// By the peer's WINDOW_UPDATE.
+  void window_overflows() noexcept;
   void section_ends() noexcept;
   void body(ByteView bytes) noexcept;
   void message_ends() noexcept;
@@ -148,7 +155,8 @@ class Http2Stream final : public http::Carrier {
 
  private:
   bool is_server() const noexcept;
-  void set_fault(Fault fault, const char* reason) noexcept;
+  void set_fault(Fault fault, std::string reason) noexcept;
+  Http2Message message() const noexcept;
   bool too_many(std::string_view name, std::string_view value) noexcept;
   void keep(Http2Name name, std::string_view name_text, std::string_view value) noexcept;
   void finish_head() noexcept;
@@ -175,9 +183,11 @@ class Http2Stream final : public http::Carrier {
   Timestamp last_received_{};
   Timestamp blocked_since_ = kNever;  // by the peer's window
   Timestamp lingers_until_ = kNever;  // answered; what comes of the request is dropped
-  const char* fault_reason_ = "";
+  std::string fault_reason_;
+  std::string rule_;  // what nghttp2 resets the stream for, where it has told
   Fault fault_ = Fault::none;
   bool head_complete_ = false;
+  bool in_trailers_ = false;
   bool receiving_done_ = false;
   bool discarding_ = false;  // what comes is not wanted, and the stream's window stays closed
   bool tunnel_ = false;

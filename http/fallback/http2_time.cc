@@ -75,13 +75,19 @@ bool Http2Session::check_connection(Timestamp now) {
     return false;
   };
   if (!settings_came_ && now - began_ >= limits.head_timeout) {
-    return late(Http2Code::protocol_error, "the peer's SETTINGS did not come");
+    return late(Http2Code::protocol_error,
+                fmt::format("the peer's SETTINGS did not come within {} (head_timeout)",
+                            seconds(limits.head_timeout)));
   }
   if (!settings_acknowledged_ && now - began_ >= kSettingsTimeout) {
-    return late(Http2Code::settings_timeout, "the peer did not acknowledge our SETTINGS");
+    return late(Http2Code::settings_timeout,
+                fmt::format("the peer did not acknowledge our SETTINGS within {}",
+                            seconds(kSettingsTimeout)));
   }
   if (section_since_ != kNever && now - section_since_ >= limits.head_timeout) {
-    return late(Http2Code::enhance_your_calm, "a header section did not go on");
+    return late(Http2Code::enhance_your_calm,
+                fmt::format("a header section did not end within {} (head_timeout)",
+                            seconds(limits.head_timeout)));
   }
   if (table_.empty() && drain_ == Drain::no && now - idle_since_ >= limits.idle_timeout) drain();
   return true;
@@ -101,12 +107,16 @@ bool Http2Session::check_streams(Timestamp now) {
       case Http2Stream::Late::answered: current.end_request(); break;
       case Http2Stream::Late::body:
         counts().timeouts.add();
-        log(LogLevel::info, fmt::format("stream {}: the request did not go on", current.id()));
+        log(LogLevel::info,
+            fmt::format("stream {}: the request's body did not go on for {} (body_timeout)",
+                        current.id(), seconds(options().body_timeout)));
         current.fail(Http2Code::cancel, Error(Code::timed_out, "the request did not go on"));
         break;
       case Http2Stream::Late::stalled:
         counts().stalled.add();
-        log(LogLevel::info, fmt::format("stream {}: the client does not read", current.id()));
+        log(LogLevel::info,
+            fmt::format("stream {}: the client did not open its window for {} (send_timeout)",
+                        current.id(), seconds(options().send_timeout)));
         current.fail(Http2Code::enhance_your_calm,
                      Error(Code::timed_out, "the client does not read the response"));
         break;
@@ -119,7 +129,9 @@ bool Http2Session::check_streams(Timestamp now) {
     blocked_since_ = now;
   } else if (now - blocked_since_ >= options().send_timeout) {
     counts().stalled.add();
-    fail(Http2Code::enhance_your_calm, "the client does not read");
+    fail(Http2Code::enhance_your_calm,
+         fmt::format("the client did not open the connection's window for {} (send_timeout)",
+                     seconds(options().send_timeout)));
   }
   return watched;
 }

@@ -209,8 +209,11 @@ void SessionBase::expire(Timestamp now) {
   if (over_ || stream_ == nullptr) return;
   if (stalled(now)) {
     counts_.stalled.add();
-    log(LogLevel::info, "the peer does not read");
-    return end(Error(Code::timed_out, "the peer does not read"));
+    const std::string why =
+        fmt::format("the peer took nothing of what we send for {:g} s (send_timeout)",
+                    std::chrono::duration<double>(options().send_timeout).count());
+    log(LogLevel::info, why);
+    return end(Error(Code::timed_out, why));
   }
   pass_age(now);
   if (over_) return;

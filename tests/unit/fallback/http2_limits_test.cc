@@ -53,6 +53,9 @@ TEST(Http2Limits, RapidReset) {
   EXPECT_EQ(code, Http2Code::enhance_your_calm);
   EXPECT_NEAR(static_cast<double>(parts), 200, 5);
   EXPECT_EQ(rig.count("http2.limit.resets"), 1U);
+  EXPECT_EQ(logged(rig.log, "closed with "),
+            "ENHANCE_YOUR_CALM: more than 200 in 10 s: requests that the peer cancelled, or had us "
+            "cancel (max_resets)");
   // Others are not concerned.
   rig.more();
   greet(rig);
@@ -167,6 +170,9 @@ TEST(Http2Limits, FloodsOfFramesThatMeanNothing) {
     if (one[3] == kFrameRstStream && code == Http2Code::internal_error) continue;
     EXPECT_EQ(code, Http2Code::enhance_your_calm);
     EXPECT_EQ(rig.count("http2.limit.glitches"), 1U);
+    EXPECT_THAT(logged(rig.log, "closed with "),
+                HasSubstr("more than 1000 in 10 s: oddities (max_glitches), the last one " +
+                          frame_name(static_cast<std::uint8_t>(one[3])) + " on stream "));
   }
 }
 
@@ -227,6 +233,7 @@ TEST(Http2Limits, AcknowledgementsThatNobodyReads) {
   rig.world.run_for(1s);
   EXPECT_EQ(rig.count("http2.errors"), 1U);
   EXPECT_THAT(rig.log.all.back(), HasSubstr("ENHANCE_YOUR_CALM"));
+  EXPECT_THAT(rig.log.all.back(), HasSubstr("(max_unsent_acks)"));
 }
 
 TEST(Http2Limits, ContinuationFlood) {
@@ -271,6 +278,9 @@ TEST(Http2Limits, HpackBomb) {
   ASSERT_NE(said, nullptr);
   EXPECT_EQ(said->code(4), Http2Code::enhance_your_calm);
   EXPECT_THAT(said->payload, HasSubstr("header section"));
+  EXPECT_EQ(logged(rig.log, "closed with "),
+            "ENHANCE_YOUR_CALM: stream 1: a header section more than 16 times above our limits "
+            "(max_field_section, max_fields)");
 }
 
 TEST(Http2Limits, OversizedSectionsAreAnsweredWith431) {
@@ -283,6 +293,8 @@ TEST(Http2Limits, OversizedSectionsAreAnsweredWith431) {
   EXPECT_EQ(find(heard, kFrameGoaway), nullptr);
   ASSERT_NE(find(heard, kFrameHeaders), nullptr);
   EXPECT_EQ(rig.count("http2.limit.fields"), 1U);
+  EXPECT_EQ(logged(rig.log, "stream 1: "),
+            "431: a header section of more than 8000 bytes (max_field_section)");
   Pairs many = request();
   for (int i = 0; i < 300; ++i) many.emplace_back("a", "b");
   rig.feed(headers(3, many));
@@ -300,6 +312,7 @@ TEST(Http2Limits, BodiesAboveTheLimit) {
   greet(rig);
   rig.feed(headers(1, plus(request("POST", "/body"), {{"content-length", "2000"}}), false));
   EXPECT_EQ(rig.count("http2.limit.body"), 1U);
+  EXPECT_EQ(logged(rig.log, "stream 1: "), "413: a content-length above 1000 bytes (max_body)");
   auto heard = rig.frames();
   ASSERT_NE(find(heard, kFrameHeaders), nullptr);
   rig.feed(post(3, "/body") + data(3, std::string(1001, 'x')));
@@ -309,6 +322,7 @@ TEST(Http2Limits, BodiesAboveTheLimit) {
   EXPECT_EQ(reset->stream, 3U);
   EXPECT_EQ(reset->code(), Http2Code::enhance_your_calm);
   EXPECT_EQ(rig.count("http2.limit.body"), 2U);
+  EXPECT_EQ(logged(rig.log, "stream 3: "), "ENHANCE_YOUR_CALM: a body above 1000 bytes (max_body)");
 }
 
 TEST(Http2Limits, RequestsBeyondTheLimit) {
@@ -349,6 +363,8 @@ TEST(Http2Limits, NoPreface) {
   rig.world.run_for(11s);
   EXPECT_TRUE(rig.wire().gone);
   EXPECT_EQ(rig.count("http2.timeouts"), 1U);
+  EXPECT_EQ(logged(rig.log, "closed with "),
+            "PROTOCOL_ERROR: the peer's SETTINGS did not come within 10 s (head_timeout)");
 }
 
 TEST(Http2Limits, APrefaceThatNeverEnds) {
@@ -369,6 +385,8 @@ TEST(Http2Limits, SettingsThatAreNotAcknowledged) {
   const Frame* said = find(heard, kFrameGoaway);
   ASSERT_NE(said, nullptr);
   EXPECT_EQ(said->code(4), Http2Code::settings_timeout);
+  EXPECT_EQ(logged(rig.log, "closed with "),
+            "SETTINGS_TIMEOUT: the peer did not acknowledge our SETTINGS within 30 s");
 }
 
 TEST(Http2Limits, AHeaderSectionThatNeverEnds) {
@@ -385,6 +403,8 @@ TEST(Http2Limits, AHeaderSectionThatNeverEnds) {
   ASSERT_NE(said, nullptr);
   EXPECT_EQ(said->code(4), Http2Code::enhance_your_calm);
   EXPECT_EQ(rig.count("http2.timeouts"), 1U);
+  EXPECT_EQ(logged(rig.log, "closed with "),
+            "ENHANCE_YOUR_CALM: a header section did not end within 10 s (head_timeout)");
 }
 
 TEST(Http2Limits, ABodyThatNeverEnds) {
@@ -400,6 +420,8 @@ TEST(Http2Limits, ABodyThatNeverEnds) {
   EXPECT_EQ(reset->stream, 1U);
   EXPECT_EQ(rig.session->requests(), 0U);
   EXPECT_FALSE(rig.wire().gone);
+  EXPECT_EQ(logged(rig.log, "stream 1: "),
+            "the request's body did not go on for 60 s (body_timeout)");
 }
 
 TEST(Http2Limits, AStreamWindowThatStaysClosed) {
@@ -416,6 +438,8 @@ TEST(Http2Limits, AStreamWindowThatStaysClosed) {
   EXPECT_EQ(reset->code(), Http2Code::enhance_your_calm);
   EXPECT_EQ(rig.count("http2.stalled"), 1U);
   EXPECT_FALSE(rig.wire().gone);
+  EXPECT_EQ(logged(rig.log, "stream 1: "),
+            "the client did not open its window for 120 s (send_timeout)");
 }
 
 TEST(Http2Limits, AConnectionWindowThatStaysClosed) {
@@ -425,6 +449,9 @@ TEST(Http2Limits, AConnectionWindowThatStaysClosed) {
   rig.world.run_for(125s);
   EXPECT_TRUE(rig.wire().gone);
   EXPECT_EQ(rig.count("http2.stalled"), 1U);
+  EXPECT_EQ(logged(rig.log, "closed with "),
+            "ENHANCE_YOUR_CALM: the client did not open the connection's window for 120 s "
+            "(send_timeout)");
 }
 
 TEST(Http2Limits, AClientThatDoesNotRead) {
@@ -436,6 +463,8 @@ TEST(Http2Limits, AClientThatDoesNotRead) {
   rig.world.run_for(125s);
   EXPECT_TRUE(rig.wire().reset);
   EXPECT_EQ(rig.count("http2.stalled"), 1U);
+  EXPECT_THAT(rig.log.all.back(),
+              HasSubstr("the peer took nothing of what we send for 120 s (send_timeout)"));
 }
 
 TEST(Http2Limits, AnOldConnectionWhoseClientDoesNotReadEndsAfterItsGrace) {

@@ -33,6 +33,15 @@ class Lines final : public LogSink {
   std::vector<std::string> all;
 };
 
+/// What follows `begin` in the last line of the log that has it; empty: none.
+inline std::string logged(const Lines& log, std::string_view begin) {
+  for (auto line = log.all.rbegin(); line != log.all.rend(); ++line) {
+    const std::size_t at = line->find(begin);
+    if (at != std::string::npos) return line->substr(at + begin.size());
+  }
+  return {};
+}
+
 /// One session of ours; the test is its peer.
 class Http2Rig {
  public:

@@ -2,6 +2,7 @@
 #include <ostream>
 
 #include "tests/unit/fallback/http2_rig.h"
+#include "tests/unit/fallback/http2_rule_lines.h"
 
 /// RFC 9113's error cases, and RFC 9218's: what a client may not send, with the error that the RFC
 /// names. Each runs whole, and cut at every byte.
@@ -51,6 +52,8 @@ std::vector<Case> cases() {
     return frame(kFrameHeaders, 0x5, 1, block(request()) + rest);
   };
   const std::string long_frame(16385, 'x');
+  const std::string bad_post =
+      headers(1, plus(request("POST", "/wait"), {{"connection", "close"}}), false);
   std::vector<Case> all{
       // ---- frames (§4)
       {"data_of_the_largest_size", "4.2", post(1, "/wait") + data(1, long_frame.substr(1)),
@@ -77,6 +80,20 @@ std::vector<Case> cases() {
        frame(kFrameHeaders, 0x0, 1, block(request())) + data(1, "x"), kConnection},
       {"section_interrupted_by_window_update", "6.2",
        frame(kFrameHeaders, 0x1, 1, block(request())) + window_update(0, 1), kConnection},
+      {"section_interrupted_by_rst", "6.2", frame(kFrameHeaders, 0x1, 1, block(request())) + rst(1),
+       kConnection},
+      {"section_interrupted_by_settings", "6.2",
+       frame(kFrameHeaders, 0x1, 1, block(request())) + settings(), kConnection},
+      {"section_interrupted_by_push_promise", "6.2",
+       frame(kFrameHeaders, 0x1, 1, block(request())) +
+           frame(kFramePushPromise, kFlagEndHeaders, 1, number(2, 4) + block(request())),
+       kConnection},
+      {"section_interrupted_by_goaway", "6.2",
+       frame(kFrameHeaders, 0x1, 1, block(request())) + goaway(0, no_error), kConnection},
+      {"section_interrupted_by_priority_update", "6.2",
+       frame(kFrameHeaders, 0x1, 1, block(request())) +
+           frame(kFramePriorityUpdate, 0, 0, number(1, 4) + "u=1"),
+       kConnection},
       {"section_interrupted_in_trailers", "6.2",
        post(1, "/wait") + frame(kFrameHeaders, 0x1, 1, block({{"a", "b"}})) + ping(), kConnection},
       {"section_does_not_decompress", "4.3", frame(kFrameHeaders, 0x5, 1, "\xff\xff\xff\xff\xff"),
@@ -127,6 +144,17 @@ std::vector<Case> cases() {
        true},
       {"headers_on_half_closed", "5.1", get(1, "/wait") + headers(1, {{"a", "b"}}), kConnection,
        stream_closed, true},
+      {"unknown_on_idle", "5.5", frame(0x42, 0, 1, "x"), kNothing},
+      {"push_promise_on_idle", "8.4",
+       frame(kFramePushPromise, kFlagEndHeaders, 1, number(2, 4) + block(request())), kConnection},
+      {"continuation_on_zero_alone", "6.10", frame(kFrameContinuation, 0x4, 0, ""), kConnection},
+      {"rst_on_half_closed", "5.1", get(1, "/wait") + rst(1), kNothing},
+      {"unknown_on_half_closed", "5.5", get(1, "/wait") + frame(0x42, 0, 1, "x"), kNothing},
+      {"data_behind_trailers", "5.1", post(1, "/wait") + headers(1, {{"a", "b"}}) + data(1, "x"),
+       kConnection, stream_closed, true},
+      {"headers_behind_trailers", "5.1",
+       post(1, "/wait") + headers(1, {{"a", "b"}}) + headers(1, {{"a", "b"}}), kConnection,
+       stream_closed, true},
       {"priority_on_half_closed", "5.1",
        get(1, "/wait") + frame(kFramePriority, 0, 1, four + "\x10"), kNothing},
       {"window_update_on_half_closed", "5.1", get(1, "/wait") + window_update(1, 1), kNothing},
@@ -143,6 +171,21 @@ std::vector<Case> cases() {
       {"continuation_after_rst", "5.1",
        post(1, "/wait") + rst(1) + frame(kFrameContinuation, 0x4, 1, block({{"a", "b"}})),
        kConnection},
+      {"unknown_after_rst", "5.5", post(1, "/wait") + rst(1) + frame(0x42, 0, 1, "x"), kNothing},
+      {"unknown_after_the_answer", "5.5", get(1), kNothing, no_error, false,
+       frame(0x42, 0, 1, "x")},
+      // What is on its way to a stream that we have reset is nobody's fault.
+      {"data_after_our_reset", "5.1", bad_post, kStream, protocol_error, false, data(1, "x")},
+      {"end_after_our_reset", "5.1", bad_post, kStream, protocol_error, false, data(1, "x", true)},
+      {"trailers_after_our_reset", "5.1", bad_post, kStream, protocol_error, false,
+       headers(1, {{"a", "b"}})},
+      {"window_update_after_our_reset", "5.1", bad_post, kStream, protocol_error, false,
+       window_update(1, 1)},
+      {"rst_after_our_reset", "5.1", bad_post, kStream, protocol_error, false, rst(1)},
+      {"priority_after_our_reset", "5.1", bad_post, kStream, protocol_error, false,
+       frame(kFramePriority, 0, 1, four + "\x10")},
+      {"continuation_after_our_reset", "5.1", bad_post, kConnection, protocol_error, false,
+       frame(kFrameContinuation, 0x4, 1, block({{"a", "b"}}))},
       {"data_after_the_answer", "5.1", get(1), kConnection, stream_closed, true, data(1, "x")},
       {"headers_after_the_answer", "5.1", get(1), kConnection, stream_closed, false, get(1)},
       {"trailers_after_the_answer", "5.1", get(1), kConnection, stream_closed, false,
@@ -406,21 +449,34 @@ Task<void> handler(http::Exchange& exchange) {
   co_await exchange.respond(http::Status::ok, "fine");
 }
 
+std::string line_of(const Case& one) {
+  const auto found = rule_lines().find(one.name);
+  EXPECT_NE(found, rule_lines().end()) << one.name << " has no line";
+  return std::string(name(one.code)) + ": " +
+         std::string(found != rule_lines().end() ? found->second : std::string_view());
+}
+
 /// Runs one case on a connection of its own; a stream that is fine shares it.
 void run(const Case& one, std::size_t piece) {
   Http2Rig rig(handler);
   rig.feed(preface(setting(9, 0)) + settings_ack());
   rig.frames();
   rig.feed(one.bytes, piece);
-  if (!one.later.empty()) {
-    ASSERT_TRUE(find(rig.frames(), kFrameHeaders) != nullptr) << one.name << ": no answer";
-    rig.feed(one.later, piece);
-  }
   std::vector<Frame> heard = rig.frames();
+  if (!one.later.empty()) {
+    ASSERT_TRUE(find(heard, kFrameHeaders) != nullptr || find(heard, kFrameRstStream) != nullptr)
+        << one.name << ": no answer";
+    rig.feed(one.later, piece);
+    for (Frame& more : rig.frames()) heard.push_back(std::move(more));
+  }
   const Frame* goaway = find(heard, kFrameGoaway);
   const Frame* reset = find(heard, kFrameRstStream);
   const std::string what = std::string(one.name) + ", RFC 9113 " + one.section + ", in pieces of " +
                            std::to_string(piece);
+  if (one.ends != Ends::nothing) {
+    const bool ends_all = one.ends == Ends::connection;
+    EXPECT_EQ(logged(rig.log, ends_all ? "closed with " : "stream 1: "), line_of(one)) << what;
+  }
   if (one.ends == Ends::connection) {
     ASSERT_TRUE(goaway != nullptr) << what;
     EXPECT_EQ(name(goaway->code(4)), name(one.code)) << what;

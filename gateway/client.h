@@ -43,9 +43,12 @@ class ClientRequest {
 
   /// Default GET.
   ClientRequest& method(std::string name) { return method_ = std::move(name), *this; }
+  /// One more field line. Names in any case; neither is checked before the request is sent (Error
+  /// invalid).
   ClientRequest& field(std::string_view name, std::string_view value) {
     return fields_.add(name, value), *this;
   }
+  /// All of the body; content-length is added. Held until the server has it.
   ClientRequest& body(Bytes bytes) { return body_ = std::move(bytes), *this; }
   ClientRequest& body(std::string text) { return body_ = Bytes::take(std::move(text)), *this; }
   /// The caller writes the body to the exchange and finishes it (Client::open alone).
@@ -55,6 +58,7 @@ class ClientRequest {
     method_ = "CONNECT";
     return protocol_ = std::move(name), *this;
   }
+  /// RFC 9218; not sent on HTTP/1.1. Default: none, which is urgency 3.
   ClientRequest& priority(http::Priority value) { return priority_ = value, *this; }
 
   const std::string& url() const noexcept { return url_; }
@@ -246,7 +250,7 @@ class Client {
   /// tried. The session must be gone before the client.
   Task<Result<std::unique_ptr<webtransport::Session>>> webtransport(
       ClientRequest request, webtransport::ClientOptions options = webtransport::ClientOptions());
-  /// Has a connection to the URL's origin ready.
+  /// Has a connection to the URL's origin ready; done when one stands. Errors as for a request.
   Task<Result<void>> connect(std::string url);
 
   /// For those who send again what they have sent with `open`: whether the client's RetryPolicy

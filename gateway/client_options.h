@@ -81,17 +81,23 @@ class ClientOptions {
  public:
   /// Trust the CAs of this PEM file instead of the system's.
   ClientOptions& ca_file(std::string path);
+  /// The same, with the file's content.
   ClientOptions& ca_pem(std::string pem);
   /// Trust any certificate. Default false.
   ClientOptions& insecure(bool on);
   /// mTLS: what the client shows a server that asks.
   ClientOptions& certificate(tls::Certificate certificate);
+  /// TLS_CHACHA20_POLY1305_SHA256 alone. Default false.
   ClientOptions& chacha20_only(bool on);
+  /// Where the secrets of every connection go, for Wireshark (SSLKEYLOGFILE). Default: nowhere.
   ClientOptions& key_log(std::shared_ptr<tls::KeyLog> log);
 
+  /// Windows, timers, congestion control of QUIC connections.
   ClientOptions& transport(quic::TransportOptions options);
   quic::TransportOptions& transport() noexcept { return transport_; }
+  /// Limits and SETTINGS of HTTP/3.
   ClientOptions& http3(http3::SessionOptions options);
+  /// Limits, times and SETTINGS of HTTP/2 and HTTP/1.1.
   ClientOptions& fallback(fallback::SessionOptions options);
   /// Default automatic. http:// URLs are fetched over TCP whatever it says, unless it is
   /// http3_only: then they are refused.

@@ -43,18 +43,24 @@ class ServerOptions {
   /// Threads, each with its own socket of every address, event loop and connections. 0: one a core.
   /// Default 1; at most 256. Not for servers that start on a runtime given to them.
   ServerOptions& workers(std::size_t count);
+  /// io_uring or epoll, and their buffers. Default: io_uring where the kernel has it.
   ServerOptions& engine(engine::EngineOptions options);
 
   /// Everything about the connections that has no option of its own here.
   ServerOptions& transport(quic::TransportOptions options);
   quic::TransportOptions& transport() noexcept { return transport_; }
+  /// Of QUIC connections; on TCP it is the system's.
   ServerOptions& congestion(quic::Congestion algorithm);
+  /// Silence after which a QUIC connection is given up. Default 30 s. On TCP:
+  /// `fallback::SessionOptions::idle_timeout`.
   ServerOptions& idle_timeout(Duration silence);
   /// QUIC versions, best first. Default: v1, v2.
   ServerOptions& versions(std::vector<std::uint32_t> versions);
   /// Addresses that clients move to after the handshake (RFC 9000 §9.6), "192.0.2.1:4433": one for
   /// each family at most. They must reach this server, so it also listens there.
   ServerOptions& preferred_address(std::string address);
+  /// When new QUIC clients must show that their address is theirs (RFC 9000 §8.1.2). Default: when
+  /// many handshakes are under way.
   ServerOptions& retry(quic::RetryPolicy policy);
   /// Over all workers, QUIC and TCP together. Beyond it, new ones are refused. Default 100,000.
   ServerOptions& max_connections(std::size_t count);
@@ -96,6 +102,7 @@ class ServerOptions {
   ServerOptions& qlog_dir(std::string folder);
   /// The same, to wherever `opener` says. Called on the workers' threads.
   ServerOptions& qlog(quic::QlogOpener opener);
+  /// Where the secrets of every connection go, for Wireshark (SSLKEYLOGFILE). Default: nowhere.
   ServerOptions& key_log(std::shared_ptr<tls::KeyLog> log);
   /// Called for each request when its handler is through, on the worker's thread.
   ServerOptions& access_log(std::function<void(const http::Exchange&)> log);

@@ -38,9 +38,10 @@ class SessionCache {
   void forget_remote(std::string_view origin);
   std::size_t size() const noexcept { return entries_.size(); }
 
-  /// A file with mode 0600, replaced at once: it holds resumption secrets.
+  /// A file with mode 0600, replaced at once: it holds resumption secrets. Errors of Domain::os.
   Result<void> save(const std::string& path) const;
-  /// Adds what the file holds; a file that does not exist holds nothing.
+  /// Adds what the file holds; a file that does not exist holds nothing. Error invalid for one that
+  /// is something else, else of Domain::os.
   Result<void> load(const std::string& path);
   /// What `save` writes, and `load` reads.
   std::string to_text() const;

@@ -25,9 +25,9 @@ enum class Abort : std::uint8_t {
 };
 
 /// What a protocol session does for one exchange: the lower half of `Exchange` and
-/// `ClientExchange`. Implemented by http3 (and later HTTP/2 and HTTP/1.1); applications never see
-/// it. Lives as long as the session's stream; both sides clear the other's pointer when they go.
-/// None of these calls re-enters the exchange.
+/// `ClientExchange`. Implemented by http3 and http/fallback; applications never see it. Lives as
+/// long as the session's stream; both sides clear the other's pointer when they go. None of these
+/// calls re-enters the exchange.
 class Carrier {
  public:
   /// For what runs beside the exchange on its connection, or asks for its SETTINGS or keying

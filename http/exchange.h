@@ -153,8 +153,11 @@ class Ends {
 
   // ---- for applications
   Runtime& runtime() const noexcept { return runtime_; }
-  /// "h3"; stays readable after the connection has gone.
+  /// "h3", "h2" or "http/1.1"; stays readable after the connection has gone. The view lives as long
+  /// as the exchange.
   std::string_view protocol() const noexcept;
+  /// Where it runs: our address and the peer's, the present ones of a connection that has moved,
+  /// the last ones of one that has gone.
   udp::Path path() const noexcept;
   /// `Carrier::session` and `stream_id`, for extensions of a protocol.
   Session* session() const noexcept { return carrier_ != nullptr ? carrier_->session() : nullptr; }
@@ -200,7 +203,11 @@ class Ends {
   };
   /// The next HTTP datagram; Error closed when the peer has ended its stream.
   ReadDatagram receive_datagram() noexcept { return ReadDatagram(*this); }
+  /// Sends one (RFC 9297), unreliably; the bytes are copied. False, and it is dropped: larger than
+  /// `max_datagram`, too many are queued, or the connection is gone.
   bool send_datagram(ByteView payload);
+  /// Bytes that fit into one now; 0 where the peer takes none, which is always so on HTTP/2 and
+  /// HTTP/1.1.
   std::size_t max_datagram() const noexcept;
 
   /// The whole rest of the body. Error limit when it is longer than `limit` bytes.
@@ -248,6 +255,8 @@ class Ends {
   /// Told when that begins; null: nobody. The listener removes itself.
   void set_drain_listener(DrainListener* listener) noexcept { drain_listener_ = listener; }
 
+  /// RFC 9218. A client's goes with the request, or after it (PRIORITY_UPDATE); a server's own
+  /// overrides what the client has asked for. HTTP/1.1 has none: nothing happens.
   void set_priority(Priority priority);
   /// Gives up: resets the stream both ways. The first call counts.
   void abort(Abort why);
@@ -396,6 +405,9 @@ class ClientExchange final : public detail::Ends, public Recycled {
     ClientExchange& exchange_;
     Waiter waiter_;
   };
+  /// Waits for the final response's head. Errors: Domain::application with the protocol's code when
+  /// the server reset the request; rejected when it certainly has not processed it; closed when the
+  /// connection ended; invalid or limit for a response that is malformed or beyond our limits.
   Head response() noexcept { return Head(*this); }
   /// Interim responses seen so far; at most kMaxInterim are kept.
   static constexpr std::size_t kMaxInterim = 16;

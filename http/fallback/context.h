@@ -33,9 +33,10 @@ class Context {
   Context& operator=(const Context&) = delete;
   ~Context();
 
-  /// A server's session on a stream that is connected (TLS: whose handshake is complete).
+  /// A server's session on a stream that is connected (TLS: whose handshake is complete), which it
+  /// takes over. The reference is good until its connection has ended.
   Session& accept(std::unique_ptr<tcp::Stream> stream, Protocol protocol);
-  /// A client's.
+  /// A client's, likewise; `ClientHooks::closed` says when it is about to go.
   Session& connect(std::unique_ptr<tcp::Stream> stream, Protocol protocol, ClientHooks hooks = {});
 
   /// Server: `Session::drain` on each, and `Session::close`. `unused` false: not on those that have

@@ -59,6 +59,10 @@ Status EnvelopeCall::begin() {
   const Duration limit = std::min(*said, dispatcher_.options().max_duration());
   Status status = context_.check_metadata();
   if (status.ok()) status = dispatcher_.admit(context_);
+  if (status.ok() && limit <= Duration::zero()) {
+    // Over before it has begun: a refusal, which waits for a small request as the others do.
+    status = Status(Code::deadline_exceeded, "the deadline has passed");
+  }
   if (status.ok() && limit != Duration::max()) {
     context_.set_timeout(limit, [](ServerContext& context) {
       static_cast<Context&>(context).call.deadline_passed();

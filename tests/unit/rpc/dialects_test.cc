@@ -664,7 +664,10 @@ TEST_F(Dialects, WhatIsLeftOfARequestComesBeforeARefusalOf200) {
         Case{"/tern.test.Talk/Nothing", "", "1S", false},
         Case{"/tern.test.Talk/Nothing", "1x", "1S", false},
         Case{"/tern.test.Talk/Nothing", "10", "1S", true, "application/grpc"},
-        Case{std::string(kSay), "10", "soon", true, "application/grpc"}}) {
+        Case{std::string(kSay), "10", "soon", true, "application/grpc"},
+        Case{std::string(kSay), "10", "0S", true}, Case{std::string(kSum), "10", "0S", true},
+        Case{std::string(kSay), "10", "0S", true, "application/grpc"},
+        Case{std::string(kSum), "10", "0n", true, "application/grpc"}}) {
     SCOPED_TRACE(each.path + " " + each.length);
     http::RequestHead head = http::test::request("POST", each.path);
     head.fields.add("content-type", each.type);

@@ -85,6 +85,45 @@ std::vector<Http3Attack> attacks() {
   all.push_back(flood("PriorityUpdateFlood",
                       h3::frame(http3::kFramePriorityUpdate, h3::varint(0) + "u=1"), true));
 
+  Http3Attack oversized;
+  oversized.name = "OversizedSections";
+  oversized.act = [](Peer& peer) {
+    if (peer.rounds == 0) peer.raw->uni(h3::control(h3::settings()));
+    // Two bytes each for a line of a hundred: a content-security-policy of the static table.
+    std::string section = h3::section(
+        {{":method", "GET"}, {":scheme", "https"}, {":authority", "server"}, {":path", "/page"}});
+    for (int i = 0; i < 700; ++i) section += "\xff\x16";
+    open(peer, h3::frame(http3::kFrameHeaders, section), true);
+  };
+  all.push_back(std::move(oversized));
+
+  Http3Attack pings;
+  pings.name = "PingFlood";
+  pings.act = [](Peer& peer) { peer.raw->connection().ping(); };
+  pings.ended_by_quic = true;
+  all.push_back(std::move(pings));
+
+  Http3Attack unknown;
+  unknown.name = "UnknownStreams";
+  unknown.act = [](Peer& peer) {
+    if (peer.rounds == 0) peer.raw->uni(h3::control(h3::settings()));
+    while (const auto id = peer.raw->connection().open_uni()) {
+      peer.raw->more(*id, h3::varint(0x42) + "x", true);
+    }
+  };
+  all.push_back(std::move(unknown));
+
+  Http3Attack windows;
+  windows.name = "ZeroWindow";
+  windows.act = [](Peer& peer) {
+    if (peer.rounds < 100) open(peer, h3::get_headers("/large"), true);
+  };
+  windows.connections = 20;
+  windows.window = 1;
+  windows.reads = false;
+  windows.is_ended = false;  // send_timeout is longer than this
+  all.push_back(std::move(windows));
+
   Http3Attack zero;
   zero.name = "DoesNotRead";
   zero.act = [](Peer& peer) {
@@ -108,6 +147,20 @@ std::vector<Http3Attack> attacks() {
   slow.connections = 100;
   slow.is_ended = false;  // the request is, with H3_REQUEST_INCOMPLETE
   all.push_back(std::move(slow));
+
+  Http3Attack slow_body;
+  slow_body.name = "SlowBody";
+  slow_body.act = [](Peer& peer) {
+    if (peer.rounds == 0) {
+      peer.last = open(peer, post_headers(1000));
+    } else {
+      peer.raw->more(peer.last, h3::frame(http3::kFrameData, "x"));
+    }
+  };
+  slow_body.pace = 500ms;
+  slow_body.connections = 100;
+  slow_body.is_ended = false;  // it goes on, if slowly, and holds nothing but its connection
+  all.push_back(std::move(slow_body));
   return all;
 }
 

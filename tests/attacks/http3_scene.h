@@ -33,6 +33,10 @@ struct Http3Attack {
   std::size_t connections = 5;
   bool reads = true;
   bool is_ended = true;
+  /// How they end: by QUIC's own limit (PROTOCOL_VIOLATION), not by HTTP/3's (H3_EXCESSIVE_LOAD).
+  bool ended_by_quic = false;
+  /// The windows it gives the server, in bytes; 0: the usual ones.
+  std::uint64_t window = 0;
 };
 
 inline void PrintTo(const Http3Attack& attack, std::ostream* out) { *out << attack.name; }
@@ -78,8 +82,10 @@ class Http3Scene {
     for (const auto& peer : peers_) {
       outcome_.left += peer->closed ? 0 : 1;
       if (peer->closed && attack->is_ended) {
-        EXPECT_EQ(static_cast<http3::ErrorCode>(peer->closed->code),
-                  http3::ErrorCode::excessive_load)
+        constexpr std::uint64_t kProtocolViolation = 0x0a;
+        const auto excessive = static_cast<std::uint64_t>(http3::ErrorCode::excessive_load);
+        EXPECT_EQ(peer->closed->domain, attack->ended_by_quic ? Domain::quic : Domain::application);
+        EXPECT_EQ(peer->closed->code, attack->ended_by_quic ? kProtocolViolation : excessive)
             << peer->closed->to_string();
       }
     }
@@ -99,6 +105,12 @@ class Http3Scene {
     Http3Peer& peer = *peers_.back();
     auto to = rig_.connect_options();
     to.alpn = {"h3"};
+    if (attack.window != 0) {
+      quic::TransportOptions transport;
+      transport.initial_window = transport.initial_stream_window = attack.window;
+      transport.max_window = transport.max_stream_window = attack.window;
+      to.transport = transport;
+    }
     const auto factory = [&peer, &attack](quic::Connection& connection) {
       auto made = std::make_unique<http3::testing::RawPeer>(connection, peer.closed);
       made->consume = attack.reads;

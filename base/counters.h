@@ -27,7 +27,7 @@ class Counter {
 /// The registry: one per runtime, so that counting shares nothing; whoever prints adds the workers'
 /// snapshots. Names are dotted and lower-case, e.g. "quic.packets_received",
 /// "quic.dropped.no_connection". A counter lives as long as its registry; look it up once and keep
-/// the reference. `at` only on the runtime's thread and before `snapshot` is used from others.
+/// the reference. `at` only on the runtime's thread, `snapshot` on any, also while `at` adds one.
 class Counters {
  public:
   Counters() = default;

@@ -15,7 +15,7 @@ namespace tern::engine {
 /// while two in three end within half of the longest that is allowed. A trial fails after kTrial
 /// polls: so many, because until the other side polls as well each one has its wake-up to wait for,
 /// and who is like us tries at much the same time. The next trial then waits for twice as many
-/// short sleeps, kMany in the end.
+/// short sleeps, kMany in the end. It belongs to one thread, the one that waits on its network.
 class BusyPoll {
  public:
   static constexpr int kFew = 8;

@@ -100,7 +100,8 @@ std::vector<Http3Attack> attacks() {
   Http3Attack pings;
   pings.name = "PingFlood";
   pings.act = [](Peer& peer) { peer.raw->connection().ping(); };
-  pings.ended_by_quic = true;
+  pings.domain = Domain::quic;  // by its own limit
+  pings.code = 0x0a;            // PROTOCOL_VIOLATION
   all.push_back(std::move(pings));
 
   Http3Attack unknown;
@@ -112,6 +113,28 @@ std::vector<Http3Attack> attacks() {
     }
   };
   all.push_back(std::move(unknown));
+
+  // Lines that push each other out: nghttp3 takes 128 KiB of them between two field sections.
+  Http3Attack inserts;
+  inserts.name = "QpackInserts";
+  inserts.act = [](Peer& peer) {
+    if (peer.rounds == 0) {
+      peer.raw->uni(h3::control(h3::settings()));
+      peer.last = peer.raw->uni(h3::varint(http3::kStreamQpackEncoder) + "\x3f\xe1\x1f");
+      return;
+    }
+    std::string many;
+    for (int i = 0; i < 20; ++i) {
+      many +=
+          "\x41"
+          "a"
+          "\x64" +
+          std::string(100, 'x');
+    }
+    peer.raw->more(peer.last, many);
+  };
+  inserts.code = static_cast<std::uint64_t>(http3::ErrorCode::qpack_encoder_stream_error);
+  all.push_back(std::move(inserts));
 
   Http3Attack windows;
   windows.name = "ZeroWindow";

@@ -49,7 +49,7 @@ Task<Result<std::vector<udp::Address>>> resolve(Runtime& runtime, udp::Network& 
   co_return fail(Error(Code::not_found, std::move(why)));
 }
 
-std::vector<udp::Address> interleave(const std::vector<udp::Address>& addresses) {
+std::vector<udp::Address> interleave(const std::vector<udp::Address>& addresses, std::size_t most) {
   std::vector<udp::Address> first;
   std::vector<udp::Address> second;
   for (const udp::Address& address : addresses) {
@@ -60,7 +60,7 @@ std::vector<udp::Address> interleave(const std::vector<udp::Address>& addresses)
     if (i < first.size()) mixed.push_back(first[i]);
     if (i < second.size()) mixed.push_back(second[i]);
   }
-  if (mixed.size() > kMaxAddresses) mixed.resize(kMaxAddresses);
+  if (mixed.size() > most) mixed.resize(most);
   return mixed;
 }
 

@@ -27,8 +27,9 @@ Task<Result<std::vector<udp::Address>>> look_up(ClientPool& pool, std::string ho
 /// What the network's resolver says. Code::not_found when that is nothing.
 Task<Result<std::vector<udp::Address>>> resolve(Runtime& runtime, udp::Network& network,
                                                 std::string host, std::uint16_t port);
-/// RFC 8305 §4: the families take turns, beginning with the first address's; kMaxAddresses of them.
-std::vector<udp::Address> interleave(const std::vector<udp::Address>& addresses);
+/// RFC 8305 §4: the families take turns, beginning with the first address's; `most` of them.
+std::vector<udp::Address> interleave(const std::vector<udp::Address>& addresses,
+                                     std::size_t most = kMaxAddresses);
 /// "192.0.2.1:443, [2001:db8::1]:443"
 std::string join(const std::vector<udp::Address>& addresses);
 

@@ -157,6 +157,4 @@ ErrorCode QpackDecoder::error() const noexcept {
 
 std::string_view QpackDecoder::reason() const noexcept { return nghttp3_strerror(failure_); }
 
-std::string_view nghttp3_version_text() noexcept { return nghttp3_version(0)->version_str; }
-
 }  // namespace tern::http3

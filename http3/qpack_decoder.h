@@ -93,7 +93,4 @@ class QpackDecoder {
   std::vector<std::uint8_t> feedback_;  // before nghttp3's own
 };
 
-/// The nghttp3 that is linked, e.g. "1.8.0".
-std::string_view nghttp3_version_text() noexcept;
-
 }  // namespace tern::http3

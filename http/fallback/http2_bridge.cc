@@ -454,6 +454,4 @@ bool Http2Bridge::peer_extended_connect() const noexcept {
          1;
 }
 
-std::string_view nghttp2_version_text() noexcept { return nghttp2_version(0)->version_str; }
-
 }  // namespace tern::fallback

@@ -170,7 +170,4 @@ class Http2Bridge {
   Frame frame_;                           // that is read, or was found to be wrong
 };
 
-/// The nghttp2 that is linked, e.g. "1.52.0".
-std::string_view nghttp2_version_text() noexcept;
-
 }  // namespace tern::fallback

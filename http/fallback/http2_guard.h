@@ -69,8 +69,6 @@ class Http2Guard {
 
   /// In mid-section: HEADERS or CONTINUATION have begun and the section has not ended.
   bool in_section() const noexcept { return section_; }
-  /// In the middle of a frame, or of a client's preface.
-  bool in_frame() const noexcept { return have_ > 0 || payload_left_ > 0 || preface_left_ > 0; }
 
  private:
   /// `whole`: open, and the request has ended.

@@ -5,52 +5,11 @@
 
 #include <fmt/format.h>
 
+#include "gateway/host_addresses.h"
 #include "gateway/within.h"
 
 namespace tern::interop {
 namespace {
-
-/// The first address's family, then the other, and so on (RFC 8305 §4).
-std::vector<udp::Address> in_turns(const std::vector<udp::Address>& addresses) {
-  std::vector<udp::Address> first, second, mixed;
-  for (const udp::Address& address : addresses) {
-    (address.is_v6() == addresses.front().is_v6() ? first : second).push_back(address);
-  }
-  for (std::size_t i = 0; i < std::max(first.size(), second.size()); ++i) {
-    if (i < first.size()) mixed.push_back(first[i]);
-    if (i < second.size()) mixed.push_back(second[i]);
-  }
-  if (mixed.size() > Prober::kMaxAddresses) mixed.resize(Prober::kMaxAddresses);
-  return mixed;
-}
-
-/// A look-up's result, wherever the coroutine that wanted it is by then.
-struct LookUp {
-  explicit LookUp(Runtime& runtime) : done(runtime) {}
-  Signal done;
-  std::optional<Result<std::vector<udp::Address>>> result;
-};
-
-Task<Result<std::vector<udp::Address>>> resolve(Runtime& runtime, udp::Network& network,
-                                                std::string host, std::uint16_t port) {
-  auto pending = std::make_shared<LookUp>(runtime);
-  std::weak_ptr<LookUp> interest = pending;
-  auto answer = [interest](Result<std::vector<udp::Address>> result) {
-    if (const auto waiting = interest.lock()) {
-      waiting->result = std::move(result);
-      waiting->done.notify();
-    }
-  };
-  network.resolve(host, port, answer);
-  co_await pending->done.wait();
-  if (!*pending->result) {
-    co_return fail(Error(Code::not_found, pending->result->error().detail));
-  }
-  if ((*pending->result)->empty()) {
-    co_return fail(Error(Code::not_found, "cannot resolve " + host + ": it has no address"));
-  }
-  co_return std::move(**pending->result);
-}
 
 Task<Result<Verdict>> as_result(Task<Verdict> running) {
   Verdict verdict = co_await running;
@@ -125,7 +84,7 @@ Task<Result<std::vector<udp::Address>>> Prober::look_up(const http::Url& url) {
   }
   if (!addresses.empty()) co_return addresses;
   std::string what = "cannot resolve " + url.host() + ": no answer in time";
-  auto resolving = resolve(runtime_, network_, url.host(), url.port());
+  auto resolving = tern::resolve(runtime_, network_, url.host(), url.port());
   Result<std::vector<udp::Address>> found =
       co_await within(runtime_, options_.limit_, std::move(what), std::move(resolving));
   co_return found;
@@ -208,7 +167,7 @@ Task<void> Prober::probe(TargetReport& report) {
   if (!addresses) {
     report.unreachable = addresses.error();
   } else {
-    CaseReport reached = co_await reach(report, in_turns(*addresses));
+    CaseReport reached = co_await reach(report, interleave(*addresses, kMaxAddresses));
     if (reached.verdict.outcome != Outcome::pass) {
       report.unreachable = reached.verdict.error ? *reached.verdict.error
                                                  : Error(Code::unsupported, reached.verdict.text);

@@ -18,9 +18,10 @@ struct Library {
 };
 // What this binary was built with; the build says it (CMakeLists.txt).
 constexpr Library kLibraries[] = {
-    {"ngtcp2", TERN_NGTCP2_VERSION},           {"nghttp3", TERN_NGHTTP3_VERSION},
-    {"BoringSSL API", TERN_BORINGSSL_VERSION}, {"libipsec-mb", TERN_IPSEC_MB_VERSION},
-    {"liburing", TERN_LIBURING_VERSION},
+    {"ngtcp2", TERN_NGTCP2_VERSION},        {"nghttp3", TERN_NGHTTP3_VERSION},
+    {"nghttp2", TERN_NGHTTP2_VERSION},      {"BoringSSL API", TERN_BORINGSSL_VERSION},
+    {"libipsec-mb", TERN_IPSEC_MB_VERSION}, {"liburing", TERN_LIBURING_VERSION},
+    {"protobuf", TERN_PROTOBUF_VERSION},
 };
 
 /// What `--engine auto` takes here, or why nothing works.

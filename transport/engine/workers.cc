@@ -156,7 +156,7 @@ Result<std::unique_ptr<Workers>> Workers::start(const WorkersOptions& options, S
     auto ready = thread.start();
     if (!ready) return fail(std::move(ready).error());  // the destructor ends the others
     workers->runtimes_.push_back(ready->runtime);
-    workers->descriptions_.push_back(std::move(ready->description));
+    if (index == 0) workers->description_ = std::move(ready->description);
   }
   workers->shared_->decide_start(true);
   return workers;

@@ -76,8 +76,7 @@ class Workers {
   /// Of worker `index`, until `join`; for `Runtime::submit` from other threads.
   Runtime& runtime(std::uint32_t index) noexcept { return *runtimes_[index]; }
   /// "io_uring (…)" of the first worker; the others' may differ if resources ran out.
-  const std::string& description() const noexcept { return descriptions_.front(); }
-  const std::vector<std::string>& descriptions() const noexcept { return descriptions_; }
+  const std::string& description() const noexcept { return description_; }
 
   /// Ends every loop after its current turn. From any thread or signal handler, until `join`.
   void stop() noexcept;
@@ -91,7 +90,7 @@ class Workers {
 
   std::shared_ptr<Shared> shared_;
   std::vector<Runtime*> runtimes_;  // they live in their threads until `join`
-  std::vector<std::string> descriptions_;
+  std::string description_;
   std::vector<std::unique_ptr<Thread>> threads_;
 };
 

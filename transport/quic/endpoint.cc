@@ -77,7 +77,6 @@ Endpoint::Counts::Counts(Counters& c)
       dropped_short(c.at("quic.dropped.too_short")),
       dropped_no_connection(c.at("quic.dropped.no_connection")),
       dropped_malformed(c.at("quic.dropped.malformed")),
-      dropped_limit(c.at("quic.dropped.limit")),
       dropped_token(c.at("quic.dropped.invalid_token")),
       migrations(c.at("quic.paths_changed")),
       key_updates(c.at("quic.key_updates")),

@@ -199,8 +199,8 @@ class Endpoint {
     Counter &datagrams_received, &packets_received, &packets_sent, &bytes_received, &bytes_sent;
     Counter &accepted, &refused, &connected, &closed, &open, &handshakes_completed, &resumed;
     Counter &early_data_accepted, &retries, &version_negotiations, &stateless_resets, &strays;
-    Counter &dropped_short, &dropped_no_connection, &dropped_malformed, &dropped_limit;
-    Counter &dropped_token, &migrations, &key_updates, &stateless_dropped;
+    Counter &dropped_short, &dropped_no_connection, &dropped_malformed, &dropped_token;
+    Counter &migrations, &key_updates, &stateless_dropped;
     Counter &errors, &limit_non_productive;
   } counts_;
 };

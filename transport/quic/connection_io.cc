@@ -56,7 +56,7 @@ Error describe_close(const ngtcp2_ccerr& error) {
 }
 
 bool waits_for_old_path(const CryptoBridge& crypto, Timestamp now) noexcept {
-  const OldPathFirst* const waits = crypto.old_path_first();
+  const OldPathFirst* const waits = crypto.packets().old_path_first();
   return waits != nullptr && waits->waits(now);
 }
 
@@ -83,14 +83,14 @@ void Connection::receive(const udp::Path& path, udp::Ecn ecn, ByteView datagram,
   if (!known_path && handshake_confirmed_) {
     ngtcp2_conn_info info;
     ngtcp2_conn_get_conn_info(conn_, &info);
-    crypto_->make_old_path_first().may_move(Duration(info.smoothed_rtt),
-                                            Duration(ngtcp2_conn_get_pto(conn_)), now);
+    crypto_->packets().make_old_path_first().may_move(Duration(info.smoothed_rtt),
+                                                      Duration(ngtcp2_conn_get_pto(conn_)), now);
   }
-  OldPathFirst* const old_path_first = crypto_->old_path_first();
+  OldPathFirst* const old_path_first = crypto_->packets().old_path_first();
   if (old_path_first != nullptr && old_path_first->active()) old_path_first->at(now);
   const bool late = !known_path && path_watch_ != nullptr &&
                     path_watch_->comes_late(path, now, Duration(ngtcp2_conn_get_pto(conn_)));
-  crypto_->from_elsewhere(late);
+  crypto_->packets().from_elsewhere(late);
   const ngtcp2_path library_path = to_library(late ? known_path_ : path);
   const ngtcp2_pkt_info info{static_cast<std::uint8_t>(ecn)};
   const int result = ngtcp2_conn_read_pkt(conn_, &library_path, &info, datagram.data(),
@@ -106,8 +106,8 @@ void Connection::receive(const udp::Path& path, udp::Ecn ecn, ByteView datagram,
     watch(now);
   }
   note_progress();
-  if (crypto_->non_productive().too_many(now, packets_sent_,
-                                         endpoint_.options_.transport.max_non_productive_packets)) {
+  if (crypto_->packets().non_productive().too_many(
+          now, packets_sent_, endpoint_.options_.transport.max_non_productive_packets)) {
     endpoint_.counts_.limit_non_productive.add();
     close_transport(NGTCP2_PROTOCOL_VIOLATION, "too many packets that bring nothing");
     note_error();
@@ -249,7 +249,7 @@ Connection::Written Connection::fill(MutableBytes space, std::size_t& used,
   if (closed()) return Written::idle;
   const std::uint64_t library_now = to_library(now);
   const std::size_t largest = packet_size();
-  const OldPathFirst* const waits = crypto_->old_path_first();
+  const OldPathFirst* const waits = crypto_->packets().old_path_first();
   const std::size_t quantum = ngtcp2_conn_get_send_quantum(conn_);
   PacketOut packet;
   ngtcp2_path_storage_zero(&packet.path);
@@ -352,7 +352,7 @@ void Connection::rearm() {
   if (handshake_confirmed_) expiry = std::min(expiry, rest_at_);
   // Then what was kept back goes out, for an acknowledgement to come.
   if (waits_for_old_path(*crypto_, endpoint_.now_)) {
-    expiry = std::min(expiry, crypto_->old_path_first()->until());
+    expiry = std::min(expiry, crypto_->packets().old_path_first()->until());
   }
   endpoint_.timers_.arm(*this, expiry);
 }

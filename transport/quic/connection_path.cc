@@ -88,7 +88,7 @@ void Connection::check_path() {
   // With the address ngtcp2 has changed the congestion window, and forgotten what is on its way.
   const bool elsewhere =
       is_server_ ? !before.remote.same_ip(current.remote) : !before.local.same_ip(current.local);
-  if (OldPathFirst* const waits = crypto_->old_path_first()) waits->moved(elsewhere);
+  if (OldPathFirst* const waits = crypto_->packets().old_path_first()) waits->moved(elsewhere);
   if (is_server_) peer_moved(before, current);
   if (path_watch_ != nullptr) path_watch_->left(before, endpoint_.now_);
   ++migrations_;
@@ -234,13 +234,13 @@ void Connection::settle_ping(bool written) {
 /// the probe timer runs until something sent later is, and then they are known to be lost.
 void Connection::note_path_response(std::uint64_t in_flight_before) {
   // Where the peer has moved already, as a NAT's rebinding does, the probe overtakes nothing.
-  if (crypto_->take_probe() && !fallback_path_.remote.specified()) {
+  if (crypto_->packets().take_probe() && !fallback_path_.remote.specified()) {
     ngtcp2_conn_info info;
     ngtcp2_conn_get_conn_info(conn_, &info);
-    crypto_->make_old_path_first().probing(Duration(info.smoothed_rtt),
-                                           Duration(ngtcp2_conn_get_pto(conn_)), endpoint_.now_);
+    crypto_->packets().make_old_path_first().probing(
+        Duration(info.smoothed_rtt), Duration(ngtcp2_conn_get_pto(conn_)), endpoint_.now_);
   }
-  if (crypto_->take_path_response()) {
+  if (crypto_->packets().take_path_response()) {
     owes_ping_ = true;
     pings_wanted_ = std::max(pings_wanted_, kPingTries);
   } else if (owes_ping_ && bytes_in_flight() > in_flight_before) {

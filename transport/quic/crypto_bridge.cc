@@ -12,21 +12,14 @@
 #include <openssl/x509.h>
 
 #include "base/check.h"
-#include "transport/quic/frames.h"
 #include "transport/quic/ngtcp2_bridge.h"
 #include "transport/quic/packet_aead.h"
-#include "transport/quic/return_challenge.h"
+#include "transport/quic/packet_callbacks.h"
 
 namespace tern::quic {
 namespace {
 
 ByteView view(const ngtcp2_cid& cid) noexcept { return {cid.data, cid.datalen}; }
-
-ngtcp2_cid to_ngtcp2(ByteView cid) noexcept {
-  ngtcp2_cid out;
-  ngtcp2_cid_init(&out, cid.data(), cid.size());
-  return out;
-}
 
 ngtcp2_encryption_level from_ssl(ssl_encryption_level_t level) noexcept {
   switch (level) {
@@ -47,78 +40,6 @@ ssl_encryption_level_t to_ssl(ngtcp2_encryption_level level) noexcept {
   }
   return ssl_encryption_application;
 }
-
-ngtcp2_crypto_ctx crypto_context(CipherSuite suite) noexcept {
-  ngtcp2_crypto_ctx context{};
-  context.aead.max_overhead = kAeadTagLength;
-  context.max_encryption = suite.max_encryption();
-  context.max_decryption_failure = suite.max_decryption_failure();
-  return context;
-}
-
-/// The packet number that `nonce` was made with (RFC 9001 §5.3).
-std::uint64_t packet_number(const std::uint8_t* nonce, const PacketAead& aead) noexcept {
-  std::uint64_t number = 0;
-  for (std::size_t i = kIvLength - 8; i < kIvLength; ++i) {
-    number = number << 8 | static_cast<std::uint8_t>(nonce[i] ^ aead.iv[i]);
-  }
-  return number;
-}
-
-/// Contexts on their way to ngtcp2: freed here unless ngtcp2 took them over.
-class KeyPair {
- public:
-  KeyPair(std::uint32_t version, CipherSuite suite, ByteView secret)
-      : keys_(derive_packet_keys(version, suite, secret)) {
-    aead_.native_handle = new PacketAead(suite.aead, keys_.key_view());
-    header_.native_handle = new HeaderKey(suite.aead, keys_.hp_view());
-  }
-  ~KeyPair() {
-    if (taken_) return;
-    delete static_cast<PacketAead*>(aead_.native_handle);
-    delete static_cast<HeaderKey*>(header_.native_handle);
-  }
-  KeyPair(const KeyPair&) = delete;
-  KeyPair& operator=(const KeyPair&) = delete;
-
-  void watched_by(CryptoBridge& watch, RestingKeys& keys) noexcept {
-    auto& aead = *static_cast<PacketAead*>(aead_.native_handle);
-    aead.watch = &watch;
-    aead.iv = keys_.iv;
-    keys.add(aead);
-  }
-
-  void seals_for(CryptoBridge& bridge, RestingKeys& keys) noexcept {
-    auto& aead = *static_cast<PacketAead*>(aead_.native_handle);
-    aead.seals_for = &bridge;
-    aead.iv = keys_.iv;
-    keys.add(aead);
-  }
-
-  const ngtcp2_crypto_aead_ctx* aead() const noexcept { return &aead_; }
-  const ngtcp2_crypto_cipher_ctx* header() const noexcept { return &header_; }
-  const std::uint8_t* iv() const noexcept { return keys_.iv.data(); }
-  /// ngtcp2's install functions take the contexts over only if they return 0.
-  bool taken(int result) noexcept { return taken_ = result == 0; }
-
- private:
-  PacketKeys keys_;
-  ngtcp2_crypto_aead_ctx aead_{};
-  ngtcp2_crypto_cipher_ctx header_{};
-  bool taken_ = false;
-};
-
-struct InitialKeys {
-  InitialKeys(std::uint32_t version, ByteView dcid, bool server)
-      : InitialKeys(version, initial_secrets(version, dcid), server) {}
-
-  KeyPair rx, tx;
-
- private:
-  InitialKeys(std::uint32_t version, const InitialSecrets& secrets, bool server)
-      : rx(version, kInitialSuite, ByteView(server ? secrets.client : secrets.server).first(32)),
-        tx(version, kInitialSuite, ByteView(server ? secrets.server : secrets.client).first(32)) {}
-};
 
 bool install_initial_keys(ngtcp2_conn* conn, std::uint32_t version, ByteView dcid) {
   const bool server = ngtcp2_conn_is_server(conn) != 0;
@@ -264,73 +185,16 @@ struct BridgeCallbacks {
     };
     derive(rx_secret, rx_aead, rx_iv, current_rx);
     auto& opens = *static_cast<PacketAead*>(rx_aead->native_handle);
-    opens.watch = &bridge;
+    opens.watch = &bridge.packets_;
     bridge.keys_.add(opens);
     // Not when the first packet seems to need it: that would show in the time it takes whether a
     // forged one has the next key phase (RFC 9001 §6.3, §9.5).
     static_cast<void>(opens.key());
     derive(tx_secret, tx_aead, tx_iv, current_tx);
     auto& seals = *static_cast<PacketAead*>(tx_aead->native_handle);
-    seals.seals_for = &bridge;
+    seals.seal_watch = &bridge.packets_;
     bridge.keys_.add(seals);
     return 0;
-  }
-
-  static int encrypt(std::uint8_t* dest, const ngtcp2_crypto_aead*,
-                     const ngtcp2_crypto_aead_ctx* context, const std::uint8_t* plaintext,
-                     std::size_t plaintext_length, const std::uint8_t* nonce,
-                     std::size_t nonce_length, const std::uint8_t* ad,
-                     std::size_t ad_length) noexcept {
-    auto& aead = *static_cast<PacketAead*>(context->native_handle);
-    if (aead.seals_for != nullptr && dest == plaintext) {
-      CryptoBridge& bridge = *aead.seals_for;
-      const bool probe =
-          plaintext_length > 0 && (dest[0] == kPathChallenge || dest[0] == kPathResponse);
-      if (probe) bridge.make_old_path_first();
-      if (OldPathFirst* const waits = bridge.old_path_first()) {
-        waits->sealing(packet_number(nonce, aead), probe);
-      }
-      bridge.sealed_probe_ |= probe;
-      bridge.about_to_seal({dest, plaintext_length});
-    }
-    const bool sealed = aead.key().seal(dest, {plaintext, plaintext_length}, {nonce, nonce_length},
-                                        {ad, ad_length});
-    return sealed ? 0 : NGTCP2_ERR_CALLBACK_FAILURE;
-  }
-
-  static int decrypt(std::uint8_t* dest, const ngtcp2_crypto_aead*,
-                     const ngtcp2_crypto_aead_ctx* context, const std::uint8_t* ciphertext,
-                     std::size_t ciphertext_length, const std::uint8_t* nonce,
-                     std::size_t nonce_length, const std::uint8_t* ad,
-                     std::size_t ad_length) noexcept {
-    auto& aead = *static_cast<PacketAead*>(context->native_handle);
-    const bool opened = aead.key().open(dest, {ciphertext, ciphertext_length},
-                                        {nonce, nonce_length}, {ad, ad_length});
-    if (!opened) return NGTCP2_ERR_DECRYPT;
-    if (aead.watch != nullptr) {
-      CryptoBridge& bridge = *aead.watch;
-      const MutableBytes payload(dest, ciphertext_length - kAeadTagLength);
-      bridge.non_productive_.opened(packet_number(nonce, aead), payload);
-      if (bridge.answers_ != nullptr) bridge.answers_->opened(payload);
-      if (bridge.old_path_first_ != nullptr) bridge.old_path_first_->opened(payload);
-      if (bridge.from_elsewhere_) drop_path_challenges(payload);
-      bridge.rx_generation_ = std::max(bridge.rx_generation_, aead.generation);
-    }
-    return 0;
-  }
-
-  static int hp_mask(std::uint8_t* dest, const ngtcp2_crypto_cipher*,
-                     const ngtcp2_crypto_cipher_ctx* context, const std::uint8_t* sample) noexcept {
-    static_cast<const HeaderKey*>(context->native_handle)->mask(dest, sample);
-    return 0;
-  }
-
-  static void delete_aead(ngtcp2_conn*, ngtcp2_crypto_aead_ctx* context, void*) noexcept {
-    delete static_cast<PacketAead*>(context->native_handle);
-  }
-
-  static void delete_cipher(ngtcp2_conn*, ngtcp2_crypto_cipher_ctx* context, void*) noexcept {
-    delete static_cast<HeaderKey*>(context->native_handle);
   }
 };
 
@@ -339,13 +203,9 @@ void CryptoBridge::install(ngtcp2_callbacks& callbacks) {
   callbacks.recv_client_initial = BridgeCallbacks::recv_client_initial;
   callbacks.recv_retry = BridgeCallbacks::recv_retry;
   callbacks.recv_crypto_data = BridgeCallbacks::recv_crypto_data;
-  callbacks.encrypt = BridgeCallbacks::encrypt;
-  callbacks.decrypt = BridgeCallbacks::decrypt;
-  callbacks.hp_mask = BridgeCallbacks::hp_mask;
   callbacks.update_key = BridgeCallbacks::update_key;
-  callbacks.delete_crypto_aead_ctx = BridgeCallbacks::delete_aead;
-  callbacks.delete_crypto_cipher_ctx = BridgeCallbacks::delete_cipher;
   callbacks.version_negotiation = BridgeCallbacks::version_negotiation;
+  install_packet_callbacks(callbacks);
 }
 
 // ---- construction -------------------------------------------------------------------------------
@@ -575,7 +435,7 @@ bool CryptoBridge::install_rx_secret(ngtcp2_encryption_level level, CipherSuite 
   const std::uint32_t version = early ? ngtcp2_conn_get_client_chosen_version(conn_)
                                       : ngtcp2_conn_get_negotiated_version(conn_);
   KeyPair keys(version, suite, secret);
-  if (level != NGTCP2_ENCRYPTION_LEVEL_HANDSHAKE) keys.watched_by(*this, keys_);
+  if (level != NGTCP2_ENCRYPTION_LEVEL_HANDSHAKE) keys.watch_opening(packets_, keys_);
   switch (level) {
     case NGTCP2_ENCRYPTION_LEVEL_0RTT:
       return keys.taken(
@@ -610,19 +470,12 @@ bool CryptoBridge::install_tx_secret(ngtcp2_encryption_level level, CipherSuite 
       // EncryptedExtensions come next, and the negotiated version, which they hold, is known now.
       return role_ == Role::client || set_local_transport_params();
     case NGTCP2_ENCRYPTION_LEVEL_1RTT:
-      keys.seals_for(*this, keys_);
+      keys.watch_sealing(packets_, keys_);
       return keys.taken(ngtcp2_conn_install_tx_key(conn_, secret.data(), secret.size(), keys.aead(),
                                                    keys.iv(), kIvLength, keys.header()));
     case NGTCP2_ENCRYPTION_LEVEL_INITIAL: break;
   }
   return false;
-}
-
-void CryptoBridge::about_to_seal(MutableBytes payload) noexcept {
-  // ngtcp2 1.11 puts it before all other frames.
-  if (payload.empty() || payload[0] != kPathResponse) return;
-  sealed_path_response_ = true;
-  if (challenges_ != nullptr) add_return_challenge(payload, *challenges_);
 }
 
 bool CryptoBridge::set_crypto_context(ngtcp2_encryption_level level, CipherSuite suite) {
@@ -669,47 +522,6 @@ bool CryptoBridge::set_local_transport_params() {
       SSL_set_quic_transport_params(ssl_, more_parameters_.data(), more_parameters_.size()) == 1;
   more_parameters_ = {};
   return set;
-}
-
-// ---- stateless packets --------------------------------------------------------------------------
-
-namespace {
-Result<std::size_t> written(ngtcp2_ssize result, const char* what) {
-  if (result < 0) {
-    return fail(
-        Error::invalid(std::string(what) + ": " + ngtcp2_strerror(static_cast<int>(result))));
-  }
-  return static_cast<std::size_t>(result);
-}
-}  // namespace
-
-Result<std::size_t> write_retry(MutableBytes out, std::uint32_t version, ByteView peer_scid,
-                                ByteView retry_scid, ByteView original_dcid, ByteView token) {
-  const ngtcp2_crypto_ctx context = crypto_context(kInitialSuite);
-  PacketAead key(Aead::aes_128_gcm, retry_key(version));
-  const ngtcp2_crypto_aead_ctx aead{&key};
-  const ngtcp2_cid dcid = to_ngtcp2(peer_scid);
-  const ngtcp2_cid scid = to_ngtcp2(retry_scid);
-  const ngtcp2_cid odcid = to_ngtcp2(original_dcid);
-  return written(
-      ngtcp2_pkt_write_retry(out.data(), out.size(), version, &dcid, &scid, &odcid, token.data(),
-                             token.size(), BridgeCallbacks::encrypt, &context.aead, &aead),
-      "Retry");
-}
-
-Result<std::size_t> write_initial_close(MutableBytes out, std::uint32_t version, ByteView peer_scid,
-                                        ByteView client_dcid, std::uint64_t error_code,
-                                        std::string_view reason) {
-  const ngtcp2_crypto_ctx context = crypto_context(kInitialSuite);
-  InitialKeys keys(version, client_dcid, /*server=*/true);
-  const ngtcp2_cid dcid = to_ngtcp2(peer_scid);
-  const ngtcp2_cid scid = to_ngtcp2(client_dcid);
-  return written(
-      ngtcp2_pkt_write_connection_close(
-          out.data(), out.size(), version, &dcid, &scid, error_code, as_bytes(reason).data(),
-          reason.size(), BridgeCallbacks::encrypt, &context.aead, keys.tx.aead(), keys.tx.iv(),
-          BridgeCallbacks::hp_mask, &context.hp, keys.tx.header()),
-      "CONNECTION_CLOSE");
 }
 
 }  // namespace tern::quic

@@ -12,19 +12,13 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/time.h"
-#include "transport/quic/non_productive.h"
-#include "transport/quic/old_path_first.h"
 #include "transport/quic/packet_aead.h"
 #include "transport/quic/packet_protection.h"
-#include "transport/quic/path_credit.h"
+#include "transport/quic/packet_watch.h"
 #include "transport/quic/session.h"
 #include "transport/tls/client_context.h"
 #include "transport/tls/handshake_state.h"
 #include "transport/tls/server_context.h"
-
-namespace tern {
-class Random;
-}
 
 struct ssl_st;
 struct ssl_session_st;
@@ -109,41 +103,13 @@ class CryptoBridge {
 
   void set_unix_time(UnixSeconds now) noexcept { state_.now = now; }
 
-  /// Server, before the handshake: probes of paths are answered with a challenge as well
-  /// (return_challenge.h). `random` outlives the connection.
-  void challenge_probes(Random& random) noexcept { challenges_ = &random; }
-
-  /// Whether a packet with a PATH_RESPONSE has been made since this was asked last.
-  bool take_path_response() noexcept { return std::exchange(sealed_path_response_, false); }
-  /// The same of packets that begin with a PATH_CHALLENGE or a PATH_RESPONSE.
-  bool take_probe() noexcept { return std::exchange(sealed_probe_, false); }
-
-  /// Null until something has been sent or received on a second path.
-  OldPathFirst* old_path_first() noexcept { return old_path_first_.get(); }
-  const OldPathFirst* old_path_first() const noexcept { return old_path_first_.get(); }
-  OldPathFirst& make_old_path_first() {
-    if (old_path_first_ == nullptr) old_path_first_ = std::make_unique<OldPathFirst>();
-    return *old_path_first_;
-  }
-
-  /// Of the peer's 0-RTT and 1-RTT packets.
-  NonProductivePackets& non_productive() noexcept { return non_productive_; }
-
-  /// Server, before the handshake: `credit` sees what is in the client's 0-RTT and 1-RTT packets.
-  /// It outlives the connection.
-  void watch_answers(PathCredit& credit) noexcept { answers_ = &credit; }
-
-  /// The packets that are opened next are said to have come on another path than they have. What
-  /// they ask of their own path is not answered: a PATH_RESPONSE goes out where the PATH_CHALLENGE
-  /// came in, or not at all (RFC 9000 §8.2.2).
-  void from_elsewhere(bool on) noexcept { from_elsewhere_ = on; }
+  /// What the connection's 0-RTT and 1-RTT packets hold.
+  PacketWatch& packets() noexcept { return packets_; }
+  const PacketWatch& packets() const noexcept { return packets_; }
 
   /// Nothing is sent or received for a while: the key schedules are freed, and made anew for the
   /// next packet.
   void rest() noexcept { keys_.rest(); }
-
-  /// Key updates behind the newest keys that have opened a packet of the peer's.
-  std::uint64_t rx_generation() const noexcept { return rx_generation_; }
 
   /// Client: a session is being resumed with 0-RTT, and `attach` accepted its parameters. Turns
   /// false when the server refuses; ngtcp2's `tls_early_data_rejected` callback comes at that
@@ -188,7 +154,6 @@ class CryptoBridge {
   bool set_crypto_context(ngtcp2_encryption_level level, CipherSuite suite);
   bool set_remote_transport_params();
   bool set_local_transport_params();
-  void about_to_seal(MutableBytes payload) noexcept;
   void receive_session(ssl_session_st* session);
 
   void complete();
@@ -198,19 +163,12 @@ class CryptoBridge {
   bool handshake_complete_ = false;
   bool offers_early_data_ = false;
   bool chacha20_only_ = false;
-  bool sealed_path_response_ = false;
-  bool sealed_probe_ = false;
-  bool from_elsewhere_ = false;
   std::uint8_t alert_ = 0;
   CipherSuite suite_;  // of 1-RTT packets
-  NonProductivePackets non_productive_;
+  PacketWatch packets_;
   RestingKeys keys_;
-  std::unique_ptr<OldPathFirst> old_path_first_;
-  std::uint64_t rx_generation_ = 0;
   std::uint64_t prepared_generation_ = 0;  // of the newest keys that ngtcp2 has asked for
-  Random* challenges_ = nullptr;
-  PathCredit* answers_ = nullptr;
-  int transport_error_ = 0;  // what ngtcp2 said to the peer's transport parameters
+  int transport_error_ = 0;                // what ngtcp2 said to the peer's transport parameters
   ngtcp2_conn* conn_ = nullptr;
   ssl_st* ssl_ = nullptr;  // null on a server once its handshake is complete
   tls::HandshakeState state_;
@@ -230,18 +188,5 @@ class CryptoBridge {
   std::uint32_t session_version_ = 0;                 // of the session to resume; 0: none
   std::vector<Session> sessions_;
 };
-
-/// Writes a Retry packet (RFC 9000 §17.2.5, RFC 9369 §3.3.3) to `out` and returns its length.
-/// `peer_scid` is the client's source CID, `retry_scid` the one we choose, `original_dcid` the one
-/// the client chose. Stateless.
-Result<std::size_t> write_retry(MutableBytes out, std::uint32_t version, ByteView peer_scid,
-                                ByteView retry_scid, ByteView original_dcid, ByteView token);
-
-/// Writes a server Initial packet that holds only CONNECTION_CLOSE, without any connection state:
-/// to refuse a connection or an invalid token. `client_dcid` is the destination CID of the client's
-/// Initial (it keys the packet and is our source CID). Returns the packet's length.
-Result<std::size_t> write_initial_close(MutableBytes out, std::uint32_t version, ByteView peer_scid,
-                                        ByteView client_dcid, std::uint64_t error_code,
-                                        std::string_view reason);
 
 }  // namespace tern::quic

@@ -11,6 +11,7 @@
 #include "transport/quic/initial_check.h"
 #include "transport/quic/library_memory.h"
 #include "transport/quic/ngtcp2_bridge.h"
+#include "transport/quic/stateless_packets.h"
 
 /// How connections begin: Initials accepted, answered with Retry or refused; connects; and the
 /// other packets that need no connection.
@@ -137,8 +138,8 @@ Connection* Endpoint::make_server_connection(const ngtcp2_pkt_hd& header, const 
     return nullptr;
   }
   connection.crypto_ = std::move(*crypto);
-  connection.crypto_->challenge_probes(random_);
-  connection.crypto_->watch_answers(connection.credit_);
+  connection.crypto_->packets().challenge_probes(random_);
+  connection.crypto_->packets().watch_answers(connection.credit_);
 
   ngtcp2_settings settings =
       make_settings(transport, connection.mtu_probes_.sizes(), now_, random_);

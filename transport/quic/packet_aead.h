@@ -10,7 +10,7 @@
 
 namespace tern::quic {
 
-class CryptoBridge;
+class PacketWatch;
 class RestingKeys;
 
 /// What ngtcp2 holds as the context of an AEAD. The key schedule (a kilobyte of libipsec-mb's) is
@@ -32,10 +32,10 @@ class PacketAead {
   bool has_schedule() const noexcept { return key_.has_value(); }
 
   // Of keys that open 0-RTT and 1-RTT packets: who is told of them, and what gives their number.
-  CryptoBridge* watch = nullptr;
+  PacketWatch* watch = nullptr;
   std::uint64_t generation = 0;  // key updates before them
   std::array<std::uint8_t, kIvLength> iv{};
-  CryptoBridge* seals_for = nullptr;  // of keys that seal 1-RTT packets: who looks at them first
+  PacketWatch* seal_watch = nullptr;  // of keys that seal 1-RTT packets: who looks at them first
 
  private:
   friend class RestingKeys;

@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 
 #include "tests/unit/quic/bridge_pair.h"
+#include "transport/quic/stateless_packets.h"
 
 namespace tern::quic::test {
 namespace {

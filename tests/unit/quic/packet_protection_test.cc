@@ -8,7 +8,7 @@
 #include <gmock/gmock.h>
 
 #include "tests/vectors/vector_file.h"
-#include "transport/quic/crypto_bridge.h"
+#include "transport/quic/stateless_packets.h"
 
 namespace tern::quic {
 namespace {

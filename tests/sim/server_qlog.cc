@@ -54,7 +54,7 @@ bool is_version_negotiation(ByteView datagram) {
 Result<std::unique_ptr<udp::Socket>> WatchedNetwork::open(const udp::SocketOptions& options,
                                                           udp::Sink& sink) {
   sink_ = &sink;
-  return network_.open(options, *this);
+  return beneath().open(options, *this);
 }
 
 void WatchedNetwork::submit(udp::Slab* slab) {
@@ -72,7 +72,7 @@ void WatchedNetwork::submit(udp::Slab* slab) {
     }
     largest_batch_ = std::max(largest_batch_, count);
   }
-  network_.submit(slab);
+  beneath().submit(slab);
 }
 
 void WatchedNetwork::receive(udp::Socket& socket, const udp::Arrival& arrival) {

@@ -8,8 +8,7 @@
 #include <vector>
 
 #include "transport/quic/qlog.h"
-#include "transport/udp/interfaces.h"
-#include "transport/udp/network.h"
+#include "transport/udp/forwarding_network.h"
 
 /// What a server says in each of its datagrams: the datagrams as it hands them to its network, laid
 /// beside the packets of its own qlog. The network knows the path and not the frames, the qlog the
@@ -30,9 +29,9 @@ struct SentDatagram {
 };
 
 /// A worker's network that writes down what comes and goes through it.
-class WatchedNetwork final : public udp::Network, private udp::Sink {
+class WatchedNetwork final : public udp::ForwardingNetwork, private udp::Sink {
  public:
-  explicit WatchedNetwork(udp::Network& network) : network_(network) {}
+  using ForwardingNetwork::ForwardingNetwork;
 
   struct Received {
     Timestamp when;
@@ -44,31 +43,9 @@ class WatchedNetwork final : public udp::Network, private udp::Sink {
   /// The largest run of equal datagrams that was sent as one.
   std::size_t largest_batch() const noexcept { return largest_batch_; }
 
-  Timestamp now() override { return network_.now(); }
-  UnixSeconds unix_seconds() override { return network_.unix_seconds(); }
-  Random::Key random_key() override { return network_.random_key(); }
-  Duration wait(Timestamp deadline) override { return network_.wait(deadline); }
-  void reap(Timestamp now) override { network_.reap(now); }
-  void wake() noexcept override { network_.wake(); }
   Result<std::unique_ptr<udp::Socket>> open(const udp::SocketOptions& options,
                                             udp::Sink& sink) override;
-  udp::Slab* acquire() override { return network_.acquire(); }
   void submit(udp::Slab* slab) override;
-  void resolve(std::string_view host, std::uint16_t port,
-               std::function<void(Result<std::vector<udp::Address>>)> done) override {
-    network_.resolve(host, port, std::move(done));
-  }
-  tcp::Network& tcp() override { return network_.tcp(); }
-  Result<udp::Interfaces> interfaces() override { return network_.interfaces(); }
-  Result<std::unique_ptr<udp::InterfaceWatch>> watch_interfaces(
-      std::function<void()> changed) override {
-    return network_.watch_interfaces(std::move(changed));
-  }
-  Result<udp::Address> source_for(const udp::Address& remote) override {
-    return network_.source_for(remote);
-  }
-  std::string description() const override { return network_.description(); }
-  const Counters& counters() const noexcept override { return network_.counters(); }
 
  private:
   void receive(udp::Socket& socket, const udp::Arrival& arrival) override;
@@ -76,7 +53,6 @@ class WatchedNetwork final : public udp::Network, private udp::Sink {
     sink_->send_failed(socket, path, error);
   }
 
-  udp::Network& network_;
   udp::Sink* sink_ = nullptr;  // a server's worker has one
   std::vector<SentDatagram> sent_;
   std::vector<Received> received_;

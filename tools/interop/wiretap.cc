@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "transport/quic/event.h"
-#include "transport/udp/interfaces.h"
 
 namespace tern::interop {
 namespace {
@@ -72,20 +71,13 @@ class Wiretap::Ear final : public udp::Sink {
 };
 
 Wiretap::Wiretap(udp::Network& network, std::size_t cid_length) noexcept
-    : network_(network), cid_length_(cid_length) {}
+    : ForwardingNetwork(network), cid_length_(cid_length) {}
 Wiretap::~Wiretap() = default;
-
-Result<udp::Interfaces> Wiretap::interfaces() { return network_.interfaces(); }
-
-Result<std::unique_ptr<udp::InterfaceWatch>> Wiretap::watch_interfaces(
-    std::function<void()> changed) {
-  return network_.watch_interfaces(std::move(changed));
-}
 
 Result<std::unique_ptr<udp::Socket>> Wiretap::open(const udp::SocketOptions& options,
                                                    udp::Sink& sink) {
   auto ear = std::make_unique<Ear>(*this, sink);
-  auto socket = network_.open(options, *ear);
+  auto socket = beneath().open(options, *ear);
   if (socket) ears_.push_back(std::move(ear));
   return socket;
 }
@@ -101,7 +93,7 @@ void Wiretap::submit(udp::Slab* slab) {
                     if (transmit.ecn != udp::Ecn::not_ect) ++facts_.marked;
                   });
   }
-  network_.submit(slab);
+  beneath().submit(slab);
 }
 
 void Wiretap::note_received(const udp::Arrival& arrival) {

@@ -10,7 +10,7 @@
 #include "base/bytes.h"
 #include "base/time.h"
 #include "transport/quic/cid.h"
-#include "transport/udp/network.h"
+#include "transport/udp/forwarding_network.h"
 
 namespace tern::interop {
 
@@ -36,7 +36,7 @@ struct WireFacts {
 
 /// A network that looks at what passes through it: everything goes to the network beneath, which is
 /// the runtime's driver. For one connection's sockets; outlives them. Runtime's thread.
-class Wiretap final : public udp::Network {
+class Wiretap final : public udp::ForwardingNetwork {
  public:
   /// The network outlives the tap. Connection IDs that our sockets receive are as long as
   /// `cid_length`.
@@ -50,36 +50,13 @@ class Wiretap final : public udp::Network {
 
   Result<std::unique_ptr<udp::Socket>> open(const udp::SocketOptions& options,
                                             udp::Sink& sink) override;
-  udp::Slab* acquire() override { return network_.acquire(); }
   void submit(udp::Slab* slab) override;
-  void resolve(std::string_view host, std::uint16_t port,
-               std::function<void(Result<std::vector<udp::Address>>)> done) override {
-    network_.resolve(host, port, std::move(done));
-  }
-  tcp::Network& tcp() override { return network_.tcp(); }
-  Result<udp::Interfaces> interfaces() override;
-  Result<std::unique_ptr<udp::InterfaceWatch>> watch_interfaces(
-      std::function<void()> changed) override;
-  Result<udp::Address> source_for(const udp::Address& remote) override {
-    return network_.source_for(remote);
-  }
-
-  std::string description() const override { return network_.description(); }
-  const Counters& counters() const noexcept override { return network_.counters(); }
-
-  Timestamp now() override { return network_.now(); }
-  UnixSeconds unix_seconds() override { return network_.unix_seconds(); }
-  Random::Key random_key() override { return network_.random_key(); }
-  Duration wait(Timestamp deadline) override { return network_.wait(deadline); }
-  void reap(Timestamp now) override { network_.reap(now); }
-  void wake() noexcept override { network_.wake(); }
 
  private:
   class Ear;  // between a socket and its sink
 
   void note_received(const udp::Arrival& arrival);
 
-  udp::Network& network_;
   std::size_t cid_length_;
   WireFacts facts_;
   std::vector<std::unique_ptr<Ear>> ears_;  // of every socket there was

@@ -371,6 +371,70 @@ Result<std::unique_ptr<BenchTransport>> Load::make_transport(BenchReport& report
                                                    : BenchTransport::over_tcp(load);
 }
 
+/// Whose CPU and memory are measured: the process that the options name, or on this machine the
+/// one that owns the port.
+void Load::find_process(BenchReport& report) {
+  if (options_.server_pid != 0) {
+    report.server_pid = options_.server_pid;
+  } else if (remote_.is_loopback()) {
+    report.server_pid = owner_of_port(
+        options_.protocol == BenchProtocol::http3 ? PortKind::udp : PortKind::tcp, remote_.port());
+  }
+  if (!report.server_pid) return;
+  if (const auto before = process_use(*report.server_pid)) {
+    report.server_memory_before = before->resident_bytes;
+  }
+}
+
+/// Those that are there before anything is measured. False: told to stop before one stood.
+Task<Result<bool>> Load::open_connections(BenchReport& report) {
+  for (std::size_t i = 0; i < options_.connections; ++i) {
+    connections_.push_back(std::make_unique<BenchConnection>());
+  }
+  if (options_.resume) {
+    Result<void> got = co_await first_session();
+    if (!got) co_return fail(std::move(got).error());
+  }
+  if (options_.connect) co_return true;
+  co_await connect_all();
+  const auto is_open = [](const auto& connection) { return connection->session != nullptr; };
+  if (std::none_of(connections_.begin(), connections_.end(), is_open)) {
+    if (stopping_) co_return false;
+    Error error = *connections_.front()->failure;
+    if (error.domain == Domain::os || error.is(Code::timed_out)) {
+      error.detail = "cannot connect to " + report.remote + ": " + error.detail;
+    }
+    co_return fail(std::move(error));
+  }
+  report.handshake = transport_->handshake();
+  co_return true;
+}
+
+void Load::start_slots() {
+  if (options_.idle && !options_.websocket && !options_.webtransport) {
+    ++running_;  // nobody works, and the time goes by all the same
+    return;
+  }
+  for (std::size_t i = 0; i < connections_.size(); ++i) {
+    if (options_.connect) {
+      ++running_;
+      scope_.spawn(handshake_slot(i));
+      continue;
+    }
+    const std::size_t slots = options_.webtransport ? options_.sessions : options_.streams;
+    for (std::size_t slot = 0; slot < slots; ++slot) {
+      ++running_;
+      if (options_.webtransport) {
+        scope_.spawn(session_slot(*connections_[i]));
+      } else if (options_.websocket) {
+        scope_.spawn(websocket_slot(*connections_[i]));
+      } else {
+        scope_.spawn(request_slot(*connections_[i], i));
+      }
+    }
+  }
+}
+
 Task<Result<void>> Load::run(BenchReport& report) {
   report_ = &report;
   report.url = options_.url;
@@ -386,70 +450,20 @@ Task<Result<void>> Load::run(BenchReport& report) {
   if (!remote) co_return fail(std::move(remote).error());
   remote_ = *remote;
   report.remote = remote_.to_string();
-  if (options_.server_pid != 0) {
-    report.server_pid = options_.server_pid;
-  } else if (remote_.is_loopback()) {
-    report.server_pid = owner_of_port(
-        options_.protocol == BenchProtocol::http3 ? PortKind::udp : PortKind::tcp, remote_.port());
-  }
-  if (report.server_pid) {
-    if (const auto before = process_use(*report.server_pid)) {
-      report.server_memory_before = before->resident_bytes;
-    }
-  }
+  find_process(report);
   auto transport = make_transport(report);
   if (!transport) co_return fail(std::move(transport).error());
   transport_ = std::move(*transport);
-  for (std::size_t i = 0; i < options_.connections; ++i) {
-    connections_.push_back(std::make_unique<BenchConnection>());
-  }
-
-  if (options_.resume) {
-    Result<void> got = co_await first_session();
-    if (!got) co_return got;
-  }
-  if (!options_.connect) {
-    co_await connect_all();
-    const auto is_open = [](const auto& connection) { return connection->session != nullptr; };
-    const auto open = std::find_if(connections_.begin(), connections_.end(), is_open);
-    if (open == connections_.end()) {
-      if (stopping_) co_return Result<void>();
-      Error error = *connections_.front()->failure;
-      if (error.domain == Domain::os || error.is(Code::timed_out)) {
-        error.detail = "cannot connect to " + report.remote + ": " + error.detail;
-      }
-      co_return fail(std::move(error));
-    }
-    report.handshake = transport_->handshake();
-  }
+  Result<bool> opened = co_await open_connections(report);
+  if (!opened) co_return fail(std::move(opened).error());
+  if (!*opened) co_return Result<void>();
 
   const Duration duration = options_.duration.value_or(
       options_.requests ? Duration(std::chrono::hours(24)) : Duration(std::chrono::seconds(5)));
   const Duration warm_up = options_.warm_up.value_or(Duration::zero());
   phase_begun_ = runtime_.now();
   if (warm_up == Duration::zero()) begin_measuring(report);
-  if (!options_.idle || options_.websocket || options_.webtransport) {
-    for (std::size_t i = 0; i < connections_.size(); ++i) {
-      if (options_.connect) {
-        ++running_;
-        scope_.spawn(handshake_slot(i));
-        continue;
-      }
-      const std::size_t slots = options_.webtransport ? options_.sessions : options_.streams;
-      for (std::size_t slot = 0; slot < slots; ++slot) {
-        ++running_;
-        if (options_.webtransport) {
-          scope_.spawn(session_slot(*connections_[i]));
-        } else if (options_.websocket) {
-          scope_.spawn(websocket_slot(*connections_[i]));
-        } else {
-          scope_.spawn(request_slot(*connections_[i], i));
-        }
-      }
-    }
-  } else {
-    ++running_;  // nobody works, and the time goes by all the same
-  }
+  start_slots();
   if (warm_up != Duration::zero()) {
     co_await wait_until(runtime_.now() + warm_up);
     begin_measuring(report);

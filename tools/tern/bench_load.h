@@ -78,6 +78,10 @@ class Load {
   Task<void> handshake_slot(std::size_t number);
   Task<Result<void>> first_session();
 
+  void find_process(BenchReport& report);
+  Task<Result<bool>> open_connections(BenchReport& report);
+  void start_slots();
+
   /// Takes the right to begin one more; with --rate it comes at its time, which is put in `begin`.
   bool take_ticket(Timestamp& begin);
   void begin_measuring(BenchReport& report);

@@ -24,10 +24,19 @@ Error why_neither(const OriginConnection* quic, const OriginConnection* tcp) {
   if (!is_silence(quic->failure())) return quic->failure();
   Error error = tcp->failure();
   const Error& udp = quic->failure();
+  // An address of ours that cannot be had, for instance.
+  const bool alike =
+      udp.domain == Domain::os && error.domain == Domain::os && udp.code == error.code;
+  if (alike && error.code != ECONNREFUSED) return error;
   error.detail += udp.domain == Domain::os && udp.code == ECONNREFUSED
                       ? ", nor on the UDP port"
                       : ", and nobody answers over UDP";
   return error;
+}
+
+Error other_family(const udp::Address& local) {
+  return Error(Domain::os, EAFNOSUPPORT,
+               "the local address " + local.ip_string() + " is of the other IP version");
 }
 
 http3::SessionOptions http3_options(http3::SessionOptions options, Runtime& runtime) {
@@ -150,8 +159,7 @@ Result<udp::Address> ClientPool::local_for(const udp::Address& remote, std::size
       remote.is_v4() ? udp::Address::v4(INADDR_ANY, 0) : udp::Address::v6(in6addr_any, 0);
   if (options.local_address_) {
     if (options.local_address_->is_v4() != remote.is_v4()) {
-      return fail(Error::invalid("local address " + options.local_address_->ip_string() +
-                                 " cannot reach " + remote.to_string()));
+      return fail(other_family(*options.local_address_));
     }
     wanted = *options.local_address_;
   }
@@ -167,8 +175,7 @@ Result<NetworkSource> ClientPool::tcp_source_for(const udp::Address& remote, std
   }
   if (!options.local_address_) return NetworkSource();
   if (options.local_address_->is_v4() != remote.is_v4()) {
-    return fail(Error::invalid("local address " + options.local_address_->ip_string() +
-                               " cannot reach " + remote.to_string()));
+    return fail(other_family(*options.local_address_));
   }
   NetworkSource source;
   source.address = *options.local_address_;

@@ -4,14 +4,13 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
-#include <fcntl.h>
 #include <fstream>
 #include <libpsl.h>
 #include <sstream>
-#include <unistd.h>
 #include <utility>
 #include <vector>
 
+#include "transport/tls/private_file.h"
 #include "transport/udp/address.h"
 
 namespace tern::http {
@@ -427,7 +426,7 @@ Result<void> CookieJar::from_text(std::string_view text, UnixSeconds now) {
 
 Result<void> CookieJar::load(const std::string& path, UnixSeconds now) {
   std::ifstream file(path, std::ios::binary);
-  if (!file) return fail(Error::os(errno, "read " + path));
+  if (!file) return fail(Error::os(errno, "cannot read " + path));
   std::string text;
   std::array<char, 16 * 1024> block;
   while (file) {
@@ -435,35 +434,14 @@ Result<void> CookieJar::load(const std::string& path, UnixSeconds now) {
     text.append(block.data(), static_cast<std::size_t>(file.gcount()));
     if (text.size() > kMaxFile) return fail(Error::limit(path + " has more than 16 MB"));
   }
-  if (file.bad()) return fail(Error::os(errno, "read " + path));  // a folder, for one
+  if (file.bad()) return fail(Error::os(errno, "cannot read " + path));  // a folder, for one
   Result<void> read = from_text(text, now);
   if (!read) return fail(Error::invalid(path + ": " + read.error().detail));
   return read;
 }
 
 Result<void> CookieJar::save(const std::string& path, UnixSeconds now) {
-  const std::string text = to_text(now);
-  const std::string beside = path + ".new";
-  const int fd = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  if (fd < 0) return fail(Error::os(errno, "write " + beside));
-  std::string_view rest = text;
-  while (!rest.empty()) {
-    const ssize_t count = ::write(fd, rest.data(), rest.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) {
-      const int problem = errno;
-      ::close(fd);
-      ::unlink(beside.c_str());
-      return fail(Error::os(problem, "write " + beside));
-    }
-    rest.remove_prefix(static_cast<std::size_t>(count));
-  }
-  if (::close(fd) != 0 || ::rename(beside.c_str(), path.c_str()) != 0) {
-    const int problem = errno;
-    ::unlink(beside.c_str());
-    return fail(Error::os(problem, "write " + path));
-  }
-  return {};
+  return tls::write_private_file(path, to_text(now));
 }
 
 }  // namespace tern::http

@@ -139,7 +139,7 @@ Result<Url> Url::parse(std::string_view text) {
                                              escaped(text, 128) +
                                              "\": only https and http are known"));
   }
-  if (!parts.authority) return invalid("no host after the scheme", text);
+  if (!parts.authority || parts.authority->empty()) return invalid("no host in the URL", text);
   if (auto set = url.set_authority(*parts.authority); !set) return fail(set.error());
   if (!parts.path.empty()) url.path_ = remove_dot_segments(encoded(parts.path, false));
   if (parts.query) url.query_ = encoded(*parts.query, true);
@@ -151,8 +151,7 @@ Result<Url> Url::resolve(std::string_view reference) const {
   const Parts parts = split(reference);
   if (parts.scheme) {
     const std::string scheme = lower(*parts.scheme);
-    if (known_scheme(scheme) && !parts.authority)
-      return invalid("no host after the scheme", reference);
+    if (known_scheme(scheme) && !parts.authority) return invalid("no host in the URL", reference);
     return parse(reference);
   }
   Url url = *this;

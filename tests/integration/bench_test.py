@@ -37,6 +37,8 @@ class Http3Test(BenchTest):
         self.assertEqual(report["bytes"], 500 * 14)
         self.assertEqual(report["latency_us"]["count"], 500)
         self.assertEqual(report["server_pid"], server.process.pid)
+        # However short the run: hundredths of a second would often be none.
+        self.assertGreater(report["server_cpu_seconds"], 0)
         self.assertEqual(server.counters()["http3.requests"], 500)
 
     def test_rate_spreads_requests(self):

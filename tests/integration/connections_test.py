@@ -96,6 +96,9 @@ class HandshakeTest(TernTest):
         shown = self.get(server, "/hello", "--cert", pathlib.Path(made["certificate"]),
                          "--key", pathlib.Path(made["key"]))
         self.assert_done(shown)
+        both = self.folder / "both.pem"  # as with curl
+        both.write_text(pathlib.Path(made["certificate"]).read_text() + pathlib.Path(made["key"]).read_text())
+        self.assert_done(self.get(server, "/hello", "--cert", both))
         without = self.get(server, "/hello")
         self.assertEqual(without.code, 35, without.report)
 

@@ -17,7 +17,7 @@ class ExitCodeTest(TernTest):
     def test_usage(self):
         for words in (["get", "--nonsense", "https://x/"], ["nonsense"], ["get"],
                       ["get", "--early-data", "https://x/"],
-                      ["get", "--cert", "x.pem", "https://x/"],
+                      ["get", "--key", "x.pem", "https://x/"], ["call", "--key", "x.pem", "https://x/a.B/C"],
                       ["get", "-H", "no colon", "https://x/"],
                       ["get", "--quic-version", "3", "https://x/"],
                       ["get", "--resolve", "nonsense", "https://x/"],
@@ -46,6 +46,7 @@ class ExitCodeTest(TernTest):
                       ["get", "-X", "BAD METHOD", "https://x/"],
                       ["get", "-H", "content-length: 5", "-d", "abc", "https://x/"],
                       ["bench", "--idle", "-n", "5", "https://x/"],
+                      ["bench", "--server-pid", "99999999", "https://x/"],
                       ["bench", "-D", "0", "https://x/"]):
             with self.subTest(words=words):
                 self.assert_code(self.tern(*words), 2)
@@ -82,10 +83,10 @@ class ExitCodeTest(TernTest):
                 self.assertLess(len(shown.stderr), 160, shown.stderr)
 
     def test_bad_url(self):
-        for url in ("https://", "https://[::1/", "https://a:99999/"):
+        for url, named in (("https://", '"https://"'), ("https://[::1/", "[::1"), ("https://a:99999/", "99999")):
             with self.subTest(url=url):
-                self.assert_code(self.tern("get", url), 3)
-                self.assert_code(self.tern("bench", url), 3)
+                self.assert_code(self.tern("get", url), 3, named)
+                self.assert_code(self.tern("bench", url), 3, named)
         self.assert_code(self.tern("get", "--http3-only", "http://example.com/"), 3, "https://")
         self.assert_code(self.tern("bench", "ftp://example.com/"), 3)
         self.assert_code(self.tern("get", "ftp://example.com/"), 1, "only https and http")
@@ -134,6 +135,24 @@ class ExitCodeTest(TernTest):
         # From loopback there is no way to anywhere else.
         self.assert_code(self.tern("get", "--local-address", "127.0.0.1", "https://203.0.113.1/"), 7,
                          "203.0.113.1")
+        # Of localhost's two addresses the other one is not tried: it would tell less.
+        for protocol in ("--http3", "--http3-only", "--http2"):
+            self.assert_code(self.tern("get", protocol, "--local-address", "192.0.2.1", "https://localhost:1/"), 7,
+                             "127.0.0.1:1", "Cannot assign requested address")
+            self.assert_code(self.tern("get", protocol, "--local-address", "192.0.2.1", "https://[::1]:1/"), 7,
+                             "192.0.2.1 is of the other IP version")
+
+    def test_silence(self):
+        nobody = ("get", "-s", "https://nothing.invalid/")
+        self.assertEqual((self.tern(*nobody).returncode, self.tern(*nobody).stderr), (6, ""))
+        unreadable = ("get", "--silent", "-T", "/nonexistent", "https://nothing.invalid/")
+        self.assertEqual((self.tern(*unreadable).returncode, self.tern(*unreadable).stderr), (26, ""))
+        self.assert_code(self.tern(*nobody, "-S"), 6, "nothing.invalid")
+
+    def test_words_that_are_nearly_right(self):
+        self.assert_code(self.tern("serv"), 2, "did you mean serve?")
+        self.assert_code(self.tern("get", "--cacrt", "x", "https://x/"), 2, "did you mean --cacert?")
+        self.assert_code(self.tern("get", "--qqq", "https://x/"), 2, "unknown argument '--qqq'; see")
 
     def test_max_time(self):
         server = self.serve()

@@ -87,6 +87,15 @@ class RequestTest(TernTest):
         self.assertIn("content-type: text/x-tern", shown.stdout.splitlines())
         self.assertTrue(shown.stdout.endswith("\nbody"))
 
+    def test_who_asks_and_for_what(self):
+        server = self.serve()
+        shown = self.tern("get", "-v", "-A", "me/1.0", "-u", "user:pass word", "-r", "0-3", "--cacert", self.ca,
+                          *self.reach(server), server.url + "/style.css")
+        self.assertEqual((shown.returncode, len(shown.stdout)), (0, 4), shown.stderr)
+        for line in ("> user-agent: me/1.0", "> authorization: Basic dXNlcjpwYXNzIHdvcmQ=", "> range: bytes=0-3",
+                     "< HTTP/3 206 Partial Content"):
+            self.assertIn(line, shown.stderr.splitlines())
+
     def test_the_head_goes_where_the_body_goes(self):
         server = self.serve()
         out = self.folder / "out"

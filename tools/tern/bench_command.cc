@@ -101,6 +101,10 @@ ExitCode run(BenchOptions& options) {
   if (!url) fail_with(ExitCode::bad_url, url.error().detail);
   ProxyOptions proxies = proxy_options(options);
   settle(options, *url, proxies.proxy_for(*url).has_value());
+  if (options.server_pid != 0 && !process_use(options.server_pid)) {
+    fail_with(ExitCode::usage,
+              fmt::format("--server-pid {}: there is no such process", options.server_pid));
+  }
   raise_descriptor_limit();
   Load* running = nullptr;
   Interrupts interrupts([&running] { running->stop(); });

@@ -355,7 +355,7 @@ void Load::end_measuring(BenchReport& report) {
   report.client_cpu = own_cpu() - client_before_;
   if (report.server_pid && server_before_) {
     if (const auto now = process_use(*report.server_pid)) {
-      report.server_cpu = now->total() - server_before_->total();
+      report.server_cpu = now->cpu - server_before_->cpu;
       report.server_memory = now->resident_bytes;
     }
   }

@@ -81,7 +81,8 @@ void BenchReport::count_error(const Error& error) {
   // Kinds, not instances: what differs from one to the next (ports, reasons) is left out.
   std::string kind;
   switch (error.domain) {
-    case Domain::tern: kind = error.detail; break;
+    case Domain::tern:
+    case Domain::http: kind = error.detail; break;
     default: kind = error.to_string(); break;
   }
   kind = kind.substr(0, 100);

@@ -133,11 +133,11 @@ class Call {
   ClientOptions client_settings() const {
     ClientOptions made = client_options(options_);
     made.protocols(protocols());
-    if (options_.certificate.empty() != options_.key.empty()) {
-      fail_with(ExitCode::usage, "--cert FILE and --key FILE go together");
+    if (options_.certificate.empty() && !options_.key.empty()) {
+      fail_with(ExitCode::usage, "--key FILE wants --cert FILE, whose key it is");
     }
     if (!options_.certificate.empty()) {
-      auto certificate = tls::Certificate::load(options_.certificate, options_.key);
+      auto certificate = load_certificate(options_.certificate, options_.key);
       if (!certificate) fail_with(ExitCode::usage, certificate.error().detail);
       made.certificate(std::move(*certificate));
     }

@@ -63,7 +63,7 @@ void print_for_people(const DevCertificate& dev) {
                                               : "The development certificate is still good"));
   row("certificate", dev.chain_file);
   row("key", dev.key_file);
-  row("CA", dev.ca_file + (dev.made_ca ? "  (new: trust it again)" : ""));
+  row("CA", dev.ca_file + (dev.made_ca ? "  (new: to be trusted)" : ""));
   row("names", names);
   row("valid until", date(dev.certificate.not_after()));
   row("SHA-256", hex(dev.certificate.sha256()));

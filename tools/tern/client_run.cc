@@ -42,6 +42,10 @@ ProxyOptions proxy_options(const ProxyFlags& flags) {
   return proxies;
 }
 
+Result<tls::Certificate> load_certificate(const std::string& certificate, const std::string& key) {
+  return tls::Certificate::load(certificate, key.empty() ? certificate : key);
+}
+
 ClientOptions client_options(const ConnectFlags& flags) {
   check_ca_file(flags.ca_file);
   ClientOptions client;

@@ -14,6 +14,7 @@
 #include "gateway/client.h"
 #include "tools/tern/signals.h"
 #include "transport/engine/engine.h"
+#include "transport/tls/certificate.h"
 
 /// What the verbs that are clients have in common.
 
@@ -47,6 +48,9 @@ struct ConnectFlags : ProxyFlags {
 /// Those flags and the environment (SSLKEYLOGFILE, QLOGDIR, proxies) as options. Throws a Failure
 /// for what cannot be used.
 ClientOptions client_options(const ConnectFlags& flags);
+
+/// curl's --cert and --key: without a file for the key it is in the certificate's.
+Result<tls::Certificate> load_certificate(const std::string& certificate, const std::string& key);
 
 /// SIGINT and SIGTERM while a runtime runs: the first is told on its thread, a second one, or one
 /// outside of `begin` and `end`, ends the process with ExitCode::interrupted. Make it before the

@@ -39,6 +39,15 @@ void add_get(CLI::App& app, ExitCode& result) {
   verb->add_option("-T,--upload-file", o.upload, "PUT this file, '-' for stdin")
       ->type_name("FILE")
       ->group(kRequest);
+  verb->add_option("-A,--user-agent", o.user_agent, "Say to be this program")
+      ->type_name("NAME")
+      ->group(kRequest);
+  verb->add_option("-u,--user", o.user, "Basic authentication")
+      ->type_name("USER:PASSWORD")
+      ->group(kRequest);
+  verb->add_option("-r,--range", o.range, "These bytes alone: 0-499, 500-, -500")
+      ->type_name("RANGE")
+      ->group(kRequest);
   verb->add_flag("-I,--head", o.head, "HEAD: print the response's head")->group(kRequest);
   verb->add_option("-b,--cookie", o.cookies,
                    "Send these cookies, or those of this Netscape cookie file")
@@ -71,6 +80,10 @@ void add_get(CLI::App& app, ExitCode& result) {
   verb->add_flag("-f,--fail", o.fail, "Exit 22 and print no body when the status is 400 or more")
       ->group(kOutput);
   verb->add_flag("-v,--verbose", o.verbose, "Tell the handshake, heads, and every later change")
+      ->group(kOutput);
+  verb->add_flag("-s,--silent", o.silent, "No progress, and no word of what went wrong")
+      ->group(kOutput);
+  verb->add_flag("-S,--show-error", o.show_error, "With -s: what went wrong all the same")
       ->group(kOutput);
   verb->add_flag("--stats", o.stats, "Timings, RTT, loss, windows, migrations")->group(kOutput);
   verb->add_flag("--json", o.json, "Print one JSON object about everything (docs/cli.md)")
@@ -179,6 +192,9 @@ void add_get(CLI::App& app, ExitCode& result) {
       result = run_get(*options);
     } catch (const std::invalid_argument& error) {
       fail_with(ExitCode::usage, error.what());
+    } catch (const Failure& failure) {
+      if (options->silent && !options->show_error) throw Failure{failure.code, {}};
+      throw;
     }
   });
 }

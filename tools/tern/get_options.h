@@ -23,6 +23,9 @@ struct GetOptions : ConnectFlags {
   std::vector<std::string> data_binary;
   std::string json_body;
   std::string upload;
+  std::string user_agent;
+  std::string user;  ///< with its password
+  std::string range;
   bool head = false;
   bool compressed = false;
   bool follow = false;
@@ -33,6 +36,8 @@ struct GetOptions : ConnectFlags {
   bool include = false;
   bool fail = false;
   bool verbose = false;
+  bool silent = false;
+  bool show_error = false;
   bool stats = false;
   bool json = false;
   // the connection

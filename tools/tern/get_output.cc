@@ -30,7 +30,7 @@ Result<void> BodyOutput::open() {
     return {};
   }
   fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (fd_ < 0) return fail(Error::os(errno, "write " + path_));
+  if (fd_ < 0) return fail(Error::os(errno, "cannot write " + path_));
   return {};
 }
 
@@ -59,7 +59,8 @@ Result<void> BodyOutput::write_to_file(ByteView bytes) {
     const ssize_t count = ::write(fd_, bytes.data(), bytes.size());
     if (count < 0 && errno == EINTR) continue;
     if (count < 0)
-      return fail(Error::os(errno, path_ == "-" ? "write to stdout" : "write " + path_));
+      return fail(
+          Error::os(errno, path_ == "-" ? "cannot write to stdout" : "cannot write " + path_));
     bytes = bytes.subspan(static_cast<std::size_t>(count));
   }
   return {};
@@ -70,7 +71,7 @@ Result<void> BodyOutput::finish() {
   const Result<void> opened = open();
   if (!opened) return opened;
   const int fd = std::exchange(fd_, -1);
-  if (::close(fd) != 0) return fail(Error::os(errno, "write " + path_));
+  if (::close(fd) != 0) return fail(Error::os(errno, "cannot write " + path_));
   return {};
 }
 
@@ -142,7 +143,9 @@ std::string event_text(const ClientEvent& event) {
     case Type::retried: return "sending the request again: " + printable(event.text);
     case Type::keys_updated: return "keys updated";
     case Type::goaway: return "the server takes no more requests on this connection (GOAWAY)";
-    case Type::closed: return "connection closed: " + printable(event.text);
+    case Type::closed:
+      // Over TCP there is often no more to say.
+      return "connection closed" + (event.text == "closed" ? "" : ": " + printable(event.text));
   }
   return {};
 }

@@ -34,10 +34,15 @@ struct MigrationPoint {
 
 MigrationPoint parse_migration_point(const std::string& text) {
   MigrationPoint point;
-  if (!text.empty() && (text.back() == 's' || text.back() == 'm')) {
-    point.time = parse_duration(text);
-  } else {
-    point.bytes = parse_bytes(text);
+  try {
+    if (!text.empty() && std::string_view("smh").find(text.back()) != std::string_view::npos) {
+      point.time = parse_duration(text);
+    } else {
+      point.bytes = parse_bytes(text);
+    }
+  } catch (const std::invalid_argument&) {
+    fail_with(ExitCode::usage,
+              fmt::format("--migrate-at '{}': write a time, as 2s, or a size, as 5MB", text));
   }
   return point;
 }
@@ -72,8 +77,8 @@ class Get {
     if (options_.early_data && options_.session.empty()) {
       fail_with(ExitCode::usage, "--early-data wants --session FILE: 0-RTT needs an earlier visit");
     }
-    if (options_.certificate.empty() != options_.key.empty()) {
-      fail_with(ExitCode::usage, "--cert FILE and --key FILE go together");
+    if (options_.certificate.empty() && !options_.key.empty()) {
+      fail_with(ExitCode::usage, "--key FILE wants --cert FILE, whose key it is");
     }
     if (options_.json && options_.cookie_jar == "-") {
       fail_with(ExitCode::usage, "--cookie-jar - and --json both write to stdout");
@@ -99,7 +104,7 @@ class Get {
     client.protocols(any && about_quic ? ClientProtocols::http3_only : options_.protocols);
     client.transport().congestion = options_.congestion;
     if (!options_.certificate.empty()) {
-      auto certificate = tls::Certificate::load(options_.certificate, options_.key);
+      auto certificate = load_certificate(options_.certificate, options_.key);
       if (!certificate) fail_with(ExitCode::bad_certificate, certificate.error().detail);
       client.certificate(std::move(*certificate));
     }
@@ -195,7 +200,7 @@ class Get {
     Timer progress(runtime.timers(), [&](Timestamp now) { show_progress(now, progress); });
     begun_ = runtime.now();
     const bool to_terminal = !transfers_.empty() && transfers_.front()->output().to_terminal();
-    if (progress_.on() && !to_terminal && !options_.verbose && !options_.json) {
+    if (progress_.on() && !options_.silent && !to_terminal && !options_.verbose && !options_.json) {
       progress.arm(begun_ + 1s);
     }
     Scope scope(runtime.ready());
@@ -317,7 +322,7 @@ class Get {
       if (options_.stats && !options_.json) print_stats(result, info_of(result.connection));
       if (result.code == ExitCode::done) continue;
       if (code == ExitCode::done) code = result.code;
-      if (!options_.json) {
+      if (!options_.json && (!options_.silent || options_.show_error)) {
         fmt::print(stderr, "{} {}{}\n", Paint(stderr).red("tern get:"), printable(result.message),
                    hint(result));
       }

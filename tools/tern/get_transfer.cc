@@ -13,6 +13,7 @@
 #include "base/scope.h"
 #include "gateway/within.h"
 #include "http/decode.h"
+#include "http/escape.h"
 #include "http/uri.h"
 #include "tools/tern/input_file.h"
 #include "tools/tern/terminal.h"
@@ -78,10 +79,10 @@ RequestPlan RequestPlan::from(const GetOptions& options) {
     struct stat facts{};
     if (plan.upload != "-") {
       if (::stat(plan.upload.c_str(), &facts) != 0 || ::access(plan.upload.c_str(), R_OK) != 0) {
-        fail_with(ExitCode::cannot_read, Error::os(errno, "read " + plan.upload).detail);
+        fail_with(ExitCode::cannot_read, Error::os(errno, "cannot read " + plan.upload).detail);
       }
       if (S_ISDIR(facts.st_mode)) {
-        fail_with(ExitCode::cannot_read, Error::os(EISDIR, "read " + plan.upload).detail);
+        fail_with(ExitCode::cannot_read, Error::os(EISDIR, "cannot read " + plan.upload).detail);
       }
       if (S_ISREG(facts.st_mode)) plan.upload_size = static_cast<std::uint64_t>(facts.st_size);
     }
@@ -101,6 +102,23 @@ RequestPlan RequestPlan::from(const GetOptions& options) {
     cookies += (cookies.empty() ? "" : "; ") + argument;
   }
   if (!cookies.empty()) plan.fields.set("cookie", cookies);
+  const auto set = [&plan](const char* flag, const char* name, const std::string& value) {
+    if (!http::Fields::valid_value(value)) {
+      fail_with(ExitCode::usage,
+                fmt::format("{}: it begins or ends with a blank, or holds a line end", flag));
+    }
+    plan.fields.set(name, value);
+  };
+  if (!options.user_agent.empty()) set("--user-agent", "user-agent", options.user_agent);
+  if (!options.range.empty()) set("--range", "range", "bytes=" + options.range);
+  if (!options.user.empty()) {
+    if (options.user.find(':') == std::string::npos) {
+      fail_with(ExitCode::usage, "--user: write it as USER:PASSWORD");
+    }
+    std::string credentials = "Basic ";
+    http::append_base64(credentials, as_bytes(options.user));
+    plan.fields.set("authorization", credentials);
+  }
   for (const std::string& line : options.fields) {
     const std::size_t colon = line.find(':');
     std::string name = line.substr(0, colon);
@@ -113,8 +131,9 @@ RequestPlan RequestPlan::from(const GetOptions& options) {
     if (!http::Fields::valid_value(value)) {
       fail_with(ExitCode::usage, fmt::format("header '{}': its value holds a line end", name));
     }
-    const bool replaces = name == "user-agent" || name == "accept" || name == "content-type" ||
-                          name == "accept-encoding" || name == "content-length" || name == "host";
+    const bool replaces = name == "authorization" || name == "range" || name == "user-agent" ||
+                          name == "accept" || name == "content-type" || name == "accept-encoding" ||
+                          name == "content-length" || name == "host";
     if (value.empty()) {
       plan.fields.remove(name);
     } else if (replaces) {
@@ -306,7 +325,7 @@ Task<Result<void>> Transfer::send_upload(http::ClientExchange& exchange) {
       plan_.upload == "-" ? STDIN_FILENO : ::open(plan_.upload.c_str(), O_RDONLY | O_CLOEXEC));
   if (file.get() < 0) {
     trouble_ = Trouble::reading;
-    co_return fail(Error::os(errno, "read " + plan_.upload));
+    co_return fail(Error::os(errno, "cannot read " + plan_.upload));
   }
   while (true) {
     int failure = 0;
@@ -320,7 +339,7 @@ Task<Result<void>> Transfer::send_upload(http::ClientExchange& exchange) {
     });
     if (failure != 0) {
       trouble_ = Trouble::reading;
-      co_return fail(Error::os(failure, "read " + plan_.upload));
+      co_return fail(Error::os(failure, "cannot read " + plan_.upload));
     }
     if (piece.empty()) break;
     Result<void> written = co_await exchange.write(std::move(piece));

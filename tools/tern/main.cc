@@ -1,6 +1,7 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -9,11 +10,21 @@
 #include <fmt/format.h>
 
 #include "tools/tern/commands.h"
+#include "tools/tern/nearest_names.h"
 #include "tools/tern/standard_streams.h"
 #include "tools/tern/terminal.h"
 
 namespace tern::cli {
 namespace {
+
+/// What excludes what is said when somebody tries both, not beside every flag.
+class HelpFormatter final : public CLI::Formatter {
+ public:
+  std::string make_option_opts(const CLI::Option* option) const override {
+    const std::string text = CLI::Formatter::make_option_opts(option);
+    return text.substr(0, text.find(" Excludes:"));
+  }
+};
 
 /// One line, whatever CLI11 makes of it.
 std::string one_line(std::string text) {
@@ -28,10 +39,18 @@ std::string one_line(std::string text) {
 std::string what_is_wrong(const CLI::App& app, const std::string& verb,
                           const CLI::ParseError& error) {
   const std::vector<std::string> unknown = app.remaining(true);
-  if (!unknown.empty()) {
-    return fmt::format("unknown {} '{}'", verb.empty() ? "verb" : "argument", unknown.front());
+  if (unknown.empty()) return one_line(error.what());
+  const std::string& word = unknown.front();
+  std::vector<std::string> known;
+  if (verb.empty()) {
+    for (const CLI::App* other : app.get_subcommands(nullptr)) known.push_back(other->get_name());
+  } else if (word.starts_with("--")) {
+    for (const CLI::Option* option : app.get_subcommand(verb)->get_options()) {
+      for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
+    }
   }
-  return one_line(error.what());
+  return fmt::format("unknown {} '{}'{}", verb.empty() ? "verb" : "argument", word,
+                     did_you_mean(nearest_names(word, known)));
 }
 
 int complain(std::string_view verb, std::string_view message, ExitCode code) {
@@ -51,6 +70,7 @@ int finish(std::string_view verb, int code) {
 int run(int argument_count, char** arguments) {
   CLI::App app("HTTP/3 over QUIC: a server, a client, and tools that change the network under them",
                "tern");
+  app.formatter(std::make_shared<HelpFormatter>());
   app.require_subcommand(1);
   app.set_help_flag("-h,--help", "Show this; a verb's flags: tern VERB --help");
   app.set_version_flag("-V,--version", "tern " TERN_VERSION);

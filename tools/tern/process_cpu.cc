@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <chrono>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -68,20 +70,20 @@ std::optional<ProcessUse> process_use(pid_t pid) {
   if (name_end == std::string::npos) return std::nullopt;
   std::istringstream words(stat.substr(name_end + 1));
   std::vector<std::string> columns{std::istream_iterator<std::string>(words), {}};
-  // Of proc(5), counted from the state, field 3: utime 14, stime 15, rss 24.
-  if (columns.size() < 22) return std::nullopt;
-  const auto number = [&](std::size_t field) {
-    std::uint64_t value = 0;
-    const std::string& text = columns[field - 3];
-    std::from_chars(text.data(), text.data() + text.size(), value);
-    return value;
-  };
-  const auto ticks = static_cast<std::uint64_t>(sysconf(_SC_CLK_TCK));
-  const auto duration = [&](std::uint64_t count) {
-    return Duration(static_cast<Duration::rep>(count * (1'000'000'000 / ticks)));
-  };
-  return ProcessUse{duration(number(14)), duration(number(15)),
-                    number(24) * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE))};
+  // Of proc(5), counted from the state, field 3: rss 24. The times in there count hundredths of a
+  // second, which is too coarse for a short run.
+  constexpr std::size_t kResident = 24 - 3;
+  clockid_t clock{};
+  timespec used{};
+  if (columns.size() <= kResident || ::clock_getcpuclockid(pid, &clock) != 0 ||
+      ::clock_gettime(clock, &used) != 0) {
+    return std::nullopt;
+  }
+  std::uint64_t pages = 0;
+  const std::string& resident = columns[kResident];
+  std::from_chars(resident.data(), resident.data() + resident.size(), pages);
+  return ProcessUse{std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec),
+                    pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE))};
 }
 
 std::optional<pid_t> owner_of_port(PortKind kind, std::uint16_t port) {

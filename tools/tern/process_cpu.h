@@ -10,10 +10,8 @@ namespace tern::cli {
 
 /// What a process has used so far. From /proc, so for processes this user may look at.
 struct ProcessUse {
-  Duration user{};
-  Duration system{};
+  Duration cpu{};  ///< of all its threads, the kernel's part for them included
   std::uint64_t resident_bytes = 0;
-  Duration total() const noexcept { return user + system; }
 };
 
 /// Nothing if there is no such process.

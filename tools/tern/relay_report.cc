@@ -77,8 +77,9 @@ std::string relay_stats_text(const relay::RelayStats& stats) {
   text += fmt::format("  {:<12} {} clients, seen by servers at {} addresses and ports", "NAT",
                       human_count(stats.clients_seen), human_count(stats.bindings_seen));
   if (stats.rebindings != 0) {
-    text += fmt::format("; {} rebindings, {} packets to old ports dropped",
-                        human_count(stats.rebindings), human_count(stats.nat_dropped));
+    text += fmt::format("; {} rebinding{}, {} packets to old ports dropped",
+                        human_count(stats.rebindings), stats.rebindings == 1 ? "" : "s",
+                        human_count(stats.nat_dropped));
   }
   if (stats.connections_seen != 0) {
     text +=

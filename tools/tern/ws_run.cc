@@ -90,8 +90,8 @@ class Ws {
     failure_ = socket_->error();
     stats_ = socket_->stats();
     if (options_.verbose) {
-      note(fmt::format("closed: {} {}{}", end_.code, printable(end_.reason),
-                       end_.clean ? "" : " (no close handshake)"));
+      note(fmt::format("closed: {}{}{}{}", end_.code, end_.reason.empty() ? "" : " ",
+                       printable(end_.reason), end_.clean ? "" : " (no close handshake)"));
     }
     socket_.reset();
     co_await client.close();

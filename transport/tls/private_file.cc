@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -23,6 +24,26 @@ class File {
   int fd_;
 };
 
+/// False: errno says why.
+bool write_all(int fd, std::string_view text) noexcept {
+  while (!text.empty()) {
+    const ssize_t count = ::write(fd, text.data(), text.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return false;
+    text.remove_prefix(static_cast<std::size_t>(count));
+  }
+  return true;
+}
+
+/// What is to be replaced: not a symbolic link to it.
+std::string behind_links(const std::string& path) {
+  char* const real = ::realpath(path.c_str(), nullptr);
+  if (real == nullptr) return path;  // not there yet
+  std::string found(real);
+  std::free(real);
+  return found;
+}
+
 }  // namespace
 
 Result<std::string> read_file(const std::string& path) {
@@ -39,29 +60,34 @@ Result<std::string> read_file(const std::string& path) {
     }
     text.append(buffer, static_cast<std::size_t>(count));
     if (text.size() > kMaxFileSize) {
-      return fail(Error::limit(path + " is larger than 4 MiB: not a certificate or key file"));
+      return fail(Error::limit(path + " is larger than 4 MiB, as no file of keys, certificates or "
+                                      "sessions is"));
     }
   }
 }
 
 Result<void> write_private_file(const std::string& path, std::string_view text) {
-  const std::string temporary = path + ".new";
+  struct stat there{};
+  if (::stat(path.c_str(), &there) == 0 && !S_ISREG(there.st_mode)) {
+    const File file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+    if (file.fd() < 0 || !write_all(file.fd(), text)) {
+      return fail(Error::os(errno, "cannot write " + path));
+    }
+    return {};
+  }
+  const std::string target = behind_links(path);
+  const std::string temporary = target + ".new";
   ::unlink(temporary.c_str());  // left over from a crash, perhaps with another mode
   {
     const File file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
     if (file.fd() < 0) return fail(Error::os(errno, "cannot write " + temporary));
-    while (!text.empty()) {
-      const ssize_t count = ::write(file.fd(), text.data(), text.size());
-      if (count < 0 && errno == EINTR) continue;
-      if (count <= 0) {
-        const int error = errno;
-        ::unlink(temporary.c_str());
-        return fail(Error::os(error, "cannot write " + temporary));
-      }
-      text.remove_prefix(static_cast<std::size_t>(count));
+    if (!write_all(file.fd(), text)) {
+      const int error = errno;
+      ::unlink(temporary.c_str());
+      return fail(Error::os(error, "cannot write " + temporary));
     }
   }
-  if (std::rename(temporary.c_str(), path.c_str()) != 0) {
+  if (std::rename(temporary.c_str(), target.c_str()) != 0) {
     const int error = errno;
     ::unlink(temporary.c_str());
     return fail(Error::os(error, "cannot write " + path));

@@ -5,8 +5,8 @@
 
 #include "base/error.h"
 
-/// The small files of certificates and keys. Read and written at start and on reload, not in a
-/// turn.
+/// The small files of certificates, keys and other secrets. Read and written at start and on
+/// reload, not in a turn.
 
 namespace tern::tls {
 
@@ -14,7 +14,8 @@ inline constexpr std::size_t kMaxFileSize = 4 * 1024 * 1024;
 
 /// The whole file; errors name it. Larger than kMaxFileSize is refused.
 Result<std::string> read_file(const std::string& path);
-/// Replaces `path` atomically with a file of mode 0600.
+/// Replaces `path` atomically with a file of mode 0600; of a symbolic link what it leads to. A
+/// device or a pipe (/dev/null, /dev/stdout) is written to, never replaced.
 Result<void> write_private_file(const std::string& path, std::string_view text);
 
 }  // namespace tern::tls

@@ -20,6 +20,10 @@ const notes = () => [...document.querySelectorAll('.chat-note.warning')].map((no
 const present = () => Object.fromEntries([...document.querySelectorAll('.chat-members li')].map((member) => [
   member.querySelector('.chat-name').firstChild.textContent, member.querySelector('.chat-badge').dataset.carrier]));
 const typing = () => document.querySelector('.chat-typing').textContent;
+const fromEnd = () => {
+  const log = document.querySelector('.chat-log');
+  return log.scrollHeight - log.scrollTop - log.clientHeight;
+};
 const state = () => document.querySelector('.chat').dataset.state ?? '';
 const say = (text) => {
   document.querySelector('#chat-text').value = text;
@@ -109,6 +113,17 @@ try {
   for (let i = 0; i < 14; ++i) await flooder.evaluate(say, `flood ${i}`);
   await until('the flood is told off', async () => (await flooder.evaluate(notes)).length > 0);
   const flood = { notes: await flooder.evaluate(notes), others: (await pages[0].evaluate(notes)).length };
+
+  // A phone shows the end of what was said, though names take room above it then, and after its own message in any case.
+  const phone = await first.newPage({ viewport: { width: 400, height: 500 } });
+  await phone.goto(new URL('/chat/?carrier=native', options.url).href, { waitUntil: 'load', timeout: 30_000 });
+  await until('the phone comes in', async () => (await phone.evaluate(state)) === 'open');
+  await until('the phone shows the end', async () => (await phone.evaluate(fromEnd)) < 2);
+  await phone.evaluate(() => { document.querySelector('.chat-log').scrollTop = 0; });
+  await phone.evaluate(say, 'from the phone');
+  await until('its own message is shown', async () => (await phone.evaluate(said)).at(-1).text === 'from the phone'
+    && (await phone.evaluate(fromEnd)) < 2);
+  await phone.close();
 
   // Who leaves is gone for the others.
   await people[names[3]].close();

@@ -172,12 +172,19 @@ export function mount(root, { carrier = new URLSearchParams(location.search).get
 
   // ---- what is said
 
-  function append(item) {
+  // Whoever reads the end goes on to read it, whatever takes room from the log: names above, on a phone the keyboard below.
+  let atEnd = true;
+  const showEnd = () => { parts.log.scrollTop = parts.log.scrollHeight; };
+  parts.log.addEventListener('scroll', () => {
     const { log } = parts;
-    const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
-    log.append(item);
-    while (log.childElementCount > shownMessages) log.firstElementChild.remove();
-    if (atEnd) log.scrollTop = log.scrollHeight;
+    atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+  });
+  new ResizeObserver(() => { if (atEnd) showEnd(); }).observe(parts.log);
+
+  function append(item, mine = false) {
+    parts.log.append(item);
+    while (parts.log.childElementCount > shownMessages) parts.log.firstElementChild.remove();
+    if (atEnd || mine) showEnd();
   }
 
   function showNote(text, kind = '') {
@@ -198,7 +205,7 @@ export function mount(root, { carrier = new URLSearchParams(location.search).get
     if (id === you) item.classList.add('mine');
     typing.delete(id);
     showTyping();
-    append(item);
+    append(item, id === you);
   }
 
   const onEvent = {
@@ -207,6 +214,7 @@ export function mount(root, { carrier = new URLSearchParams(location.search).get
       members.clear();
       for (const member of event.members) members.set(member.id, member);
       parts.log.replaceChildren();
+      atEnd = true;
       // The history is not news: it is not read out.
       parts.log.setAttribute('aria-live', 'off');
       for (const message of event.messages) showMessage(message);

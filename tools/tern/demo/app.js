@@ -68,7 +68,9 @@ function showPage() {
   document.documentElement.dataset.protocol = protocol;
   addRow(page);
   $('#origin').textContent = location.host;
-  $('#command').textContent = `tern get ${location.origin}/hello`;
+  // A development certificate, most likely.
+  const trust = ['localhost', '127.0.0.1', '[::1]'].includes(location.hostname) ? '-k ' : '';
+  $('#command').textContent = `tern get ${trust}${location.origin}/hello`;
   if (protocol) {
     $('#over').hidden = false;
     $('#protocol').textContent = protocol;

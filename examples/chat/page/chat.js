@@ -172,7 +172,8 @@ export function mount(root, { carrier = new URLSearchParams(location.search).get
 
   // ---- what is said
 
-  // Whoever reads the end goes on to read it, whatever takes room from the log: names above, on a phone the keyboard below.
+  // Whoever reads the end goes on to read it, whatever takes room from the log: names above, on a phone
+  // the keyboard below.
   let atEnd = true;
   const showEnd = () => { parts.log.scrollTop = parts.log.scrollHeight; };
   parts.log.addEventListener('scroll', () => {

@@ -59,18 +59,6 @@ constexpr std::array kResets = {
     Reset{0xd, kNone, Code::internal},            // HTTP_1_1_REQUIRED
 };
 
-/// The row that says the code by a reset: its own where there is one, else INTERNAL_ERROR's.
-constexpr const Reset& reset_for(Code code) noexcept {
-  if (code == Code::deadline_exceeded) code = Code::cancelled;  // PROTOCOL-HTTP2.md
-  for (const Reset& reset : kResets) {
-    if (reset.code == code && code != Code::internal && reset.http2 != kNone &&
-        reset.http3 != kNone) {
-      return reset;
-    }
-  }
-  return kResets[2];
-}
-
 }  // namespace
 
 http::Status http_status(Code code) noexcept {
@@ -111,18 +99,6 @@ Code code_from_http3_error(std::uint64_t error) noexcept {
   const bool qpack = error >= 0x200 && error <= 0x202;
   const bool grease = error >= 0x21 && (error - 0x21) % 0x1f == 0;
   return qpack || grease ? Code::internal : Code::unknown;
-}
-
-std::uint64_t http2_error(Code code) noexcept { return reset_for(code).http2; }
-std::uint64_t http3_error(Code code) noexcept { return reset_for(code).http3; }
-
-http::Abort abort_for(Code code) noexcept {
-  switch (http2_error(code)) {
-    case 0x7: return http::Abort::rejected;
-    case 0x8: return http::Abort::cancelled;
-    case 0xb: return http::Abort::too_much;
-    default: return http::Abort::internal;
-  }
 }
 
 Code code_from_error(const Error& error) noexcept {

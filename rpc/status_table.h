@@ -4,7 +4,6 @@
 #include <optional>
 
 #include "base/error.h"
-#include "http/carrier.h"
 #include "http/message.h"
 #include "rpc/status.h"
 
@@ -26,13 +25,6 @@ Code connect_code_from_http(http::Status status) noexcept;
 /// server's own reset; a code that is in neither RFC is UNKNOWN.
 Code code_from_http2_error(std::uint64_t error) noexcept;
 Code code_from_http3_error(std::uint64_t error) noexcept;
-/// What a call that ends with `code` and can say so by a reset alone is reset with: CANCEL (0x8,
-/// 0x10c) for CANCELLED and DEADLINE_EXCEEDED, REFUSED_STREAM (0x7, 0x10b) for UNAVAILABLE,
-/// ENHANCE_YOUR_CALM (0xb, 0x107) for RESOURCE_EXHAUSTED, else INTERNAL_ERROR (0x2, 0x102).
-std::uint64_t http2_error(Code code) noexcept;
-std::uint64_t http3_error(Code code) noexcept;
-/// The same as the exchange says it.
-http::Abort abort_for(Code code) noexcept;
 
 /// What an error of the layers below is to a caller: resets as above, a refusal before processing
 /// and a lost connection are UNAVAILABLE. A call's own deadline is not among them.

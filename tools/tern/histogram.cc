@@ -33,15 +33,6 @@ void Histogram::record(Duration value) noexcept {
   ++count_;
 }
 
-void Histogram::add(const Histogram& other) noexcept {
-  if (other.count_ == 0) return;
-  for (std::size_t i = 0; i < buckets_.size(); ++i) buckets_[i] += other.buckets_[i];
-  min_ = count_ == 0 ? other.min_ : std::min(min_, other.min_);
-  max_ = std::max(max_, other.max_);
-  sum_ += other.sum_;
-  count_ += other.count_;
-}
-
 Duration Histogram::mean() const noexcept {
   if (count_ == 0) return {};
   return Duration(static_cast<Duration::rep>(sum_ / static_cast<double>(count_)));

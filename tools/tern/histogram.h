@@ -16,7 +16,6 @@ class Histogram {
   Histogram();
 
   void record(Duration value) noexcept;
-  void add(const Histogram& other) noexcept;
 
   std::uint64_t count() const noexcept { return count_; }
   /// Exact. Zero without values.

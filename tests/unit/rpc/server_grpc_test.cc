@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "rpc/client_context.h"
 #include "rpc/compression.h"
 #include "rpc/dispatcher.h"
 #include "rpc/envelope.h"
@@ -347,6 +348,10 @@ class Flooding final : public grpc::testing::TestService {
  public:
   Task<Status> StreamingOutputCall(ServerContext& context, const StreamingOutputCallRequest&,
                                    Writer<StreamingOutputCallResponse>& responses) override {
+    ClientContext onward(context);  // of a call on this one's behalf
+    onward.timeout(1h);
+    onward.begin(*context.deadline() - 250ms);
+    EXPECT_EQ(onward.ends_at(), context.deadline());
     StreamingOutputCallResponse response;
     response.mutable_payload()->set_body(std::string(300'000, 'x'));
     const bool sent = co_await responses.send(response);

@@ -86,25 +86,6 @@ TEST(StatusTable, Http3Resets) {
   EXPECT_EQ(code_from_http3_error(0x21 + 0x1f * 40), Code::internal);  // grease: NO_ERROR
 }
 
-TEST(StatusTable, WhatACallIsResetWithComesBackAsItsCode) {
-  for (std::size_t number = 1; number < kCodes; ++number) {
-    const Code code = static_cast<Code>(number);
-    Code back = Code::internal;
-    if (code == Code::cancelled || code == Code::deadline_exceeded) back = Code::cancelled;
-    if (code == Code::unavailable || code == Code::resource_exhausted) back = code;
-    EXPECT_EQ(code_from_http2_error(http2_error(code)), back) << upper_name_of(code);
-    EXPECT_EQ(code_from_http3_error(http3_error(code)), back) << upper_name_of(code);
-  }
-  EXPECT_EQ(http2_error(Code::deadline_exceeded), 0x8u);
-  EXPECT_EQ(http3_error(Code::deadline_exceeded), 0x10cu);
-  EXPECT_EQ(http2_error(Code::data_loss), 0x2u);
-  EXPECT_EQ(http3_error(Code::data_loss), 0x102u);
-  EXPECT_EQ(abort_for(Code::unavailable), http::Abort::rejected);
-  EXPECT_EQ(abort_for(Code::deadline_exceeded), http::Abort::cancelled);
-  EXPECT_EQ(abort_for(Code::resource_exhausted), http::Abort::too_much);
-  EXPECT_EQ(abort_for(Code::unknown), http::Abort::internal);
-}
-
 TEST(StatusTable, ErrorsOfTheLayersBelow) {
   const auto reset = [](std::uint64_t error) {
     return Error(Domain::application, error, "reset", Origin::remote);

@@ -57,18 +57,5 @@ TEST(Histogram, TooLargeAndNegativeValuesAreClamped) {
   EXPECT_EQ(histogram.percentile(100), histogram.max());
 }
 
-TEST(Histogram, Adds) {
-  Histogram one;
-  Histogram two;
-  one.record(Duration(10));
-  two.record(Duration(1000));
-  two.record(Duration(2000));
-  one.add(two);
-  one.add(Histogram());
-  EXPECT_EQ(one.count(), 3u);
-  EXPECT_EQ(one.min(), Duration(10));
-  EXPECT_EQ(one.max(), Duration(2000));
-}
-
 }  // namespace
 }  // namespace tern::cli

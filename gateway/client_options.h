@@ -128,7 +128,6 @@ class ClientOptions {
   Duration service_delay() const noexcept { return service_delay_; }
   /// Sends from this address, and stays there. Default: what the system chooses.
   ClientOptions& local_address(udp::Address address);
-  const std::optional<udp::Address>& local_address() const noexcept { return local_address_; }
   /// Which of several networks to use, and when to change (docs/migration.md). Default
   /// NetworkPolicy::standard(). Null is NetworkPolicy::never().
   ClientOptions& network_policy(std::shared_ptr<const NetworkPolicy> policy);

@@ -158,7 +158,7 @@ Result<udp::Address> ClientPool::local_for(const udp::Address& remote, std::size
   udp::Address wanted =
       remote.is_v4() ? udp::Address::v4(INADDR_ANY, 0) : udp::Address::v6(in6addr_any, 0);
   if (options.local_address_) {
-    if (options.local_address_->is_v4() != remote.is_v4()) {
+    if (!may_send_to(remote)) {
       return fail(other_family(*options.local_address_));
     }
     wanted = *options.local_address_;
@@ -174,7 +174,7 @@ Result<NetworkSource> ClientPool::tcp_source_for(const udp::Address& remote, std
     return fail(Error(Code::not_found, "no other network leads there"));
   }
   if (!options.local_address_) return NetworkSource();
-  if (options.local_address_->is_v4() != remote.is_v4()) {
+  if (!may_send_to(remote)) {
     return fail(other_family(*options.local_address_));
   }
   NetworkSource source;

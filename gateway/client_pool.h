@@ -84,6 +84,10 @@ class ClientPool {
   Result<void> prepare();
   /// A local address to connect from: of the best network for `remote`, or of the `choice`th best.
   Result<udp::Address> local_for(const udp::Address& remote, std::size_t choice = 0);
+  /// The address that the options want to send from, if any, is of the same IP version.
+  bool may_send_to(const udp::Address& remote) const noexcept {
+    return !options.local_address_ || options.local_address_->is_v4() == remote.is_v4();
+  }
   /// How many `choice`s there are; 0 for a remote that connections follow no network to.
   std::size_t networks_to(const udp::Address& remote);
   /// `device`: packets leave through that interface even where the routing table prefers another.

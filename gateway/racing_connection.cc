@@ -31,10 +31,8 @@ std::vector<RacingConnection::Target> RacingConnection::targets_for(
     const std::vector<udp::Address>& addresses) const {
   std::vector<Target> targets;
   const Duration delay = pool_.options.address_delay();
-  const std::optional<udp::Address>& local = pool_.options.local_address();
   for (const udp::Address& address : addresses) {
-    if (local && local->is_v4() != address.is_v4()) continue;
-    targets.push_back({address, 0, delay});
+    if (pool_.may_send_to(address)) targets.push_back({address, 0, delay});
   }
   // Of the other family alone: the attempt says so.
   if (targets.empty()) targets.push_back({addresses.front(), 0, delay});

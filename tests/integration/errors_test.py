@@ -151,7 +151,7 @@ class ExitCodeTest(TernTest):
 
     def test_words_that_are_nearly_right(self):
         self.assert_code(self.tern("serv"), 2, "did you mean serve?")
-        self.assert_code(self.tern("get", "--cacrt", "x", "https://x/"), 2, "did you mean --cacert?")
+        self.assert_code(self.tern("get", "--cacrt", "x", "https://x/"), 2, "did you mean --cacert or --cert?")
         self.assert_code(self.tern("get", "--qqq", "https://x/"), 2, "unknown argument '--qqq'; see")
 
     def test_max_time(self):

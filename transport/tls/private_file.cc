@@ -35,6 +35,18 @@ bool write_all(int fd, std::string_view text) noexcept {
   return true;
 }
 
+/// Where this process prints: `/dev/stdout` leads there.
+bool is_printed_to(const struct stat& file) noexcept {
+  for (const int fd : {STDOUT_FILENO, STDERR_FILENO}) {
+    struct stat printed{};
+    if (::fstat(fd, &printed) == 0 && printed.st_dev == file.st_dev &&
+        printed.st_ino == file.st_ino) {
+      return true;
+    }
+  }
+  return false;
+}
+
 /// What is to be replaced: not a symbolic link to it.
 std::string behind_links(const std::string& path) {
   char* const real = ::realpath(path.c_str(), nullptr);
@@ -68,8 +80,8 @@ Result<std::string> read_file(const std::string& path) {
 
 Result<void> write_private_file(const std::string& path, std::string_view text) {
   struct stat there{};
-  if (::stat(path.c_str(), &there) == 0 && !S_ISREG(there.st_mode)) {
-    const File file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (::stat(path.c_str(), &there) == 0 && (!S_ISREG(there.st_mode) || is_printed_to(there))) {
+    const File file(::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
     if (file.fd() < 0 || !write_all(file.fd(), text)) {
       return fail(Error::os(errno, "cannot write " + path));
     }

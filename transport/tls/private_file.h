@@ -15,7 +15,8 @@ inline constexpr std::size_t kMaxFileSize = 4 * 1024 * 1024;
 /// The whole file; errors name it. Larger than kMaxFileSize is refused.
 Result<std::string> read_file(const std::string& path);
 /// Replaces `path` atomically with a file of mode 0600; of a symbolic link what it leads to. A
-/// device or a pipe (/dev/null, /dev/stdout) is written to, never replaced.
+/// device or a pipe (/dev/null) is written to, never replaced, and so is the file that stdout or
+/// stderr goes to (/dev/stdout).
 Result<void> write_private_file(const std::string& path, std::string_view text);
 
 }  // namespace tern::tls

@@ -58,6 +58,22 @@ TEST(PrivateFile, WhatIsNoFileIsWrittenToAndStays) {
   EXPECT_TRUE(std::filesystem::is_symlink(folder.path() / "link"));
 }
 
+TEST(PrivateFile, WhereStdoutGoesIsPrintedTo) {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.write("out", "");
+  const int kept = ::dup(STDOUT_FILENO);
+  const int out = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  ASSERT_GE(::dup2(out, STDOUT_FILENO), 0);
+  const bool begun = ::write(STDOUT_FILENO, "before, ", 8) == 8;
+  const auto written = write_private_file("/dev/stdout", "and after");
+  ::dup2(kept, STDOUT_FILENO);
+  ::close(kept);
+  ::close(out);
+  EXPECT_TRUE(begun);
+  EXPECT_TRUE(written);
+  EXPECT_EQ(test::TemporaryFolder::read(path), "before, and after");
+}
+
 TEST(PrivateFile, SaysWhatItCannotWrite) {
   const test::TemporaryFolder folder;
   const auto nowhere = write_private_file(folder / "no/such/file", "text");

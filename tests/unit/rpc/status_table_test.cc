@@ -3,6 +3,8 @@
 #include <map>
 #include <string>
 
+#include <gtest/gtest.h>
+
 namespace tern::rpc {
 namespace {
 

@@ -271,6 +271,49 @@ def deno_server(run):
             check(got == ["".join(line + "\n" for line in lines)], f"not what was sent: {got[:1]}")
 
 
+def moq(role, *arguments, ca=""):
+    """Its native part wants a newer libc than Debian 12's."""
+    binds = [(INTEROP / "drivers", "/srv/drivers"), (peer_path("moq"), "/srv/moq")]
+    return in_chroot(binds, ["env", f"SSL_CERT_FILE={ca}", "node", "/srv/drivers/moq_wt.mjs", role,
+                             "/srv/moq", *arguments])
+
+
+# By its native interface, which shows what a page's does not: the code of a close, a rejection.
+@case("moq/webtransport-client", "moq", True)
+def moq_client(run):
+    server = run.subject.serve(run, log=True)
+    status, text = run.run("moq", moq("client", f"https://localhost:{server.port}", ca=run.certs.ca),
+                           timeout=90)
+    lines = [line for line in text.splitlines() if line.startswith("{\"client\"")]
+    check(status == 0 and lines, f"the client failed ({status}): {last_lines(text)}")
+    seen = json.loads(lines[-1])
+    check(seen["protocol"] == "echo v1", f"{seen}")
+    check(seen["bidirectional"] == [True] * 4, f"{seen}")
+    check(seen["unidirectional"] == ["one", "three", "two"], f"{seen}")
+    check("77" in seen["reset"], f"{seen}")
+    check(seen["datagrams"] == 10 and seen["closed"] == "closed", f"{seen}")
+    check("405" in seen["nowhere"], f"{seen}")
+
+
+@case("moq/webtransport-server", "moq", True)
+def moq_server(run):
+    port = free_port()
+    process = run.start("moq", moq("server", str(port), run.certs.cert, run.certs.key))
+    wait_for_quic(process, port)
+    lines = [f"line {i} " + "ä" * i for i in range(100)]
+    for flags, expected in [(["--wait", "1s"], ["".join(line + "\n" for line in lines)]),
+                            (["--uni", "--wait", "1s"], lines), (["--datagrams"], lines)]:
+        seen, status = run.subject.webtransport(run, f"https://localhost:{port}/wt", *flags,
+                                                messages=lines)
+        check(status == 0, f"`tern wt` exited with {status}: {seen.get('error')}")
+        check(seen["carrier"] == "h3", f"{seen}")
+        got = [each["text"] for each in seen["received"]]
+        check(sorted(got) == sorted(expected), f"not what was sent with {flags}: {got[:3]}")
+        check(seen["close"] == {"code": 0, "reason": "", "by": "client"}, f"{seen['close']}")
+    seen, _ = run.subject.webtransport(run, f"https://localhost:{port}/wt", "--wait", "5s",
+                                       messages=["close"])
+    check(seen["close"] == {"code": 7, "reason": "seen", "by": "server"}, f"{seen}")
+
 # Over HTTP/2: capsules, windows of 16 KiB that grow, and streams of somebody else's making. (What its driver puts right for
 # that, and what is left out, is in docs/webtransport.md.)
 @case("fails/webtransport-http2-client", "fails", True)

@@ -90,7 +90,7 @@ void RequestStream::clear() noexcept {
   had_empty_data_ = head_request_ = connect_request_ = false;
   priority_set_ = priority_wished_ = head_queued_ = submitted_ = end_queued_ = false;
   fin_sent_ = write_shut_ = blocked_ = waiting_ = keep_head_ = responding_ = closed_ = false;
-  frames_size_ = 0;
+  frames_.reset();
   flagged = counted = false;
   closed_with.reset();
   previous_scheduled = next_scheduled = nullptr;
@@ -345,13 +345,14 @@ void RequestStream::queue_head(ByteView frame) {
 }
 
 void RequestStream::queue_frame(ByteView bytes) {
-  if (bytes.size() > kFrameSpace - frames_size_) {
+  if (frames_ == nullptr) frames_ = std::make_unique_for_overwrite<FrameSpace>();
+  if (bytes.size() > frames_->bytes.size() - frames_->size) {
     queue_.push(Bytes::copy(bytes));
     return;
   }
-  std::uint8_t* const at = frames_.data() + frames_size_;
+  std::uint8_t* const at = frames_->bytes.data() + frames_->size;
   std::memcpy(at, bytes.data(), bytes.size());
-  frames_size_ += bytes.size();
+  frames_->size += bytes.size();
   if (!queue_.extend(at, bytes.size())) queue_.push(Bytes::literal(as_text({at, bytes.size()})));
 }
 
@@ -440,7 +441,7 @@ void RequestStream::sent(std::size_t count, bool fin, Timestamp now) noexcept {
 
 void RequestStream::acked(std::uint64_t count) noexcept {
   queue_.acked(count);
-  if (queue_.empty()) frames_size_ = 0;
+  if (queue_.empty()) frames_.reset();
 }
 
 void RequestStream::set_blocked(bool blocked, Timestamp now) noexcept {

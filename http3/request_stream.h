@@ -13,6 +13,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/fifo.h"
+#include "base/recycled_memory.h"
 #include "base/time.h"
 #include "http/carrier.h"
 #include "http/exchange.h"
@@ -261,10 +262,12 @@ class RequestStream final : public http::Carrier {
   bool closed_ = false;
 
   /// Frames' headers, field sections and small bodies, while there is room; usually all of an
-  /// answer but a large body.
-  static constexpr std::size_t kFrameSpace = 256;
-  std::size_t frames_size_ = 0;
-  std::array<std::uint8_t, kFrameSpace> frames_;
+  /// answer but a large body. Null while all of it is acknowledged: a tunnel that rests has none.
+  struct FrameSpace : Recycled {
+    std::size_t size = 0;
+    std::array<std::uint8_t, 248> bytes;
+  };
+  std::unique_ptr<FrameSpace> frames_;
 };
 
 }  // namespace tern::http3

@@ -163,6 +163,41 @@ void Session::on_datagram(Bytes payload) {
   if (datagram_reader_ != nullptr) datagram_reader_->wake(runtime_.ready());
 }
 
+// ---- all of it
+// -------------------------------------------------------------------------------------
+
+Session::Next::~Next() {
+  for (Waiter** const slot :
+       {&session_.accepting_[0], &session_.accepting_[1], &session_.datagram_reader_}) {
+    if (*slot == &waiter_) *slot = nullptr;
+  }
+}
+
+bool Session::Next::await_ready() const noexcept {
+  return session_.close_ || !session_.accepted_[0].empty() || !session_.accepted_[1].empty() ||
+         !session_.datagrams_.empty();
+}
+
+void Session::Next::await_suspend(std::coroutine_handle<> handle) noexcept {
+  waiter_.suspend(handle);
+  for (Waiter** const slot :
+       {&session_.accepting_[0], &session_.accepting_[1], &session_.datagram_reader_}) {
+    TERN_CHECK(*slot == nullptr);  // nobody else accepts or reads
+    *slot = &waiter_;
+  }
+}
+
+Session::Arrival Session::Next::await_resume() {
+  Arrival arrival;
+  for (auto& accepted : session_.accepted_) {
+    if (accepted.empty()) continue;
+    arrival.stream = accepted.pop();
+    return arrival;
+  }
+  if (!session_.datagrams_.empty()) arrival.datagram = session_.datagrams_.pop();
+  return arrival;
+}
+
 // ---- the end
 // --------------------------------------------------------------------------------------
 

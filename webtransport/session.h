@@ -137,6 +137,31 @@ class Session {
   /// The next datagram; nothing when the session has ended. One coroutine.
   ReceiveDatagram receive_datagram() noexcept { return ReceiveDatagram(*this); }
 
+  // ---- all of it
+  /// One of the peer's streams or one of its datagrams; neither when the session has ended.
+  struct Arrival {
+    std::unique_ptr<Stream> stream;
+    std::optional<Bytes> datagram;
+    explicit operator bool() const noexcept { return stream != nullptr || datagram.has_value(); }
+  };
+  class [[nodiscard]] Next {
+   public:
+    explicit Next(Session& session) noexcept : session_(session) {}
+    Next(const Next&) = delete;
+    Next& operator=(const Next&) = delete;
+    ~Next();
+    bool await_ready() const noexcept;
+    void await_suspend(std::coroutine_handle<> handle) noexcept;
+    Arrival await_resume();
+
+   private:
+    Session& session_;
+    Waiter waiter_;
+  };
+  /// What comes next, of either kind of stream or a datagram: for one coroutine that takes all of
+  /// it, instead of one for each of the three above.
+  Next next() noexcept { return Next(*this); }
+
   // ---- the end
   /// Tells the peer and ends: all streams are reset, what was queued may not arrive. A reason
   /// longer than 1024 bytes is cut at a character's end.

@@ -38,22 +38,11 @@ Task<void> echo_unidirectional(Session& session, std::unique_ptr<Stream> stream)
   co_await echo(std::move(stream), **back);
 }
 
-// Three tasks that wait for as long as the session lives: spawned directly, they cost least.
-Scope::Spawned accept_bidirectional(Scope& scope, Session& session) {
-  while (auto stream = co_await session.accept_bidirectional()) {
+void answer(Session& session, std::unique_ptr<Stream> stream, Scope& scope) {
+  if (stream->direction() == webtransport::Direction::bidirectional) {
     scope.spawn(echo_bidirectional(std::move(stream)));
-  }
-}
-
-Scope::Spawned accept_unidirectional(Scope& scope, Session& session) {
-  while (auto stream = co_await session.accept_unidirectional()) {
+  } else {
     scope.spawn(echo_unidirectional(session, std::move(stream)));
-  }
-}
-
-Scope::Spawned echo_datagrams(Scope&, Session& session) {
-  while (auto datagram = co_await session.receive_datagram()) {
-    session.send_datagram(std::move(*datagram));
   }
 }
 
@@ -61,10 +50,15 @@ Scope::Spawned echo_datagrams(Scope&, Session& session) {
 
 Task<void> webtransport_echo(Session& session) {
   Scope scope(session.runtime().ready());
-  accept_bidirectional(scope, session);
-  accept_unidirectional(scope, session);
-  echo_datagrams(scope, session);
-  co_await session.wait_until_ended();
+  for (;;) {
+    Session::Arrival arrival = co_await session.next();
+    if (!arrival) break;
+    if (arrival.datagram) {
+      session.send_datagram(std::move(*arrival.datagram));
+    } else {
+      answer(session, std::move(arrival.stream), scope);
+    }
+  }
 }
 
 }  // namespace tern::cli

@@ -24,6 +24,11 @@ bool not_in_this_version(const Error& error) noexcept {
   return error.is(Code::unsupported) || (error.domain == Domain::http && error.code == 501);
 }
 
+/// Nothing was ever asked for on it.
+bool unused(const http::Session* session) noexcept {
+  return session != nullptr && session->total_requests() == 0 && session->requests() == 0;
+}
+
 std::string https_url(std::string url) {
   if (url.starts_with("wt://")) url.replace(0, 2, "https");
   return url;
@@ -102,6 +107,9 @@ Task<Opened> Client::open_webtransport(ClientRequest request, webtransport::Clie
         continue;
       }
       if (!not_in_this_version(session.error())) co_return session;
+      if (options.carrier() == Carrier::http3 && unused(chosen->session())) {
+        webtransport::close_unfit(*chosen->session());
+      }
       if (options.carrier() != Carrier::automatic) co_return session;
     } else if (options.carrier() != Carrier::automatic) {
       co_return fail(Error(Code::unsupported, "the server does not speak HTTP/2", Origin::remote));

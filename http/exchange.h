@@ -146,7 +146,8 @@ class Ends {
   /// fail with `error`. Body bytes that are buffered stay readable; as `consumed` will not be
   /// called for them, the carrier credits `incoming().buffered()` to the connection first.
   void carrier_gone(Error error);
-  /// Server: the connection drains. It will wait for this exchange, but not without end.
+  /// The connection drains: we are a server that goes away, or a client whose server has said
+  /// GOAWAY. It will wait for this exchange, but not without end.
   void drain() noexcept {
     if (!std::exchange(draining_, true) && drain_listener_ != nullptr) drain_listener_->on_drain();
   }
@@ -248,9 +249,10 @@ class Ends {
   /// Body bytes given to the carrier, for the access log.
   std::uint64_t sent_bytes() const noexcept { return sent_bytes_; }
 
-  /// Server: the connection is to end when its exchanges have (`Server::drain`). A handler that
-  /// would go on for ever (WebSocket and EventStream see to it themselves) had better come to its
-  /// end; at the latest after ServerOptions::drain_timeout it is broken off.
+  /// The connection is to end when its exchanges have: the server goes away (`Server::drain`), or
+  /// on a client says so. A handler that would go on for ever (WebSocket and EventStream see to it
+  /// themselves) had better come to its end; at the latest after ServerOptions::drain_timeout it is
+  /// broken off.
   bool draining() const noexcept { return draining_; }
   /// Told when that begins; null: nobody. The listener removes itself.
   void set_drain_listener(DrainListener* listener) noexcept { drain_listener_ = listener; }

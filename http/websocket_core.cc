@@ -62,7 +62,8 @@ WebSocketCore::WebSocketCore(detail::Ends& ends, WebSocketProtocol::Role role,
       control_frames_(options_->max_control_frames(), kControlWindow),
       scope_(runtime_.ready()) {
   runtime_.counters().at("websocket.opened").add();
-  ends_.set_drain_listener(this);
+  // A client's application may go on; its server closes when it has to.
+  if (role == WebSocketProtocol::Role::server) ends_.set_drain_listener(this);
   scope_.spawn(pump());
   expire(runtime_.now());
 }

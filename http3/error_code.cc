@@ -26,6 +26,7 @@ std::string_view name(ErrorCode error) noexcept {
     case ErrorCode::qpack_encoder_stream_error: return "QPACK_ENCODER_STREAM_ERROR";
     case ErrorCode::qpack_decoder_stream_error: return "QPACK_DECODER_STREAM_ERROR";
     case ErrorCode::wt_session_gone: return "WT_SESSION_GONE";
+    case ErrorCode::wt_requirements_not_met: return "WT_REQUIREMENTS_NOT_MET";
     case ErrorCode::wt_buffered_stream_rejected: return "WT_BUFFERED_STREAM_REJECTED";
   }
   return {};

@@ -6,7 +6,7 @@
 namespace tern::http3 {
 
 /// Application error codes of HTTP/3 (RFC 9114 §8.1), QPACK (RFC 9204 §6), HTTP datagrams (RFC
-/// 9297 §5.2) and WebTransport's of streams (draft-ietf-webtrans-http3 §9.5).
+/// 9297 §5.2) and WebTransport's of streams and connections (draft-ietf-webtrans-http3 §9.5).
 enum class ErrorCode : std::uint64_t {
   datagram_error = 0x33,
   no_error = 0x100,
@@ -30,6 +30,7 @@ enum class ErrorCode : std::uint64_t {
   qpack_encoder_stream_error = 0x201,
   qpack_decoder_stream_error = 0x202,
   wt_session_gone = 0x170d7b68,
+  wt_requirements_not_met = 0x212c0d48,
   wt_buffered_stream_rejected = 0x3994bd84,
 };
 

@@ -40,6 +40,10 @@ struct SessionOptions : http::Limits {
   std::function<bool(std::string_view protocol, const Settings&)> takes_protocol;
   /// More entries for our SETTINGS frame, e.g. WebTransport's.
   std::vector<Setting> extra_settings;
+  /// Why an extension cannot live with the peer's SETTINGS, which ends the connection with
+  /// H3_SETTINGS_ERROR; empty when it can. `promised`: on a client what the server had remembered
+  /// of it when it took 0-RTT (RFC 9114 §7.2.4.2); else null.
+  std::function<std::string_view(const Settings& peer, const Settings* promised)> settings_fault;
   /// Makes what takes streams that are not HTTP/3's own; empty: they are refused.
   std::function<std::unique_ptr<StreamRouter>(Session&)> make_router;
 };

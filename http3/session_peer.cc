@@ -344,10 +344,14 @@ bool SessionCore::on_priority_update(const ControlReader::Frame& frame) {
 void SessionCore::on_settings() {
   peer_settings_ = control_reader_.settings().settings();
   if (qlog_.on()) qlog_.parameters_set(false, *peer_settings_);
-  if (remembered_ && connection_.handshake().early_data_accepted &&
-      !peer_settings_->keeps_promise_of(*remembered_)) {
+  const bool promised = remembered_ && connection_.handshake().early_data_accepted;
+  if (promised && !peer_settings_->keeps_promise_of(*remembered_)) {
     fail(ErrorCode::settings_error, "the server took 0-RTT but not the settings it had promised");
     return;
+  }
+  if (const auto& fault_of = options().settings_fault) {
+    const std::string_view fault = fault_of(*peer_settings_, promised ? &*remembered_ : nullptr);
+    if (!fault.empty()) return fail(ErrorCode::settings_error, fault);
   }
   encoder_->set_peer(peer_settings_->qpack_capacity, peer_settings_->qpack_blocked_streams);
   if (held_session_ != nullptr) offer_session();
@@ -364,6 +368,8 @@ void SessionCore::on_goaway() {
     if (stream->waiting() || (stream->id() >= goaway_id_ && !stream->is_closed())) {
       context_.counts().rejected.add();
       stream->refuse(error);
+    } else {
+      stream->drain();
     }
   }
   if (hooks_ != nullptr && hooks_->goaway) hooks_->goaway();

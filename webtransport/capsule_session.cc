@@ -227,14 +227,23 @@ void CapsuleSession::on_capsule(std::uint64_t type, ByteView payload) {
     case capsule_type::kStreamDataBlocked: {
       const auto values = read_values<2>(payload);
       if (!values) return violated("a malformed WT_STREAM_DATA_BLOCKED capsule");
-      find((*values)[0], Half::receiving);
+      const CapsuleStream* const stream = find((*values)[0], Half::receiving);
+      if (failure_) return;
+      if (stream == nullptr || stream->receive_over()) {
+        violated("WT_STREAM_DATA_BLOCKED for a stream that has ended");
+      }
       return;
     }
     case capsule_type::kDataBlocked:
-    case capsule_type::kStreamsBlockedBidirectional:
-    case capsule_type::kStreamsBlockedUnidirectional:
-      if (!read_values<1>(payload)) violated("a malformed WT_…_BLOCKED capsule");
+      if (!read_values<1>(payload)) violated("a malformed WT_DATA_BLOCKED capsule");
       return;
+    case capsule_type::kStreamsBlockedBidirectional:
+    case capsule_type::kStreamsBlockedUnidirectional: {
+      const auto values = read_values<1>(payload);
+      if (!values) return violated("a malformed WT_STREAMS_BLOCKED capsule");
+      if ((*values)[0] > kMaxStreams) violated("WT_STREAMS_BLOCKED beyond 2^60");
+      return;
+    }
     case capsule_type::kCloseSession: return on_close_session(payload);
     case capsule_type::kDrainSession:
       if (!payload.empty()) return violated("a malformed WT_DRAIN_SESSION capsule");
@@ -268,15 +277,20 @@ void CapsuleSession::on_reset_stream(ByteView payload) {
 void CapsuleSession::on_stop_sending(ByteView payload) {
   const auto values = read_values<2>(payload);
   if (!values || (*values)[1] > UINT32_MAX) return violated("a malformed WT_STOP_SENDING capsule");
+  // Of one that is over it is not known any more what was said.
   CapsuleStream* const stream = find((*values)[0], Half::sending);
-  if (stream != nullptr) stream->on_stop_sending(static_cast<ApplicationCode>((*values)[1]));
+  if (stream == nullptr) return;
+  if (stream->stopped()) return violated("a second WT_STOP_SENDING for a stream");
+  stream->on_stop_sending(static_cast<ApplicationCode>((*values)[1]));
 }
 
 void CapsuleSession::on_max_stream_data(ByteView payload) {
   const auto values = read_values<2>(payload);
   if (!values) return violated("a malformed WT_MAX_STREAM_DATA capsule");
   CapsuleStream* const stream = find((*values)[0], Half::sending);
-  if (stream != nullptr && !stream->on_max_data((*values)[1])) {
+  if (stream == nullptr) return;
+  if (stream->stopped()) return violated("WT_MAX_STREAM_DATA behind WT_STOP_SENDING");
+  if (!stream->on_max_data((*values)[1])) {
     violated("WT_MAX_STREAM_DATA takes back what was allowed");
   }
 }

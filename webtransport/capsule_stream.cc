@@ -75,6 +75,7 @@ void CapsuleStream::reset(ApplicationCode code) {
 }
 
 void CapsuleStream::on_stop_sending(ApplicationCode code) {
+  stopped_ = true;
   if (send_over_ || reset_due_) return;
   if (stream_ != nullptr) stream_->on_stop_sending(code);
   reset(code);
@@ -120,15 +121,16 @@ void CapsuleStream::consumed(std::size_t count) {
   const std::uint64_t counted = std::min<std::uint64_t>(count, received_ - consumed_);
   consumed_ += counted;
   session_.credit(counted);
-  if (receive_over_ || max_due_ || stop_due_) return;
+  if (receive_over_ || max_due_ || stop_asked_) return;
   if (known_ > consumed_ + window_ / 2) return;
   max_due_ = true;
   session_.want_control(*this);
 }
 
 void CapsuleStream::stop_sending(ApplicationCode code) {
-  if (receive_over_) return;
+  if (receive_over_ || std::exchange(stop_asked_, true)) return;
   stop_due_ = code;
+  max_due_ = false;
   session_.want_control(*this);
 }
 

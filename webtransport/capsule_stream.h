@@ -50,6 +50,8 @@ class CapsuleStream final : public StreamCarrier {
   bool fits(std::uint64_t count) const noexcept { return count <= max_receive_ - received_; }
   void on_data(Bytes bytes, bool fin);
   void on_reset(ApplicationCode code);
+  /// The peer's WT_STOP_SENDING has come: it has no more to say of what we send (§6.3, §6.6).
+  bool stopped() const noexcept { return stopped_; }
   void on_stop_sending(ApplicationCode code);
   /// False: less than before.
   bool on_max_data(std::uint64_t limit);
@@ -87,6 +89,8 @@ class CapsuleStream final : public StreamCarrier {
   bool receive_over_;
   std::optional<ApplicationCode> reset_due_;
   std::optional<ApplicationCode> stop_due_;
+  bool stop_asked_ = false;  // by us: nothing is said of the stream's window from then on
+  bool stopped_ = false;     // by the peer
   bool max_due_ = false;
   std::uint64_t sent_ = 0;
   std::uint64_t max_send_;

@@ -31,6 +31,11 @@ Task<Result<std::unique_ptr<Session>>> open_session(std::unique_ptr<http::Client
                                                     ClientOptions options,
                                                     std::shared_ptr<void> owner = nullptr);
 
+/// Ends an HTTP/3 connection to a server of whom nothing but sessions was wanted and who has none,
+/// with WT_REQUIREMENTS_NOT_MET, so that it can be found out why
+/// (draft-ietf-webtrans-http3-16 §3.1).
+void close_unfit(http::Session& connection);
+
 /// What a WebSocket is asked for, so that a session can run over it.
 http::WebSocketOptions websocket_request(const ClientOptions& options);
 /// The session on a WebSocket that was opened so; owns it. Error unsupported: the server has taken

@@ -114,23 +114,28 @@ Result<std::string> chosen_protocol(const http::Response& response,
   return name;
 }
 
-void raise_windows(CapsuleWindows& windows, const http::Fields& fields) {
+bool raise_windows(CapsuleWindows& windows, const http::Fields& fields) {
+  static constexpr std::pair<std::string_view, std::uint64_t CapsuleWindows::*> kKeys[] = {
+      {"u", &CapsuleWindows::stream_data_uni},
+      {"bl", &CapsuleWindows::stream_data_bidi_local},
+      {"br", &CapsuleWindows::stream_data_bidi_remote},
+  };
   const auto field = fields.joined("webtransport-init");
-  if (!field) return;
+  if (!field) return true;
   CapsuleWindows raised = windows;
   http::StructuredCursor cursor(*field);
   while (const auto entry = cursor.next_entry()) {
-    if (entry->value.kind != http::BareItem::Kind::integer || entry->value.integer < 0) return;
-    const auto value = static_cast<std::uint64_t>(entry->value.integer);
-    if (entry->key == "u") raised.stream_data_uni = std::max(windows.stream_data_uni, value);
-    if (entry->key == "bl") {
-      raised.stream_data_bidi_local = std::max(windows.stream_data_bidi_local, value);
-    }
-    if (entry->key == "br") {
-      raised.stream_data_bidi_remote = std::max(windows.stream_data_bidi_remote, value);
+    for (const auto& [key, window] : kKeys) {
+      if (entry->key != key) continue;
+      if (entry->value.kind != http::BareItem::Kind::integer || entry->value.integer < 0) {
+        return false;
+      }
+      raised.*window = std::max(windows.*window, static_cast<std::uint64_t>(entry->value.integer));
     }
   }
-  if (!cursor.failed()) windows = raised;
+  if (cursor.failed()) return false;
+  windows = raised;
+  return true;
 }
 
 std::string init_field(const CapsuleWindows& windows) {

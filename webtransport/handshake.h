@@ -34,9 +34,9 @@ std::string available_protocols(const std::vector<std::string>& protocols);
 Result<std::string> chosen_protocol(const http::Response& response,
                                     const std::vector<std::string>& offered);
 
-/// `webtransport-init` of either side, laid over what its SETTINGS say: the larger one counts. A
-/// malformed field is ignored.
-void raise_windows(CapsuleWindows& windows, const http::Fields& fields);
+/// `webtransport-init` of either side, laid over what its SETTINGS say: the larger one counts.
+/// False: the field is malformed, which a server answers with 400, and nothing was changed.
+bool raise_windows(CapsuleWindows& windows, const http::Fields& fields);
 std::string init_field(const CapsuleWindows& windows);
 /// What each end allows the other before any capsule: over WebSocket by convention, over HTTP/2 by
 /// its SETTINGS.
@@ -44,6 +44,9 @@ CapsuleWindows initial_windows() noexcept;
 /// What the peer's SETTINGS on the exchange's connection of HTTP/2 allow us in each session: as far
 /// as they are silent nothing, before a capsule.
 CapsuleWindows http2_peer_windows(const http::detail::Ends& ends);
+/// Of an exchange over HTTP/2: its TLS is 1.3 or has the extended master secret
+/// (draft-ietf-webtrans-http2-15 §7), or it ends elsewhere.
+bool http2_keys_are_unique(const http::detail::Ends& ends);
 /// What an end with these options has told its peer over HTTP/2, when `init_field` of it was sent.
 CapsuleWindows granted_windows(const SessionOptions& options) noexcept;
 /// The same, with what the peer knows of it for certain: who sends no `webtransport-init` of its

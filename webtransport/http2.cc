@@ -55,4 +55,14 @@ CapsuleWindows http2_peer_windows(const http::detail::Ends& ends) {
   return windows;
 }
 
+bool http2_keys_are_unique(const http::detail::Ends& ends) {
+  if (ends.session() == nullptr) return true;
+  const tcp::Stream& stream = static_cast<const fallback::Session*>(ends.session())->stream();
+  if (!stream.secure()) return true;
+  std::array<std::uint8_t, 16> unused{};
+  const Result<void> derived =
+      stream.export_keying_material("EXPORTER-WebTransport", ByteView(), unused);
+  return derived || !derived.error().is(Code::unsupported);
+}
+
 }  // namespace tern::webtransport

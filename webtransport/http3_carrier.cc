@@ -44,7 +44,7 @@ Http3Carrier::~Http3Carrier() {
 void Http3Carrier::attach(Session& session) {
   session_ = &session;
   sessions_->add(*this);
-  runtime_.timers().arm(keep_alive_, runtime_.now() + kKeepAlive);
+  runtime_.timers().arm(*this, runtime_.now() + kKeepAlive);
   // Those that came before the session are the exchange's so far.
   while (ends_.incoming().datagram_readable()) {
     Result<Bytes> datagram = ends_.incoming().take_datagram();
@@ -53,12 +53,6 @@ void Http3Carrier::attach(Session& session) {
   }
   read(scope_, *this);
   flow_changed();
-}
-
-void Http3Carrier::keep_alive() {
-  if (over_ || sessions_ == nullptr) return;
-  sessions_->http3().connection().ping();
-  runtime_.timers().arm(keep_alive_, runtime_.now() + kKeepAlive);
 }
 
 // ---- streams and datagrams
@@ -233,8 +227,12 @@ bool Http3Carrier::on_flow_capsule(std::uint64_t type, ByteView payload) {
     violated("a malformed capsule about the session's limits");
     return false;
   }
-  if (told) return true;
   const std::uint64_t limit = (*values)[0];
+  if (told) {
+    const bool possible = type == capsule_type::kDataBlocked || limit <= Http3Flow::kMostStreams;
+    if (!possible) fail_flow("WT_STREAMS_BLOCKED beyond 2^60");
+    return true;
+  }
   const Direction direction = type == capsule_type::kMaxStreamsBidirectional
                                   ? Direction::bidirectional
                                   : Direction::unidirectional;
@@ -388,9 +386,14 @@ void Http3Carrier::leave() {
   session_->on_gone();
 }
 
-/// The peer has not ended its side.
-void Http3Carrier::expire(Timestamp) {
+void Http3Carrier::expire(Timestamp now) {
   if (gone_) return;
+  if (!over_) {
+    if (sessions_ == nullptr) return;
+    sessions_->http3().connection().ping();
+    return runtime_.timers().arm(*this, now + kKeepAlive);
+  }
+  // The peer has not ended its side.
   scope_.cancel();
   ends_.stop_reading();
   read_all_ = written_all_ = true;

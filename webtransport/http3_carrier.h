@@ -79,18 +79,13 @@ class Http3Carrier final : public SessionCarrier, TimerNode {
   void fail_flow(std::string_view what);
 
  private:
-  struct KeepAlive final : TimerNode {
-    explicit KeepAlive(Http3Carrier& of) noexcept : carrier(of) {}
-    void expire(Timestamp) override { carrier.keep_alive(); }
-    Http3Carrier& carrier;
-  };
   struct Datagram {
     Bytes whole;  // the quarter stream ID in front (RFC 9297 §2.1)
     Timestamp deadline;
   };
 
+  /// Until the session is over a PING is due, then the peer's end.
   void expire(Timestamp now) override;
-  void keep_alive();
   class Input;
   static Scope::Spawned read(Scope& scope, Http3Carrier& self);
   /// False: nothing more is read.
@@ -122,7 +117,6 @@ class Http3Carrier final : public SessionCarrier, TimerNode {
   CapsuleReader reader_;
   bool over_ = false;
   bool ended_by_peer_ = false;
-  KeepAlive keep_alive_{*this};
   std::string last_words_;  // capsules that are still to be written
   bool writing_ = false;
   bool read_all_ = false;

@@ -7,13 +7,6 @@
 
 namespace tern::webtransport {
 
-namespace {
-
-/// No stream has an identifier beyond it (§5.6.2).
-constexpr std::uint64_t kMostStreams = std::uint64_t{1} << 60;
-
-}  // namespace
-
 Http3Flow::Http3Flow(const Limits& allowed, std::uint64_t max_streams) noexcept
     : max_send_(allowed.data),
       may_open_(allowed.streams),

@@ -20,11 +20,17 @@ class Http3Flow {
     std::uint64_t data = 0;
     std::array<std::uint64_t, 2> streams{};  ///< by Direction
     bool any() const noexcept { return data != 0 || streams[0] != 0 || streams[1] != 0; }
+    /// Some of it is less.
+    bool below(const Limits& other) const noexcept {
+      return data < other.data || streams[0] < other.streams[0] || streams[1] < other.streams[1];
+    }
   };
   /// What we announce. The window of data grows from there while the application keeps up.
   static constexpr std::uint64_t kData = 512 * 1024;
   static constexpr std::uint64_t kMaxData = 16 * 1024 * 1024;
   static constexpr std::uint64_t kStreams = 100;
+  /// No stream has an identifier beyond it (§5.6.2).
+  static constexpr std::uint64_t kMostStreams = std::uint64_t{1} << 60;
   static Limits ours() noexcept { return {kData, {kStreams, kStreams}}; }
 
   /// `allowed`: by the peer's SETTINGS. `max_streams`: that the peer may have open of each kind, no

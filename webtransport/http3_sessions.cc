@@ -21,6 +21,25 @@ constexpr std::uint64_t kInitialMaxData = 0x2b61;
 constexpr std::uint64_t kInitialMaxStreamsUni = 0x2b64;
 constexpr std::uint64_t kInitialMaxStreamsBidi = 0x2b65;
 
+/// What an end's SETTINGS allow in each session.
+Http3Flow::Limits limits_of(const http3::Settings& settings) noexcept {
+  Http3Flow::Limits limits;
+  limits.data = settings.other(kInitialMaxData).value_or(0);
+  limits.streams = {settings.other(kInitialMaxStreamsBidi).value_or(0),
+                    settings.other(kInitialMaxStreamsUni).value_or(0)};
+  return limits;
+}
+
+std::string_view fault_of(const http3::Settings& peer, const http3::Settings* promised) {
+  // §3.1
+  if (peer.other(kEnabled).value_or(0) > 1) return "SETTINGS_WT_ENABLED is neither 0 nor 1";
+  // §3.2
+  if (promised != nullptr && limits_of(peer).below(limits_of(*promised))) {
+    return "the server took 0-RTT but not the limits of sessions it had promised";
+  }
+  return {};
+}
+
 }  // namespace
 
 void enable_http3(http3::SessionOptions& options, Runtime& runtime) {
@@ -47,6 +66,11 @@ void enable_http3(http3::SessionOptions& options, Runtime& runtime) {
       return has(kEnableDraft02) || has(kMaxSessionsDraft07) || has(kMaxSessionsDraft13);
     }
     return !others || others(protocol, peer);
+  };
+  options.settings_fault = [others = std::move(options.settings_fault)](
+                               const http3::Settings& peer, const http3::Settings* promised) {
+    const std::string_view fault = fault_of(peer, promised);
+    return fault.empty() && others ? others(peer, promised) : fault;
   };
   options.make_router = [&runtime](http3::Session& session) {
     return std::make_unique<Http3Sessions>(session, runtime);
@@ -90,6 +114,17 @@ void Http3Sessions::Settled::leave() noexcept {
 
 void Http3Sessions::settings_received() {
   for (Settled* const waiting : waiting_for_settings_) waiting->waiter_.wake(runtime_.ready());
+}
+
+bool Http3Sessions::peer_takes_datagrams() const noexcept {
+  return http3_.peer_settings()->datagrams && http3_.connection().max_datagram() > 0;
+}
+
+bool Http3Sessions::may_share() const noexcept {
+  const http3::Settings& peer = *http3_.peer_settings();
+  const bool knows_flow_control =
+      peer.other(kEnabled).value_or(0) > 0 || peer.other(kMaxSessionsDraft13).value_or(0) > 0;
+  return !knows_flow_control || limits_of(peer).any();
 }
 
 // ---- sessions
@@ -149,10 +184,7 @@ bool Http3Sessions::may_open(Direction direction) const noexcept {
 std::unique_ptr<Http3Flow> Http3Sessions::make_flow(std::uint64_t max_streams) const {
   const std::optional<http3::Settings>& peer = http3_.peer_settings();
   if (!peer) return nullptr;
-  Http3Flow::Limits allowed;
-  allowed.data = peer->other(kInitialMaxData).value_or(0);
-  allowed.streams = {peer->other(kInitialMaxStreamsBidi).value_or(0),
-                     peer->other(kInitialMaxStreamsUni).value_or(0)};
+  const Http3Flow::Limits allowed = limits_of(*peer);
   if (!allowed.any()) return nullptr;
   return std::make_unique<Http3Flow>(allowed, max_streams);
 }

@@ -48,6 +48,13 @@ class Http3Sessions final : public http3::StreamRouter, TimerNode {
   Runtime& runtime() noexcept { return runtime_; }
   std::size_t sessions() const noexcept { return carriers_.size(); }
 
+  // ---- what the peer's SETTINGS and transport parameters say; when they have come (`settled`)
+  /// It takes datagrams, HTTP's and QUIC's: without them there are no sessions (§3.1).
+  bool peer_takes_datagrams() const noexcept;
+  /// There may be several sessions at once: their flow control is on, or the peer's drafts (02 to
+  /// 12) do not know it (§5.1).
+  bool may_share() const noexcept;
+
   // ---- for carriers
   /// Gives it the streams that have come before it.
   void add(Http3Carrier& carrier);

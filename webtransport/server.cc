@@ -103,24 +103,53 @@ void look_around(const http::Exchange& exchange, const Http3Sessions* sessions, 
   if (!why.empty()) refuse(answer, http::Status::too_many_requests, std::string(why));
 }
 
-/// Whether a session's flow control is on is in the client's SETTINGS, which a lost packet may have
-/// made late; null: they do not come, or the connection is gone.
+/// Why a client's SETTINGS and transport parameters do not allow the session, if they do not: the
+/// stream is reset then (draft-ietf-webtrans-http3-16 §3.1, §5.1).
+std::optional<http::Abort> hindrance(const Http3Sessions& sessions) {
+  if (!sessions.peer_takes_datagrams()) return http::Abort::malformed;
+  if (sessions.sessions() > 0 && !sessions.may_share()) return http::Abort::rejected;
+  return std::nullopt;
+}
+
+/// A client's SETTINGS may come behind its CONNECT; before them nothing is known of what it can
+/// (§3.1). Null: they do not come, the connection is gone, or there is no session with such ones.
 Task<Http3Sessions*> settled(http::Exchange& exchange) {
   if (Http3Sessions* const sessions = Http3Sessions::of(exchange)) {
     co_await sessions->settled();
   }
-  Http3Sessions* const still = Http3Sessions::of(exchange);
-  if (still == nullptr || !still->http3().peer_settings()) co_return nullptr;
-  co_return still;
+  Http3Sessions* const sessions = Http3Sessions::of(exchange);
+  if (sessions == nullptr || !sessions->http3().peer_settings()) co_return nullptr;
+  if (const std::optional<http::Abort> why = hindrance(*sessions)) {
+    log_refusal(exchange, *why == http::Abort::malformed
+                              ? "the client takes no datagrams"
+                              : "a second session on one connection without flow control");
+    sessions->refuse(exchange.stream_id());
+    exchange.abort(*why);
+    co_return nullptr;
+  }
+  co_return sessions;
 }
 
 /// The handshake; null: there is no session. Apart from `serve`, whose frame lives as long as the
 /// session.
 Task<std::unique_ptr<SessionCarrier>> accept_session(http::Exchange& exchange, const Place& place,
                                                      SessionTally::Lease& lease) {
-  Answer answer = answer_session(exchange.request(), place.options);
   Http3Sessions* sessions = Http3Sessions::of(exchange);
+  if (sessions != nullptr) {
+    sessions = co_await settled(exchange);
+    if (sessions == nullptr) co_return nullptr;
+  } else if (exchange.protocol() == "h2" && !http2_keys_are_unique(exchange)) {
+    log_refusal(exchange, "TLS 1.2 without the extended master secret");
+    exchange.abort(http::Abort::malformed);
+    co_return nullptr;
+  }
+  CapsuleWindows allowed = http2_peer_windows(exchange);
+  Answer answer = answer_session(exchange.request(), place.options);
   if (answer.refusal.empty()) look_around(exchange, sessions, place, answer);
+  if (answer.refusal.empty() && sessions == nullptr &&
+      !raise_windows(allowed, exchange.request().fields)) {
+    refuse(answer, http::Status::bad_request, "a malformed webtransport-init field");
+  }
   if (!answer.refusal.empty()) {
     log_refusal(exchange, answer.refusal);
     if (sessions != nullptr) sessions->refuse(exchange.stream_id());
@@ -130,8 +159,6 @@ Task<std::unique_ptr<SessionCarrier>> accept_session(http::Exchange& exchange, c
   const SessionOptions& options = place.options.session();
   lease = take(place, exchange);
   if (sessions != nullptr) {
-    sessions = co_await settled(exchange);
-    if (sessions == nullptr) co_return nullptr;
     const Result<void> started = co_await exchange.start(std::move(answer.response));
     // The connection may have gone meanwhile, and what is known of its sessions with it.
     Http3Sessions* const still = Http3Sessions::of(exchange);
@@ -139,8 +166,6 @@ Task<std::unique_ptr<SessionCarrier>> accept_session(http::Exchange& exchange, c
     co_return std::make_unique<Http3Carrier>(*still, exchange, options, std::move(answer.protocol));
   }
   const CapsuleWindows granted = known_windows(options, exchange.request().fields);
-  CapsuleWindows allowed = http2_peer_windows(exchange);
-  raise_windows(allowed, exchange.request().fields);
   answer.response.field("webtransport-init", init_field(granted_windows(options)));
   const Result<void> started = co_await exchange.start(std::move(answer.response));
   if (!started) co_return nullptr;

@@ -295,6 +295,9 @@ void Http2Session::on_goaway() {
     counts().rejected.add();
     stream->drop_waiting(error);
   }
+  for (Http2Stream* stream = table_.first(); stream != nullptr; stream = stream->next) {
+    stream->drain();
+  }
   end_if_drained();
   if (hooks().goaway) hooks().goaway();
 }

@@ -201,6 +201,17 @@ TEST(WebTransportLadder, WhoWantsOneCarrierGetsNoOther) {
   EXPECT_THAT(scene.falls(), ElementsAre());
 }
 
+TEST(WebTransportLadder, AConnectionForNothingButSessionsEndsWithoutThem) {
+  Rungs scene;
+  scene.serve(scene.rungs(false, false));
+  EXPECT_TRUE(scene.go(Carrier::http3).refused);
+  EXPECT_THAT(scene.open_connections(), ElementsAre());
+  // One that pages come over stays.
+  EXPECT_EQ(scene.fetch("/hello").text, "hello over h3");
+  EXPECT_TRUE(scene.go(Carrier::http3).refused);
+  EXPECT_THAT(scene.open_connections(), ElementsAre("h3"));
+}
+
 TEST(WebTransportLadder, Http3AloneWaitsForIt) {
   Rungs scene;
   scene.wire.block_udp();

@@ -21,6 +21,7 @@ struct Wire {
   bool reset = false;
   bool gone = false;
   bool paused = false;
+  bool secure = false;  ///< by a TLS that gives no keying material
   tcp::StreamSink* sink = nullptr;
   tcp::Stream* stream = nullptr;
 };
@@ -35,6 +36,7 @@ class HandStream final : public tcp::Stream {
   }
   const udp::Address& local() const noexcept override { return local_; }
   const udp::Address& remote() const noexcept override { return remote_; }
+  bool secure() const noexcept override { return wire_->secure; }
   void attach(tcp::StreamSink& sink) override { wire_->sink = &sink; }
   using tcp::Stream::write;
   Result<void> write(Bytes bytes) override {

@@ -459,6 +459,14 @@ INSTANTIATE_TEST_SUITE_P(
         Violation{"MaxDataFalls", Role::server, wire(capsule_type::kMaxData, {999}), "takes back"},
         Violation{"MaxStreamDataFalls", Role::server, wire(capsule_type::kMaxStreamData, {3, 399}),
                   "takes back"},
+        Violation{
+            "MaxStreamDataBehindStop", Role::server,
+            wire(capsule_type::kStopSending, {3, 7}) + wire(capsule_type::kMaxStreamData, {3, 500}),
+            "behind WT_STOP_SENDING"},
+        Violation{
+            "StopTwice", Role::server,
+            wire(capsule_type::kStopSending, {3, 7}) + wire(capsule_type::kStopSending, {3, 7}),
+            "second WT_STOP_SENDING"},
         Violation{"MaxStreamsFalls", Role::server,
                   wire(capsule_type::kMaxStreamsBidirectional, {3}), "takes back"},
         Violation{"MaxStreamsTooLarge", Role::server,
@@ -469,6 +477,11 @@ INSTANTIATE_TEST_SUITE_P(
         Violation{"BlockedEmpty", Role::server, wire(capsule_type::kDataBlocked, {}), "malformed"},
         Violation{"StreamBlockedUnknown", Role::client,
                   wire(capsule_type::kStreamDataBlocked, {4, 1}), "was not opened"},
+        Violation{"StreamBlockedAfterFin", Role::server,
+                  data(2, "a", true) + wire(capsule_type::kStreamDataBlocked, {2, 400}),
+                  "has ended"},
+        Violation{"StreamsBlockedTooLarge", Role::server,
+                  wire(capsule_type::kStreamsBlockedBidirectional, {(1ull << 60) + 1}), "2^60"},
         Violation{"ResetShort", Role::server, wire(capsule_type::kResetStream, {2, 0}),
                   "malformed"},
         Violation{"WithinStreamId", Role::server, wire(capsule_type::kStream, {}),
@@ -482,6 +495,50 @@ INSTANTIATE_TEST_SUITE_P(
         Violation{"KnownTooLong", Role::server,
                   wire(capsule_type::kMaxData, {}, std::string(20'000, 'a')), "too long"}),
     [](const testing::TestParamInfo<Violation>& tested) { return std::string(tested.param.name); });
+
+TEST(CapsuleSession, OneTaskMayTakeAllThatComes) {
+  Alone alone(Role::server);
+  std::vector<std::string> came;
+  alone.scope.spawn([](Session& session, std::vector<std::string>& all) -> Task<void> {
+    for (;;) {
+      Session::Arrival arrival = co_await session.next();
+      if (!arrival) break;
+      if (arrival.datagram) {
+        all.push_back("datagram " + std::string(arrival.datagram->text()));
+        continue;
+      }
+      const Result<std::string> text = co_await arrival.stream->read_all();
+      all.push_back("stream " + std::to_string(arrival.stream->id()) + " " + *text);
+    }
+    all.push_back("end");
+  }(alone.session, came));
+  alone.settle();
+  alone.hear(wire(capsule_type::kDatagram, {}, "one"));
+  alone.hear(data(2, "uni", true));
+  alone.hear(data(0, "bidi", true) + wire(capsule_type::kDatagram, {}, "two") +
+             data(6, "more", true));
+  EXPECT_THAT(came, ElementsAre("datagram one", "stream 2 uni", "stream 0 bidi", "stream 6 more",
+                                "datagram two"));
+  alone.hear(close_capsule(7, "bye"));
+  EXPECT_EQ(came.back(), "end");
+  EXPECT_EQ(came.size(), 6u);
+}
+
+TEST(CapsuleSession, WhoTakesAllMayLeaveItToOthers) {
+  Alone alone(Role::server);
+  {
+    Scope scope(alone.world.runtime.ready());
+    scope.spawn([](Session& session) -> Task<void> { co_await session.next(); }(alone.session));
+    alone.settle();
+  }
+  std::optional<Bytes> datagram;
+  alone.scope.spawn([](Session& session, std::optional<Bytes>& kept) -> Task<void> {
+    kept = co_await session.receive_datagram();
+  }(alone.session, datagram));
+  alone.hear(wire(capsule_type::kDatagram, {}, "one"));
+  ASSERT_TRUE(datagram);
+  EXPECT_EQ(datagram->text(), "one");
+}
 
 TEST(CapsuleSession, AnEndWithinACapsuleIsMalformed) {
   Alone alone(Role::server);
@@ -499,9 +556,26 @@ TEST(CapsuleSession, WhatCrossesAnEndIsNoViolation) {
     alone.hear(data(0, "y", true));
   }
   EXPECT_EQ(alone.end->capsules.streams(), 0u);
-  alone.hear(wire(capsule_type::kStopSending, {0, 0}) +
-             wire(capsule_type::kMaxStreamData, {0, 5000}) +
-             wire(capsule_type::kStreamDataBlocked, {0, 5000}));
+  alone.hear(wire(capsule_type::kMaxStreamData, {0, 5000}) +
+             wire(capsule_type::kStopSending, {0, 0}));
+  EXPECT_EQ(alone.violation(), "none");
+}
+
+TEST(CapsuleSession, NothingIsSaidOfAStreamThatWasStopped) {
+  Alone alone(Role::server);
+  alone.hear(data(2, std::string(300, 'a')));
+  std::unique_ptr<Stream> stream;
+  alone.scope.spawn([](Session& session, std::unique_ptr<Stream>& kept) -> Task<void> {
+    kept = co_await session.accept_unidirectional();
+    // More than half of its window: a new one is due.
+    co_await kept->read();
+    kept->stop_sending(7);
+    kept->stop_sending(8);
+  }(alone.session, stream));
+  EXPECT_EQ(alone.said(), wire(capsule_type::kStopSending, {2, 7}));
+  stream.reset();
+  alone.hear(data(2, std::string(100, 'a')));
+  EXPECT_EQ(alone.said(), "");
   EXPECT_EQ(alone.violation(), "none");
 }
 

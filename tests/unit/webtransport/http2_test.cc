@@ -28,6 +28,7 @@ namespace {
 using namespace fallback::testing;
 using fallback::Http2Code;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 std::string capsule(std::uint64_t type, std::initializer_list<std::uint64_t> values,
                     std::string_view tail = {}) {
@@ -203,15 +204,25 @@ INSTANTIATE_TEST_SUITE_P(
                             setting(0x2b61, 5000) + setting(0x2b62, 30) + setting(0x2b64, 1),
                             {{"webtransport-init", "u=20, bl=4000, br=4000"}},
                             30},
-                    Allowed{"field_is_malformed",
+                    Allowed{"field_has_unknown_keys",
                             setting(0x2b61, 5000) + setting(0x2b62, 30) + setting(0x2b64, 1),
-                            {{"webtransport-init", "u=4000, u"}},
-                            30},
-                    Allowed{"field_is_negative",
-                            setting(0x2b61, 5000) + setting(0x2b62, 30) + setting(0x2b64, 1),
-                            {{"webtransport-init", "u=-4000"}},
-                            30}),
+                            {{"webtransport-init", "x, u=4000;p=1, y=\"z\""}},
+                            4000}),
     [](const testing::TestParamInfo<Allowed>& one) { return one.param.name; });
+
+/// §4.3.2
+TEST(WebTransportHttp2, AMalformedFieldIsABadRequest) {
+  for (const char* field : {"u=4000, u", "u=-4000", "bl=\"4000\"", "br=1.5", "u=,", "=1"}) {
+    Server server;
+    const Pairs init = {{"webtransport-init", field}};
+    server.rig->feed(preface() + headers(1, connect(init), false));
+    const auto frames = server.rig->frames();
+    const Frame* head = find(frames, fallback::kFrameHeaders);
+    ASSERT_NE(head, nullptr);
+    EXPECT_THAT(head->payload, StartsWith("\x8c")) << ":status 400 in HPACK's static table";
+    EXPECT_THAT(told(frames), HasSubstr("malformed webtransport-init")) << field;
+  }
+}
 
 TEST(WebTransportHttp2, CapsulesRaiseTheWindows) {
   Server server(SessionOptions(), true);
@@ -360,6 +371,43 @@ TEST(WebTransportHttp2, AClientWaitsForTheSettings) {
   session.close();
   rig.world.run_for(1ms);
   scope.cancel();
+}
+
+/// §7: what two connections may share is no good for keying material.
+TEST(WebTransportHttp2, TlsWithoutItsOwnSecretHasNoSessions) {
+  Server server;
+  server.rig->wire().secure = true;
+  server.rig->feed(preface() + headers(1, connect(), false));
+  const auto frames = server.rig->frames();
+  const Frame* reset = find(frames, fallback::kFrameRstStream);
+  ASSERT_NE(reset, nullptr);
+  EXPECT_EQ(reset->code(), Http2Code::protocol_error);
+  EXPECT_EQ(find(frames, fallback::kFrameHeaders), nullptr);
+
+  Http2Rig client(enabled());
+  client.wire().secure = true;
+  Opening opening;
+  Scope scope(client.runtime().ready());
+  scope.spawn(open_into(std::move(*client.session->open()), opening));
+  client.feed(settings(setting(8, 1) + setting(0x2b60, 1)));
+  ASSERT_TRUE(opening.session && !*opening.session);
+  EXPECT_TRUE(opening.session->error().is(Code::unsupported));
+  EXPECT_EQ(find(client.frames(), fallback::kFrameHeaders), nullptr);
+}
+
+TEST(WebTransportHttp2, GoawayAsksAClientForTheEnd) {
+  Http2Rig rig(enabled());
+  Opening opening;
+  Scope scope(rig.runtime().ready());
+  scope.spawn(open_into(std::move(*rig.session->open()), opening));
+  rig.feed(settings(setting(8, 1) + setting(0x2b60, 1)));
+  rig.feed(headers(1, {{":status", "200"}}, false));
+  ASSERT_TRUE(opening.session && *opening.session);
+  Session& session = ***opening.session;
+  EXPECT_FALSE(session.draining());
+  rig.feed(goaway(1, Http2Code::no_error));
+  EXPECT_TRUE(session.draining());
+  EXPECT_FALSE(session.ended());
 }
 
 TEST(WebTransportHttp2, AServerWithoutSessionsIsNotAsked) {

@@ -8,7 +8,6 @@
 #include "http/router.h"
 #include "tests/unit/http3/rig.h"
 #include "webtransport/capsule_type.h"
-#include "webtransport/client.h"
 #include "webtransport/error_code.h"
 #include "webtransport/http3.h"
 #include "webtransport/http3_flow.h"
@@ -107,7 +106,7 @@ class Http3Peer : public ::testing::Test {
  public:
   using Announced = std::vector<http3::Setting>;
   Http3Peer() : Http3Peer(Announced{{0x33, 1}, {0x2b603742, 1}}) {}
-  explicit Http3Peer(const Announced& announced) {
+  explicit Http3Peer(const Announced& announced, quic::TransportOptions client = {}) {
     http::Router router;
     route(router, "/wt", [this](Session& session) { return attend(session, seen); });
     router.get("/", [](http::Exchange& exchange) -> Task<void> {
@@ -118,7 +117,8 @@ class Http3Peer : public ::testing::Test {
     options.make_router = [this](http3::Session& session) {
       return std::make_unique<Http3Sessions>(session, rig->server_host().runtime());
     };
-    rig.emplace(std::move(router), RigOptions().server(std::move(options)));
+    rig.emplace(std::move(router),
+                RigOptions().server(std::move(options)).client_transport(std::move(client)));
     peer = rig->connect_raw();
     if (!announced.empty()) announce(announced);
     settle();
@@ -176,52 +176,75 @@ class Http3Peer : public ::testing::Test {
   } settings_only_;
 };
 
-// ---- a server that says anything
+// ---- what a client has to announce
 // -----------------------------------------------------------------
 
-Task<void> open_at(http::Session& http3, std::optional<Error>& refused) {
-  Result<std::unique_ptr<http::ClientExchange>> exchange = http3.open();
-  http::RequestHead request;
-  request.authority = "server";
-  request.path = "/wt";
-  const ClientOptions options = ClientOptions().protocol("chat.v1");
-  complete_request(request, options);
-  Result<std::unique_ptr<Session>> session =
-      co_await open_session(std::move(*exchange), std::move(request), options);
-  if (!session) refused = session.error();
+class EnabledTwice : public Http3Peer {
+ public:
+  EnabledTwice() : Http3Peer(Announced{{0x33, 1}, {0x2c7cf000, 2}}) {}
+};
+TEST_F(EnabledTwice, IsASettingsError) {
+  ASSERT_TRUE(rig->closed);
+  EXPECT_EQ(static_cast<ErrorCode>(rig->closed->code), ErrorCode::settings_error);
 }
 
-TEST(Http3Client, AProtocolThatWasNotOfferedIsAnAlpnError) {
-  std::optional<Rig> rig;
-  sim::World settings_only(1);
-  http3::SessionOptions options;
-  enable_http3(options, settings_only.host("nobody").runtime());
-  options.make_router = [&rig](http3::Session& session) {
-    return std::make_unique<Http3Sessions>(session, rig->runtime());
-  };
-  const auto nothing = [](http::Exchange&) -> Task<void> { co_return; };
-  rig.emplace(nothing, RigOptions().client(std::move(options)));
-  std::optional<Error> told;
-  RawPeer* server = nullptr;
-  rig->serve_raw(server, told);
-  rig->connect();
-  rig->world.run_for(100ms);
-  ASSERT_NE(server, nullptr);
-  server->uni(control(http3::testing::settings({{8, 1}, {0x33, 1}, {0x2b603742, 1}})));
-  rig->world.run_for(100ms);
-  ASSERT_NE(rig->session, nullptr);
-  std::optional<Error> refused;
-  Scope scope(rig->runtime().ready());
-  scope.spawn(open_at(*rig->session, refused));
-  rig->world.run_for(100ms);
-  ASSERT_FALSE(server->received[kConnect].empty());
-  server->more(kConnect, headers({{":status", "200"}, {"wt-protocol", "\"other\""}}));
-  rig->world.run_for(200ms);
-  ASSERT_TRUE(refused);
-  EXPECT_TRUE(refused->is(Code::invalid)) << refused->to_string();
-  EXPECT_EQ(server->resets[kConnect], http3_code::kAlpn);
-  EXPECT_FALSE(rig->closed) << rig->closed->to_string();
+class NoHttpDatagrams : public Http3Peer {
+ public:
+  NoHttpDatagrams() : Http3Peer(Announced{{0x2c7cf000, 1}}) {}
+};
+TEST_F(NoHttpDatagrams, MakeEverySessionMalformed) {
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(code_of(open_session()), static_cast<std::uint64_t>(ErrorCode::message_error));
+  }
+  EXPECT_EQ(count("webtransport.refused"), 2u);
+  expect_all_well(0);
 }
+
+class NoQuicDatagrams : public Http3Peer {
+ public:
+  NoQuicDatagrams() : Http3Peer(Announced{{0x33, 1}, {0x2c7cf000, 1}}, without()) {}
+
+ private:
+  static quic::TransportOptions without() {
+    quic::TransportOptions transport;
+    transport.max_datagram_frame = 0;
+    return transport;
+  }
+};
+TEST_F(NoQuicDatagrams, MakeEverySessionMalformed) {
+  const quic::StreamId early = peer->uni(stream_of(kConnect, "early", false));
+  EXPECT_EQ(code_of(open_session()), static_cast<std::uint64_t>(ErrorCode::message_error));
+  EXPECT_EQ(code_of(early), http3_code::kSessionGone);
+  expect_all_well(0);
+}
+
+class NoFlowControl : public Http3Peer, public ::testing::WithParamInterface<std::uint64_t> {
+ public:
+  NoFlowControl() : Http3Peer(Announced{{0x33, 1}, {GetParam(), 1}}) {}
+};
+class NoFlowControlYet : public NoFlowControl {};
+
+TEST_P(NoFlowControl, LetsOneSessionBe) {
+  open_session();
+  const quic::StreamId second = open_session();
+  EXPECT_EQ(code_of(second), static_cast<std::uint64_t>(ErrorCode::request_rejected));
+  EXPECT_EQ(count("webtransport.opened"), 1u);
+  EXPECT_THAT(seen.closes, IsEmpty()) << "the first one goes on";
+  peer->more(kConnect, close_session("bye"), true);
+  settle();
+  const quic::StreamId third = open_session();
+  EXPECT_EQ(count("webtransport.opened"), 2u);
+  peer->more(third, close_session("bye"), true);
+  expect_all_well(2);
+}
+TEST_P(NoFlowControlYet, LetsSessionsBe) {
+  open_session();
+  open_session();
+  EXPECT_EQ(count("webtransport.opened"), 2u);
+}
+// The drafts that know flow control, and those before.
+INSTANTIATE_TEST_SUITE_P(Drafts, NoFlowControl, ::testing::Values(0x14e9cd29, 0x2c7cf000));
+INSTANTIATE_TEST_SUITE_P(Drafts, NoFlowControlYet, ::testing::Values(0x2b603742, 0xc671706a));
 
 // ---- SETTINGS that come after their CONNECT
 // -----------------------------------------------------------------
@@ -416,6 +439,8 @@ const CapsuleCase kBadLimits[] = {
     {"StreamsAsBefore", limit(capsule_type::kMaxStreamsBidirectional, 2)},
     {"FewerStreams", limit(capsule_type::kMaxStreamsUnidirectional, 1)},
     {"TooManyStreams", limit(capsule_type::kMaxStreamsBidirectional, (std::uint64_t{1} << 60) + 1)},
+    {"BlockedByTooMany",
+     limit(capsule_type::kStreamsBlockedUnidirectional, (std::uint64_t{1} << 60) + 1)},
 };
 INSTANTIATE_TEST_SUITE_P(Draft, BadLimit, ::testing::ValuesIn(kBadLimits),
                          [](const auto& test) { return std::string(test.param.name); });
@@ -439,7 +464,9 @@ TEST_F(FlowPeer, GoodLimitsAreTaken) {
   peer->more(kConnect, limit(capsule_type::kMaxData, 5001) +
                            limit(capsule_type::kMaxStreamsBidirectional, 3) +
                            limit(capsule_type::kMaxStreamsUnidirectional, 3) +
-                           limit(capsule_type::kDataBlocked, 7) + close_session("bye"));
+                           limit(capsule_type::kDataBlocked, kMaxVarint) +
+                           limit(capsule_type::kStreamsBlockedBidirectional, 1) +
+                           close_session("bye"));
   expect_all_well(1);
   EXPECT_EQ(seen.closes[0].reason, "bye");
 }

@@ -112,12 +112,7 @@ class TunnelStream final : public tcp::Stream, private tcp::StreamSink, private 
         case Http1Parser::Event::end: continue;
       }
     }
-    bool destroyed = false;
-    destroyed_ = &destroyed;
-    sink_->connected(*this);
-    if (destroyed) return;
-    destroyed_ = nullptr;
-    if (over_) return;
+    // Before the sink writes what comes behind it.
     if (!waiting_.empty()) {
       std::vector<Bytes> waiting = std::exchange(waiting_, {});
       waiting_size_ = 0;
@@ -125,6 +120,12 @@ class TunnelStream final : public tcp::Stream, private tcp::StreamSink, private 
       if (!sent) return give_up(sent.error());
     }
     if (finished_) inner_->finish();
+    bool destroyed = false;
+    destroyed_ = &destroyed;
+    sink_->connected(*this);
+    if (destroyed) return;
+    destroyed_ = nullptr;
+    if (over_) return;
     if (paused_) inner_->pause();
     if (rest.empty()) return;
     // What the other end said right behind the proxy's answer.

@@ -90,6 +90,19 @@ TEST_F(TunnelTest, AsksAndThenCarries) {
   EXPECT_FALSE(heard_.error);
 }
 
+TEST_F(TunnelTest, WhatWaitedGoesBeforeWhatTheSinkWritesWhenItStands) {
+  heard_.on_connected = [](tcp::Stream& stream) {
+    ASSERT_TRUE(stream.write(Bytes::copy(" late")));
+    stream.finish();
+  };
+  open();
+  ASSERT_TRUE(stream_->write(Bytes::copy("early")));
+  wire_->sent.clear();
+  answer("HTTP/1.1 200 OK\r\n\r\n");
+  EXPECT_EQ(wire_->sent, "early late");
+  EXPECT_TRUE(wire_->finished);
+}
+
 TEST_F(TunnelTest, WhatFollowsAtOnceWaitsForAReaderThatPauses) {
   heard_.on_connected = [](tcp::Stream& stream) { stream.pause(); };
   open();

@@ -1,5 +1,7 @@
 // A whole HTTP/2 session, server or client, against a peer that says anything. It must answer,
-// reset or close, never crash; when the connection is over nothing of it is left. Input:
+// reset or close, never crash; when the connection is over nothing of it is left. However the
+// peer's bytes are cut, the same connections live on, and on those the same requests or responses
+// have been seen. Input:
 //
 //   byte 0  bit 0: a client of ours   bit 1: without preface and SETTINGS of the peer's before
 //           bits 2-4: bytes a piece that the rest comes in, as a power of two; 0: whole
@@ -24,16 +26,41 @@
 
 namespace {
 
+constexpr std::size_t kMaxRequests = 8;
+
 using namespace tern;
 using namespace tern::fallback;
 using namespace std::chrono_literals;
 using tern::fallback::testing::HandStream;
 using tern::fallback::testing::Wire;
 
+/// What came of the peer's bytes.
+struct Outcome {
+  bool alive = false;     // when all of them had come
+  bool resets = false;    // streams were given up: who was how far then is a matter of the pieces
+  std::size_t begun = 0;  // requests that handlers got
+  std::vector<std::string> seen;
+
+  bool comparable() const { return alive && !resets && begun < kMaxRequests; }
+};
+
+void add(std::string& text, const http::Fields& fields) {
+  for (const http::Field field : fields) {
+    text.append(" ").append(field.name).append("=").append(field.value);
+  }
+}
+
 /// Answers with what it got.
-Task<void> echo(http::Exchange& exchange) {
+Task<void> echo(http::Exchange& exchange, Outcome& outcome) {
+  ++outcome.begun;
   auto body = co_await exchange.read_all(100'000);
   if (!body) co_return;
+  std::string text(exchange.method());
+  text.append(" ").append(exchange.request().path);
+  add(text, exchange.request().fields);
+  text.append(" (").append(*body).append(")");
+  add(text, exchange.trailers());
+  outcome.seen.push_back(std::move(text));
   http::Fields none;
   co_await exchange.inform(http::Status::early_hints, none);
   http::Response response;
@@ -44,17 +71,18 @@ Task<void> echo(http::Exchange& exchange) {
   co_await exchange.finish(exchange.trailers());
 }
 
-void play(ByteView script) {
-  if (script.empty()) return;
+/// `power`: of two, the bytes a piece has; 0: whole.
+Outcome play(ByteView script, std::size_t power) {
+  Outcome outcome;
   const std::uint8_t mode = script[0];
   const bool client = (mode & 1) != 0;
   sim::World world(1);
   Runtime& runtime = world.host("here").runtime();
   http::ServerHooks hooks;
-  hooks.handler = echo;
+  hooks.handler = [&outcome](http::Exchange& exchange) { return echo(exchange, outcome); };
   SessionOptions options;
   options.max_body = 50'000;
-  options.max_requests = 8;
+  options.max_requests = kMaxRequests;
   options.max_field_section = 4000;
   std::optional<Context> context(std::in_place, runtime, options, std::move(hooks));
   auto wire = std::make_shared<Wire>();
@@ -65,13 +93,11 @@ void play(ByteView script) {
   Session& session = client ? context->connect(std::move(stream), Protocol::http2, told)
                             : context->accept(std::move(stream), Protocol::http2);
   world.run_for(1ms);
+  std::vector<std::shared_ptr<http::testing::Reply>> replies;
   if (client) {
     for (int i = 0; i < 3; ++i) {
-      std::shared_ptr<http::ClientExchange> exchange = std::move(*session.open());
-      auto reply = std::make_shared<http::testing::Reply>();
-      runtime.spawn(http::testing::fetch(std::move(exchange), http::testing::post("/"),
-                                         i == 0 ? std::string(70'000, 'x') : std::string(), {},
-                                         reply));
+      replies.push_back(http::testing::start(runtime, session, http::testing::post("/"),
+                                             i == 0 ? std::string(70'000, 'x') : std::string()));
     }
     world.run_for(1ms);
   }
@@ -81,13 +107,28 @@ void play(ByteView script) {
     bytes += std::string("\0\0\0\4\0\0\0\0\0\0\0\0\4\1\0\0\0\0", 18);
   }
   bytes += as_text(script.subspan(1));
-  const std::size_t power = mode >> 2 & 7;
   const std::size_t piece = power == 0 ? bytes.size() : std::size_t{1} << power;
   for (std::size_t at = 0; at < bytes.size() && wire->sink != nullptr; at += piece) {
     std::string part = bytes.substr(at, piece);
     wire->sink->receive(*wire->stream,
                         MutableBytes(reinterpret_cast<std::uint8_t*>(part.data()), part.size()));
     world.run_for(1ms);
+  }
+  world.run_for(10ms);
+  outcome.alive = wire->sink != nullptr;
+  for (const auto& reply : replies) {
+    std::string text = !reply->done ? "waits" : reply->error ? "failed" : "answered";
+    if (reply->done && !reply->error) {
+      text += ' ' + std::to_string(reply->status);
+      add(text, reply->fields);
+      text.append(" (").append(reply->body).append(")");
+      add(text, reply->trailers);
+    }
+    outcome.seen.push_back(std::move(text));
+  }
+  std::sort(outcome.seen.begin(), outcome.seen.end());
+  for (const char* name : {"http2.peer_resets", "http2.rejected"}) {
+    outcome.resets = outcome.resets || runtime.counters().at(name).value() != 0;
   }
   if (wire->sink != nullptr) {
     // Half of the time the peer goes, half of the time its limits end it.
@@ -101,11 +142,18 @@ void play(ByteView script) {
   TERN_CHECK(wire->gone && context->sessions() == 0);
   TERN_CHECK(!client || over);
   context.reset();
+  return outcome;
 }
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  play({data, size});
+  if (size == 0) return 0;
+  const Outcome whole = play({data, size}, 0);
+  const std::size_t power = data[0] >> 2 & 7;
+  if (power == 0) return 0;
+  const Outcome split = play({data, size}, power);
+  TERN_CHECK(split.alive == whole.alive);
+  if (split.comparable() && whole.comparable()) TERN_CHECK(split.seen == whole.seen);
   return 0;
 }

@@ -17,7 +17,7 @@
 namespace tern {
 namespace {
 
-using Opened = Result<std::unique_ptr<http::WebSocket>>;
+using OpenedWebSocket = Result<std::unique_ptr<http::WebSocket>>;
 
 /// The answer broke the rules of HTTP/3 or HTTP/2.
 bool malformed(const Error& error) noexcept {
@@ -59,17 +59,18 @@ Result<http::Url> parse_websocket_url(const std::string& text, ClientProtocols p
 
 }  // namespace
 
-Task<Opened> Client::websocket(ClientRequest request, http::WebSocketOptions options) {
+Task<OpenedWebSocket> Client::websocket(ClientRequest request, http::WebSocketOptions options) {
   std::string what = "no WebSocket to " + request.url_ + " in time";
-  Task<Opened> opening = open_websocket(std::move(request), std::move(options));
-  Opened socket =
+  Task<OpenedWebSocket> opening = open_websocket(std::move(request), std::move(options));
+  OpenedWebSocket socket =
       co_await within(pool_->runtime, pool_->options.timeout_, std::move(what), std::move(opening));
   co_return socket;
 }
 
 /// The handshake on one connection.
-Task<Opened> Client::websocket_on(std::shared_ptr<OriginConnection> connection, http::Url url,
-                                  http::RequestHead head, http::WebSocketOptions options) {
+Task<OpenedWebSocket> Client::websocket_on(std::shared_ptr<OriginConnection> connection,
+                                           http::Url url, http::RequestHead head,
+                                           http::WebSocketOptions options) {
   Result<std::unique_ptr<http::ClientExchange>> exchange = connection->session()->open();
   if (!exchange) co_return fail(std::move(exchange).error());
   connection->count_request();
@@ -86,7 +87,8 @@ Task<Opened> Client::websocket_on(std::shared_ptr<OriginConnection> connection, 
                                    std::move(connection));
 }
 
-Task<Opened> Client::open_websocket(ClientRequest request, http::WebSocketOptions options) {
+Task<OpenedWebSocket> Client::open_websocket(ClientRequest request,
+                                             http::WebSocketOptions options) {
   const ClientProtocols protocols = pool_->options.protocols();
   const Result<http::Url> url = parse_websocket_url(request.url_, protocols);
   if (!url) co_return fail(url.error());
@@ -103,7 +105,7 @@ Task<Opened> Client::open_websocket(ClientRequest request, http::WebSocketOption
     if (!connection) co_return fail(std::move(connection).error());
     const std::shared_ptr<OriginConnection> chosen = std::move(*connection);
     const std::string version(chosen->session()->protocol());
-    Opened socket = co_await websocket_on(chosen, *url, head, options);
+    OpenedWebSocket socket = co_await websocket_on(chosen, *url, head, options);
     if (socket) co_return socket;
     // Nobody else's, and of no use any more.
     if (version == "http/1.1" && chosen->session() != nullptr) chosen->session()->drain();

@@ -17,10 +17,10 @@ namespace tern {
 namespace {
 
 using webtransport::Carrier;
-using Opened = Result<std::unique_ptr<webtransport::Session>>;
+using OpenedSession = Result<std::unique_ptr<webtransport::Session>>;
 
 /// The server has no sessions in this version of HTTP; it may have them in another.
-bool not_in_this_version(const Error& error) noexcept {
+bool not_offered(const Error& error) noexcept {
   return error.is(Code::unsupported) || (error.domain == Domain::http && error.code == 501);
 }
 
@@ -36,17 +36,19 @@ std::string https_url(std::string url) {
 
 }  // namespace
 
-Task<Opened> Client::webtransport(ClientRequest request, webtransport::ClientOptions options) {
+Task<OpenedSession> Client::webtransport(ClientRequest request,
+                                         webtransport::ClientOptions options) {
   std::string what = "no WebTransport session with " + request.url_ + " in time";
-  Task<Opened> opening = open_webtransport(std::move(request), std::move(options));
-  Opened session =
+  Task<OpenedSession> opening = open_webtransport(std::move(request), std::move(options));
+  OpenedSession session =
       co_await within(pool_->runtime, pool_->options.timeout_, std::move(what), std::move(opening));
   co_return session;
 }
 
-Task<Opened> Client::webtransport_on(std::shared_ptr<OriginConnection> connection,
-                                     http::RequestHead head, webtransport::ClientOptions options) {
-  Opened session = fail(Error(Code::unsupported, "the server does not speak WebTransport"));
+Task<OpenedSession> Client::webtransport_on(std::shared_ptr<OriginConnection> connection,
+                                            http::RequestHead head,
+                                            webtransport::ClientOptions options) {
+  OpenedSession session = fail(Error(Code::unsupported, "the server does not speak WebTransport"));
   for (const std::string_view token : webtransport::kTokens) {
     if (connection->session() == nullptr) {
       co_return fail(Error(Code::rejected, "the connection has ended", Origin::remote));
@@ -63,8 +65,8 @@ Task<Opened> Client::webtransport_on(std::shared_ptr<OriginConnection> connectio
   co_return session;
 }
 
-Task<Opened> Client::webtransport_over_websocket(ClientRequest request,
-                                                 webtransport::ClientOptions options) {
+Task<OpenedSession> Client::webtransport_over_websocket(ClientRequest request,
+                                                        webtransport::ClientOptions options) {
   http::WebSocketOptions asked = webtransport::websocket_request(options);
   Result<std::unique_ptr<http::WebSocket>> socket =
       co_await open_websocket(std::move(request), std::move(asked));
@@ -72,7 +74,8 @@ Task<Opened> Client::webtransport_over_websocket(ClientRequest request,
   co_return webtransport::session_over(std::move(*socket), options);
 }
 
-Task<Opened> Client::open_webtransport(ClientRequest request, webtransport::ClientOptions options) {
+Task<OpenedSession> Client::open_webtransport(ClientRequest request,
+                                              webtransport::ClientOptions options) {
   request.url_ = https_url(std::move(request.url_));
   const Result<http::Url> url = http::Url::parse(request.url_);
   if (!url && url.error().is(Code::unsupported)) co_return fail(Error::invalid(url.error().detail));
@@ -98,7 +101,7 @@ Task<Opened> Client::open_webtransport(ClientRequest request, webtransport::Clie
     if (!connection) co_return fail(std::move(connection).error());
     const std::shared_ptr<OriginConnection> chosen = std::move(*connection);
     if (!chosen->serial()) {
-      Opened session = co_await webtransport_on(chosen, head, options);
+      OpenedSession session = co_await webtransport_on(chosen, head, options);
       if (session) co_return session;
       if (session.error().is(Code::rejected)) {
         const bool again =
@@ -106,7 +109,7 @@ Task<Opened> Client::open_webtransport(ClientRequest request, webtransport::Clie
         if (!again) co_return session;
         continue;
       }
-      if (!not_in_this_version(session.error())) co_return session;
+      if (!not_offered(session.error())) co_return session;
       if (options.carrier() == Carrier::http3 && unused(chosen->session())) {
         webtransport::close_unfit(*chosen->session());
       }
@@ -116,7 +119,8 @@ Task<Opened> Client::open_webtransport(ClientRequest request, webtransport::Clie
     }
     rung = pool_->next_rung(chosen);
   }
-  Opened session = co_await webtransport_over_websocket(std::move(request), std::move(options));
+  OpenedSession session =
+      co_await webtransport_over_websocket(std::move(request), std::move(options));
   co_return session;
 }
 

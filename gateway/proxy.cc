@@ -36,7 +36,7 @@ bool same_prefix(ByteView left, ByteView right, unsigned bits) noexcept {
 }
 
 /// An address or "address/bits", IPv6 with or without brackets.
-bool covers(std::string_view entry, const udp::Address& host) {
+bool excludes(std::string_view entry, const udp::Address& host) {
   std::optional<unsigned> bits;
   if (const std::size_t slash = entry.find('/'); slash != std::string_view::npos) {
     const std::string_view digits = entry.substr(slash + 1);
@@ -213,7 +213,7 @@ bool ProxyOptions::is_excepted(const http::Url& url) const {
     const std::string_view entry = rest.substr(0, end);
     rest.remove_prefix(std::min(end + 1, rest.size()));
     if (entry.empty()) continue;
-    if (address ? covers(entry, *address) : is_below(url.host(), entry)) return true;
+    if (address ? excludes(entry, *address) : is_below(url.host(), entry)) return true;
   }
   return false;
 }

@@ -37,7 +37,7 @@ std::string to_hex(const std::array<std::uint8_t, 32>& bytes) {
   return text;
 }
 
-std::optional<std::array<std::uint8_t, 32>> from_hex(std::string_view text) {
+std::optional<std::array<std::uint8_t, 32>> key_from_hex(std::string_view text) {
   while (!text.empty() && text.back() == '\n') text.remove_suffix(1);
   std::array<std::uint8_t, 32> bytes{};
   if (text.size() != 2 * bytes.size()) return std::nullopt;
@@ -125,7 +125,7 @@ Result<void> ServerShared::prepare_keys(Random& random, UnixSeconds now) {
   std::array<std::uint8_t, 32>& secret = reset_secret;
   if (exists(reset_file)) {
     TERN_TRY(const std::string text, tls::read_file(reset_file));
-    const auto read = from_hex(text);
+    const auto read = key_from_hex(text);
     if (!read) {
       return fail(Error::invalid(reset_file +
                                  ": not 64 hexadecimal digits; remove it to have a new "

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <optional>
 
+#include "base/ascii.h"
 #include "http/uri.h"
 
 namespace tern::http {
@@ -64,15 +65,8 @@ class Cutter {
   std::string_view rest_;
 };
 
-int hex_value(char c) noexcept {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 /// RFC 7838 §3: octets of ALPN names that are no token characters, and '%'.
-std::optional<std::string> percent_decode(std::string_view text) {
+std::optional<std::string> decoded_name(std::string_view text) {
   std::string decoded;
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] != '%') {
@@ -80,8 +74,8 @@ std::optional<std::string> percent_decode(std::string_view text) {
       continue;
     }
     if (i + 2 >= text.size()) return std::nullopt;
-    const int high = hex_value(text[i + 1]);
-    const int low = hex_value(text[i + 2]);
+    const int high = ascii::hex_value(text[i + 1]);
+    const int low = ascii::hex_value(text[i + 2]);
     if (high < 0 || low < 0) return std::nullopt;
     decoded += static_cast<char>(high * 16 + low);
     i += 2;
@@ -126,7 +120,7 @@ AltSvc AltSvc::parse(std::string_view value) {
     if (text.take(',')) continue;  // an empty element
     AltService service;
     service.max_age = kDefaultAge;
-    const std::optional<std::string> protocol = percent_decode(text.token());
+    const std::optional<std::string> protocol = decoded_name(text.token());
     if (!text.take('=')) break;
     const std::optional<std::string> authority = text.quoted();
     if (!authority) break;

@@ -2,22 +2,11 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
+
 namespace tern::http {
 
 namespace {
-
-std::string_view trimmed(std::string_view text) noexcept {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
-
-bool same(std::string_view text, std::string_view lower) noexcept {
-  return text.size() == lower.size() &&
-         std::equal(text.begin(), text.end(), lower.begin(), [](char a, char b) {
-           return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b;
-         });
-}
 
 /// "0.5" as 500: 0 or 1, a point, at most three digits (RFC 9110 §12.4.2). -1 for anything else.
 int parse_quality(std::string_view text) noexcept {
@@ -47,10 +36,10 @@ std::string_view name_of(Coding coding) noexcept {
 }
 
 std::optional<Coding> coding_of(std::string_view name) noexcept {
-  if (same(name, "gzip") || same(name, "x-gzip")) return Coding::gzip;
-  if (same(name, "zstd")) return Coding::zstd;
-  if (same(name, "br")) return Coding::br;
-  if (same(name, "identity")) return Coding::identity;
+  if (ascii::same(name, "gzip") || ascii::same(name, "x-gzip")) return Coding::gzip;
+  if (ascii::same(name, "zstd")) return Coding::zstd;
+  if (ascii::same(name, "br")) return Coding::br;
+  if (ascii::same(name, "identity")) return Coding::identity;
   return std::nullopt;
 }
 
@@ -64,10 +53,10 @@ AcceptedCodings::AcceptedCodings(std::string_view field_value) noexcept {
     if (more) field_value.remove_prefix(comma + 1);
 
     const std::size_t semicolon = element.find(';');
-    const std::string_view name = trimmed(element.substr(0, semicolon));
+    const std::string_view name = ascii::trimmed(element.substr(0, semicolon));
     int quality = 1000;
     if (semicolon != std::string_view::npos) {
-      const std::string_view weight = trimmed(element.substr(semicolon + 1));
+      const std::string_view weight = ascii::trimmed(element.substr(semicolon + 1));
       if (!weight.starts_with("q=") && !weight.starts_with("Q=")) continue;
       quality = parse_quality(weight.substr(2));
       if (quality < 0) continue;

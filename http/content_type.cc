@@ -9,11 +9,11 @@ namespace tern::http {
 
 namespace {
 
-using Entry = std::pair<std::string_view, std::string_view>;
+using KnownType = std::pair<std::string_view, std::string_view>;
 
 constexpr std::size_t kLongestExtension = 11;
 
-constexpr Entry kTypes[] = {
+constexpr KnownType kTypes[] = {
     {"7z", "application/x-7z-compressed"},
     {"aac", "audio/aac"},
     {"apng", "image/apng"},
@@ -110,7 +110,9 @@ constexpr Entry kTypes[] = {
     {"zst", "application/zstd"},
 };
 
-constexpr bool by_extension(const Entry& a, const Entry& b) noexcept { return a.first < b.first; }
+constexpr bool by_extension(const KnownType& a, const KnownType& b) noexcept {
+  return a.first < b.first;
+}
 
 static_assert(std::is_sorted(std::begin(kTypes), std::end(kTypes), by_extension));
 
@@ -126,7 +128,7 @@ std::string_view content_type_of(std::string_view file_name) noexcept {
   std::transform(extension.begin(), extension.end(), lower.begin(), [](char c) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   });
-  const Entry wanted(std::string_view(lower.data(), extension.size()), "");
+  const KnownType wanted(std::string_view(lower.data(), extension.size()), "");
   const auto* found = std::lower_bound(std::begin(kTypes), std::end(kTypes), wanted, by_extension);
   return found != std::end(kTypes) && found->first == wanted.first ? found->second : kUnknown;
 }

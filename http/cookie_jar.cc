@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/ascii.h"
 #include "transport/tls/private_file.h"
 #include "transport/udp/address.h"
 
@@ -18,24 +19,10 @@ namespace {
 
 constexpr std::size_t kMaxFile = 16'000'000;
 
-char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-
-std::string lowered(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), lower);
-  return out;
-}
-
-std::string_view trimmed(std::string_view text) noexcept {
-  const std::size_t begin = text.find_first_not_of(" \t");
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
-}
-
 bool starts_with_any_case(std::string_view text, std::string_view prefix) noexcept {
   return text.size() >= prefix.size() &&
          std::equal(prefix.begin(), prefix.end(), text.begin(),
-                    [](char a, char b) { return lower(a) == lower(b); });
+                    [](char a, char b) { return ascii::lower(a) == ascii::lower(b); });
 }
 
 /// §5.1.3
@@ -64,7 +51,7 @@ bool has_control_character(std::string_view text, bool tab_allowed) noexcept {
   });
 }
 
-std::optional<std::int64_t> number(std::string_view text) noexcept {
+std::optional<std::int64_t> seconds_in(std::string_view text) noexcept {
   std::int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (end != text.data() + text.size() || error == std::errc::invalid_argument) {
@@ -85,14 +72,12 @@ std::int64_t days_of(std::int64_t year, unsigned month, unsigned day) noexcept {
   return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
 }
 
-bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
-
 /// `least` to `most` digits at the beginning, with no digit behind.
 std::optional<int> leading_number(std::string_view text, std::size_t least, std::size_t most,
                                   std::size_t* used = nullptr) noexcept {
   std::size_t count = 0;
   int value = 0;
-  while (count < text.size() && count <= most && is_digit(text[count])) {
+  while (count < text.size() && count <= most && ascii::is_digit(text[count])) {
     value = value * 10 + (text[count++] - '0');
   }
   if (count < least || count > most) return std::nullopt;
@@ -116,19 +101,21 @@ Attributes read_attributes(std::string_view text) {
     const std::string_view part = text.substr(0, end);
     text.remove_prefix(std::min(end + 1, text.size()));
     const std::size_t equals = part.find('=');
-    const std::string name = lowered(trimmed(part.substr(0, equals)));
-    const std::string_view value =
-        equals == std::string_view::npos ? std::string_view() : trimmed(part.substr(equals + 1));
+    const std::string name = ascii::lower_case(ascii::trimmed(part.substr(0, equals)));
+    const std::string_view value = equals == std::string_view::npos
+                                       ? std::string_view()
+                                       : ascii::trimmed(part.substr(equals + 1));
     if (value.size() > CookieJar::kMaxAttribute) continue;
     if (name == "domain") {
-      if (!value.empty()) out.domain = lowered(value.substr(value.front() == '.' ? 1 : 0));
+      if (!value.empty())
+        out.domain = ascii::lower_case(value.substr(value.front() == '.' ? 1 : 0));
     } else if (name == "path") {
       out.path = value.starts_with('/') ? std::optional<std::string>(value) : std::nullopt;
     } else if (name == "expires") {
       if (const auto date = parse_cookie_date(value)) out.expires = date;
     } else if (name == "max-age") {
-      const bool plain = !value.empty() && (is_digit(value[0]) || value[0] == '-');
-      if (const auto age = plain ? number(value) : std::nullopt) out.max_age = age;
+      const bool plain = !value.empty() && (ascii::is_digit(value[0]) || value[0] == '-');
+      if (const auto age = plain ? seconds_in(value) : std::nullopt) out.max_age = age;
     } else if (name == "secure") {
       out.secure = true;
     } else if (name == "httponly") {
@@ -189,7 +176,7 @@ std::optional<UnixSeconds> parse_cookie_date(std::string_view text) {
       if ((day = leading_number(token, 1, 2))) continue;
     }
     if (!month) {
-      const std::string name = lowered(token.substr(0, 3));
+      const std::string name = ascii::lower_case(token.substr(0, 3));
       const auto found = std::find(kMonths.begin(), kMonths.end(), name);
       if (found != kMonths.end()) {
         month = static_cast<unsigned>(found - kMonths.begin()) + 1;
@@ -239,10 +226,10 @@ bool CookieJar::store(const Url& url, std::string_view set_cookie, UnixSeconds n
   const std::size_t equals = pair.find('=');
   Cookie cookie;
   if (equals == std::string_view::npos) {
-    cookie.value = trimmed(pair);
+    cookie.value = ascii::trimmed(pair);
   } else {
-    cookie.name = trimmed(pair.substr(0, equals));
-    cookie.value = trimmed(pair.substr(equals + 1));
+    cookie.name = ascii::trimmed(pair.substr(0, equals));
+    cookie.value = ascii::trimmed(pair.substr(equals + 1));
   }
   if (cookie.name.empty() && cookie.value.empty()) return false;
   if (cookie.name.size() + cookie.value.size() > kMaxSize) return false;
@@ -402,7 +389,7 @@ Result<void> CookieJar::from_text(std::string_view text, UnixSeconds now) {
     };
     if (columns.size() == 6) columns.emplace_back();  // an empty value
     if (columns.size() != 7) return bad();
-    const auto expires = number(columns[4]);
+    const auto expires = seconds_in(columns[4]);
     std::string_view domain = columns[0];
     if (domain.starts_with('.')) domain.remove_prefix(1);
     if (!expires || domain.empty() || !columns[2].starts_with('/') ||
@@ -412,7 +399,7 @@ Result<void> CookieJar::from_text(std::string_view text, UnixSeconds now) {
         columns[2].size() > kMaxAttribute) {
       return bad();
     }
-    cookie.domain = lowered(domain);
+    cookie.domain = ascii::lower_case(domain);
     cookie.host_only = columns[1] != "TRUE";
     cookie.path = columns[2];
     cookie.secure = columns[3] == "TRUE";

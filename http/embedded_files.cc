@@ -21,7 +21,7 @@ struct Entry {
 };
 
 /// FNV-1a and the size: tells builds apart, not made to withstand forgery.
-std::string etag_of(std::string_view bytes) {
+std::string hash_of(std::string_view bytes) {
   std::uint64_t hash = 0xcbf29ce484222325;
   for (const char c : bytes) {
     hash ^= static_cast<std::uint8_t>(c);
@@ -44,7 +44,7 @@ Task<void> send(Exchange& exchange, const Entry& entry) {
   }
 }
 
-Task<void> answer(Exchange& exchange, Response response) {
+Task<void> send(Exchange& exchange, Response response) {
   co_await exchange.respond(std::move(response));
 }
 
@@ -62,7 +62,7 @@ EmbeddedFiles::EmbeddedFiles(std::span<const EmbeddedFile> files) {
     Representation& representation = entry.representation;
     representation.content_type =
         file.content_type.empty() ? content_type_of(file.path) : file.content_type;
-    representation.etag = file.etag.empty() ? etag_of(file.bytes) : std::string(file.etag);
+    representation.etag = file.etag.empty() ? hash_of(file.bytes) : std::string(file.etag);
     representation.size = file.bytes.size();
     representation.complete();
     entry.content = Bytes::literal(file.bytes);
@@ -79,12 +79,12 @@ Task<void> EmbeddedFiles::operator()(Exchange& exchange) const {
   if (method != "GET" && method != "HEAD") {
     Response response(method == "OPTIONS" ? Status::no_content : Status::method_not_allowed);
     response.field("allow", "GET, HEAD, OPTIONS");
-    return answer(exchange, std::move(response));
+    return send(exchange, std::move(response));
   }
   const std::string_view path = exchange.mounted_path();
   const auto found = table_->entries.find(path.empty() ? "/" : path);
   if (found == table_->entries.end()) {
-    return answer(exchange, Response(Status::not_found).text("Not Found\n"));
+    return send(exchange, Response(Status::not_found).text("Not Found\n"));
   }
   return send(exchange, found->second);
 }

@@ -6,6 +6,7 @@
 #include <limits>
 #include <new>
 
+#include "base/ascii.h"
 #include "base/check.h"
 #include "base/recycled_memory.h"
 
@@ -18,10 +19,6 @@ namespace {
 constexpr std::size_t kUsualBlock = 384;
 constexpr std::size_t kUsualLines = 8;
 constexpr std::size_t kMost = std::numeric_limits<std::uint32_t>::max() / 4;
-
-constexpr char lower(char c) noexcept {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
 
 /// tchar without the upper-case letters.
 constexpr std::array<bool, 256> kNameBytes = [] {
@@ -80,7 +77,7 @@ void Fields::append(std::string_view name, std::string_view value, bool upper_po
   char* text = block_->text() + block_->text_size;
   block_->text_size += static_cast<std::uint32_t>(size);
   if (upper_possible) {
-    std::transform(name.begin(), name.end(), text, lower);
+    std::transform(name.begin(), name.end(), text, ascii::lower);
   } else {
     std::copy(name.begin(), name.end(), text);
   }
@@ -105,7 +102,7 @@ void Fields::set(std::string_view name, std::string_view value) {
 
 void Fields::remove(std::string_view name) {
   std::string wanted(name);
-  std::transform(wanted.begin(), wanted.end(), wanted.begin(), lower);
+  std::transform(wanted.begin(), wanted.end(), wanted.begin(), ascii::lower);
   if (!may_contain(wanted)) return;
   if (shared()) let_go(std::exchange(block_, copy_with_room(0, 0)));
   Block& block = *block_;

@@ -3,20 +3,16 @@
 #include <algorithm>
 #include <optional>
 
+#include "base/ascii.h"
+
 namespace tern::http {
 
 namespace {
 
 constexpr std::uint64_t kHuge = UINT64_MAX / 16;
 
-std::string_view trimmed(std::string_view text) noexcept {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
-
 /// Digits; values that are too large for any file all become kHuge.
-std::optional<std::uint64_t> number(std::string_view digits) noexcept {
+std::optional<std::uint64_t> position(std::string_view digits) noexcept {
   if (digits.empty()) return std::nullopt;
   std::uint64_t value = 0;
   for (const char c : digits) {
@@ -39,11 +35,11 @@ std::optional<Spec> parse_spec(std::string_view text) noexcept {
   const std::string_view after = text.substr(dash + 1);
   Spec spec;
   spec.suffix = before.empty();
-  const auto first = number(spec.suffix ? after : before);
+  const auto first = position(spec.suffix ? after : before);
   if (!first) return std::nullopt;
   spec.first = *first;
   if (!spec.suffix && !after.empty()) {
-    const auto last = number(after);
+    const auto last = position(after);
     if (!last || *last < *first) return std::nullopt;
     spec.last = *last;
   }
@@ -77,7 +73,7 @@ RangeSelection select_ranges(std::string_view value, std::uint64_t size) {
   std::size_t asked = 0;
   for (bool more = true; more;) {
     const std::size_t comma = value.find(',');
-    const std::string_view element = trimmed(value.substr(0, comma));
+    const std::string_view element = ascii::trimmed(value.substr(0, comma));
     more = comma != std::string_view::npos;
     if (more) value.remove_prefix(comma + 1);
     if (element.empty()) continue;  // §5.6.1.2

@@ -120,7 +120,7 @@ Task<void> send_many(Exchange& exchange, const Representation& representation, B
   co_await exchange.finish(Bytes::take(std::move(parts.tail())));
 }
 
-Task<void> respond(Exchange& exchange, Response response) {
+Task<void> send_whole(Exchange& exchange, Response response) {
   co_await exchange.respond(std::move(response));
 }
 
@@ -165,9 +165,10 @@ Task<void> send_representation(Exchange& exchange, const Representation& represe
   const UnixSeconds now = exchange.runtime().unix_seconds();
   const Validators validators = representation.validators();
   switch (evaluate_preconditions(request, validators, now)) {
-    case Precondition::not_modified: return respond(exchange, not_modified(representation));
+    case Precondition::not_modified: return send_whole(exchange, not_modified(representation));
     case Precondition::failed:
-      return respond(exchange, Response(Status::precondition_failed).text("Precondition Failed\n"));
+      return send_whole(exchange,
+                        Response(Status::precondition_failed).text("Precondition Failed\n"));
     case Precondition::proceed: break;
   }
 
@@ -184,7 +185,7 @@ Task<void> send_representation(Exchange& exchange, const Representation& represe
   switch (selection.answer) {
     case RangeSelection::Answer::whole: return send_one(exchange, std::move(head), source, whole);
     case RangeSelection::Answer::unsatisfiable:
-      return respond(exchange, unsatisfiable(representation));
+      return send_whole(exchange, unsatisfiable(representation));
     case RangeSelection::Answer::partial: break;
   }
   if (selection.ranges.size() > 1) {

@@ -262,21 +262,21 @@ Lookup look_up(const Root& root, const std::string& path, UnixSeconds now,
 // -------------------------------------------------------------------------------------
 
 /// All of it is at hand, so nobody needs to wait until it has left.
-Task<void> respond(Exchange& exchange, Response response) {
+Task<void> respond_at_once(Exchange& exchange, Response response) {
   const Exchange::Write sent = exchange.respond(std::move(response));
   return Task<void>::completed();
 }
 
-Task<void> answer(Exchange& exchange, Status status) {
+Task<void> answer_briefly(Exchange& exchange, Status status) {
   std::string text(reason(status));
-  return respond(exchange, Response(status).text(text.append("\n")));
+  return respond_at_once(exchange, Response(status).text(text.append("\n")));
 }
 
 Task<void> allow(Exchange& exchange) {
   const bool asked = exchange.method() == "OPTIONS";
   Response response(asked ? Status::no_content : Status::method_not_allowed);
   response.field("allow", "GET, HEAD, OPTIONS");
-  return respond(exchange, std::move(response));
+  return respond_at_once(exchange, std::move(response));
 }
 
 Task<void> redirect_to_folder(Exchange& exchange) {
@@ -292,7 +292,7 @@ Task<void> redirect_to_folder(Exchange& exchange) {
   }
   Response response = Response(Status::permanent_redirect).text("Permanent Redirect\n");
   response.field("location", location);
-  return respond(exchange, std::move(response));
+  return respond_at_once(exchange, std::move(response));
 }
 
 Task<void> list(Exchange& exchange, FileDescriptor folder, bool dotfiles) {
@@ -301,10 +301,10 @@ Task<void> list(Exchange& exchange, FileDescriptor folder, bool dotfiles) {
     path = exchange.request().path_only();
   }
   Result<std::string> page = directory_listing(std::move(folder), path, dotfiles);
-  if (!page) return answer(exchange, Status::internal_server_error);
+  if (!page) return answer_briefly(exchange, Status::internal_server_error);
   Response response;
   response.field("content-type", "text/html; charset=utf-8").body(Bytes::take(*std::move(page)));
-  return respond(exchange, std::move(response));
+  return respond_at_once(exchange, std::move(response));
 }
 
 Task<void> send_part(Exchange& exchange, std::shared_ptr<const FileResource> resource,
@@ -320,7 +320,7 @@ Task<void> send_content(Exchange& exchange, std::shared_ptr<const FileResource> 
   const Variant& variant = resource->variant(coding);
   Response response(Status::ok);
   response.fields(variant.fields_at(exchange.runtime().unix_seconds())).body(*variant.content);
-  return respond(exchange, std::move(response));
+  return respond_at_once(exchange, std::move(response));
 }
 
 Task<void> send_file(Exchange& exchange, std::shared_ptr<const FileResource> resource,
@@ -340,7 +340,7 @@ Coding choose(const Exchange& exchange, const FileResource& resource) {
 Task<void> look_and_send(Exchange& exchange, const Root& root, FileCache& cache,
                          std::string_view key) {
   const auto relative = relative_path(key, root.options);
-  if (!relative) return answer(exchange, Status::not_found);
+  if (!relative) return answer_briefly(exchange, Status::not_found);
   Runtime& runtime = exchange.runtime();
   // One file has one key, however its path is encoded.
   std::string canonical = "/" + *relative;
@@ -354,7 +354,7 @@ Task<void> look_and_send(Exchange& exchange, const Root& root, FileCache& cache,
       runtime.log().line(LogLevel::error,
                          Error::os(lookup.error, "open " + escaped(*relative, 256)).to_string());
     }
-    return answer(exchange, lookup.status);
+    return answer_briefly(exchange, lookup.status);
   }
   cache.put(canonical, lookup.resource, runtime.now());
   const Coding coding = choose(exchange, *lookup.resource);

@@ -1,24 +1,22 @@
 #include "http/structured_fields.h"
 
+#include "base/ascii.h"
+
 namespace tern::http {
 
 namespace {
 
-bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
-bool is_lower(char c) noexcept { return c >= 'a' && c <= 'z'; }
-bool is_alpha(char c) noexcept { return is_lower(c) || (c >= 'A' && c <= 'Z'); }
-
 bool is_token_byte(char c) noexcept {
-  return is_digit(c) || is_alpha(c) ||
+  return ascii::is_digit(c) || ascii::is_alpha(c) ||
          std::string_view("!#$%&'*+-.^_`|~:/").find(c) != std::string_view::npos;
 }
 
 bool is_key_byte(char c) noexcept {
-  return is_digit(c) || is_lower(c) || c == '_' || c == '-' || c == '.' || c == '*';
+  return ascii::is_digit(c) || ascii::is_lower(c) || c == '_' || c == '-' || c == '.' || c == '*';
 }
 
 bool is_base64_byte(char c) noexcept {
-  return is_digit(c) || is_alpha(c) || c == '+' || c == '/' || c == '=';
+  return ascii::is_digit(c) || ascii::is_alpha(c) || c == '+' || c == '/' || c == '=';
 }
 
 }  // namespace
@@ -116,7 +114,8 @@ bool StructuredCursor::eat(char wanted) noexcept {
 }
 
 std::optional<std::string_view> StructuredCursor::key() noexcept {
-  if (text_.empty() || (!is_lower(text_.front()) && text_.front() != '*')) return std::nullopt;
+  if (text_.empty() || (!ascii::is_lower(text_.front()) && text_.front() != '*'))
+    return std::nullopt;
   std::size_t size = 1;
   while (size < text_.size() && is_key_byte(text_[size])) ++size;
   const std::string_view name = text_.substr(0, size);
@@ -154,7 +153,7 @@ std::optional<BareItem> StructuredCursor::bare_item() noexcept {
   if (text_.empty()) return fail();
   BareItem item;
   const char start = text_.front();
-  if (start == '-' || is_digit(start)) {
+  if (start == '-' || ascii::is_digit(start)) {
     item.kind = number(item);
     if (failed_) return std::nullopt;
     return item;
@@ -178,7 +177,7 @@ std::optional<BareItem> StructuredCursor::bare_item() noexcept {
     }
     return fail();
   }
-  if (start == '*' || is_alpha(start)) {
+  if (start == '*' || ascii::is_alpha(start)) {
     std::size_t size = 1;
     while (size < text_.size() && is_token_byte(text_[size])) ++size;
     item.kind = BareItem::Kind::token;
@@ -211,7 +210,7 @@ BareItem::Kind StructuredCursor::number(BareItem& item) noexcept {
   const bool negative = eat('-');
   std::size_t whole = 0;
   std::int64_t value = 0;
-  while (whole < text_.size() && is_digit(text_[whole]) && whole < 16) {
+  while (whole < text_.size() && ascii::is_digit(text_[whole]) && whole < 16) {
     value = value * 10 + (text_[whole++] - '0');
   }
   if (whole == 0 || whole > 15) {
@@ -226,7 +225,7 @@ BareItem::Kind StructuredCursor::number(BareItem& item) noexcept {
   std::size_t fraction = 0;
   double part = 0;
   double scale = 0.1;
-  while (fraction < text_.size() && is_digit(text_[fraction]) && fraction < 4) {
+  while (fraction < text_.size() && ascii::is_digit(text_[fraction]) && fraction < 4) {
     part += (text_[fraction++] - '0') * scale;
     scale /= 10;
   }

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <netinet/in.h>
 
+#include "base/ascii.h"
 #include "http/escape.h"
 
 namespace tern::http {
@@ -13,20 +14,6 @@ namespace tern::http {
 namespace {
 
 constexpr std::size_t kMaxUrl = 64 * 1024;
-
-bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
-bool is_alpha(char c) noexcept { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-bool is_hex(char c) noexcept {
-  return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return out;
-}
 
 tl::unexpected<Error> invalid(std::string_view what, std::string_view text) {
   return fail(Error::invalid(std::string(what) + ": \"" + escaped(text, 128) + "\""));
@@ -44,9 +31,9 @@ Parts split(std::string_view text) noexcept {
   Parts parts;
   text = text.substr(0, text.find('#'));
   const std::size_t colon = text.find(':');
-  if (colon != std::string_view::npos && colon > 0 && is_alpha(text[0]) &&
+  if (colon != std::string_view::npos && colon > 0 && ascii::is_alpha(text[0]) &&
       std::all_of(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(colon), [](char c) {
-        return is_alpha(c) || is_digit(c) || c == '+' || c == '-' || c == '.';
+        return ascii::is_alpha(c) || ascii::is_digit(c) || c == '+' || c == '-' || c == '.';
       })) {
     parts.scheme = text.substr(0, colon);
     text.remove_prefix(colon + 1);
@@ -73,8 +60,8 @@ std::string encoded(std::string_view text, bool query) {
   out.reserve(text.size());
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
-    const bool triplet =
-        c == '%' && text.size() - i > 2 && is_hex(text[i + 1]) && is_hex(text[i + 2]);
+    const bool triplet = c == '%' && text.size() - i > 2 && ascii::hex_value(text[i + 1]) >= 0 &&
+                         ascii::hex_value(text[i + 2]) >= 0;
     if (triplet || (query && c == '?')) {
       out.push_back(c);
     } else {
@@ -87,7 +74,7 @@ std::string encoded(std::string_view text, bool query) {
 /// Whether the last label is a number: then the host is meant as an IPv4 address.
 bool looks_like_ipv4(std::string_view host) noexcept {
   const std::string_view last = host.substr(host.rfind('.') + 1);
-  return !last.empty() && std::all_of(last.begin(), last.end(), is_digit);
+  return !last.empty() && std::all_of(last.begin(), last.end(), ascii::is_digit);
 }
 
 bool known_scheme(std::string_view scheme) noexcept {
@@ -99,7 +86,7 @@ bool port_follows(std::string_view after_colon) noexcept {
   const std::size_t size = std::min(after_colon.find_first_of("/?#"), after_colon.size());
   return size > 0 && size <= 5 &&
          std::all_of(after_colon.begin(), after_colon.begin() + static_cast<std::ptrdiff_t>(size),
-                     is_digit);
+                     ascii::is_digit);
 }
 
 }  // namespace
@@ -133,7 +120,7 @@ Result<Url> Url::parse(std::string_view text) {
     parts = split(with_scheme);
   }
   Url url;
-  url.scheme_ = lower(parts.scheme.value_or("https"));
+  url.scheme_ = ascii::lower_case(parts.scheme.value_or("https"));
   if (!known_scheme(url.scheme_)) {
     return fail(Error(Code::unsupported, "scheme \"" + escaped(url.scheme_, 32) + "\" in \"" +
                                              escaped(text, 128) +
@@ -150,7 +137,7 @@ Result<Url> Url::resolve(std::string_view reference) const {
   if (reference.size() > kMaxUrl) return fail(Error::invalid("the URL is longer than 64 KiB"));
   const Parts parts = split(reference);
   if (parts.scheme) {
-    const std::string scheme = lower(*parts.scheme);
+    const std::string scheme = ascii::lower_case(*parts.scheme);
     if (known_scheme(scheme) && !parts.authority) return invalid("no host in the URL", reference);
     return parse(reference);
   }
@@ -216,12 +203,12 @@ Result<void> Url::set_host(std::string_view text) {
     return {};
   }
   host_is_ip_ = false;
-  host_ = lower(text);
+  host_ = ascii::lower_case(text);
   for (const char c : text) {
     if (static_cast<signed char>(c) < 0) {
       return invalid("the host is not ASCII; write its xn-- form", text);
     }
-    if (!is_alpha(c) && !is_digit(c) && c != '-' && c != '.' && c != '_') {
+    if (!ascii::is_alpha(c) && !ascii::is_digit(c) && c != '-' && c != '.' && c != '_') {
       return invalid("a host may not hold '" + escaped(std::string_view(&c, 1)) + "'", text);
     }
   }
@@ -250,7 +237,7 @@ Result<void> Url::set_port(std::string_view text) {
   if (text.empty()) return {};
   unsigned value = 0;
   for (const char c : text) {
-    if (!is_digit(c)) return invalid("the port is not a number", text);
+    if (!ascii::is_digit(c)) return invalid("the port is not a number", text);
     value = std::min(value * 10 + static_cast<unsigned>(c - '0'), 65536u);
   }
   if (value == 0 || value > 65535) return invalid("the port is not between 1 and 65535", text);

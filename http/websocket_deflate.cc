@@ -5,6 +5,7 @@
 #include <vector>
 #include <zlib.h>
 
+#include "base/ascii.h"
 #include "base/check.h"
 #include "http/escape.h"
 #include "http/fields.h"
@@ -31,13 +32,7 @@ struct Extension {
   std::vector<Parameter> parameters;
 };
 
-bool is_token(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return Fields::valid_name(lower);
-}
+bool is_token(std::string_view text) { return Fields::valid_name(ascii::lower_case(text)); }
 
 /// Reads `extension *( "," extension )`, RFC 6455 §9.1.
 class ExtensionReader {

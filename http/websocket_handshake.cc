@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/ascii.h"
 #include "http/escape.h"
 #include "http/fields.h"
 
@@ -17,21 +18,7 @@ constexpr std::string_view kBearerProtocol = "bearer.";
 /// Subprotocols a client may offer.
 constexpr std::size_t kMaxProtocols = 64;
 
-std::string_view trimmed(std::string_view text) noexcept {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
-
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return lower;
-}
-
-bool is_token(std::string_view text) { return Fields::valid_name(lower_case(text)); }
+bool is_protocol(std::string_view text) { return Fields::valid_name(ascii::lower_case(text)); }
 
 /// The elements of `sec-websocket-protocol`; nothing when it is malformed (RFC 6455 §4.1, 10:
 /// tokens, each once).
@@ -39,11 +26,11 @@ std::optional<std::vector<std::string_view>> offered_protocols(std::string_view 
   std::vector<std::string_view> names;
   for (bool more = true; more;) {
     const std::size_t comma = list.find(',');
-    const std::string_view name = trimmed(list.substr(0, comma));
+    const std::string_view name = ascii::trimmed(list.substr(0, comma));
     more = comma != std::string_view::npos;
     if (more) list.remove_prefix(comma + 1);
     if (name.empty()) continue;
-    if (names.size() == kMaxProtocols || !is_token(name)) return std::nullopt;
+    if (names.size() == kMaxProtocols || !is_protocol(name)) return std::nullopt;
     if (std::find(names.begin(), names.end(), name) != names.end()) return std::nullopt;
     names.push_back(name);
   }
@@ -51,7 +38,7 @@ std::optional<std::vector<std::string_view>> offered_protocols(std::string_view 
   return names;
 }
 
-WebSocketAnswer refuse(Status status, std::string why) {
+WebSocketAnswer refused(Status status, std::string why) {
   WebSocketAnswer answer;
   answer.response.set_status(status);
   answer.response.text(why + "\n");
@@ -86,25 +73,25 @@ std::string refusal_text(const Response& response) {
 
 WebSocketAnswer answer_websocket(const RequestHead& request, const WebSocketOptions& options) {
   if (request.method != "CONNECT" || request.protocol != "websocket") {
-    return refuse(Status::method_not_allowed, "a WebSocket is wanted here");
+    return refused(Status::method_not_allowed, "a WebSocket is wanted here");
   }
   const auto version = request.fields.find("sec-websocket-version");
   if (version != kVersion) {
     WebSocketAnswer answer =
-        version ? refuse(Status::upgrade_required, "WebSocket version 13 is wanted here")
-                : refuse(Status::bad_request, "sec-websocket-version is missing");
+        version ? refused(Status::upgrade_required, "WebSocket version 13 is wanted here")
+                : refused(Status::bad_request, "sec-websocket-version is missing");
     answer.response.field("sec-websocket-version", kVersion);
     return answer;
   }
   if (std::string why = options.origins().refusal(request); !why.empty()) {
-    return refuse(Status::forbidden, std::move(why));
+    return refused(Status::forbidden, std::move(why));
   }
 
   WebSocketAnswer answer;
   if (const auto list = request.fields.joined("sec-websocket-protocol")) {
     const auto offered = offered_protocols(*list);
     // Not quoted: there may be a token in it.
-    if (!offered) return refuse(Status::bad_request, "sec-websocket-protocol is malformed");
+    if (!offered) return refused(Status::bad_request, "sec-websocket-protocol is malformed");
     for (const std::string& ours : options.protocols()) {
       if (std::find(offered->begin(), offered->end(), ours) == offered->end()) continue;
       answer.terms.protocol = ours;
@@ -115,7 +102,7 @@ WebSocketAnswer answer_websocket(const RequestHead& request, const WebSocketOpti
   if (const auto offers = request.fields.joined("sec-websocket-extensions")) {
     Result<std::optional<WebSocketDeflateAnswer>> deflate =
         accept_deflate(*offers, options.deflate());
-    if (!deflate) return refuse(Status::bad_request, deflate.error().detail);
+    if (!deflate) return refused(Status::bad_request, deflate.error().detail);
     if (*deflate) {
       answer.terms.deflate = (**deflate).agreement;
       answer.response.field("sec-websocket-extensions", (**deflate).field);
@@ -130,7 +117,7 @@ Result<void> complete_websocket_request(RequestHead& request, const WebSocketOpt
   request.fields.set("sec-websocket-version", kVersion);
   std::string list;
   for (const std::string& name : options.protocols()) {
-    if (!is_token(name)) {
+    if (!is_protocol(name)) {
       return fail(Error::invalid("subprotocol \"" + escaped(name, 64) + "\" is no token"));
     }
     if (std::count(options.protocols().begin(), options.protocols().end(), name) > 1) {
@@ -176,14 +163,14 @@ std::string_view bearer_token(const RequestHead& request) noexcept {
     if (field.name != "authorization" || field.value.size() <= kScheme.size()) continue;
     const bool bearer = std::equal(kScheme.begin(), kScheme.end(), field.value.begin(),
                                    [](char a, char b) { return a == b || a == (b | 0x20); });
-    if (bearer) return trimmed(field.value.substr(kScheme.size()));
+    if (bearer) return ascii::trimmed(field.value.substr(kScheme.size()));
   }
   for (const Field& field : request.fields) {
     if (field.name != "sec-websocket-protocol") continue;
     std::string_view list = field.value;
     while (!list.empty()) {
       const std::size_t comma = std::min(list.find(','), list.size());
-      const std::string_view name = trimmed(list.substr(0, comma));
+      const std::string_view name = ascii::trimmed(list.substr(0, comma));
       if (name.starts_with(kBearerProtocol)) return name.substr(kBearerProtocol.size());
       list.remove_prefix(std::min(comma + 1, list.size()));
     }

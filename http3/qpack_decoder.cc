@@ -11,7 +11,7 @@ namespace {
 
 /// Bytes that wait for the decoder stream; beyond it, nghttp3 has them.
 constexpr std::size_t kMaxFeedback = 4096;
-constexpr std::uint8_t kSectionAcknowledgment = 0x80;
+constexpr std::uint8_t kAcknowledgment = 0x80;
 
 FieldName name_of(std::int32_t token) noexcept {
   switch (token) {
@@ -122,8 +122,8 @@ bool QpackDecoder::skip(quic::StreamId stream, ByteView section) {
   gather_feedback();
   const std::size_t before = feedback_.size();
   feedback_.resize(before + kMaxPrefixedInt);
-  const std::uint8_t* const end = write_prefixed(feedback_.data() + before, kSectionAcknowledgment,
-                                                 7, static_cast<std::uint64_t>(stream));
+  const std::uint8_t* const end = write_prefixed(feedback_.data() + before, kAcknowledgment, 7,
+                                                 static_cast<std::uint64_t>(stream));
   feedback_.resize(static_cast<std::size_t>(end - feedback_.data()));
   return true;
 }

@@ -135,13 +135,13 @@ constexpr Chains kChains = [] {
   return chains;
 }();
 
-struct Code {
+struct HuffmanCode {
   std::uint32_t bits;  // the lowest `size` of them
   std::uint8_t size;
 };
 
 /// RFC 7541 appendix B, without the end of string.
-constexpr std::array<Code, 256> kCodes{{
+constexpr std::array<HuffmanCode, 256> kCodes{{
     {0x1ff8, 13},     {0x7fffd8, 23},  {0xfffffe2, 28},  {0xfffffe3, 28},  {0xfffffe4, 28},
     {0xfffffe5, 28},  {0xfffffe6, 28}, {0xfffffe7, 28},  {0xfffffe8, 28},  {0xffffea, 24},
     {0x3ffffffc, 30}, {0xfffffe9, 28}, {0xfffffea, 28},  {0x3ffffffd, 30}, {0xfffffeb, 28},
@@ -224,7 +224,7 @@ std::uint8_t* huffman_encode(std::uint8_t* out, std::string_view text) noexcept 
   std::uint64_t waiting = 0;  // bits that fill no byte yet, the lowest `count` of it
   unsigned count = 0;
   for (const char c : text) {
-    const Code code = kCodes[static_cast<unsigned char>(c)];
+    const HuffmanCode code = kCodes[static_cast<unsigned char>(c)];
     waiting = waiting << code.size | code.bits;
     count += code.size;
     while (count >= 8) {

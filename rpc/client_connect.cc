@@ -29,17 +29,17 @@ namespace tern::rpc {
 namespace {
 
 constexpr std::string_view kUnaryPrefix = "application/";
-constexpr std::string_view kStreamPrefix = "application/connect+";
 constexpr std::string_view kTrailerPrefix = "trailer-";
 
 /// UNKNOWN for who does not speak the dialect at all, INTERNAL for another codec.
-Status check_type(const http::Fields& head, std::string_view prefix, Codec codec) {
+Status check_connect_type(const http::Fields& head, std::string_view prefix, Codec codec) {
   const std::string type = media_type(head);
   const bool alike = type.starts_with(prefix);
   const std::string_view rest =
       alike ? std::string_view(type).substr(prefix.size()) : std::string_view();
   if (alike && rest == name_of(codec)) return Status();
-  const bool other_codec = alike && (prefix == kStreamPrefix || rest == "proto" || rest == "json");
+  const bool other_codec =
+      alike && (prefix == kConnectStreamPrefix || rest == "proto" || rest == "json");
   return Status(other_codec ? Code::internal : Code::unknown, "content-type \"" + type + "\"");
 }
 
@@ -54,7 +54,7 @@ class StreamClientCall final : public EnvelopeClientCall {
  private:
   Status check_head(http::Status status, const http::Fields& fields) override {
     if (status != http::Status::ok) return http_failure(status, connect_code_from_http(status));
-    return check_type(fields, kStreamPrefix, options().codec);
+    return check_connect_type(fields, kConnectStreamPrefix, options().codec);
   }
   bool only_trailers() const noexcept override { return false; }
 
@@ -105,7 +105,7 @@ struct Prepared {
 };
 
 Prepared prepare_stream(const CallStart& start) {
-  Prepared made{common_head(start, kStreamPrefix), std::nullopt};
+  Prepared made{common_head(start, kConnectStreamPrefix), std::nullopt};
   made.head.fields.add_lower("connect-accept-encoding", kConnectAcceptEncoding);
   if (start.context.coding() != Coding::identity) {
     made.head.fields.add_lower("connect-content-encoding", http::name_of(start.context.coding()));
@@ -138,7 +138,7 @@ class UnaryClientCall final : public PlainClientCall {
     split_metadata(head->fields());
     Status status;
     const bool good = head->status() == http::Status::ok;
-    if (good) status = check_type(head->fields(), kUnaryPrefix, options().codec);
+    if (good) status = check_connect_type(head->fields(), kUnaryPrefix, options().codec);
     const auto named = head->fields().find("content-encoding");
     const auto coding = coding_named(named.value_or("identity"));
     if (status.ok() && !coding) {
@@ -181,7 +181,7 @@ class UnaryClientCall final : public PlainClientCall {
   Bytes body_;
 };
 
-bool may_be_got(const Method& method) {
+bool has_no_side_effects(const Method& method) {
   return method.descriptor->options().idempotency_level() ==
          google::protobuf::MethodOptions::NO_SIDE_EFFECTS;
 }
@@ -218,8 +218,8 @@ Result<Prepared> prepare_unary(const CallStart& start, bool get) {
 using Opened = Result<std::unique_ptr<ClientCall>>;
 
 /// What is left to do when the head has been sent.
-Opened begun(const CallStart& start, std::optional<Bytes> body,
-             Result<std::unique_ptr<WireStream>> stream) {
+Opened begun_connect(const CallStart& start, std::optional<Bytes> body,
+                     Result<std::unique_ptr<WireStream>> stream) {
   if (!stream) return fail(std::move(stream).error());
   if (start.method.pattern != Pattern::unary) {
     auto call = std::make_unique<StreamClientCall>(start, std::move(*stream));
@@ -247,19 +247,19 @@ class ConnectClientDialect final : public ClientDialect {
     if (!made) return fail(std::move(made).error());
     auto stream = try_open_wire(start, made->head);
     if (!stream) return std::nullopt;
-    return begun(start, std::move(made->body), std::move(*stream));
+    return begun_connect(start, std::move(made->body), std::move(*stream));
   }
 
  private:
   static Result<Prepared> prepare(const CallStart& start, bool get) {
     if (start.method.pattern != Pattern::unary) return prepare_stream(start);
-    return prepare_unary(start, get && may_be_got(start.method));
+    return prepare_unary(start, get && has_no_side_effects(start.method));
   }
   static Task<Opened> open_later(CallStart start, bool get) {
     Result<Prepared> made = prepare(start, get);
     if (!made) co_return fail(std::move(made).error());
     Result<std::unique_ptr<WireStream>> stream = co_await open_wire(start, std::move(made->head));
-    co_return begun(start, std::move(made->body), std::move(stream));
+    co_return begun_connect(start, std::move(made->body), std::move(stream));
   }
 
   bool get_;

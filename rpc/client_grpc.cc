@@ -139,7 +139,7 @@ void set(std::string& part, std::string_view value) {
   if (part != value) part.assign(value);
 }
 
-const http::RequestHead& head_of(const CallStart& start) {
+const http::RequestHead& grpc_head(const CallStart& start) {
   http::RequestHead& head = start.head;
   set(head.method, "POST");
   set(head.scheme, start.wire.scheme());
@@ -177,7 +177,7 @@ Opened begun(const CallStart& start, Result<std::unique_ptr<WireStream>> stream)
 
 template <typename Call>
 Task<Opened> open_call(CallStart start) {
-  http::RequestHead head(head_of(start));
+  http::RequestHead head(grpc_head(start));
   Result<std::unique_ptr<WireStream>> stream = co_await open_wire(start, std::move(head));
   co_return begun<Call>(start, std::move(stream));
 }
@@ -190,7 +190,7 @@ class StatusDialect final : public ClientDialect {
   }
   Task<Opened> open(const CallStart& start) const override { return open_call<Call>(start); }
   std::optional<Opened> try_open(const CallStart& start) const override {
-    auto stream = try_open_wire(start, head_of(start));
+    auto stream = try_open_wire(start, grpc_head(start));
     if (!stream) return std::nullopt;
     return begun<Call>(start, std::move(*stream));
   }

@@ -96,7 +96,7 @@ class RestClientCall : public PlainClientCall {
   RestRoute route_;
 };
 
-class UnaryCall final : public RestClientCall {
+class RestUnaryCall final : public RestClientCall {
  public:
   using RestClientCall::RestClientCall;
 
@@ -131,7 +131,7 @@ class UnaryCall final : public RestClientCall {
 };
 
 /// A stream of responses: a line of JSON each, or bytes as they come for a google.api.HttpBody.
-class StreamCall final : public RestClientCall {
+class RestStreamCall final : public RestClientCall {
  public:
   using RestClientCall::RestClientCall;
 
@@ -257,7 +257,7 @@ class StreamCall final : public RestClientCall {
   bool ended_ = false;
 };
 
-http::RequestHead head_of(const CallStart& start, const RestCall& call) {
+http::RequestHead rest_head(const CallStart& start, const RestCall& call) {
   http::RequestHead head;
   head.method = call.method;
   head.scheme = start.wire.scheme();
@@ -275,7 +275,7 @@ http::RequestHead head_of(const CallStart& start, const RestCall& call) {
   return head;
 }
 
-Task<Result<std::unique_ptr<ClientCall>>> open_call(CallStart start) {
+Task<Result<std::unique_ptr<ClientCall>>> open_rest_call(CallStart start) {
   auto routes = rest_routes(*start.method.descriptor);
   if (!routes) co_return fail(Code::failed_precondition, routes.error().detail);
   std::size_t chosen = 0;
@@ -285,7 +285,7 @@ Task<Result<std::unique_ptr<ClientCall>>> open_call(CallStart start) {
   if (call->body.size() > start.options.max_request) {
     co_return fail(Code::resource_exhausted, "the request is larger than its limit");
   }
-  http::RequestHead head = head_of(start, *call);
+  http::RequestHead head = rest_head(start, *call);
   if (route.raw_response) head.fields.set("accept", "*/*");
   Bytes body = Bytes::take(std::move(call->body));
   if (start.context.coding() != Coding::identity && !body.empty()) {
@@ -296,11 +296,11 @@ Task<Result<std::unique_ptr<ClientCall>>> open_call(CallStart start) {
   if (!stream) co_return fail(std::move(stream).error());
   std::unique_ptr<RestClientCall> made;
   if (streams_responses(start.method.pattern)) {
-    auto streaming = std::make_unique<StreamCall>(start, std::move(*stream), std::move(route));
+    auto streaming = std::make_unique<RestStreamCall>(start, std::move(*stream), std::move(route));
     streaming->set_response(*start.method.response);
     made = std::move(streaming);
   } else {
-    made = std::make_unique<UnaryCall>(start, std::move(*stream), std::move(route));
+    made = std::make_unique<RestUnaryCall>(start, std::move(*stream), std::move(route));
   }
   // The call has the stream now, and outlives this.
   http::ClientExchange& exchange = made->exchange();
@@ -315,7 +315,7 @@ Task<Result<std::unique_ptr<ClientCall>>> open_call(CallStart start) {
 class RestClientDialect final : public ClientDialect {
  public:
   Task<Result<std::unique_ptr<ClientCall>>> open(const CallStart& start) const override {
-    return streams_requests(start.method.pattern) ? refuse() : open_call(start);
+    return streams_requests(start.method.pattern) ? refuse() : open_rest_call(start);
   }
 
  private:

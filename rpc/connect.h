@@ -13,6 +13,9 @@
 
 namespace tern::rpc {
 
+/// Of a stream's content type; the codec follows.
+constexpr std::string_view kConnectStreamPrefix = "application/connect+";
+
 /// {"code":"not_found","message":"…","details":[{"type":"…","value":"…"}]}, with a "debug" where
 /// the detail's type is linked into the program.
 std::string connect_error(const Status& status);

@@ -2,19 +2,10 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "rpc/metadata.h"
 
 namespace tern::rpc {
-
-namespace {
-
-std::string_view trimmed(std::string_view text) noexcept {
-  while (text.starts_with(' ') || text.starts_with('\t')) text.remove_prefix(1);
-  while (text.ends_with(' ') || text.ends_with('\t')) text.remove_suffix(1);
-  return text;
-}
-
-}  // namespace
 
 std::string web_trailers(const http::Fields& trailers) {
   std::string out;
@@ -34,7 +25,7 @@ Result<http::Fields> parse_web_trailers(std::string_view text) {
     if (line.empty()) continue;
     const std::size_t colon = line.find(':');
     if (colon == std::string_view::npos) return fail(Code::internal, "a trailer without a colon");
-    fields.add(line.substr(0, colon), trimmed(line.substr(colon + 1)));
+    fields.add(line.substr(0, colon), ascii::trimmed(line.substr(colon + 1)));
   }
   if (fields.first_invalid()) return fail(Code::internal, "a trailer is no header line");
   return fields;

@@ -16,7 +16,7 @@ bool ends_plain(char c) noexcept {
          c == '"';
 }
 
-tl::unexpected<Status> wrong(const char* why) { return fail(Code::invalid_argument, why); }
+tl::unexpected<Status> refuse_value(const char* why) { return fail(Code::invalid_argument, why); }
 
 }  // namespace
 
@@ -67,7 +67,7 @@ bool JsonValues::between(char c) const noexcept {
 
 /// False: the character is between values.
 Result<bool> JsonValues::begin_value(char first) {
-  if (form_ == Form::done) return wrong("there is something behind the array of messages");
+  if (form_ == Form::done) return refuse_value("there is something behind the array of messages");
   if (form_ == Form::unknown) {
     form_ = first == '[' ? Form::array : Form::sequence;
     if (form_ == Form::array) return false;
@@ -78,13 +78,13 @@ Result<bool> JsonValues::begin_value(char first) {
       return false;
     }
     if (want_ == Want::comma_or_end) {
-      if (first != ',') return wrong("there is no comma between the messages");
+      if (first != ',') return refuse_value("there is no comma between the messages");
       want_ = Want::value;
       return false;
     }
   }
   if (first == ',' || first == ']' || first == '}' || first == ':') {
-    return wrong("there is no message where one should be");
+    return refuse_value("there is no message where one should be");
   }
   return true;
 }
@@ -114,7 +114,7 @@ bool JsonValues::ends_value(char c) {
 
 Result<std::optional<std::string>> JsonValues::finish() {
   if (in_value_ && plain_ && form_ == Form::sequence) return take();
-  if (in_value_ || form_ == Form::array) return wrong("the last message has no end");
+  if (in_value_ || form_ == Form::array) return refuse_value("the last message has no end");
   return std::nullopt;
 }
 

@@ -5,6 +5,8 @@
 #include <charconv>
 #include <cstdint>
 
+#include "base/ascii.h"
+
 namespace tern::rpc {
 
 namespace {
@@ -51,20 +53,8 @@ constexpr std::array kReserved = {
 };
 static_assert(std::is_sorted(kReserved.begin(), kReserved.end()));
 
-std::string_view trimmed(std::string_view text) noexcept {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
-
 bool is_lower(std::string_view key) noexcept {
   return std::none_of(key.begin(), key.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
-}
-
-int hex_digit(char c) noexcept {
-  if (c >= '0' && c <= '9') return c - '0';
-  const char lower = static_cast<char>(c | 0x20);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
 }  // namespace
@@ -134,8 +124,8 @@ std::string decode_message(std::string_view value) {
   text.reserve(value.size());
   for (std::size_t i = 0; i < value.size(); ++i) {
     if (value[i] == '%' && i + 2 < value.size()) {
-      const int high = hex_digit(value[i + 1]);
-      const int low = hex_digit(value[i + 2]);
+      const int high = ascii::hex_value(value[i + 1]);
+      const int low = ascii::hex_value(value[i + 2]);
       if (high >= 0 && low >= 0) {
         text += static_cast<char>(high << 4 | low);
         i += 2;
@@ -163,7 +153,7 @@ bool Metadata::valid_key(std::string_view key) noexcept {
 
 bool Metadata::valid_value(std::string_view key, std::string_view value) noexcept {
   if (is_binary(key)) return true;
-  return trimmed(value).size() == value.size() &&
+  return ascii::trimmed(value).size() == value.size() &&
          std::all_of(value.begin(), value.end(), [](char c) { return c >= 0x20 && c <= 0x7e; });
 }
 
@@ -179,7 +169,7 @@ Result<Metadata> Metadata::from(const http::Fields& fields) {
     for (;;) {
       const auto comma = rest.find(',');
       Entry entry{std::string(field.name), {}};
-      if (!from_base64(trimmed(rest.substr(0, comma)), entry.value)) {
+      if (!from_base64(ascii::trimmed(rest.substr(0, comma)), entry.value)) {
         return fail(Code::internal, "metadata " + entry.key + " is not base64");
       }
       metadata.entries_.push_back(std::move(entry));

@@ -14,6 +14,7 @@
 
 #include "http/escape.h"
 #include "http/fields.h"
+#include "rpc/http_body.h"
 #include "rpc/metadata.h"
 #include "rpc/query.h"
 #include "rpc/struct_member.h"
@@ -23,10 +24,6 @@ namespace tern::rpc {
 namespace {
 
 namespace pb = google::protobuf;
-
-// Fields of google.api.HttpBody, which may be of a pool that the program has not compiled in.
-constexpr int kContentType = 1;
-constexpr int kData = 2;
 
 /// What of a template's literals stays as it is: all that may stand in a segment (RFC 3986 §3.3),
 /// but for the ':' of verbs.
@@ -317,8 +314,8 @@ class QueryWriter {
 void take_raw(const pb::Message& raw, RestCall& call) {
   const pb::Descriptor& type = *raw.GetDescriptor();
   const pb::Reflection& reflection = *raw.GetReflection();
-  call.content_type = reflection.GetString(raw, type.FindFieldByNumber(kContentType));
-  call.body = reflection.GetString(raw, type.FindFieldByNumber(kData));
+  call.content_type = reflection.GetString(raw, type.FindFieldByNumber(http_body::kContentType));
+  call.body = reflection.GetString(raw, type.FindFieldByNumber(http_body::kData));
   if (call.content_type.empty() || !http::Fields::valid_value(call.content_type)) {
     call.content_type = "application/octet-stream";
   }
@@ -404,8 +401,9 @@ Status read_answer(const RestRoute& route, std::string_view content_type, std::s
     }
     const pb::Descriptor& type = *raw->GetDescriptor();
     const pb::Reflection& reflection = *raw->GetReflection();
-    reflection.SetString(raw, type.FindFieldByNumber(kContentType), std::string(content_type));
-    reflection.SetString(raw, type.FindFieldByNumber(kData), std::string(body));
+    reflection.SetString(raw, type.FindFieldByNumber(http_body::kContentType),
+                         std::string(content_type));
+    reflection.SetString(raw, type.FindFieldByNumber(http_body::kData), std::string(body));
     return Status();
   }
   // A field that is not set is null.

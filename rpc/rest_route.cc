@@ -9,6 +9,7 @@
 #include "google/api/annotations.pb.h"
 #include "http/escape.h"
 #include "http/fields.h"
+#include "rpc/http_body.h"
 #include "rpc/query.h"
 
 namespace tern::rpc {
@@ -16,10 +17,6 @@ namespace tern::rpc {
 namespace {
 
 namespace pb = google::protobuf;
-
-// Fields of google.api.HttpBody, which may be of a pool that the program has not compiled in.
-constexpr int kContentType = 1;
-constexpr int kData = 2;
 
 bool is_http_body(const pb::Descriptor& type) { return type.full_name() == "google.api.HttpBody"; }
 
@@ -180,9 +177,9 @@ class Binder {
     }
     const pb::Descriptor& type = *body->GetDescriptor();
     const pb::Reflection& reflection = *body->GetReflection();
-    reflection.SetString(body, type.FindFieldByNumber(kContentType),
+    reflection.SetString(body, type.FindFieldByNumber(http_body::kContentType),
                          std::string(from_.content_type));
-    reflection.SetString(body, type.FindFieldByNumber(kData), std::string(from_.body));
+    reflection.SetString(body, type.FindFieldByNumber(http_body::kData), std::string(from_.body));
     return {};
   }
 
@@ -265,8 +262,8 @@ Result<RestBody> answer(const RestRoute& route, const pb::Message& response,
                                                              : response;
     const pb::Descriptor& type = *raw.GetDescriptor();
     const pb::Reflection& reflection = *raw.GetReflection();
-    body.content_type = reflection.GetString(raw, type.FindFieldByNumber(kContentType));
-    body.bytes = reflection.GetString(raw, type.FindFieldByNumber(kData));
+    body.content_type = reflection.GetString(raw, type.FindFieldByNumber(http_body::kContentType));
+    body.bytes = reflection.GetString(raw, type.FindFieldByNumber(http_body::kData));
     if (body.content_type.empty() || !http::Fields::valid_value(body.content_type)) {
       body.content_type = "application/octet-stream";
     }

@@ -24,13 +24,11 @@ namespace tern::rpc {
 
 namespace {
 
-constexpr std::string_view kStreamPrefix = "application/connect+";
+constexpr EnvelopeStyle kConnectStyle = {DialectId::connect, "connect-content-encoding",
+                                         "connect-accept-encoding", kConnectAcceptEncoding,
+                                         Code::invalid_argument};
 
-constexpr EnvelopeStyle kStyle = {DialectId::connect, "connect-content-encoding",
-                                  "connect-accept-encoding", kConnectAcceptEncoding,
-                                  Code::invalid_argument};
-
-std::optional<Codec> codec_of(std::string_view subtype) noexcept {
+std::optional<Codec> subtype_codec(std::string_view subtype) noexcept {
   if (subtype == "proto") return Codec::proto;
   if (subtype == "json") return Codec::json;
   return std::nullopt;
@@ -39,11 +37,11 @@ std::optional<Codec> codec_of(std::string_view subtype) noexcept {
 /// Of a unary request's content type.
 std::optional<Codec> unary_codec(std::string_view type) noexcept {
   constexpr std::string_view kPrefix = "application/";
-  return type.starts_with(kPrefix) ? codec_of(type.substr(kPrefix.size())) : std::nullopt;
+  return type.starts_with(kPrefix) ? subtype_codec(type.substr(kPrefix.size())) : std::nullopt;
 }
 
 /// "application/proto", "application/connect+json": made once.
-const http::Fields& head_of(Codec codec, bool stream) {
+const http::Fields& unary_or_stream_head(Codec codec, bool stream) {
   const auto make = [](std::string_view content_type) {
     http::Fields fields;
     fields.add_lower("content-type", content_type);
@@ -83,18 +81,18 @@ void respond_error(http::Exchange& exchange, const Dispatcher& dispatcher, http:
 
 // ---- streams -----------------------------------------------------------------------------------
 
-class StreamCall final : public EnvelopeCall {
+class ConnectStreamCall final : public EnvelopeCall {
  public:
-  StreamCall(http::Exchange& exchange, const Dispatcher& dispatcher, const Endpoint& endpoint,
-             Codec codec)
-      : EnvelopeCall(exchange, dispatcher, endpoint, kStyle, codec) {}
+  ConnectStreamCall(http::Exchange& exchange, const Dispatcher& dispatcher,
+                    const Endpoint& endpoint, Codec codec)
+      : EnvelopeCall(exchange, dispatcher, endpoint, kConnectStyle, codec) {}
 
  private:
   Result<Duration> timeout() const override {
     if (Status status = check_version(exchange()); !status.ok()) return fail(std::move(status));
     return timeout_of(exchange());
   }
-  const http::Fields& head_fields() const override { return head_of(codec(), true); }
+  const http::Fields& head_fields() const override { return unary_or_stream_head(codec(), true); }
 
   void send_end(const Status& status, bool) override {
     start();  // an error is a 200 as well: what ends the stream says how it ended
@@ -112,9 +110,9 @@ struct UnaryRequest {
   Bytes bytes;
 };
 
-class UnaryCall {
+class ConnectUnaryCall {
  public:
-  UnaryCall(http::Exchange& exchange, const Dispatcher& dispatcher, const Endpoint& endpoint)
+  ConnectUnaryCall(http::Exchange& exchange, const Dispatcher& dispatcher, const Endpoint& endpoint)
       : exchange_(exchange), dispatcher_(dispatcher), context_(*this, *endpoint.method) {}
 
   ServerContext& context() noexcept { return context_; }
@@ -199,7 +197,7 @@ class UnaryCall {
     Result<Bytes> bytes = encode(codec_, message, dispatcher_.options().max_response());
     if (!bytes) return end(std::move(bytes).error());
     http::Response response(http::Status::ok);
-    response.fields(head_of(codec_, false));
+    response.fields(unary_or_stream_head(codec_, false));
     const auto accepted = exchange_.request().fields.find("accept-encoding");
     const Coding coding = context_.coding();
     if (coding != Coding::identity && accepted && lists(*accepted, coding)) {
@@ -226,9 +224,9 @@ class UnaryCall {
  private:
   /// Knows the call that it is of.
   struct Context final : ServerContext {
-    Context(UnaryCall& owner, const Method& method)
+    Context(ConnectUnaryCall& owner, const Method& method)
         : ServerContext(owner.exchange_, method, DialectId::connect), call(owner) {}
-    UnaryCall& call;
+    ConnectUnaryCall& call;
   };
 
   bool over() const noexcept { return exchange_.finished() || exchange_.outgoing().failed(); }
@@ -246,7 +244,7 @@ class UnaryCall {
 
 Task<void> serve_unary(http::Exchange& exchange, const Dispatcher& dispatcher,
                        const Endpoint& endpoint, std::optional<Codec> codec) {
-  UnaryCall call(exchange, dispatcher, endpoint);
+  ConnectUnaryCall call(exchange, dispatcher, endpoint);
   Status status = call.begin();
   const std::unique_ptr<google::protobuf::Message> message(endpoint.method->request->New());
   if (status.ok()) {
@@ -283,7 +281,7 @@ class ConnectDialect final : public Dialect {
  public:
   bool accepts(const http::Exchange& exchange, const Dispatcher& dispatcher) const override {
     const std::string type = media_type(exchange.request().fields);
-    if (type.starts_with(kStreamPrefix)) return true;
+    if (type.starts_with(kConnectStreamPrefix)) return true;
     const http::RequestHead& request = exchange.request();
     const bool known = dispatcher.find(request.path_only()) != nullptr;
     // JSON to an unknown path may be REST's.
@@ -294,10 +292,11 @@ class ConnectDialect final : public Dialect {
 
   Task<void> serve(http::Exchange& exchange, const Dispatcher& dispatcher) const override {
     const std::string type = media_type(exchange.request().fields);
-    const bool stream = type.starts_with(kStreamPrefix);
+    const bool stream = type.starts_with(kConnectStreamPrefix);
     const bool get = exchange.method() == "GET" || exchange.method() == "HEAD";
     const auto codec =
-        stream ? codec_of(std::string_view(type).substr(kStreamPrefix.size())) : unary_codec(type);
+        stream ? subtype_codec(std::string_view(type).substr(kConnectStreamPrefix.size()))
+               : unary_codec(type);
     const Endpoint* endpoint = dispatcher.find(exchange.request().path_only());
     if (endpoint == nullptr) {
       return refuse(exchange, dispatcher, http::Status::not_found,
@@ -316,7 +315,7 @@ class ConnectDialect final : public Dialect {
               (method.pattern == Pattern::unary ? "application/" : "application/connect+") +
               "proto or json");
     }
-    if (stream) return serve_call<StreamCall>(exchange, dispatcher, *endpoint, *codec);
+    if (stream) return serve_call<ConnectStreamCall>(exchange, dispatcher, *endpoint, *codec);
     return serve_unary(exchange, dispatcher, *endpoint, get ? std::nullopt : codec);
   }
 

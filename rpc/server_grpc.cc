@@ -26,12 +26,12 @@ namespace tern::rpc {
 
 namespace {
 
-constexpr std::string_view kContentType = "application/grpc";
+constexpr std::string_view kGrpcContentType = "application/grpc";
 
 /// What follows "application/grpc" in a content type; nothing when it does not begin like that.
 std::optional<std::string_view> subtype(std::string_view content_type) noexcept {
-  if (!content_type.starts_with(kContentType)) return std::nullopt;
-  content_type.remove_prefix(kContentType.size());
+  if (!content_type.starts_with(kGrpcContentType)) return std::nullopt;
+  content_type.remove_prefix(kGrpcContentType.size());
   if (!content_type.empty() && content_type[0] != '+' && content_type[0] != ';')
     return std::nullopt;
   return content_type.substr(0, content_type.find(';'));
@@ -83,14 +83,14 @@ const http::Fields& ok_trailers() {
   return kTrailers;
 }
 
-constexpr EnvelopeStyle kStyle = {DialectId::grpc, "grpc-encoding", "grpc-accept-encoding",
-                                  kGrpcAcceptEncoding};
+constexpr EnvelopeStyle kGrpcStyle = {DialectId::grpc, "grpc-encoding", "grpc-accept-encoding",
+                                      kGrpcAcceptEncoding};
 
 class GrpcCall final : public EnvelopeCall {
  public:
   GrpcCall(http::Exchange& exchange, const Dispatcher& dispatcher, const Endpoint& endpoint,
            Codec codec)
-      : EnvelopeCall(exchange, dispatcher, endpoint, kStyle, codec) {}
+      : EnvelopeCall(exchange, dispatcher, endpoint, kGrpcStyle, codec) {}
 
  private:
   Result<Duration> timeout() const override {

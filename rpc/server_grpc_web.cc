@@ -21,8 +21,8 @@ namespace {
 constexpr std::string_view kWeb = "application/grpc-web";
 constexpr std::string_view kText = "application/grpc-web-text";
 
-constexpr EnvelopeStyle kStyle = {DialectId::grpc_web, "grpc-encoding", "grpc-accept-encoding",
-                                  kGrpcAcceptEncoding};
+constexpr EnvelopeStyle kWebStyle = {DialectId::grpc_web, "grpc-encoding", "grpc-accept-encoding",
+                                     kGrpcAcceptEncoding};
 
 /// What a content type, or `accept`, of this dialect means.
 struct WebFormat {
@@ -50,7 +50,7 @@ std::optional<WebFormat> format_of(std::string_view type) noexcept {
   return format;
 }
 
-const http::Fields& head_of(WebFormat format) {
+const http::Fields& web_head(WebFormat format) {
   const auto make = [](std::string_view content_type) {
     http::Fields fields;
     fields.add_lower("content-type", content_type);
@@ -81,19 +81,19 @@ class WebCall final : public EnvelopeCall {
  public:
   WebCall(http::Exchange& exchange, const Dispatcher& dispatcher, const Endpoint& endpoint,
           WebFormat format)
-      : EnvelopeCall(exchange, dispatcher, endpoint, kStyle, format.codec,
+      : EnvelopeCall(exchange, dispatcher, endpoint, kWebStyle, format.codec,
                      format.text ? &text_ : nullptr),
         format_(format) {}
 
  private:
   Result<Duration> timeout() const override { return grpc_timeout_of(exchange(), Code::internal); }
 
-  const http::Fields& head_fields() const override { return head_of(format_); }
+  const http::Fields& head_fields() const override { return web_head(format_); }
 
   void send_end(const Status& status, bool head_due) override {
     if (head_due) {  // Trailers-Only: all of it in the head, and no body
       http::Response response(http::Status::ok);
-      response.fields(head_of(format_));
+      response.fields(web_head(format_));
       response.field("content-length", "0");
       if (unknown_encoding()) response.field("grpc-accept-encoding", kGrpcAcceptEncoding);
       add_status(response.fields(), status);
@@ -145,7 +145,7 @@ class WebDialect final : public Dialect {
                                   WebFormat format) {
     co_await take_rest(exchange);
     http::Response response(http::Status::ok);
-    response.fields(head_of(format));
+    response.fields(web_head(format));
     response.field("content-length", "0");
     add_status(response.fields(),
                Status(Code::unimplemented,

@@ -32,31 +32,31 @@ struct Reset {
   std::uint64_t http3;
   Code code;
 };
-constexpr std::uint64_t kNone = UINT64_MAX;
+constexpr std::uint64_t kNoCode = UINT64_MAX;
 constexpr std::array kResets = {
-    Reset{0x0, 0x100, Code::internal},            // NO_ERROR
-    Reset{0x1, 0x101, Code::internal},            // PROTOCOL_ERROR, GENERAL_PROTOCOL_ERROR
-    Reset{0x2, 0x102, Code::internal},            // INTERNAL_ERROR
-    Reset{0x3, kNone, Code::internal},            // FLOW_CONTROL_ERROR
-    Reset{0x4, kNone, Code::internal},            // SETTINGS_TIMEOUT
-    Reset{0x5, kNone, Code::internal},            // STREAM_CLOSED
-    Reset{kNone, 0x103, Code::internal},          // STREAM_CREATION_ERROR
-    Reset{kNone, 0x104, Code::internal},          // CLOSED_CRITICAL_STREAM
-    Reset{kNone, 0x105, Code::internal},          // FRAME_UNEXPECTED
-    Reset{0x6, 0x106, Code::internal},            // FRAME_SIZE_ERROR, FRAME_ERROR
-    Reset{0xb, 0x107, Code::resource_exhausted},  // ENHANCE_YOUR_CALM, EXCESSIVE_LOAD
-    Reset{kNone, 0x108, Code::internal},          // ID_ERROR
-    Reset{kNone, 0x109, Code::internal},          // SETTINGS_ERROR
-    Reset{kNone, 0x10a, Code::internal},          // MISSING_SETTINGS
-    Reset{0x7, 0x10b, Code::unavailable},         // REFUSED_STREAM, REQUEST_REJECTED
-    Reset{0x8, 0x10c, Code::cancelled},           // CANCEL, REQUEST_CANCELLED
-    Reset{kNone, 0x10d, Code::internal},          // REQUEST_INCOMPLETE
-    Reset{kNone, 0x10e, Code::internal},          // MESSAGE_ERROR
-    Reset{0xa, 0x10f, Code::internal},            // CONNECT_ERROR
-    Reset{0x9, kNone, Code::internal},            // COMPRESSION_ERROR
-    Reset{kNone, 0x110, Code::internal},          // VERSION_FALLBACK
-    Reset{0xc, kNone, Code::permission_denied},   // INADEQUATE_SECURITY
-    Reset{0xd, kNone, Code::internal},            // HTTP_1_1_REQUIRED
+    Reset{0x0, 0x100, Code::internal},             // NO_ERROR
+    Reset{0x1, 0x101, Code::internal},             // PROTOCOL_ERROR, GENERAL_PROTOCOL_ERROR
+    Reset{0x2, 0x102, Code::internal},             // INTERNAL_ERROR
+    Reset{0x3, kNoCode, Code::internal},           // FLOW_CONTROL_ERROR
+    Reset{0x4, kNoCode, Code::internal},           // SETTINGS_TIMEOUT
+    Reset{0x5, kNoCode, Code::internal},           // STREAM_CLOSED
+    Reset{kNoCode, 0x103, Code::internal},         // STREAM_CREATION_ERROR
+    Reset{kNoCode, 0x104, Code::internal},         // CLOSED_CRITICAL_STREAM
+    Reset{kNoCode, 0x105, Code::internal},         // FRAME_UNEXPECTED
+    Reset{0x6, 0x106, Code::internal},             // FRAME_SIZE_ERROR, FRAME_ERROR
+    Reset{0xb, 0x107, Code::resource_exhausted},   // ENHANCE_YOUR_CALM, EXCESSIVE_LOAD
+    Reset{kNoCode, 0x108, Code::internal},         // ID_ERROR
+    Reset{kNoCode, 0x109, Code::internal},         // SETTINGS_ERROR
+    Reset{kNoCode, 0x10a, Code::internal},         // MISSING_SETTINGS
+    Reset{0x7, 0x10b, Code::unavailable},          // REFUSED_STREAM, REQUEST_REJECTED
+    Reset{0x8, 0x10c, Code::cancelled},            // CANCEL, REQUEST_CANCELLED
+    Reset{kNoCode, 0x10d, Code::internal},         // REQUEST_INCOMPLETE
+    Reset{kNoCode, 0x10e, Code::internal},         // MESSAGE_ERROR
+    Reset{0xa, 0x10f, Code::internal},             // CONNECT_ERROR
+    Reset{0x9, kNoCode, Code::internal},           // COMPRESSION_ERROR
+    Reset{kNoCode, 0x110, Code::internal},         // VERSION_FALLBACK
+    Reset{0xc, kNoCode, Code::permission_denied},  // INADEQUATE_SECURITY
+    Reset{0xd, kNoCode, Code::internal},           // HTTP_1_1_REQUIRED
 };
 
 }  // namespace
@@ -86,14 +86,14 @@ Code connect_code_from_http(http::Status status) noexcept {
 
 Code code_from_http2_error(std::uint64_t error) noexcept {
   for (const Reset& reset : kResets) {
-    if (reset.http2 == error && error != kNone) return reset.code;
+    if (reset.http2 == error && error != kNoCode) return reset.code;
   }
   return Code::unknown;
 }
 
 Code code_from_http3_error(std::uint64_t error) noexcept {
   for (const Reset& reset : kResets) {
-    if (reset.http3 == error && error != kNone) return reset.code;
+    if (reset.http3 == error && error != kNoCode) return reset.code;
   }
   // QPACK's and those reserved for greasing (RFC 9114 §8.1: treated as NO_ERROR).
   const bool qpack = error >= 0x200 && error <= 0x202;

@@ -11,13 +11,13 @@
 #include "webtransport/capsule_type.h"
 #include "webtransport/capsule_values.h"
 #include "webtransport/capsule_writer.h"
+#include "webtransport/session_carrier.h"
 
 namespace tern::webtransport {
 
 namespace {
 
 /// Payload of a capsule that is kept: no known one but DATAGRAM is longer than WT_CLOSE_SESSION.
-constexpr std::size_t kMaxReason = 1024;
 constexpr std::size_t kMaxKnownPayload = 4 + kMaxReason;
 /// More streams than this nobody can open (draft §3).
 constexpr std::uint64_t kMaxStreams = std::uint64_t{1} << 60;

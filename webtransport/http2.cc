@@ -11,7 +11,7 @@ namespace tern::webtransport {
 
 namespace {
 
-constexpr std::uint16_t kEnabled = 0x2b60;
+constexpr std::uint16_t kEnabledHttp2 = 0x2b60;
 
 /// SETTINGS_WT_INITIAL_MAX_…
 constexpr std::array<std::pair<std::uint16_t, std::uint64_t CapsuleWindows::*>, 6> kWindows{{
@@ -28,7 +28,7 @@ constexpr std::array<std::pair<std::uint16_t, std::uint64_t CapsuleWindows::*>, 
 void enable_http2(fallback::SessionOptions& options) {
   if (!options.extended_connect) return;
   fallback::Setting enabled;
-  enabled.id = kEnabled;
+  enabled.id = kEnabledHttp2;
   enabled.value = enabled.peer_limit = 1;
   options.extra_settings.push_back(enabled);
   const CapsuleWindows windows = initial_windows();
@@ -40,7 +40,7 @@ void enable_http2(fallback::SessionOptions& options) {
   }
   options.takes_protocol = [others = std::move(options.takes_protocol)](
                                std::string_view protocol, const fallback::Session& session) {
-    if (protocol == "webtransport") return session.peer_setting(kEnabled) == 1;
+    if (protocol == "webtransport") return session.peer_setting(kEnabledHttp2) == 1;
     return !others || others(protocol, session);
   };
 }

@@ -10,13 +10,12 @@
 #include "webtransport/capsule_type.h"
 #include "webtransport/capsule_values.h"
 #include "webtransport/capsule_writer.h"
+#include "webtransport/session_carrier.h"
 
 namespace tern::webtransport {
 
 namespace {
 
-/// Of a capsule that is kept: WT_CLOSE_SESSION, or a DATAGRAM that came on the stream.
-constexpr std::size_t kMaxReason = 1024;
 constexpr std::size_t kMaxPayload = 64 * 1024;
 
 }  // namespace

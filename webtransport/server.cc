@@ -74,7 +74,7 @@ class Listening {
   Source& source_;
 };
 
-void refuse(Answer& answer, http::Status status, std::string why) {
+void set_refusal(Answer& answer, http::Status status, std::string why) {
   answer.response = http::Response(status);
   answer.response.text(why + "\n");
   answer.refusal = std::move(why);
@@ -84,23 +84,23 @@ void refuse(Answer& answer, http::Status status, std::string why) {
 void look_around(const http::Exchange& exchange, const Http3Sessions* sessions, const Place& place,
                  Answer& answer) {
   if (exchange.draining()) {
-    return refuse(answer, http::Status::service_unavailable, "the server is going away");
+    return set_refusal(answer, http::Status::service_unavailable, "the server is going away");
   }
   if (place.options.authorize()) {
     const http::Status status = place.options.authorize()(exchange);
     if (status != http::Status::ok) {
-      return refuse(answer, status, std::string(http::reason(status)));
+      return set_refusal(answer, status, std::string(http::reason(status)));
     }
   }
   if (exchange.protocol() != "h2" && sessions == nullptr) {
-    return refuse(answer, http::Status::not_implemented,
-                  "WebTransport is not spoken over this protocol here");
+    return set_refusal(answer, http::Status::not_implemented,
+                       "WebTransport is not spoken over this protocol here");
   }
   std::string_view why = too_many(place, exchange);
   if (sessions != nullptr && sessions->sessions() >= Http3Sessions::kMaxSessions) {
     why = "too many sessions on one connection";
   }
-  if (!why.empty()) refuse(answer, http::Status::too_many_requests, std::string(why));
+  if (!why.empty()) set_refusal(answer, http::Status::too_many_requests, std::string(why));
 }
 
 /// Why a client's SETTINGS and transport parameters do not allow the session, if they do not: the
@@ -148,7 +148,7 @@ Task<std::unique_ptr<SessionCarrier>> accept_session(http::Exchange& exchange, c
   if (answer.refusal.empty()) look_around(exchange, sessions, place, answer);
   if (answer.refusal.empty() && sessions == nullptr &&
       !raise_windows(allowed, exchange.request().fields)) {
-    refuse(answer, http::Status::bad_request, "a malformed webtransport-init field");
+    set_refusal(answer, http::Status::bad_request, "a malformed webtransport-init field");
   }
   if (!answer.refusal.empty()) {
     log_refusal(exchange, answer.refusal);

@@ -10,9 +10,6 @@ namespace tern::webtransport {
 
 namespace {
 
-/// Of WT_CLOSE_SESSION (draft-ietf-webtrans-http3-16 §6).
-constexpr std::size_t kMaxReason = 1024;
-
 /// What TLS's exporter gives at most, with every hash.
 constexpr std::size_t kMaxKeyingMaterial = 8160;
 

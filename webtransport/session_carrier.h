@@ -13,6 +13,9 @@
 
 namespace tern::webtransport {
 
+/// Bytes of the reason in WT_CLOSE_SESSION (draft-ietf-webtrans-http3-16 §6).
+constexpr std::size_t kMaxReason = 1024;
+
 /// What carries a session: the lower half of `Session`, which owns it. None of these calls
 /// re-enters the session, except that `close` reports the end.
 class SessionCarrier {

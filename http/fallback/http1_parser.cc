@@ -9,6 +9,7 @@
 #include <boost/beast/core/detail/sha1.hpp>
 #include <boost/beast/http/basic_parser.hpp>
 
+#include "base/ascii.h"
 #include "base/check.h"
 #include "http/message.h"
 
@@ -18,22 +19,7 @@ namespace {
 
 namespace beast = boost::beast;
 
-std::string_view text_of(beast::string_view text) noexcept { return {text.data(), text.size()}; }
-
-std::string_view trimmed(std::string_view text) noexcept {
-  const auto blank = [](char c) { return c == ' ' || c == '\t'; };
-  while (!text.empty() && blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && blank(text.back())) text.remove_suffix(1);
-  return text;
-}
-
-/// ASCII, any case; `lower` is in lower case.
-bool same(std::string_view text, std::string_view lower) noexcept {
-  return text.size() == lower.size() &&
-         std::equal(text.begin(), text.end(), lower.begin(), [](char a, char b) {
-           return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b;
-         });
-}
+std::string_view view_of(beast::string_view text) noexcept { return {text.data(), text.size()}; }
 
 /// Newer versions of Beast have an error of its own for several that differ.
 template <typename Kind>
@@ -105,23 +91,23 @@ class Http1Parser::Beast {
 
  protected:
   void field(beast::string_view name, beast::string_view raw_value) {
-    const std::string_view value = trimmed(text_of(raw_value));
+    const std::string_view value = ascii::trimmed(view_of(raw_value));
     http::Fields& fields = in_trailers_ ? out_.trailers_ : out_.head_.fields;
-    fields.add(text_of(name), value);
+    fields.add(view_of(name), value);
     if (in_trailers_) return;
-    if (same(text_of(name), "content-length")) {
+    if (ascii::same(view_of(name), "content-length")) {
       ++lengths;
       const auto length = http::parse_content_length(value);
       if (length) out_.head_.length = *length;
       bad_length = bad_length || !length;
-    } else if (same(text_of(name), "transfer-encoding")) {
+    } else if (ascii::same(view_of(name), "transfer-encoding")) {
       ++codings;
-      only_chunked = codings == 1 && same(value, "chunked");
+      only_chunked = codings == 1 && ascii::same(value, "chunked");
       for (std::string_view rest = value;;) {
         const std::size_t comma = rest.find(',');
         // RFC 9112 §6.1: chunked comes last, and once.
         chunked_before = chunked_before || ends_chunked;
-        ends_chunked = same(trimmed(rest.substr(0, comma)), "chunked");
+        ends_chunked = ascii::same(ascii::trimmed(rest.substr(0, comma)), "chunked");
         if (comma == std::string_view::npos) break;
         rest.remove_prefix(comma + 1);
       }
@@ -177,8 +163,8 @@ class Http1Parser::BeastOf final : public Http1Parser::Beast {
 
     void on_request_impl(verb, string_view method, string_view target, int version,
                          error_code&) override {
-      out_.out_.head_.method.assign(text_of(method));
-      out_.out_.head_.target.assign(text_of(target));
+      out_.out_.head_.method.assign(view_of(method));
+      out_.out_.head_.target.assign(view_of(target));
       out_.out_.head_.http10 = version == 10;
     }
     void on_response_impl(int status, string_view, int version, error_code&) override {

@@ -3,27 +3,14 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/ascii.h"
+
 namespace tern::fallback {
 
 namespace {
 
-std::string_view trimmed(std::string_view text) noexcept {
-  const auto blank = [](char c) { return c == ' ' || c == '\t'; };
-  while (!text.empty() && blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && blank(text.back())) text.remove_suffix(1);
-  return text;
-}
-
-char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-bool same(std::string_view text, std::string_view lower_case) noexcept {
-  return text.size() == lower_case.size() &&
-         std::equal(text.begin(), text.end(), lower_case.begin(),
-                    [](char a, char b) { return lower(a) == b; });
-}
-
 bool host_byte(char c) noexcept {
-  return (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'z') ||
+  return (c >= '0' && c <= '9') || (ascii::lower(c) >= 'a' && ascii::lower(c) <= 'z') ||
          std::string_view("-._~%!$&'()*+,;=:[]").find(c) != std::string_view::npos;
 }
 
@@ -32,7 +19,7 @@ bool split_absolute(std::string_view target, std::string& scheme, std::string_vi
   const std::size_t colon = target.find("://");
   if (colon == std::string_view::npos) return false;
   scheme.assign(target.substr(0, colon));
-  std::transform(scheme.begin(), scheme.end(), scheme.begin(), lower);
+  std::transform(scheme.begin(), scheme.end(), scheme.begin(), ascii::lower);
   rest = target.substr(colon + 3);
   return true;
 }
@@ -42,7 +29,7 @@ bool split_absolute(std::string_view target, std::string& scheme, std::string_vi
 bool has_token(std::string_view list, std::string_view token) noexcept {
   while (!list.empty()) {
     const std::size_t comma = list.find(',');
-    if (same(trimmed(list.substr(0, comma)), token)) return true;
+    if (ascii::same(ascii::trimmed(list.substr(0, comma)), token)) return true;
     list.remove_prefix(comma == std::string_view::npos ? list.size() : comma + 1);
   }
   return false;
@@ -144,7 +131,7 @@ std::optional<Http1Failure> read_request(Http1Head& in, std::string_view scheme,
     if (field.name == "host" || http::Fields::connection_specific(field.name, field.value))
       continue;
     if (websocket && field.name == "sec-websocket-key") continue;
-    if (field.name == "expect" && !in.http10 && same(field.value, "100-continue")) {
+    if (field.name == "expect" && !in.http10 && ascii::same(field.value, "100-continue")) {
       out.expects_continue = true;
     }
     head.fields.add(field.name, field.value);

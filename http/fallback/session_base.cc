@@ -21,7 +21,7 @@ constexpr std::size_t kMaxFlush = 1024 * 1024;
 /// more, costs more than that.
 constexpr std::size_t kSmallPiece = 2048;
 /// How often it is looked whether the peer reads, while it has something to read.
-constexpr Duration kWatchInterval = std::chrono::seconds(1);
+constexpr Duration kIdleInterval = std::chrono::seconds(1);
 
 }  // namespace
 
@@ -110,7 +110,7 @@ void SessionBase::flush() {
   const bool spent = flushed_ >= kMaxFlush;
   if (!output_.empty()) {
     if (!write_out()) return;
-    watch(now() + kWatchInterval);
+    watch(now() + kIdleInterval);
   }
   if (nothing_left) {
     blocked_ = false;
@@ -126,7 +126,7 @@ void SessionBase::flush() {
     taken_ = written_ - std::min<std::uint64_t>(written_, stream_->queued());
     last_moved_ = now();
   }
-  watch(now() + kWatchInterval);
+  watch(now() + kIdleInterval);
 }
 
 // ---- the end
@@ -220,7 +220,7 @@ void SessionBase::expire(Timestamp now) {
   Timestamp next = check_times(now);
   if (over_ || stream_ == nullptr) return;
   next = std::min(next, age_.next());
-  if (stream_->queued() > 0 || blocked_) next = std::min(next, now + kWatchInterval);
+  if (stream_->queued() > 0 || blocked_) next = std::min(next, now + kIdleInterval);
   if (next != kNever) watch(std::max(next, now));
 }
 

@@ -134,15 +134,16 @@ class Reflection final : public Base {
   std::shared_ptr<const Schema> schema_;
 };
 
-namespace v1 = grpc::reflection::v1;
+namespace latest = grpc::reflection::v1;
 namespace v1alpha = grpc::reflection::v1alpha;
 
 }  // namespace
 
 void add_reflection(Services& services) {
   auto schema = std::make_shared<Schema>();
-  services.push_back(std::make_shared<Reflection<v1::ServerReflection, v1::ServerReflectionRequest,
-                                                 v1::ServerReflectionResponse>>(schema));
+  services.push_back(
+      std::make_shared<Reflection<latest::ServerReflection, latest::ServerReflectionRequest,
+                                  latest::ServerReflectionResponse>>(schema));
   services.push_back(
       std::make_shared<Reflection<v1alpha::ServerReflection, v1alpha::ServerReflectionRequest,
                                   v1alpha::ServerReflectionResponse>>(schema));

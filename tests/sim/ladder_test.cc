@@ -159,7 +159,7 @@ TEST(Ladder, Http1RequestsOneAfterTheOtherHaveOneConnection) {
   EXPECT_EQ(scene.told(Type::connected), 1);
 }
 
-Task<void> echo(http::Exchange& exchange) {
+Task<void> echo_body(http::Exchange& exchange) {
   co_await exchange.start(http::Response(http::Status::ok));
   while (true) {
     Result<Bytes> piece = co_await exchange.read();
@@ -181,7 +181,7 @@ TEST(Ladder, AnEchoMayBeLargerThanAllWindows) {
   for (const ClientProtocols protocols :
        {ClientProtocols::http1, ClientProtocols::http2, ClientProtocols::http3_only}) {
     Ladder scene;
-    scene.router.post("/echo", echo);
+    scene.router.post("/echo", echo_body);
     scene.serve();
     scene.use_client(scene.any().protocols(protocols));
     std::optional<Result<ClientResponse>> response;

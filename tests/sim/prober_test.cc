@@ -365,7 +365,7 @@ TEST(ProberMisbehaviour, ABodyThatStopsInTheMiddle) {
 }
 
 /// Ends the body where the announced length is not reached.
-Task<void> break_off(http::Exchange& exchange) {
+Task<void> break_off_half(http::Exchange& exchange) {
   http::Response head(http::Status::ok);
   head.field("content-length", "2000");
   Result<void> sent = co_await exchange.start(std::move(head));
@@ -377,7 +377,7 @@ Task<void> break_off(http::Exchange& exchange) {
 TEST(ProberMisbehaviour, AResetInTheMiddle) {
   Scene scene;
   scene.link(LinkOptions().delay(10ms));
-  scene.router.get("/breaks", break_off);
+  scene.router.get("/breaks", break_off_half);
   scene.serve();
   const Probing probing(scene, target("/breaks"), only("HD3"));
   EXPECT_EQ(probing.outcome('H'), Outcome::pass);

@@ -16,7 +16,7 @@ namespace {
 using udp::InterfaceKind;
 using Type = ClientEvent::Type;
 
-constexpr Duration kCellularRtt = 80ms;
+constexpr Duration kMobileRtt = 80ms;
 
 /// A phone whose Wi-Fi has IPv6 alone, and whose cellular network has IPv4 alone.
 struct TwoFamilies : Scene {
@@ -26,7 +26,7 @@ struct TwoFamilies : Scene {
         cellular(link(LinkOptions()
                           .name("cellular")
                           .kind(InterfaceKind::cellular)
-                          .delay(kCellularRtt / 2)
+                          .delay(kMobileRtt / 2)
                           .mbps(15)
                           .v4_only())) {}
 
@@ -57,8 +57,8 @@ struct TwoFamilies : Scene {
 };
 
 /// A GET through Client::send, which repeats what may be repeated.
-struct Get {
-  Get(Scene& scene, std::string path) : scope(scene.client_host.runtime().ready()) {
+struct PhoneGet {
+  PhoneGet(Scene& scene, std::string path) : scope(scene.client_host.runtime().ready()) {
     const auto run = [](Client& with, std::string url,
                         std::optional<Result<ClientResponse>>& out) -> Task<void> {
       out.emplace(co_await with.get(std::move(url)));
@@ -72,7 +72,7 @@ struct Get {
 TEST(Reconnect, AGetGoesAgainOverTheOtherFamily) {
   TwoFamilies phone;
   phone.serve();
-  Get get(phone, "/bytes/4000000");
+  PhoneGet get(phone, "/bytes/4000000");
   phone.world.at(500ms, [&] { phone.wifi.take_down(phone.client_host); });
   ASSERT_TRUE(phone.world.run_until([&] { return get.response.has_value(); }));
   ASSERT_TRUE(*get.response) << get.response->error().to_string() << "\n" << phone.story();
@@ -93,11 +93,11 @@ TEST(Reconnect, TakesAHandshakeWhenTheAddressIsGone) {
   ASSERT_TRUE(fetch.error) << "no migration leads from IPv6 to IPv4";
   EXPECT_TRUE(fetch.error->is(Code::closed)) << fetch.error->to_string();
   // What is open fails when the way to repeat it is there.
-  EXPECT_GE(fetch.ended, 500ms + kCellularRtt);
-  EXPECT_LE(fetch.ended, 500ms + kCellularRtt + 20ms) << phone.story();
+  EXPECT_GE(fetch.ended, 500ms + kMobileRtt);
+  EXPECT_LE(fetch.ended, 500ms + kMobileRtt + 20ms) << phone.story();
   const Fetch& again = phone.fetch("/hello");
   EXPECT_TRUE(again.ok());
-  EXPECT_LT(again.took(), 2 * kCellularRtt) << "the connection is there: no handshake";
+  EXPECT_LT(again.took(), 2 * kMobileRtt) << "the connection is there: no handshake";
 }
 
 TEST(Reconnect, TakesAPtoAndAHandshakeWhenThePathIsSilent) {
@@ -111,7 +111,7 @@ TEST(Reconnect, TakesAPtoAndAHandshakeWhenThePathIsSilent) {
   });
   ASSERT_TRUE(phone.wait(fetch));
   ASSERT_TRUE(fetch.error);
-  EXPECT_LE(fetch.ended, 500ms + pto + kCellularRtt + 20ms) << phone.story();
+  EXPECT_LE(fetch.ended, 500ms + pto + kMobileRtt + 20ms) << phone.story();
   EXPECT_TRUE(phone.fetch("/hello").ok());
   EXPECT_TRUE(phone.connection().path.remote.is_v4()) << phone.story();
 }
@@ -194,15 +194,12 @@ TEST(Reconnect, AServerThatForbidsMigrationIsReachedAnewAsSoonAsThePathIsSilent)
   Scene phone;
   Link& wifi =
       phone.link(LinkOptions().name("wifi").kind(InterfaceKind::wifi).delay(10ms).mbps(30));
-  phone.link(LinkOptions()
-                 .name("cellular")
-                 .kind(InterfaceKind::cellular)
-                 .delay(kCellularRtt / 2)
-                 .mbps(15));
+  phone.link(
+      LinkOptions().name("cellular").kind(InterfaceKind::cellular).delay(kMobileRtt / 2).mbps(15));
   ServerOptions options = phone.server_options();
   options.transport().disable_active_migration = true;
   phone.serve(std::move(options));
-  Get get(phone, "/bytes/4000000");
+  PhoneGet get(phone, "/bytes/4000000");
   phone.world.at(500ms, [&] { wifi.cut(); });
   ASSERT_TRUE(phone.world.run_until([&] { return get.response.has_value(); }));
   ASSERT_TRUE(*get.response) << get.response->error().to_string();

@@ -79,7 +79,7 @@ class RpcStreams : public ::testing::TestWithParam<std::string> {
   }
 };
 
-Task<void> run_named(rpc::Channel& channel, std::string_view name, std::string& verdict) {
+Task<void> run_case_named(rpc::Channel& channel, std::string_view name, std::string& verdict) {
   verdict = co_await rpc_interop::run_case(name, channel);
 }
 
@@ -87,7 +87,7 @@ TEST_P(RpcStreams, TheInteropCases) {
   begin();
   for (const std::string_view name : rpc_interop::case_names()) {
     std::string verdict = "did not end";
-    calls.run(run_named(*calls.channel, name, verdict), 300s);
+    calls.run(run_case_named(*calls.channel, name, verdict), 300s);
     EXPECT_EQ(verdict, "") << name;
   }
   ASSERT_FALSE(handled.empty());
@@ -212,12 +212,12 @@ std::string enveloped(std::string_view payload, int flags = 0) {
 }
 std::string head(std::string_view text) { return enveloped(text, rpc::kWebTrailers); }
 
-constexpr std::string_view kUnary = "/grpc.testing.TestService/UnaryCall";
+constexpr std::string_view kUnaryPath = "/grpc.testing.TestService/UnaryCall";
 
 TEST_P(RpcStreams, AsAPageWritesIt) {
   begin();
   const std::string call =
-      head(std::string(kUnary) + "\r\ncontent-type: application/grpc-web+json\r\n") +
+      head(std::string(kUnaryPath) + "\r\ncontent-type: application/grpc-web+json\r\n") +
       enveloped(R"({"payload":{"body":"AAAA"},"responseSize":4})");
   // Whole, and a byte at a time.
   for (const bool whole : {true, false}) {
@@ -244,7 +244,7 @@ TEST_P(RpcStreams, WhatIsNoCall) {
     std::string sent;
     rpc::Code code;
   };
-  const std::string unary(kUnary);
+  const std::string unary(kUnaryPath);
   std::string longest = unary + "\r\nx: " + std::string(rpc::HeadReader::kMaxSize, 'x') + "\r\n";
   const std::vector<Bad> all = {
       {"", rpc::Code::internal},
@@ -295,7 +295,7 @@ INSTANTIATE_TEST_SUITE_P(Carriers, RpcStreams, ::testing::Values("h3", "h2", "we
                          [](const auto& carrier) { return carrier.param; });
 
 /// Sends and wants back `count` messages, one each 50 ms, over one call.
-Task<void> chat(rpc::Channel& channel, int count, rpc::Status& status, int& echoed, int& ended) {
+Task<void> chat_on(rpc::Channel& channel, int count, rpc::Status& status, int& echoed, int& ended) {
   TestClient client(channel);
   rpc::ClientContext context;
   auto call = co_await client.FullDuplexCall(context);
@@ -335,7 +335,7 @@ TEST(RpcStreamsHandoff, FiftyCallsSurviveLosingWifi) {
   int ended = 0;
   {
     Scope scope(scene.client_host.runtime().ready());
-    for (rpc::Status& each : seen) scope.spawn(chat(**channel, kMessages, each, echoed, ended));
+    for (rpc::Status& each : seen) scope.spawn(chat_on(**channel, kMessages, each, echoed, ended));
     scene.world.at(1s, [&] { wifi.cut(); });
     ASSERT_TRUE(scene.world.run_until([&] { return ended == kCalls; }, 120s));
   }

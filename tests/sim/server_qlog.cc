@@ -25,7 +25,7 @@ std::string_view between(std::string_view text, std::string_view begin, std::str
   return text.substr(0, text.find(end));
 }
 
-std::uint64_t number(std::string_view text) {
+std::uint64_t number_in(std::string_view text) {
   std::uint64_t value = 0;
   std::from_chars(text.data(), text.data() + text.size(), value);
   return value;
@@ -88,15 +88,15 @@ quic::QlogOpener ServerQlog::opener() {
 }
 
 std::vector<SentDatagram> ServerQlog::explain(std::vector<SentDatagram> sent) const {
-  struct Packet {
+  struct SentPacket {
     std::size_t size;
     std::string_view frames;
   };
-  std::vector<Packet> packets;
+  std::vector<SentPacket> packets;
   for_each_record(*text_, "transport:packet_sent", [&](std::string_view record) {
     const std::string_view raw = between(record, "\"raw\":{", "}");
-    packets.push_back(
-        {number(between(raw, "\"length\":", ",")), between(record, "\"frames\":[", "\"header\"")});
+    packets.push_back({number_in(between(raw, "\"length\":", ",")),
+                       between(record, "\"frames\":[", "\"header\"")});
   });
   auto packet = packets.begin();
   for (SentDatagram& datagram : sent) {
@@ -120,8 +120,8 @@ std::vector<ServerQlog::Metric> ServerQlog::metric(std::string_view name) const 
   for_each_record(*text_, "recovery:metrics_updated", [&](std::string_view record) {
     const std::string_view value = between(record, begin, ",");
     if (value.empty()) return;
-    values.push_back(
-        {std::chrono::milliseconds(number(between(record, "\"time\":", ","))), number(value)});
+    values.push_back({std::chrono::milliseconds(number_in(between(record, "\"time\":", ","))),
+                      number_in(value)});
   });
   return values;
 }

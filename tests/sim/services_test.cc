@@ -17,7 +17,7 @@
 namespace tern::sim {
 namespace {
 
-constexpr Duration kRtt = 20ms;
+constexpr Duration kLinkRtt = 20ms;
 
 udp::ServiceRecord service(std::uint16_t priority, std::vector<std::string> alpn) {
   udp::ServiceRecord record;
@@ -35,7 +35,7 @@ udp::ServiceRecord alias(std::string target) {
 
 struct Services : Scene {
   Services()
-      : wire(link(LinkOptions().delay(kRtt / 2).mbps(50))),
+      : wire(link(LinkOptions().delay(kLinkRtt / 2).mbps(50))),
         zone(std::make_shared<ServiceZone>(client_host.runtime())) {}
 
   void go(ClientProtocols protocols = ClientProtocols::automatic) {
@@ -207,7 +207,7 @@ TEST(HttpsRecords, ASlowAnswerKeepsNobodyWaiting) {
   scene.go();
   const Duration begun = scene.world.elapsed();
   EXPECT_EQ(scene.get("https://www.example/hello"), "h3");
-  EXPECT_LE(scene.world.elapsed() - begun, 50ms + 2 * kRtt + 5ms);
+  EXPECT_LE(scene.world.elapsed() - begun, 50ms + 2 * kLinkRtt + 5ms);
   scene.world.run_for(11s);  // it comes when nobody waits any more
 }
 

@@ -21,14 +21,14 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using Type = ClientEvent::Type;
 
-Task<void> echo(http::WebSocket& socket) {
+Task<void> echo_messages(http::WebSocket& socket) {
   while (auto message = co_await socket.receive()) {
     const Result<void> sent = co_await socket.send(std::move(*message));
     if (!sent) break;
   }
 }
 
-struct Visit {
+struct SocketVisit {
   bool open = false;
   bool done = false;
   std::optional<Error> refused;
@@ -38,8 +38,8 @@ struct Visit {
 };
 
 /// Echoes `count` messages, waits for `stay`, closes.
-Task<void> visit(Client& client, ClientRequest request, std::size_t count, Duration stay,
-                 Visit& seen) {
+Task<void> visit_socket(Client& client, ClientRequest request, std::size_t count, Duration stay,
+                        SocketVisit& seen) {
   auto opened = co_await client.websocket(std::move(request));
   if (!opened) {
     seen.refused = opened.error();
@@ -63,7 +63,9 @@ Task<void> visit(Client& client, ClientRequest request, std::size_t count, Durat
 }
 
 struct Doors : Scene {
-  Doors() : wire(link(LinkOptions().delay(10ms).mbps(50))) { router.websocket("/ws", echo); }
+  Doors() : wire(link(LinkOptions().delay(10ms).mbps(50))) {
+    router.websocket("/ws", echo_messages);
+  }
 
   ServerOptions doors(bool h3, bool h2) {
     ServerOptions options = server_options();
@@ -75,19 +77,20 @@ struct Doors : Scene {
   }
   void use(ClientProtocols protocols) { use_client(client_options().protocols(protocols)); }
 
-  Visit& begin(std::string url, std::size_t count = 10, Duration stay = 0s) {
+  SocketVisit& begin(std::string url, std::size_t count = 10, Duration stay = 0s) {
     visits_.emplace_back();
-    scope_.spawn(visit(client(), ClientRequest(std::move(url)), count, stay, visits_.back()));
+    scope_.spawn(
+        visit_socket(client(), ClientRequest(std::move(url)), count, stay, visits_.back()));
     return visits_.back();
   }
-  Visit& go(const std::string& url = "wss://server/ws") {
-    Visit& seen = begin(url);
+  SocketVisit& go(const std::string& url = "wss://server/ws") {
+    SocketVisit& seen = begin(url);
     EXPECT_TRUE(world.run_until([&] { return seen.done; }));
     return seen;
   }
   /// What it ran over, or why it did not.
   std::string carrier(const std::string& url = "wss://server/ws") {
-    const Visit& seen = go(url);
+    const SocketVisit& seen = go(url);
     if (seen.refused) return seen.refused->to_string();
     EXPECT_EQ(seen.echoed, 10U);
     EXPECT_TRUE(seen.end.clean);
@@ -111,7 +114,7 @@ struct Doors : Scene {
   Link& wire;
 
  private:
-  std::deque<Visit> visits_;
+  std::deque<SocketVisit> visits_;
   Scope scope_{client_host.runtime().ready()};
 };
 
@@ -161,9 +164,9 @@ TEST(WebSocketLadder, ManyAtOnceShareTheOneBeside) {
   Doors scene;
   scene.serve(scene.doors(false, true));
   scene.use(ClientProtocols::automatic);
-  std::vector<Visit*> visits;
+  std::vector<SocketVisit*> visits;
   for (int i = 0; i < 30; ++i) visits.push_back(&scene.begin("wss://server/ws"));
-  for (const Visit* seen : visits) {
+  for (const SocketVisit* seen : visits) {
     ASSERT_TRUE(scene.world.run_until([&] { return seen->done; }));
     EXPECT_EQ(seen->carrier, "h2");
     EXPECT_EQ(seen->echoed, 10U);
@@ -190,7 +193,7 @@ TEST(WebSocketLadder, Http1WhereNeitherHasAny) {
 /// The server takes extended CONNECT to an application that looks for GET and `upgrade`.
 TEST(WebSocketLadder, Http1WhereTheApplicationKnowsNothingElse) {
   Doors scene;
-  const http::Handler upgraded = http::websocket(echo);
+  const http::Handler upgraded = http::websocket(echo_messages);
   for (const auto& [path, status] : std::vector<std::pair<std::string, http::Status>>{
            {"/400", http::Status::bad_request},
            {"/405", http::Status::method_not_allowed},
@@ -212,7 +215,7 @@ TEST(WebSocketLadder, Http1WhereTheApplicationKnowsNothingElse) {
     scene.use(ClientProtocols::http2);
     EXPECT_EQ(scene.carrier(std::string("wss://server") + path), "http/1.1") << path;
     scene.use(ClientProtocols::http3_only);
-    const Visit& seen = scene.go(std::string("wss://server") + path);
+    const SocketVisit& seen = scene.go(std::string("wss://server") + path);
     ASSERT_TRUE(seen.refused);
     EXPECT_EQ(std::to_string(seen.refused->code), path + 1);
   }
@@ -223,7 +226,7 @@ TEST(WebSocketLadder, NothingElseIsTriedByThoseWhoWantOne) {
   scene.serve(scene.doors(false, false));
   for (const ClientProtocols only : {ClientProtocols::http3_only, ClientProtocols::http2_only}) {
     scene.use(only);
-    const Visit& seen = scene.go();
+    const SocketVisit& seen = scene.go();
     ASSERT_TRUE(seen.refused);
     EXPECT_TRUE(seen.refused->is(Code::unsupported)) << seen.refused->to_string();
   }
@@ -236,17 +239,17 @@ TEST(WebSocketLadder, Http1ConnectionsAreNobodyElses) {
   Doors scene;
   scene.serve();
   scene.use(ClientProtocols::http1);
-  std::vector<Visit*> visits;
+  std::vector<SocketVisit*> visits;
   for (int i = 0; i < 10; ++i) visits.push_back(&scene.begin("wss://server/ws", 3, 10s));
   for (int i = 0; i < 10; ++i) scene.get("/hello");
   ASSERT_TRUE(scene.wait_all());
-  for (const Visit* seen : visits) {
+  for (const SocketVisit* seen : visits) {
     ASSERT_TRUE(scene.world.run_until([&] { return seen->open; }));
   }
   EXPECT_EQ(scene.fetch("/hello").text, "hello over http/1.1");
   EXPECT_GE(scene.open_connections().size(), 11U);
   EXPECT_LE(scene.open_connections().size(), 16U) << "ten, and at most six for requests";
-  for (const Visit* seen : visits) {
+  for (const SocketVisit* seen : visits) {
     ASSERT_TRUE(scene.world.run_until([&] { return seen->done; }));
     EXPECT_EQ(seen->echoed, 3U);
     EXPECT_TRUE(seen->end.clean);
@@ -269,7 +272,7 @@ TEST(WebSocketLadder, WithoutTls) {
     EXPECT_EQ(scene.carrier("ws://server/ws"), carrier);
   }
   scene.use(ClientProtocols::http3_only);
-  const Visit& seen = scene.go("ws://server/ws");
+  const SocketVisit& seen = scene.go("ws://server/ws");
   ASSERT_TRUE(seen.refused);
   EXPECT_THAT(seen.refused->detail, HasSubstr("wss://"));
 }
@@ -311,7 +314,7 @@ TEST(WebSocketLadder, RefusalsAreTold) {
              {"/old", 426,
               "the server refuses the WebSocket: 426 Upgrade Required (it speaks version 12)"},
              {"/nowhere", 404, "the server refuses the WebSocket: 404 Not Found"}}) {
-      const Visit& seen = scene.go("wss://server" + row.path);
+      const SocketVisit& seen = scene.go("wss://server" + row.path);
       ASSERT_TRUE(seen.refused) << row.path;
       EXPECT_EQ(seen.refused->domain, Domain::http);
       EXPECT_EQ(seen.refused->code, row.status);
@@ -342,7 +345,7 @@ TEST(WebSocketDrain, EndsThemWithGoingAway) {
     };
     Scope scope(scene.client_host.runtime().ready());
     scope.spawn(listen(scene.client()));
-    Visit& talking = scene.begin("wss://server/ws", 1'000'000);
+    SocketVisit& talking = scene.begin("wss://server/ws", 1'000'000);
     ASSERT_TRUE(scene.world.run_until([&] { return talking.echoed > 3; }));
     const Duration begun = scene.world.elapsed();
     scene.server().drain();

@@ -16,7 +16,7 @@
 namespace tern::sim {
 namespace {
 
-Task<void> echo(http::WebSocket& socket) {
+Task<void> echo_socket(http::WebSocket& socket) {
   while (auto message = co_await socket.receive()) {
     const Result<void> sent = co_await socket.send(std::move(*message));
     if (!sent) break;
@@ -24,7 +24,7 @@ Task<void> echo(http::WebSocket& socket) {
 }
 
 /// What a client saw.
-struct Visit {
+struct Socket {
   bool done = false;
   std::optional<Error> refused;
   std::size_t echoed = 0;
@@ -37,7 +37,7 @@ struct Visit {
   http::WebSocketStats stats;
 };
 
-std::string payload(std::size_t round) {
+std::string text_of_round(std::size_t round) {
   std::string text;
   const std::size_t size = round % 7 == 6 ? 60'000 : 10 + round * 3 % 400;
   while (text.size() < size) text += std::to_string(round * 7919 + text.size()) + " ";
@@ -46,14 +46,14 @@ std::string payload(std::size_t round) {
 
 Task<void> send_all(http::WebSocket& socket, std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) {
-    const Result<void> sent = co_await socket.send_text(payload(i));
+    const Result<void> sent = co_await socket.send_text(text_of_round(i));
     if (!sent) co_return;
   }
 }
 
 /// Sends `count` messages as fast as it goes, and wants them back in order.
-Task<void> visit(Client& client, ClientRequest request, http::WebSocketOptions options,
-                 std::size_t count, Visit& seen) {
+Task<void> converse(Client& client, ClientRequest request, http::WebSocketOptions options,
+                    std::size_t count, Socket& seen) {
   Result<std::unique_ptr<http::WebSocket>> opened =
       co_await client.websocket(std::move(request), std::move(options));
   if (!opened) {
@@ -71,7 +71,7 @@ Task<void> visit(Client& client, ClientRequest request, http::WebSocketOptions o
     while (seen.echoed < count) {
       const auto message = co_await socket.receive();
       if (!message) break;
-      seen.intact = seen.intact && message->text && message->data == payload(seen.echoed);
+      seen.intact = seen.intact && message->text && message->data == text_of_round(seen.echoed);
       ++seen.echoed;
     }
   }
@@ -84,7 +84,7 @@ Task<void> visit(Client& client, ClientRequest request, http::WebSocketOptions o
 
 ClientRequest to(std::string path) { return ClientRequest("wss://server" + path); }
 
-bool wait(Scene& scene, const bool& done, Duration limit = 60s) {
+bool wait_for(Scene& scene, const bool& done, Duration limit = 60s) {
   return scene.world.run_until([&] { return done; }, limit);
 }
 
@@ -92,14 +92,14 @@ TEST(WebSocketOverHttp3, EchoesOverABadNetwork) {
   for (const bool deflate : {true, false}) {
     Scene scene;
     scene.link(LinkOptions().delay(20ms).mbps(20).queue_bytes(60'000).loss(0.02));
-    scene.router.websocket("/ws", echo);
+    scene.router.websocket("/ws", echo_socket);
     scene.serve();
-    Visit seen;
+    Socket seen;
     Scope scope(scene.client_host.runtime().ready());
     http::WebSocketOptions options;
     options.deflate(http::WebSocketDeflateOptions().enabled(deflate));
-    scope.spawn(visit(scene.client(), to("/ws"), options, 300, seen));
-    ASSERT_TRUE(wait(scene, seen.done));
+    scope.spawn(converse(scene.client(), to("/ws"), options, 300, seen));
+    ASSERT_TRUE(wait_for(scene, seen.done));
     EXPECT_FALSE(seen.refused) << seen.refused->to_string();
     EXPECT_EQ(seen.echoed, 300U);
     EXPECT_TRUE(seen.intact);
@@ -118,16 +118,16 @@ TEST(WebSocketOverHttp3, EchoesOverABadNetwork) {
 TEST(WebSocketOverHttp3, ManyShareAConnection) {
   Scene scene;
   scene.link(LinkOptions().delay(10ms).mbps(50).loss(0.005));
-  scene.router.websocket("/ws", echo, http::WebSocketOptions().protocol("echo"));
+  scene.router.websocket("/ws", echo_socket, http::WebSocketOptions().protocol("echo"));
   scene.serve();
-  std::vector<Visit> visits(50);
+  std::vector<Socket> visits(50);
   Scope scope(scene.client_host.runtime().ready());
-  for (Visit& seen : visits) {
+  for (Socket& seen : visits) {
     scope.spawn(
-        visit(scene.client(), to("/ws"), http::WebSocketOptions().protocol("echo"), 20, seen));
+        converse(scene.client(), to("/ws"), http::WebSocketOptions().protocol("echo"), 20, seen));
   }
-  for (const Visit& seen : visits) {
-    ASSERT_TRUE(wait(scene, seen.done));
+  for (const Socket& seen : visits) {
+    ASSERT_TRUE(wait_for(scene, seen.done));
     EXPECT_EQ(seen.echoed, 20U);
     EXPECT_EQ(seen.subprotocol, "echo");
     EXPECT_TRUE(seen.end.clean);
@@ -141,7 +141,7 @@ TEST(WebSocketOverHttp3, ManyShareAConnection) {
 TEST(WebSocketOverHttp3, RefusesAStrangersPage) {
   Scene scene;
   scene.link(LinkOptions().delay(10ms));
-  scene.router.websocket("/ws", echo);
+  scene.router.websocket("/ws", echo_socket);
   scene.serve();
   struct Row {
     std::string origin;
@@ -149,17 +149,17 @@ TEST(WebSocketOverHttp3, RefusesAStrangersPage) {
   };
   for (const Row& row :
        std::vector<Row>{{"https://evil.example", 403}, {"null", 403}, {"https://server", 0}}) {
-    Visit seen;
+    Socket seen;
     Scope scope(scene.client_host.runtime().ready());
-    scope.spawn(visit(scene.client(), to("/ws").field("origin", row.origin),
-                      http::WebSocketOptions(), 1, seen));
-    ASSERT_TRUE(wait(scene, seen.done));
+    scope.spawn(converse(scene.client(), to("/ws").field("origin", row.origin),
+                         http::WebSocketOptions(), 1, seen));
+    ASSERT_TRUE(wait_for(scene, seen.done));
     EXPECT_EQ(seen.refused ? seen.refused->code : 0, row.status) << row.origin;
   }
-  Visit missing;
+  Socket missing;
   Scope scope(scene.client_host.runtime().ready());
-  scope.spawn(visit(scene.client(), to("/nowhere"), http::WebSocketOptions(), 1, missing));
-  ASSERT_TRUE(wait(scene, missing.done));
+  scope.spawn(converse(scene.client(), to("/nowhere"), http::WebSocketOptions(), 1, missing));
+  ASSERT_TRUE(wait_for(scene, missing.done));
   ASSERT_TRUE(missing.refused);
   EXPECT_EQ(missing.refused->code, 404U);
 }
@@ -200,7 +200,7 @@ TEST(WebSocketOverHttp3, HoldsBackAFastSender) {
   scene.world.run_for(5s);
   EXPECT_LE(taken, 6U);
   EXPECT_LE(sent, taken + 5) << "windows and queues hold a few messages, no more";
-  ASSERT_TRUE(wait(scene, done));
+  ASSERT_TRUE(wait_for(scene, done));
   EXPECT_EQ(sent, 20U);
   EXPECT_EQ(taken, 20U);
 }
@@ -208,7 +208,7 @@ TEST(WebSocketOverHttp3, HoldsBackAFastSender) {
 TEST(WebSocketOverHttp3, SeesThatThePeerIsGone) {
   Scene scene;
   Link& link = scene.link(LinkOptions().delay(10ms));
-  scene.router.websocket("/ws", echo);
+  scene.router.websocket("/ws", echo_socket);
   scene.serve();
   std::optional<Error> error;
   http::WebSocketClose end;
@@ -226,11 +226,11 @@ TEST(WebSocketOverHttp3, SeesThatThePeerIsGone) {
   };
   Scope scope(scene.client_host.runtime().ready());
   scope.spawn(idle());
-  ASSERT_TRUE(wait(scene, open));
+  ASSERT_TRUE(wait_for(scene, open));
   scene.world.run_for(60s);
   EXPECT_FALSE(done) << "a silent one lives on by its pings";
   link.cut();
-  ASSERT_TRUE(wait(scene, done, 30s));
+  ASSERT_TRUE(wait_for(scene, done, 30s));
   EXPECT_EQ(end.code, 1006);
   EXPECT_TRUE(error);
   link.restore();
@@ -272,7 +272,7 @@ TEST(EventStreamOverHttp3, ArrivesEventByEventAndEndsWithTheClient) {
   };
   Scope scope(scene.client_host.runtime().ready());
   scope.spawn(listen());
-  ASSERT_TRUE(wait(scene, done));
+  ASSERT_TRUE(wait_for(scene, done));
   ASSERT_GE(seen.size(), 50U);
   for (std::size_t i = 0; i < seen.size(); ++i) EXPECT_EQ(seen[i], std::to_string(i + 1));
   // The client has cancelled its request.

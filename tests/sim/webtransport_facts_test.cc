@@ -29,13 +29,14 @@ struct Opened {
   Session& session() const { return ***result; }
 };
 
-Task<void> open(Client& client, std::string url, webtransport::ClientOptions options, Opened& out) {
+Task<void> open_with(Client& client, std::string url, webtransport::ClientOptions options,
+                     Opened& out) {
   out.result.emplace(co_await client.webtransport(ClientRequest(std::move(url)), options));
 }
 
 bool open_now(Scene& scene, Scope& scope, std::string url, webtransport::ClientOptions options,
               Opened& out) {
-  scope.spawn(open(scene.client(), std::move(url), std::move(options), out));
+  scope.spawn(open_with(scene.client(), std::move(url), std::move(options), out));
   scene.world.run_until([&] { return out.result.has_value(); }, 10s);
   return out.result.has_value() && out.result->has_value();
 }

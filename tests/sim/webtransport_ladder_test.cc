@@ -23,7 +23,7 @@ using webtransport::Session;
 using Type = ClientEvent::Type;
 
 /// The first stream's bytes come back on it.
-Task<void> echo(Session& session) {
+Task<void> echo_streams(Session& session) {
   for (;;) {
     std::unique_ptr<webtransport::Stream> stream = co_await session.accept_bidirectional();
     if (!stream) break;
@@ -32,7 +32,7 @@ Task<void> echo(Session& session) {
   }
 }
 
-struct Visit {
+struct SessionVisit {
   bool open = false;
   bool done = false;
   std::optional<Error> refused;
@@ -43,8 +43,8 @@ struct Visit {
 };
 
 /// One echo, then `stay`; a session that ends meanwhile ends the stay.
-Task<void> visit(Client& client, ClientRequest request, webtransport::ClientOptions options,
-                 Duration stay, Visit& seen) {
+Task<void> visit_session(Client& client, ClientRequest request, webtransport::ClientOptions options,
+                         Duration stay, SessionVisit& seen) {
   auto opened = co_await client.webtransport(std::move(request), std::move(options));
   if (!opened) {
     seen.refused = opened.error();
@@ -71,7 +71,7 @@ Task<void> visit(Client& client, ClientRequest request, webtransport::ClientOpti
 
 struct Rungs : Scene {
   Rungs() : wire(link(LinkOptions().delay(10ms).mbps(50))) {
-    webtransport::route(router, "/wt", echo);
+    webtransport::route(router, "/wt", echo_streams);
     use(ClientProtocols::automatic);
   }
   void use(ClientProtocols protocols) { use_client(client_options().protocols(protocols)); }
@@ -84,21 +84,23 @@ struct Rungs : Scene {
     options.fallback(tcp);
     return options;
   }
-  Visit& begin(const std::string& url, Carrier carrier, Duration stay = 0s) {
+  SessionVisit& begin(const std::string& url, Carrier carrier, Duration stay = 0s) {
     visits_.emplace_back();
-    scope_.spawn(visit(client(), ClientRequest(url), webtransport::ClientOptions().carrier(carrier),
-                       stay, visits_.back()));
+    scope_.spawn(visit_session(client(), ClientRequest(url),
+                               webtransport::ClientOptions().carrier(carrier), stay,
+                               visits_.back()));
     return visits_.back();
   }
-  Visit& go(Carrier carrier = Carrier::automatic, const std::string& url = "https://server/wt") {
-    Visit& seen = begin(url, carrier);
+  SessionVisit& go(Carrier carrier = Carrier::automatic,
+                   const std::string& url = "https://server/wt") {
+    SessionVisit& seen = begin(url, carrier);
     EXPECT_TRUE(world.run_until([&] { return seen.done; }, 60s));
     return seen;
   }
   /// What it ran over, or why it did not.
   std::string carrier(Carrier wanted = Carrier::automatic,
                       const std::string& url = "https://server/wt") {
-    const Visit& seen = go(wanted, url);
+    const SessionVisit& seen = go(wanted, url);
     if (seen.refused) return seen.refused->to_string();
     EXPECT_EQ(seen.answer, "hello");
     EXPECT_EQ(seen.reliable, seen.carrier != "h3");
@@ -124,7 +126,7 @@ struct Rungs : Scene {
   Link& wire;
 
  private:
-  std::deque<Visit> visits_;
+  std::deque<SessionVisit> visits_;
   Scope scope_{client_host.runtime().ready()};
 };
 
@@ -194,7 +196,7 @@ TEST(WebTransportLadder, WhoWantsOneCarrierGetsNoOther) {
   Rungs scene;
   scene.serve(scene.rungs(false, false));
   for (const Carrier each : {Carrier::http3, Carrier::http2}) {
-    const Visit& seen = scene.go(each);
+    const SessionVisit& seen = scene.go(each);
     ASSERT_TRUE(seen.refused);
     EXPECT_TRUE(seen.refused->is(Code::unsupported)) << seen.refused->to_string();
   }
@@ -217,7 +219,7 @@ TEST(WebTransportLadder, Http3AloneWaitsForIt) {
   scene.wire.block_udp();
   scene.serve();
   EXPECT_EQ(scene.fetch("/hello").text, "hello over h2");
-  const Visit& seen = scene.go(Carrier::http3);
+  const SessionVisit& seen = scene.go(Carrier::http3);
   ASSERT_TRUE(seen.refused);
   EXPECT_TRUE(seen.refused->is(Code::timed_out)) << seen.refused->to_string();
 }
@@ -234,11 +236,11 @@ TEST(WebTransportLadder, WithinTheClientsProtocols) {
     scene.use(protocols);
     EXPECT_EQ(scene.carrier(), carrier);
   }
-  const Visit& seen = scene.go(Carrier::http3);
+  const SessionVisit& seen = scene.go(Carrier::http3);
   ASSERT_TRUE(seen.refused);
   EXPECT_THAT(seen.refused->detail, HasSubstr("HTTP/3 alone is asked for"));
   scene.use(ClientProtocols::http3_only);
-  const Visit& other = scene.go(Carrier::http2);
+  const SessionVisit& other = scene.go(Carrier::http2);
   ASSERT_TRUE(other.refused);
   EXPECT_THAT(other.refused->detail, HasSubstr("HTTP/2 alone is asked for"));
 }
@@ -250,7 +252,7 @@ TEST(WebTransportLadder, UdpThatIsBlockedLater) {
   ClientOptions options = scene.client_options().protocols(ClientProtocols::automatic);
   options.transport().idle_timeout = 5s;
   scene.use_client(std::move(options));
-  Visit& first = scene.begin("https://server/wt", Carrier::automatic, 60s);
+  SessionVisit& first = scene.begin("https://server/wt", Carrier::automatic, 60s);
   ASSERT_TRUE(scene.world.run_until([&] { return first.open; }));
   scene.world.run_for(1s);
   scene.wire.block_udp();
@@ -280,7 +282,7 @@ TEST(WebTransportLadder, WithoutTlsThereIsWebSocketAlone) {
   options.cleartext("[::]:80");
   scene.serve(std::move(options));
   EXPECT_EQ(scene.carrier(Carrier::automatic, "http://server/wt"), "websocket");
-  const Visit& seen = scene.go(Carrier::http2, "http://server/wt");
+  const SessionVisit& seen = scene.go(Carrier::http2, "http://server/wt");
   ASSERT_TRUE(seen.refused);
   EXPECT_THAT(seen.refused->detail, HasSubstr("want https://"));
 }
@@ -290,7 +292,7 @@ TEST(WebTransportLadder, RefusalsStand) {
   Rungs scene;
   scene.serve();
   for (const Carrier each : {Carrier::automatic, Carrier::http2, Carrier::websocket}) {
-    const Visit& seen = scene.go(each, "https://server/nowhere");
+    const SessionVisit& seen = scene.go(each, "https://server/nowhere");
     ASSERT_TRUE(seen.refused);
     EXPECT_EQ(seen.refused->domain, Domain::http);
     EXPECT_EQ(seen.refused->code, 404u);

@@ -19,21 +19,20 @@
 namespace tern::sim {
 namespace {
 
-using webtransport::ServerOptions;
 using webtransport::Session;
 using webtransport::Stream;
 
-constexpr const char* kOrigin = "https://page.example";
+constexpr const char* kPageOrigin = "https://page.example";
 
-webtransport::Carrier carrier_named(std::string_view name) {
+webtransport::Carrier carrier_for(std::string_view name) {
   if (name == "h3") return webtransport::Carrier::http3;
   return name == "h2" ? webtransport::Carrier::http2 : webtransport::Carrier::websocket;
 }
 
 /// A client's session, and what became of it.
-class Visit {
+class Guest {
  public:
-  Visit(Scene& scene, std::string carrier, std::string path, std::string origin = {})
+  Guest(Scene& scene, std::string carrier, std::string path, std::string origin = {})
       : scope_(scene.client_host.runtime().ready()) {
     scope_.spawn(run(scene.client(), std::move(carrier), std::move(path), std::move(origin)));
   }
@@ -49,7 +48,7 @@ class Visit {
     ClientRequest request("https://server" + path);
     if (!origin.empty()) request.field("origin", origin);
     webtransport::ClientOptions options;
-    options.carrier(carrier_named(carrier));
+    options.carrier(carrier_for(carrier));
     Result<std::unique_ptr<Session>> opened =
         co_await client.webtransport(std::move(request), std::move(options));
     if (!opened) {
@@ -81,7 +80,7 @@ class WebTransportServer : public testing::TestWithParam<std::string> {
   WebTransportServer() {
     scene.use_client(scene.client_options().protocols(ClientProtocols::automatic));
   }
-  void serve(ServerOptions options) {
+  void serve(webtransport::ServerOptions options) {
     scene.link(LinkOptions().delay(10ms));
     webtransport::route(scene.router, "/sit", sit, std::move(options));
     scene.router.get("/page", [](http::Exchange& exchange) -> Task<void> {
@@ -89,27 +88,27 @@ class WebTransportServer : public testing::TestWithParam<std::string> {
     });
     scene.serve();
   }
-  Visit& visit(std::string origin = {}, std::string path = "/sit") {
+  Guest& visit(std::string origin = {}, std::string path = "/sit") {
     return visits.emplace_back(scene, GetParam(), std::move(path), std::move(origin));
   }
   /// The answer's status.
-  int outcome(Visit& who) {
+  int outcome(Guest& who) {
     scene.world.run_until([&] { return who.status() != 0; }, 10s);
     return who.status();
   }
-  Duration until_closed(Visit& who, Duration limit = 60s) {
+  Duration until_closed(Guest& who, Duration limit = 60s) {
     const Duration begun = scene.world.elapsed();
     EXPECT_TRUE(scene.world.run_until([&] { return who.close.has_value(); }, limit));
     return scene.world.elapsed() - begun;
   }
 
   Scene scene;
-  std::deque<Visit> visits;
+  std::deque<Guest> visits;
 };
 
 TEST_P(WebTransportServer, AnIdleSessionIsReaped) {
-  serve(ServerOptions().idle_timeout(4s));
-  Visit& idle = visit();
+  serve(webtransport::ServerOptions().idle_timeout(4s));
+  Guest& idle = visit();
   ASSERT_EQ(outcome(idle), 200);
   const Duration took = until_closed(idle);
   EXPECT_GE(took, 3900ms);
@@ -132,8 +131,8 @@ Task<void> trickle(Session& session) {
 }
 
 TEST_P(WebTransportServer, OneStreamThatTricklesIsNoIdleSession) {
-  serve(ServerOptions().idle_timeout(4s));
-  Visit& busy = visit();
+  serve(webtransport::ServerOptions().idle_timeout(4s));
+  Guest& busy = visit();
   ASSERT_EQ(outcome(busy), 200);
   Scope scope(scene.client_host.runtime().ready());
   scope.spawn(trickle(*busy.session));
@@ -144,8 +143,8 @@ TEST_P(WebTransportServer, OneStreamThatTricklesIsNoIdleSession) {
 }
 
 TEST_P(WebTransportServer, DatagramsKeepASessionAlive) {
-  serve(ServerOptions().idle_timeout(4s));
-  Visit& busy = visit();
+  serve(webtransport::ServerOptions().idle_timeout(4s));
+  Guest& busy = visit();
   ASSERT_EQ(outcome(busy), 200);
   for (int i = 0; i < 10; ++i) {
     busy.session->send_datagram(Bytes::literal("here"));
@@ -157,8 +156,8 @@ TEST_P(WebTransportServer, DatagramsKeepASessionAlive) {
 
 TEST_P(WebTransportServer, WithoutATimeoutNothingIsReaped) {
   // What is beneath would end a silent connection after 30 s.
-  serve(ServerOptions().idle_timeout(0s));
-  Visit& idle = visit();
+  serve(webtransport::ServerOptions().idle_timeout(0s));
+  Guest& idle = visit();
   ASSERT_EQ(outcome(idle), 200);
   scene.world.run_for(300s);
   EXPECT_FALSE(idle.close);
@@ -166,8 +165,8 @@ TEST_P(WebTransportServer, WithoutATimeoutNothingIsReaped) {
 }
 
 TEST_P(WebTransportServer, TooManyOnOneConnectionGet429) {
-  serve(ServerOptions().max_sessions_per_connection(2));
-  Visit& first = visit();
+  serve(webtransport::ServerOptions().max_sessions_per_connection(2));
+  Guest& first = visit();
   ASSERT_EQ(outcome(first), 200);
   ASSERT_EQ(outcome(visit()), 200);
   EXPECT_EQ(outcome(visit()), 429);
@@ -178,34 +177,36 @@ TEST_P(WebTransportServer, TooManyOnOneConnectionGet429) {
 }
 
 TEST_P(WebTransportServer, TooManyOfOneOriginGet429) {
-  serve(ServerOptions().max_sessions_per_origin(2).allow_origin(kOrigin).allow_origin(
-      "https://other.example"));
-  Visit& first = visit(kOrigin);
+  serve(webtransport::ServerOptions()
+            .max_sessions_per_origin(2)
+            .allow_origin(kPageOrigin)
+            .allow_origin("https://other.example"));
+  Guest& first = visit(kPageOrigin);
   ASSERT_EQ(outcome(first), 200);
-  ASSERT_EQ(outcome(visit(kOrigin)), 200);
-  EXPECT_EQ(outcome(visit(kOrigin)), 429);
+  ASSERT_EQ(outcome(visit(kPageOrigin)), 200);
+  EXPECT_EQ(outcome(visit(kPageOrigin)), 429);
   EXPECT_EQ(outcome(visit("https://other.example")), 200);
   EXPECT_EQ(outcome(visit()), 200);  // a program
   EXPECT_EQ(outcome(visit("https://foreign.example")), 403);
   first.session->close();
   until_closed(first);
   scene.world.run_for(1s);
-  EXPECT_EQ(outcome(visit(kOrigin)), 200);
+  EXPECT_EQ(outcome(visit(kPageOrigin)), 200);
   EXPECT_EQ(
       scene.server_counter("webtransport.refused") + scene.server_counter("websocket.refused"), 2u);
 }
 
 TEST_P(WebTransportServer, WhereNoSessionsAreIsSaid) {
-  serve(ServerOptions());
+  serve(webtransport::ServerOptions());
   EXPECT_EQ(outcome(visit({}, "/page")), 405);
   EXPECT_EQ(outcome(visit({}, "/nowhere")), 404);
   EXPECT_EQ(scene.fetch("/sit").status, 405);
 }
 
 TEST_P(WebTransportServer, AServerThatGoesAwayTellsAndThenEnds) {
-  serve(ServerOptions().drain_grace(2s));
-  Visit& stays = visit();
-  Visit& leaves = visit();
+  serve(webtransport::ServerOptions().drain_grace(2s));
+  Guest& stays = visit();
+  Guest& leaves = visit();
   ASSERT_EQ(outcome(stays), 200);
   ASSERT_EQ(outcome(leaves), 200);
   scene.server().drain();
@@ -231,7 +232,7 @@ TEST_P(WebTransportServer, AHandlerHearsThatTheServerGoesAway) {
     session.close(9, "bye");
   });
   scene.serve();
-  Visit& guest = visit();
+  Guest& guest = visit();
   ASSERT_EQ(outcome(guest), 200);
   scene.world.run_for(1s);
   ASSERT_FALSE(guest.close);

@@ -16,7 +16,6 @@
 namespace tern::sim {
 namespace {
 
-using webtransport::ServerOptions;
 using webtransport::Session;
 using webtransport::Stream;
 
@@ -174,7 +173,7 @@ TEST_P(WebTransport, EchoesStreamsAndDatagramsOverABadNetwork) {
   Scene scene;
   scene.link(LinkOptions().delay(20ms).mbps(20).queue_bytes(60'000).loss(0.02));
   webtransport::route(scene.router, "/echo", echo,
-                      ServerOptions().protocol("chat.v2").protocol("chat v1"));
+                      webtransport::ServerOptions().protocol("chat.v2").protocol("chat v1"));
   scene.serve();
   Visit seen;
   Scope scope(scene.client_host.runtime().ready());
@@ -223,7 +222,7 @@ TEST_P(WebTransport, TheServersEndReachesTheClient) {
 TEST_P(WebTransport, AForeignOriginIsRefused) {
   Scene scene;
   scene.link(LinkOptions().delay(10ms));
-  webtransport::route(scene.router, "/echo", echo, ServerOptions().require_origin());
+  webtransport::route(scene.router, "/echo", echo, webtransport::ServerOptions().require_origin());
   scene.serve();
   Visit seen;
   Scope scope(scene.client_host.runtime().ready());

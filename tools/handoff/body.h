@@ -11,6 +11,9 @@
 
 namespace tern::handoff {
 
+/// What is made and written at once.
+constexpr std::size_t kPiece = 16 * 1024;
+
 /// `size` bytes of transfer `id`, from `offset` on.
 Bytes body_bytes(std::uint64_t id, std::uint64_t offset, std::size_t size);
 /// Are these the bytes at that place?

@@ -8,18 +8,18 @@
 namespace tern::handoff {
 namespace {
 
-double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+double in_seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
 
 using Unit = Metric::Unit;
 constexpr Metric kMetrics[] = {
     {"stall_s", "longest stall", Unit::seconds, false,
-     [](const Figures& f) { return seconds(f.stall); }},
+     [](const Figures& f) { return in_seconds(f.stall); }},
     {"stalled_s", "stalled in all", Unit::seconds, false,
-     [](const Figures& f) { return seconds(f.stalled); }},
+     [](const Figures& f) { return in_seconds(f.stalled); }},
     {"last_byte_s", "last byte after", Unit::seconds, false,
-     [](const Figures& f) { return seconds(f.last_byte); }},
+     [](const Figures& f) { return in_seconds(f.last_byte); }},
     {"slowest_answer_s", "slowest answer", Unit::seconds, false,
-     [](const Figures& f) { return seconds(f.slowest_answer); }},
+     [](const Figures& f) { return in_seconds(f.slowest_answer); }},
     {"goodput_bps", "goodput", Unit::bits_per_second, true,
      [](const Figures& f) { return f.goodput; }},
     {"failed", "requests failed", Unit::count, false,
@@ -35,7 +35,7 @@ constexpr Metric kMetrics[] = {
     {"sent_bytes", "sent by both", Unit::bytes, false,
      [](const Figures& f) { return static_cast<double>(f.bytes_sent); }},
     {"radio_on_s", "radio on", Unit::seconds, false,
-     [](const Figures& f) { return seconds(f.radio_on); }},
+     [](const Figures& f) { return in_seconds(f.radio_on); }},
     {"energy_j", "radio energy", Unit::joules, false, [](const Figures& f) { return f.joules; }},
 };
 

@@ -14,7 +14,7 @@ constexpr std::uint32_t kFirstMetric = 600;
 /// Packets that a sender has on its way at once on a path that it does not know (RFC 9002 §7.2).
 constexpr double kFirstFlight = 10;
 
-Duration seconds(double value) {
+Duration duration_of(double value) {
   return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(value));
 }
 }  // namespace
@@ -43,7 +43,7 @@ Duration Access::round_trip() const noexcept {
 Duration Access::first_round_trip() const noexcept {
   const auto way = [](const sim::ChannelModel& model, double packets) {
     Duration sum = model.delay + model.jitter;
-    if (model.bits_per_second > 0) sum += seconds(packets * 8 * 1500 / model.bits_per_second);
+    if (model.bits_per_second > 0) sum += duration_of(packets * 8 * 1500 / model.bits_per_second);
     return sum;
   };
   return way(link_.up().model(), 1) + way(link_.down().model(), kFirstFlight);
@@ -58,7 +58,7 @@ Duration Access::longest_way() const noexcept {
   const sim::ChannelModel& model = link_.down().model();
   const Duration queue =
       model.bits_per_second > 0
-          ? seconds(8 * static_cast<double>(model.queue_bytes) / model.bits_per_second)
+          ? duration_of(8 * static_cast<double>(model.queue_bytes) / model.bits_per_second)
           : Duration::zero();
   return model.delay + model.jitter + queue;
 }

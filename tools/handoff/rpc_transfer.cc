@@ -19,7 +19,6 @@ namespace {
 
 using v1::Part;
 
-constexpr std::size_t kPiece = 16 * 1024;
 using Talk = rpc::BidiStream<Part, Part>;
 
 ByteView body_of(const Part& part) {

@@ -103,7 +103,7 @@ Outcome run(const Scenario& scenario, CarrierKind carrier, std::uint64_t seed,
 }
 
 namespace {
-double seconds(Duration time) { return std::chrono::duration<double>(time).count(); }
+double seconds_of(Duration time) { return std::chrono::duration<double>(time).count(); }
 }  // namespace
 
 std::optional<StreamReport> stream_report(const std::vector<Outcome>& outcomes) {
@@ -115,9 +115,9 @@ std::optional<StreamReport> stream_report(const std::vector<Outcome>& outcomes) 
     for (const StreamFigures& stream : outcome.streams) {
       ++report.streams;
       if (stream.held > Duration::zero()) ++report.held_up;
-      stall.push_back({seconds(stream.stall), outcome.seed});
-      held.push_back({seconds(stream.held), outcome.seed});
-      longest_held.push_back({seconds(stream.longest_held), outcome.seed});
+      stall.push_back({seconds_of(stream.stall), outcome.seed});
+      held.push_back({seconds_of(stream.held), outcome.seed});
+      longest_held.push_back({seconds_of(stream.longest_held), outcome.seed});
     }
   }
   if (report.streams == 0) return std::nullopt;
@@ -145,9 +145,9 @@ std::optional<BoundReport> bound_report(const Scenario& scenario,
     if (nearest == nullptr) continue;
     ++report.seeds;
     if (margin(*nearest) <= Duration::zero()) ++report.held;
-    stalls.push_back({seconds(nearest->stall), outcome.seed});
-    allowed.push_back({seconds(nearest->allowed(scenario.bound)), outcome.seed});
-    excess.push_back({seconds(margin(*nearest)), outcome.seed});
+    stalls.push_back({seconds_of(nearest->stall), outcome.seed});
+    allowed.push_back({seconds_of(nearest->allowed(scenario.bound)), outcome.seed});
+    excess.push_back({seconds_of(margin(*nearest)), outcome.seed});
   }
   if (report.seeds == 0) return std::nullopt;
   report.stall = spread(std::move(stalls), false);

@@ -15,8 +15,6 @@
 namespace tern::handoff {
 namespace {
 
-constexpr std::size_t kPiece = 16 * 1024;
-
 std::uint64_t number(std::string_view text) {
   std::uint64_t value = 0;
   std::from_chars(text.data(), text.data() + text.size(), value);

@@ -21,10 +21,9 @@ namespace {
 using webtransport::Session;
 using webtransport::Stream;
 
-constexpr std::size_t kPiece = 16 * 1024;
 constexpr std::size_t kMaxLine = 100;
 
-std::uint64_t number(std::string_view text) {
+std::uint64_t number_in(std::string_view text) {
   std::uint64_t value = 0;
   std::from_chars(text.data(), text.data() + text.size(), value);
   return value;
@@ -82,7 +81,7 @@ Task<Result<void>> send_body(const Service& service, Runtime& runtime, Stream& s
 // ---- the phone
 // -----------------------------------------------------------------------------------
 
-Task<Result<void>> receive(Session& session, Phone& phone, Transfer& transfer) {
+Task<Result<void>> receive_stream(Session& session, Phone& phone, Transfer& transfer) {
   Result<std::unique_ptr<Stream>> opened = co_await session.open_bidirectional();
   if (!opened) co_return fail(std::move(opened).error());
   Stream& stream = **opened;
@@ -113,13 +112,13 @@ Task<Result<std::string>> ask(Session& session, std::string line) {
   co_return answer;
 }
 
-Task<Result<void>> send(Session& session, const Service& service, Transfer& transfer) {
+Task<Result<void>> send_stream(Session& session, const Service& service, Transfer& transfer) {
   std::uint64_t offset = 0;
   if (transfer.attempts > 1) {
     Result<std::string> there =
         co_await ask(session, fmt::format("have {} {}\n", transfer.id(), transfer.attempts));
     if (!there) co_return fail(std::move(there).error());
-    offset = number(*there);
+    offset = number_in(*there);
   }
   Result<std::unique_ptr<Stream>> opened = co_await session.open_bidirectional();
   if (!opened) co_return fail(std::move(opened).error());
@@ -140,10 +139,10 @@ Task<Result<void>> send(Session& session, const Service& service, Transfer& tran
 // ----------------------------------------------------------------------------------
 
 Task<void> take_upload(Service& service, Stream& stream, Command command) {
-  const std::uint64_t id = number(command.word(1));
-  const std::uint64_t attempt = number(command.word(2));
+  const std::uint64_t id = number_in(command.word(1));
+  const std::uint64_t attempt = number_in(command.word(2));
   service.arrived("upload", id, attempt);
-  bool wanted = service.begin_upload(id, attempt, number(command.word(3)));
+  bool wanted = service.begin_upload(id, attempt, number_in(command.word(3)));
   Bytes piece = std::move(command.rest);
   while (wanted) {
     wanted = piece.empty() || service.take(id, attempt, piece);
@@ -159,16 +158,16 @@ Task<void> take_upload(Service& service, Stream& stream, Command command) {
 Task<void> answer(Service& service, Runtime& runtime, std::unique_ptr<Stream> stream) {
   std::optional<Command> command = co_await read_command(*stream);
   if (!command) co_return;
-  const std::uint64_t id = number(command->word(1));
+  const std::uint64_t id = number_in(command->word(1));
   const Transfer* transfer = service.find(id);
   if (transfer == nullptr) co_return;
   if (command->word(0) == "down") {
-    service.arrived(name(transfer->kind()), id, number(command->word(2)));
-    co_await send_body(service, runtime, *stream, *transfer, number(command->word(3)));
+    service.arrived(name(transfer->kind()), id, number_in(command->word(2)));
+    co_await send_body(service, runtime, *stream, *transfer, number_in(command->word(3)));
   } else if (command->word(0) == "up") {
     co_await take_upload(service, *stream, std::move(*command));
   } else if (command->word(0) == "have") {
-    std::string text = std::to_string(service.have(id, number(command->word(2))));
+    std::string text = std::to_string(service.have(id, number_in(command->word(2))));
     co_await stream->finish(Bytes::take(std::move(text)));
   }
 }
@@ -177,10 +176,10 @@ Task<void> answer(Service& service, Runtime& runtime, std::unique_ptr<Stream> st
 
 Task<Result<void>> attempt_over(Session& session, Phone& phone, Transfer& transfer) {
   if (transfer.kind() == Transfer::Kind::upload) {
-    Result<void> sent = co_await send(session, phone.stage().service(), transfer);
+    Result<void> sent = co_await send_stream(session, phone.stage().service(), transfer);
     co_return sent;
   }
-  Result<void> received = co_await receive(session, phone, transfer);
+  Result<void> received = co_await receive_stream(session, phone, transfer);
   co_return received;
 }
 

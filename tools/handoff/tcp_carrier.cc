@@ -22,7 +22,7 @@ namespace {
 
 /// For TCP's handshake, for TLS's again, and for an answer that the server owes us.
 constexpr Duration kConnectTimeout = 3s;
-constexpr std::uint16_t kPort = 443;
+constexpr std::uint16_t kServerPort = 443;
 
 class TcpConnection;
 
@@ -109,7 +109,7 @@ TcpConnection::TcpConnection(Phone& phone, const udp::Address& local, bool resum
               }) {
   tcp::ConnectOptions options;
   sim::Host& server = phone.stage().server();
-  options.remote = local.is_v6() ? server.v6(kPort) : server.v4(kPort);
+  options.remote = local.is_v6() ? server.v6(kServerPort) : server.v4(kServerPort);
   options.local = local;
   options.timeout = kConnectTimeout;
   options.stream.unsent_low_water(64 * 1024).low_water(16 * 1024);

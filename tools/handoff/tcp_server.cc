@@ -16,7 +16,7 @@
 namespace tern::handoff {
 namespace {
 
-constexpr std::uint16_t kPort = 443;
+constexpr std::uint16_t kListenPort = 443;
 constexpr std::uint32_t kOk = 200;
 constexpr std::uint32_t kConflict = 409;
 
@@ -226,7 +226,7 @@ std::uint64_t TcpSession::retransmitted() const {
 
 TcpServer::TcpServer(Stage& stage) : stage_(stage) {
   tcp::ListenOptions options;
-  options.bind = *udp::Address::parse_ip("::", kPort);
+  options.bind = *udp::Address::parse_ip("::", kListenPort);
   options.stream.unsent_low_water(64 * 1024).low_water(16 * 1024);
   auto listener = stage.server().network().tcp().listen(options, *this);
   if (!listener) throw std::runtime_error(listener.error().to_string());

@@ -30,9 +30,8 @@
 namespace tern::handoff {
 namespace {
 
-constexpr std::size_t kPiece = 16 * 1024;
 /// An application that waits for somebody tries something else then.
-constexpr Duration kConnectTimeout = 3s;
+constexpr Duration kClientTimeout = 3s;
 constexpr std::string_view kOrigin = "https://server";
 
 template <typename T>
@@ -125,7 +124,7 @@ void TernCarrier::renew() {
   const bool http2 = phone_.stage().carrier() == CarrierKind::http2;
   options.protocols(http2 ? ClientProtocols::http2 : ClientProtocols::http3_only);
   options.qlog(phone_.stage().qlog(false)).key_log(phone_.stage().client_key_log());
-  options.connect_timeout(kConnectTimeout);
+  options.connect_timeout(kClientTimeout);
   if (migrates()) options.watch([this](const ClientEvent& event) { saw(event); });
   const Access* best = phone_.best(avoided_);
   if (!migrates() && best != nullptr) {

@@ -12,7 +12,7 @@ using namespace std::chrono_literals;
 
 namespace {
 /// Of quic::CidConfig's default: its first octet, the worker's index and six bytes.
-constexpr std::size_t kCidLength = 8;
+constexpr std::size_t kOwnCidLength = 8;
 }  // namespace
 
 /// The protocol's session, with the link looking over its shoulder.
@@ -33,7 +33,7 @@ class Link::Application final : public quic::Application {
 };
 
 Link::Link(Runtime& runtime, udp::Network& network)
-    : runtime_(runtime), changed_(runtime), tap_(network, kCidLength), context_(runtime) {
+    : runtime_(runtime), changed_(runtime), tap_(network, kOwnCidLength), context_(runtime) {
   tap_.on_received = [this] { changed_.notify_all(); };
 }
 

@@ -10,15 +10,13 @@ namespace tern::relay {
 namespace {
 
 /// Route i is this port plus i on the far host.
-constexpr std::uint16_t kFirstFarPort = 1000;
+constexpr std::uint16_t kFirstFarTcpPort = 1000;
 /// What a pipe holds in each direction before it stops reading.
 constexpr std::size_t kMostHeld = 256 * 1024;
 /// As long as the systems people use try to connect.
 constexpr Duration kConnectTimeout = std::chrono::minutes(2);
 
-udp::Address any_address(std::uint16_t port) noexcept {
-  return udp::Address::v6(in6addr_any, port);
-}
+udp::Address wildcard(std::uint16_t port) noexcept { return udp::Address::v6(in6addr_any, port); }
 
 }  // namespace
 
@@ -195,7 +193,7 @@ class TcpRelay::Route {
     real.stream.keep_alive(tcp::KeepAlive()).linger(relay_.options_.idle_timeout_);
     TERN_TRY(listening_, relay_.network_.listen(real, clients_));
     tcp::ListenOptions simulated;
-    simulated.bind = any_address(far_port_);
+    simulated.bind = wildcard(far_port_);
     simulated.max_streams = relay_.options_.max_clients_;
     simulated.stream.linger(relay_.options_.idle_timeout_);
     TERN_TRY(far_, relay_.world_.far().network().tcp().listen(simulated, servers_));
@@ -247,8 +245,8 @@ Result<void> TcpRelay::open(const std::vector<udp::Address>& listen) {
   TERN_CHECK(listen.size() == options_.routes_.size());
   for (const udp::Address& address : listen) {
     const std::size_t index = routes_.size();
-    routes_.push_back(std::make_unique<Route>(*this, options_.routes_[index].to,
-                                              static_cast<std::uint16_t>(kFirstFarPort + index)));
+    routes_.push_back(std::make_unique<Route>(
+        *this, options_.routes_[index].to, static_cast<std::uint16_t>(kFirstFarTcpPort + index)));
     if (auto opened = routes_.back()->open(address); !opened) return opened;
   }
   capture();

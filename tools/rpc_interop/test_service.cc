@@ -48,7 +48,7 @@ Status check_compressed(const Request& request, bool compressed) {
   return invalid(compressed ? "the request is compressed" : "the request is not compressed");
 }
 
-Status fill(Payload& payload, int type, int size) {
+Status fill_payload(Payload& payload, int type, int size) {
   if (type != grpc::testing::COMPRESSABLE) return invalid("unsupported response_type");
   if (size < 0 || size > kLargestPayload) return invalid("response size " + std::to_string(size));
   payload.mutable_body()->assign(static_cast<std::size_t>(size), '\0');
@@ -64,7 +64,8 @@ Task<Status> respond(rpc::ServerContext& context, const StreamingOutputCallReque
       if (!slept) co_return context.cancellation();
     }
     StreamingOutputCallResponse response;
-    const Status filled = fill(*response.mutable_payload(), request.response_type(), wanted.size());
+    const Status filled =
+        fill_payload(*response.mutable_payload(), request.response_type(), wanted.size());
     if (!filled.ok()) co_return filled;
     const rpc::Compress how = !wanted.has_compressed() || wanted.compressed().value()
                                   ? rpc::Compress::as_call
@@ -100,7 +101,8 @@ Task<Status> TestService::UnaryCall(rpc::ServerContext& context,
   if (!status.ok()) co_return status;
   if (request.response_compressed().value()) context.compress(rpc::Coding::gzip);
   if (request.response_size() > 0) {
-    co_return fill(*response.mutable_payload(), request.response_type(), request.response_size());
+    co_return fill_payload(*response.mutable_payload(), request.response_type(),
+                           request.response_size());
   }
   if (request.response_type() != grpc::testing::COMPRESSABLE) {
     co_return invalid("unsupported response_type");

@@ -20,7 +20,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-void check(const BenchOptions& options) {
+void check_options(const BenchOptions& options) {
   check_ca_file(options.ca_file, "--cacert", ExitCode::bad_ca);
   if (options.connect && options.idle) {
     fail_with(ExitCode::usage, "--connect and --idle exclude each other");
@@ -96,7 +96,7 @@ void settle(BenchOptions& options, const http::Url& url, bool proxied) {
 ExitCode run(BenchOptions& options) {
   options.websocket = options.url.starts_with("wss://") || options.url.starts_with("ws://");
   options.webtransport = options.url.starts_with("wt://");
-  check(options);
+  check_options(options);
   auto url = http::Url::parse(connection_url(options));
   if (!url) fail_with(ExitCode::bad_url, url.error().detail);
   ProxyOptions proxies = proxy_options(options);

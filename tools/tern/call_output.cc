@@ -18,13 +18,13 @@ namespace {
 namespace pb = google::protobuf;
 
 /// A "-bin" value as people write it: in base64.
-std::string shown(const rpc::Metadata::Entry& entry) {
+std::string shown_entry(const rpc::Metadata::Entry& entry) {
   return rpc::Metadata::is_binary(entry.key) ? rpc::to_base64(entry.value, true) : entry.value;
 }
 
 void print_metadata(const rpc::Metadata& metadata) {
   for (const rpc::Metadata::Entry& entry : metadata) {
-    fmt::print(stderr, "< {}: {}\n", printable(entry.key), printable(shown(entry)));
+    fmt::print(stderr, "< {}: {}\n", printable(entry.key), printable(shown_entry(entry)));
   }
 }
 
@@ -36,7 +36,7 @@ bool print_out(std::string_view text) {
 void write_metadata(JsonWriter& json, std::string_view name, const rpc::Metadata& metadata) {
   json.key(name).begin_array();
   for (const rpc::Metadata::Entry& entry : metadata) {
-    json.begin_array().value(entry.key).value(shown(entry)).end();
+    json.begin_array().value(entry.key).value(shown_entry(entry)).end();
   }
   json.end();
 }

@@ -19,7 +19,7 @@
 namespace tern::cli {
 namespace {
 
-std::string hex(const std::array<std::uint8_t, 32>& bytes) {
+std::string sha256_text(const std::array<std::uint8_t, 32>& bytes) {
   std::string text;
   for (const std::uint8_t byte : bytes) text += fmt::format("{:02x}", byte);
   return text;
@@ -45,7 +45,7 @@ void print_json(const DevCertificate& dev) {
   json.member("key_type", dev.certificate.key_type());
   json.member("not_before", date(dev.certificate.not_before()));
   json.member("not_after", date(dev.certificate.not_after()));
-  json.member("sha256", hex(dev.certificate.sha256()));
+  json.member("sha256", sha256_text(dev.certificate.sha256()));
   json.member("spki_sha256", dev.certificate.spki_sha256());
   json.end();
   fmt::print("{}\n", json.text());
@@ -66,7 +66,7 @@ void print_for_people(const DevCertificate& dev) {
   row("CA", dev.ca_file + (dev.made_ca ? "  (new: to be trusted)" : ""));
   row("names", names);
   row("valid until", date(dev.certificate.not_after()));
-  row("SHA-256", hex(dev.certificate.sha256()));
+  row("SHA-256", sha256_text(dev.certificate.sha256()));
   row("SPKI", dev.certificate.spki_sha256());
   fmt::print(
       "\nTo trust it\n"

@@ -14,8 +14,8 @@
 namespace tern::cli {
 namespace {
 
-double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
-double milliseconds(Duration duration) { return seconds(duration) * 1e3; }
+double seconds_of(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+double milliseconds(Duration duration) { return seconds_of(duration) * 1e3; }
 
 }  // namespace
 
@@ -245,7 +245,7 @@ void print_stats(const TransferResult& result, const ClientConnectionInfo* conne
   if (body_time > Duration::zero() && result.received_bytes > 100'000) {
     body += fmt::format(" at {}/s",
                         human_bytes(static_cast<std::uint64_t>(
-                            static_cast<double>(result.received_bytes) / seconds(body_time))));
+                            static_cast<double>(result.received_bytes) / seconds_of(body_time))));
   }
   row("received", body);
   if (result.sent_bytes != 0) row("sent", human_bytes(result.sent_bytes));

@@ -55,7 +55,7 @@ std::vector<handoff::CarrierKind> chosen_carriers(const HandoffOptions& options)
   return chosen;
 }
 
-void check(const HandoffOptions& options) {
+void check_words(const HandoffOptions& options) {
   const bool many = options.scenario.empty() || options.seeds > 1;
   if (options.svg_file && options.scenario.empty()) {
     fail_with(ExitCode::usage, "--svg draws one scenario: name it");
@@ -157,7 +157,7 @@ std::vector<HandoffResults> run_jobs(const HandoffOptions& options) {
 }
 
 ExitCode run(const HandoffOptions& options) {
-  check(options);
+  check_words(options);
   if (options.scenario.empty() && options.seeds == 0) {
     options.json ? print_handoff_list_json() : print_handoff_list();
     return ExitCode::done;

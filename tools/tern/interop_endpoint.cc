@@ -22,7 +22,7 @@ using namespace std::chrono_literals;
 /// Of handshakes that lose every third packet.
 constexpr Duration kPatience = 180s;
 
-std::string variable(const char* name) {
+std::string runner_variable(const char* name) {
   const char* value = std::getenv(name);
   return value == nullptr ? std::string() : std::string(value);
 }
@@ -146,10 +146,10 @@ void add_interop_endpoint(CLI::App& interop, ExitCode& result) {
       "  ROLE=client TESTCASE=transfer REQUESTS=https://server4:443/file \\\n"
       "    tern interop endpoint --downloads . --certs certs");
   verb->callback([options, &result] {
-    options->role = variable("ROLE");
-    options->testcase = variable("TESTCASE");
-    options->requests = words(variable("REQUESTS"));
-    options->protocols = words(variable("PROTOCOLS"));
+    options->role = runner_variable("ROLE");
+    options->testcase = runner_variable("TESTCASE");
+    options->requests = words(runner_variable("REQUESTS"));
+    options->protocols = words(runner_variable("PROTOCOLS"));
     try {
       result = run_interop_endpoint(*options);
     } catch (Failure& failure) {  // the runner knows one code for it

@@ -15,7 +15,6 @@ namespace {
 using interop::Case;
 using interop::CaseReport;
 using interop::Group;
-using interop::Outcome;
 using interop::TargetReport;
 
 /// Colours that keep a contrast of 4.5 to 1 on both grounds; the cells are told apart by their
@@ -89,26 +88,26 @@ std::string html(std::string_view text) {
   return out;
 }
 
-std::string_view style_of(Outcome outcome) noexcept {
+std::string_view style_of(interop::Outcome outcome) noexcept {
   switch (outcome) {
-    case Outcome::pass: return "pass";
-    case Outcome::fail: return "fail";
-    case Outcome::timed_out: return "late";
-    case Outcome::unsupported: return "none";
-    case Outcome::not_applicable:
-    case Outcome::not_run: break;
+    case interop::Outcome::pass: return "pass";
+    case interop::Outcome::fail: return "fail";
+    case interop::Outcome::timed_out: return "late";
+    case interop::Outcome::unsupported: return "none";
+    case interop::Outcome::not_applicable:
+    case interop::Outcome::not_run: break;
   }
   return "void";
 }
 
 std::string sign_of(const CaseReport& done) {
   switch (done.verdict.outcome) {
-    case Outcome::pass: return std::string(1, done.what->letter);
-    case Outcome::fail: return "✗";
-    case Outcome::timed_out: return "…";
-    case Outcome::unsupported: return "–";
-    case Outcome::not_applicable:
-    case Outcome::not_run: break;
+    case interop::Outcome::pass: return std::string(1, done.what->letter);
+    case interop::Outcome::fail: return "✗";
+    case interop::Outcome::timed_out: return "…";
+    case interop::Outcome::unsupported: return "–";
+    case interop::Outcome::not_applicable:
+    case interop::Outcome::not_run: break;
   }
   return "·";
 }
@@ -209,12 +208,12 @@ class Page {
         report.target.note.empty() ? std::string() : " · " + html(report.target.note));
     if (report.unreachable) {
       add("<p class=\"error\">No connection: {}</p>\n", html(report.unreachable->detail));
-      if (report.count(Outcome::not_run) == report.cases.size()) return;
+      if (report.count(interop::Outcome::not_run) == report.cases.size()) return;
     }
     add("<table class=\"cases\">\n");
     for (const CaseReport& done : report.cases) {
       // Why the others were not, says one line above.
-      if (done.verdict.outcome != Outcome::not_run) one_case(done);
+      if (done.verdict.outcome != interop::Outcome::not_run) one_case(done);
     }
     add("</table>\n");
   }

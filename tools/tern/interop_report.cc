@@ -16,19 +16,18 @@ namespace {
 using interop::Case;
 using interop::CaseReport;
 using interop::Group;
-using interop::Outcome;
 using interop::TargetReport;
 
 /// A cell of the matrix: the letter of a case that passed; what else there is to say at a glance.
 std::string cell(const CaseReport& done, const Paint& paint) {
   const std::string letter(1, done.what->letter);
   switch (done.verdict.outcome) {
-    case Outcome::pass: return paint.green(letter);
-    case Outcome::fail: return paint.red("✗");
-    case Outcome::timed_out: return paint.yellow("…");
-    case Outcome::unsupported: return paint.dim("-");
-    case Outcome::not_applicable:
-    case Outcome::not_run: break;
+    case interop::Outcome::pass: return paint.green(letter);
+    case interop::Outcome::fail: return paint.red("✗");
+    case interop::Outcome::timed_out: return paint.yellow("…");
+    case interop::Outcome::unsupported: return paint.dim("-");
+    case interop::Outcome::not_applicable:
+    case interop::Outcome::not_run: break;
   }
   return paint.dim("·");
 }
@@ -36,23 +35,25 @@ std::string cell(const CaseReport& done, const Paint& paint) {
 std::string outcome_word(const CaseReport& done, const Paint& paint) {
   const std::string word = fmt::format("{:<14}", interop::name(done.verdict.outcome));
   switch (done.verdict.outcome) {
-    case Outcome::pass: return paint.green(word);
-    case Outcome::fail: return paint.red(word);
-    case Outcome::timed_out: return paint.yellow(word);
+    case interop::Outcome::pass: return paint.green(word);
+    case interop::Outcome::fail: return paint.red(word);
+    case interop::Outcome::timed_out: return paint.yellow(word);
     default: return paint.dim(word);
   }
 }
 
 std::string tally(const TargetReport& report) {
   std::string text;
-  for (const Outcome outcome : {Outcome::pass, Outcome::fail, Outcome::timed_out,
-                                Outcome::unsupported, Outcome::not_applicable, Outcome::not_run}) {
+  for (const interop::Outcome outcome :
+       {interop::Outcome::pass, interop::Outcome::fail, interop::Outcome::timed_out,
+        interop::Outcome::unsupported, interop::Outcome::not_applicable,
+        interop::Outcome::not_run}) {
     const std::size_t count = report.count(outcome);
     if (count == 0) continue;
     text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count,
-                        outcome == Outcome::pass   ? "passed"
-                        : outcome == Outcome::fail ? "failed"
-                                                   : interop::name(outcome));
+                        outcome == interop::Outcome::pass   ? "passed"
+                        : outcome == interop::Outcome::fail ? "failed"
+                                                            : interop::name(outcome));
   }
   return text;
 }
@@ -63,7 +64,7 @@ void print_one(const TargetReport& report, const Paint& paint) {
   fmt::print("\n");
   std::optional<Group> group;
   for (const CaseReport& done : report.cases) {
-    if (done.verdict.outcome == Outcome::not_run)
+    if (done.verdict.outcome == interop::Outcome::not_run)
       continue;  // why says one line below, for all of them
     if (done.what->group != group) {
       group = done.what->group;
@@ -123,7 +124,8 @@ void print_matrix(std::span<const TargetReport> reports, const Paint& paint) {
   for (const TargetReport& report : reports) {
     if (report.unreachable) continue;
     for (const CaseReport& done : report.cases) {
-      if (done.verdict.outcome != Outcome::fail && done.verdict.outcome != Outcome::timed_out) {
+      if (done.verdict.outcome != interop::Outcome::fail &&
+          done.verdict.outcome != interop::Outcome::timed_out) {
         continue;
       }
       if (std::exchange(first, false)) fmt::print("\n");
@@ -134,7 +136,7 @@ void print_matrix(std::span<const TargetReport> reports, const Paint& paint) {
   }
 }
 
-double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+double in_seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
 
 void write_case(JsonWriter& json, const CaseReport& done) {
   json.begin_object()
@@ -143,7 +145,7 @@ void write_case(JsonWriter& json, const CaseReport& done) {
       .member("mandatory", done.what->mandatory)
       .member("outcome", interop::name(done.verdict.outcome))
       .member("detail", done.verdict.text)
-      .member("seconds", seconds(done.duration))
+      .member("seconds", in_seconds(done.duration))
       .member("connections", done.connections);
   json.key("evidence").begin_object();
   for (const interop::Fact& fact : done.facts) json.member(fact.name, fact.value);
@@ -155,7 +157,7 @@ void write_case(JsonWriter& json, const CaseReport& done) {
 std::string letters(const TargetReport& report) {
   std::string text;
   for (const CaseReport& done : report.cases) {
-    text += done.verdict.outcome == Outcome::pass ? done.what->letter : '-';
+    text += done.verdict.outcome == interop::Outcome::pass ? done.what->letter : '-';
   }
   return text;
 }
@@ -193,7 +195,7 @@ std::string interop_json(std::span<const TargetReport> reports, int exit_code) {
     if (report.unreachable) json.member("error", report.unreachable->detail);
     json.member("letters", letters(report))
         .member("mandatory_passed", !report.unreachable && report.mandatory_passed())
-        .member("seconds", seconds(report.duration));
+        .member("seconds", in_seconds(report.duration));
     json.key("cases").begin_array();
     for (const CaseReport& done : report.cases) write_case(json, done);
     json.end().end();

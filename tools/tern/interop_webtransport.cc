@@ -21,7 +21,7 @@ using webtransport::Stream;
 constexpr std::string_view kGet = "GET ";
 constexpr std::string_view kPush = "PUSH ";
 
-constexpr std::array kCases{
+constexpr std::array kWebTransportCases{
     WebTransportCase{.name = "handshake"},
     WebTransportCase{.name = "transfer"},
     WebTransportCase{.name = "transfer-unidirectional-receive",
@@ -58,11 +58,11 @@ std::string pushed(std::string_view file, std::string_view bytes) {
 }  // namespace
 
 const WebTransportCase* webtransport_case(std::string_view name, bool server) noexcept {
-  const auto* const found =
-      std::find_if(kCases.begin(), kCases.end(), [&](const WebTransportCase& each) {
+  const auto* const found = std::find_if(
+      kWebTransportCases.begin(), kWebTransportCases.end(), [&](const WebTransportCase& each) {
         return each.name == name && (server ? each.server : each.client);
       });
-  return found == kCases.end() ? nullptr : found;
+  return found == kWebTransportCases.end() ? nullptr : found;
 }
 
 Result<std::map<std::string, std::vector<std::string>>> webtransport_requests(

@@ -20,7 +20,7 @@
 namespace tern::cli {
 namespace {
 
-std::string read_text(const std::string& path) {
+std::string text_of_file(const std::string& path) {
   std::ifstream file(path);
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
@@ -31,7 +31,7 @@ constexpr std::string_view kListening = "0A";  // TCP_LISTEN, as /proc/net/tcp w
 /// that state unless it is empty.
 void add_inodes(const std::string& table, std::uint16_t port, std::string_view state,
                 std::set<std::string>& inodes) {
-  std::istringstream lines(read_text(table));
+  std::istringstream lines(text_of_file(table));
   std::string line;
   std::getline(lines, line);  // the header
   while (std::getline(lines, line)) {
@@ -65,7 +65,7 @@ bool holds_one_of(const std::filesystem::path& process, const std::set<std::stri
 }  // namespace
 
 std::optional<ProcessUse> process_use(pid_t pid) {
-  const std::string stat = read_text(fmt::format("/proc/{}/stat", pid));
+  const std::string stat = text_of_file(fmt::format("/proc/{}/stat", pid));
   const std::size_t name_end = stat.rfind(')');  // the name may hold anything
   if (name_end == std::string::npos) return std::nullopt;
   std::istringstream words(stat.substr(name_end + 1));

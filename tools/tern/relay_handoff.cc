@@ -21,7 +21,7 @@ namespace {
 using relay::Action;
 using relay::Direction;
 using sim::ChannelModel;
-using Change = std::function<void(ChannelModel&)>;
+using Change = std::function<void(sim::ChannelModel&)>;
 
 /// Longer than any scenario that has something to say.
 constexpr Duration kLength = std::chrono::seconds(30);

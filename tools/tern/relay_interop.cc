@@ -22,7 +22,7 @@ namespace {
 using relay::Direction;
 
 template <typename... Values>
-[[noreturn]] void refuse(fmt::format_string<Values...> format, Values&&... values) {
+[[noreturn]] void refuse_scenario(fmt::format_string<Values...> format, Values&&... values) {
   throw std::invalid_argument(fmt::format(format, std::forward<Values>(values)...));
 }
 
@@ -55,12 +55,14 @@ class Words {
       for (const Scenario& one : scenarios()) {
         names += (names.empty() ? "" : ", ") + std::string(one.name);
       }
-      refuse("'{}' is none of {}, and `tern handoff` lists none of that name", name_, names);
+      refuse_scenario("'{}' is none of {}, and `tern handoff` lists none of that name", name_,
+                      names);
     }
     std::string last;
     for (std::string word; in >> word;) {
       if (!word.starts_with("--")) {
-        if (last.empty() || !values_[last].empty()) refuse("'{}' belongs to no option", word);
+        if (last.empty() || !values_[last].empty())
+          refuse_scenario("'{}' belongs to no option", word);
         values_[last] = word;
         continue;
       }
@@ -69,7 +71,7 @@ class Words {
       const bool common = last == "delay" || last == "bandwidth" || last == "queue";
       if (!common &&
           std::find(known->options.begin(), known->options.end(), last) == known->options.end()) {
-        refuse("{} has no option --{}", name_, last);
+        refuse_scenario("{} has no option --{}", name_, last);
       }
       values_[last] = sign == std::string::npos ? "" : word.substr(sign + 1);
     }
@@ -79,7 +81,7 @@ class Words {
   bool has(const std::string& option) const { return values_.contains(option); }
   std::string text(const std::string& option) const {
     const auto found = values_.find(option);
-    if (found == values_.end()) refuse("{} wants --{}", name_, option);
+    if (found == values_.end()) refuse_scenario("{} wants --{}", name_, option);
     return found->second;
   }
   std::uint64_t number(const std::string& option) const {
@@ -87,7 +89,7 @@ class Words {
     std::uint64_t parsed = 0;
     const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), parsed);
     if (error != std::errc() || end != value.data() + value.size()) {
-      refuse("--{}: '{}' is no number", option, value);
+      refuse_scenario("--{}: '{}' is no number", option, value);
     }
     return parsed;
   }
@@ -114,7 +116,7 @@ constexpr std::uint64_t kCorruptedBytes = 50;
 void add_rates(const Words& words, bool corrupt, RelayPlan& plan) {
   for (const auto& [name, direction] : kDirections) {
     const std::uint64_t percent = words.number(std::string("rate_") + name);
-    if (percent > 100) refuse("--rate_{}: {} % is more than all", name, percent);
+    if (percent > 100) refuse_scenario("--rate_{}: {} % is more than all", name, percent);
     std::uint64_t most = sim::ChannelModel::kUnlimited;
     const std::string burst = std::string("burst_") + name;
     if (words.has(burst)) most = words.number(burst);
@@ -145,7 +147,7 @@ void add_blackhole(const Words& words, RelayPlan& plan) {
     } else if (wanted == "toserver") {
       direction = Direction::to_server;
     } else if (wanted != "both") {
-      refuse("--direction: '{}' is none of both, toclient, toserver", wanted);
+      refuse_scenario("--direction: '{}' is none of both, toclient, toserver", wanted);
     }
   }
   const std::uint64_t times = words.has("repeat") ? words.number("repeat") : 1;
@@ -162,7 +164,7 @@ void add_rebinding(const Words& words, RelayPlan& plan) {
     const std::string value = words.text("rebind-addr");
     address = value.empty() || value == "true" || value == "1";
     if (!address && value != "false" && value != "0") {
-      refuse("--rebind-addr: '{}' is neither true nor false", value);
+      refuse_scenario("--rebind-addr: '{}' is neither true nor false", value);
     }
   }
   plan.timelines.push_back(rebinding(first, every, address));

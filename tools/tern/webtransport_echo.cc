@@ -11,7 +11,7 @@ namespace {
 using webtransport::Session;
 using webtransport::Stream;
 
-Task<void> echo(std::unique_ptr<Stream> from, Stream& to) {
+Task<void> send_back(std::unique_ptr<Stream> from, Stream& to) {
   for (;;) {
     Result<Bytes> piece = co_await from->read();
     if (!piece) {
@@ -29,13 +29,13 @@ Task<void> echo(std::unique_ptr<Stream> from, Stream& to) {
 
 Task<void> echo_bidirectional(std::unique_ptr<Stream> stream) {
   Stream& same = *stream;
-  co_await echo(std::move(stream), same);
+  co_await send_back(std::move(stream), same);
 }
 
 Task<void> echo_unidirectional(Session& session, std::unique_ptr<Stream> stream) {
   const Result<std::unique_ptr<Stream>> back = co_await session.open_unidirectional();
   if (!back) co_return;
-  co_await echo(std::move(stream), **back);
+  co_await send_back(std::move(stream), **back);
 }
 
 void answer(Session& session, std::unique_ptr<Stream> stream, Scope& scope) {

@@ -22,7 +22,7 @@ namespace tern::cli {
 namespace {
 
 /// Messages kept for --json, in bytes.
-constexpr std::size_t kMaxKept = 1024 * 1024;
+constexpr std::size_t kMaxKeptForWebSocket = 1024 * 1024;
 
 class Ws {
  public:
@@ -142,7 +142,7 @@ class Ws {
   void show(const http::WebSocketMessage& message) {
     if (options_.json) {
       kept_bytes_ += message.data.size();
-      if (kept_bytes_ <= kMaxKept) kept_.push_back(message);
+      if (kept_bytes_ <= kMaxKeptForWebSocket) kept_.push_back(message);
       return;
     }
     if (options_.binary) return write(message.data);
@@ -222,7 +222,7 @@ class Ws {
         json.end();
       }
       json.end();
-      json.member("messages_complete", kept_bytes_ <= kMaxKept);
+      json.member("messages_complete", kept_bytes_ <= kMaxKeptForWebSocket);
       json.key("close").begin_object();
       json.member("code", static_cast<int>(end_.code));
       json.member("reason", end_.reason);

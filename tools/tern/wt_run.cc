@@ -28,7 +28,7 @@ using webtransport::Session;
 using webtransport::Stream;
 
 /// Kept for --json, in bytes.
-constexpr std::size_t kMaxKept = 1024 * 1024;
+constexpr std::size_t kMaxKeptForWebTransport = 1024 * 1024;
 /// A unidirectional stream's text, when lines are wanted.
 constexpr std::size_t kMaxLine = 16 * 1024 * 1024;
 /// For datagrams that nobody answers: they may be lost.
@@ -304,7 +304,7 @@ class Wt {
 
   bool keep(std::string_view bytes) {
     kept_bytes_ += bytes.size();
-    return kept_bytes_ <= kMaxKept;
+    return kept_bytes_ <= kMaxKeptForWebTransport;
   }
 
   void write(std::string_view text) {
@@ -367,7 +367,7 @@ class Wt {
         json.end();
       }
       json.end();
-      json.member("received_complete", kept_bytes_ <= kMaxKept);
+      json.member("received_complete", kept_bytes_ <= kMaxKeptForWebTransport);
       json.key("close").begin_object();
       json.member("code", std::uint64_t{end_->code});
       json.member("reason", end_->reason);

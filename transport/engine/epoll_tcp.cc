@@ -13,7 +13,7 @@ namespace {
 /// The low bits of an event's data say what its pointer points to; 0 is the datagrams' own.
 constexpr std::uint64_t kStream = 1;
 constexpr std::uint64_t kListener = 2;
-constexpr std::uint64_t kTagMask = 3;
+constexpr std::uint64_t kKindMask = 3;
 
 Result<void> enlist(int epoll, int fd, std::uint32_t events, const void* object,
                     std::uint64_t tag) {
@@ -25,8 +25,8 @@ Result<void> enlist(int epoll, int fd, std::uint32_t events, const void* object,
 }
 
 template <typename T>
-T& untagged(std::uint64_t data) noexcept {
-  return *reinterpret_cast<T*>(static_cast<std::uintptr_t>(data & ~kTagMask));
+T& object_of(std::uint64_t data) noexcept {
+  return *reinterpret_cast<T*>(static_cast<std::uintptr_t>(data & ~kKindMask));
 }
 
 }  // namespace
@@ -54,12 +54,12 @@ void EpollTcp::listen_for(TcpListener& listener, std::uint32_t events) {
 }
 
 bool EpollTcp::take(const epoll_event& event) {
-  switch (event.data.u64 & kTagMask) {
-    case kListener: schedule(untagged<TcpListener>(event.data.u64)); return true;
+  switch (event.data.u64 & kKindMask) {
+    case kListener: schedule(object_of<TcpListener>(event.data.u64)); return true;
     case kStream: break;
     default: return false;
   }
-  auto& stream = untagged<TcpStream>(event.data.u64);
+  auto& stream = object_of<TcpStream>(event.data.u64);
   const bool over = (event.events & (EPOLLHUP | EPOLLERR)) != 0;
   if (over || (event.events & EPOLLRDHUP) != 0) stream.hung_up = true;
   if ((event.events & ~static_cast<std::uint32_t>(EPOLLOUT)) != 0) stream.readable = true;

@@ -11,7 +11,7 @@ namespace tern::engine {
 
 namespace {
 
-std::uint64_t tagged(const void* object, IoUringTcp::Tag tag) noexcept {
+std::uint64_t tagged_object(const void* object, IoUringTcp::Tag tag) noexcept {
   return reinterpret_cast<std::uintptr_t>(object) | static_cast<std::uint64_t>(tag);
 }
 
@@ -42,7 +42,7 @@ void IoUringTcp::start_receiving(TcpStream& stream) {
   io_uring_prep_recv_multishot(entry, stream.socket.fd(), nullptr, 0, 0);
   entry->flags |= IOSQE_BUFFER_SELECT;
   entry->buf_group = kBufferGroup;
-  io_uring_sqe_set_data64(entry, tagged(&stream, Tag::receive));
+  io_uring_sqe_set_data64(entry, tagged_object(&stream, Tag::receive));
   stream.receiving = true;
 }
 
@@ -55,7 +55,7 @@ void IoUringTcp::wait_until_writable(TcpStream& stream) {
   if (std::exchange(stream.polling_writable, true)) return;
   io_uring_sqe* entry = ring_.entry();
   io_uring_prep_poll_add(entry, stream.socket.fd(), POLLOUT);
-  io_uring_sqe_set_data64(entry, tagged(&stream, Tag::writable));
+  io_uring_sqe_set_data64(entry, tagged_object(&stream, Tag::writable));
 }
 
 /// Nothing is received from now on, so that a broken connection has to be told in another way:
@@ -64,7 +64,7 @@ void IoUringTcp::watch_hangup(TcpStream& stream) {
   if (std::exchange(stream.polling_hangup, true)) return;
   io_uring_sqe* entry = ring_.entry();
   io_uring_prep_poll_multishot(entry, stream.socket.fd(), 0);
-  io_uring_sqe_set_data64(entry, tagged(&stream, Tag::hangup));
+  io_uring_sqe_set_data64(entry, tagged_object(&stream, Tag::hangup));
 }
 
 void IoUringTcp::start_accepting(TcpListener& listener) {
@@ -73,7 +73,7 @@ void IoUringTcp::start_accepting(TcpListener& listener) {
   io_uring_sqe* entry = ring_.entry();
   io_uring_prep_multishot_accept(entry, listener.socket.fd(), nullptr, nullptr,
                                  SOCK_CLOEXEC | SOCK_NONBLOCK);
-  io_uring_sqe_set_data64(entry, tagged(&listener, Tag::accept));
+  io_uring_sqe_set_data64(entry, tagged_object(&listener, Tag::accept));
 }
 
 void IoUringTcp::stop_accepting(TcpListener& listener) {
@@ -82,10 +82,10 @@ void IoUringTcp::stop_accepting(TcpListener& listener) {
 
 void IoUringTcp::cancel(const void* object, Tag tag) {
   io_uring_sqe* entry = ring_.entry();
-  io_uring_prep_cancel64(entry, tagged(object, tag), 0);
+  io_uring_prep_cancel64(entry, tagged_object(object, tag), 0);
   entry->flags |= IOSQE_CQE_SKIP_SUCCESS;
   // Where there was nothing to cancel any more, a completion that means nothing.
-  io_uring_sqe_set_data64(entry, tagged(nullptr, Tag::hangup));
+  io_uring_sqe_set_data64(entry, tagged_object(nullptr, Tag::hangup));
 }
 
 void IoUringTcp::forget(TcpStream& stream) {

@@ -42,7 +42,7 @@ void for_each_attribute(ByteView bytes, Visit&& visit) {
   }
 }
 
-udp::Address address_of(unsigned family, ByteView bytes) noexcept {
+udp::Address ip_of(unsigned family, ByteView bytes) noexcept {
   if (family == AF_INET && bytes.size() == 4) {
     return udp::Address::v4((std::uint32_t{bytes[0]} << 24) | (std::uint32_t{bytes[1]} << 16) |
                                 (std::uint32_t{bytes[2]} << 8) | bytes[3],
@@ -113,8 +113,8 @@ void NetlinkReader::read_address(ByteView body) {
   udp::Address local;  // of a point-to-point link the other is the peer's
   std::uint32_t flags = info.ifa_flags;
   for_each_attribute(body, [&](unsigned type, ByteView value) {
-    if (type == IFA_ADDRESS) address = address_of(info.ifa_family, value);
-    if (type == IFA_LOCAL) local = address_of(info.ifa_family, value);
+    if (type == IFA_ADDRESS) address = ip_of(info.ifa_family, value);
+    if (type == IFA_LOCAL) local = ip_of(info.ifa_family, value);
     if (type == IFA_FLAGS) load(value, flags);
   });
   if (local.specified()) address = local;

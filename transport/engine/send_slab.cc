@@ -12,7 +12,7 @@ namespace tern::engine {
 
 namespace {
 
-std::size_t datagrams(const udp::Transmit& transmit) noexcept {
+std::size_t datagrams_of(const udp::Transmit& transmit) noexcept {
   return (transmit.length + transmit.segment_size - 1) / transmit.segment_size;
 }
 
@@ -75,9 +75,9 @@ void SendSlab::prepare() {
     TERN_CHECK(transmit.length > 0 && transmit.segment_size > 0);
     TERN_CHECK(transmit.length <= kMaxTransmit && transmit.segment_size <= kMaxTransmit);
     TERN_CHECK(transmit.offset <= kSize && transmit.length <= kSize - transmit.offset);
-    TERN_CHECK(datagrams(transmit) <= kMaxSegments);
+    TERN_CHECK(datagrams_of(transmit) <= kMaxSegments);
     const SocketState& socket = static_cast<SocketHandle*>(entry.socket)->state();
-    count += socket.segmentation ? 1 : datagrams(transmit);
+    count += socket.segmentation ? 1 : datagrams_of(transmit);
   }
   // The kernel gets pointers to them: no reallocation from here on.
   operations_.reserve(count);
@@ -100,7 +100,7 @@ std::vector<SendOperation>& SendSlab::split(const SendOperation& whole) {
   const udp::Transmit& transmit = *whole.transmit;
   std::vector<SendOperation>& parts =
       *splits_.emplace_back(std::make_unique<std::vector<SendOperation>>());
-  parts.reserve(datagrams(transmit));
+  parts.reserve(datagrams_of(transmit));
   for (std::uint32_t done = 0; done < transmit.length; done += transmit.segment_size) {
     make(parts.emplace_back(), *whole.socket, transmit, transmit.offset + done,
          std::min(transmit.segment_size, transmit.length - done), false);

@@ -26,7 +26,7 @@ constexpr std::size_t kMaxRecords = 32;
 /// within what it allows).
 constexpr Duration kNegativeTtl = std::chrono::minutes(1);
 
-Result<udp::ServiceAnswer> look_up(const std::string& name) {
+Result<udp::ServiceAnswer> look_up_record(const std::string& name) {
   struct __res_state state{};
   if (res_ninit(&state) != 0) {
     return fail(Error(Code::not_found, "the resolver does not start: no /etc/resolv.conf?"));
@@ -166,7 +166,7 @@ void ServiceResolver::work(const std::shared_ptr<Shared>& shared) {
       question = std::move(shared->questions.front());
       shared->questions.pop_front();
     }
-    Shared::post(shared, question.id, look_up(question.name));
+    Shared::post(shared, question.id, look_up_record(question.name));
   }
 }
 

@@ -21,25 +21,27 @@ int rounded_up(Duration duration) noexcept {
   return static_cast<int>(std::clamp<std::int64_t>(count, 0, std::numeric_limits<int>::max()));
 }
 
-bool set(int fd, int level, int option, int value) noexcept {
+bool set_option(int fd, int level, int option, int value) noexcept {
   return ::setsockopt(fd, level, option, &value, sizeof value) == 0;
 }
 
 /// A sandbox that filters one of these loses that feature only.
 void set_stream_options(int fd, const tcp::StreamOptions& options) noexcept {
-  if (options.no_delay()) set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-  set(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT,
-      static_cast<int>(std::min<std::size_t>(options.unsent_low_water(), INT32_MAX)));
+  if (options.no_delay()) set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT,
+             static_cast<int>(std::min<std::size_t>(options.unsent_low_water(), INT32_MAX)));
   if (options.user_timeout() > Duration{0}) {
-    set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
-        rounded_up<std::chrono::milliseconds>(options.user_timeout()));
+    set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
+               rounded_up<std::chrono::milliseconds>(options.user_timeout()));
   }
   if (const auto& probes = options.keep_alive()) {
-    set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-    set(fd, IPPROTO_TCP, TCP_KEEPIDLE, std::max(rounded_up<std::chrono::seconds>(probes->idle), 1));
-    set(fd, IPPROTO_TCP, TCP_KEEPINTVL,
-        std::max(rounded_up<std::chrono::seconds>(probes->interval), 1));
-    set(fd, IPPROTO_TCP, TCP_KEEPCNT, static_cast<int>(std::clamp(probes->probes, 1U, 127U)));
+    set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE,
+               std::max(rounded_up<std::chrono::seconds>(probes->idle), 1));
+    set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL,
+               std::max(rounded_up<std::chrono::seconds>(probes->interval), 1));
+    set_option(fd, IPPROTO_TCP, TCP_KEEPCNT,
+               static_cast<int>(std::clamp(probes->probes, 1U, 127U)));
   }
 }
 
@@ -89,12 +91,12 @@ Result<TcpSocket> TcpSocket::listen(const tcp::ListenOptions& options) {
   const int fd = socket.fd();
   if (fd < 0) return failed(errno, "socket for");
   const bool v6_only = options.v6_only || !bind.is_wildcard();
-  if (v6 && !set(fd, IPPROTO_IPV6, IPV6_V6ONLY, v6_only ? 1 : 0)) {
+  if (v6 && !set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, v6_only ? 1 : 0)) {
     return failed(errno, "IPV6_V6ONLY on");
   }
   // A server that starts again must not wait for its old connections' TIME_WAIT.
-  if (!set(fd, SOL_SOCKET, SO_REUSEADDR, 1)) return failed(errno, "SO_REUSEADDR on");
-  if (group.count > 1 && !set(fd, SOL_SOCKET, SO_REUSEPORT, 1)) {
+  if (!set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1)) return failed(errno, "SO_REUSEADDR on");
+  if (group.count > 1 && !set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1)) {
     return failed(errno, "SO_REUSEPORT on");
   }
   if (auto bound = bind_device(fd, options.device); !bound) return fail(std::move(bound).error());
@@ -121,7 +123,7 @@ Result<TcpSocket> TcpSocket::open(const tcp::ConnectOptions& options) {
                                              options.local.to_string(), remote.to_string())));
     }
     // The port is then chosen with the remote address known: one serves many connections.
-    if (options.local.port() == 0) set(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+    if (options.local.port() == 0) set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
     if (::bind(fd, options.local.data(), options.local.size()) != 0) {
       return fail(Error::os(errno, "bind TCP " + options.local.to_string()));
     }

@@ -20,7 +20,7 @@ namespace {
 constexpr int kSendBuffer = 4 * 1024 * 1024;  // what may wait for a slow reader
 constexpr int kBacklog = 4;
 
-Result<sockaddr_un> address_of(const std::string& path) {
+Result<sockaddr_un> path_address(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.empty() || path.size() >= sizeof address.sun_path) {
@@ -83,7 +83,7 @@ void Descriptors::close() noexcept {
 // ---- UnixChannel --------------------------------------------------------------------------------
 
 Result<std::unique_ptr<UnixChannel>> UnixChannel::connect(const std::string& path) {
-  TERN_TRY(const sockaddr_un address, address_of(path));
+  TERN_TRY(const sockaddr_un address, path_address(path));
   TERN_TRY(const int descriptor, open_socket());
   auto channel = std::make_unique<UnixChannel>(descriptor);
   if (::connect(descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
@@ -176,7 +176,7 @@ Result<UnixChannel::Message> UnixChannel::receive(Duration limit) {
 
 Result<std::unique_ptr<UnixListener>> UnixListener::open(const std::string& path) {
   const std::string fresh = fmt::format("{}.{}", path, ::getpid());
-  TERN_TRY(const sockaddr_un address, address_of(fresh));
+  TERN_TRY(const sockaddr_un address, path_address(fresh));
   TERN_TRY(const int descriptor, open_socket());
   ::unlink(fresh.c_str());
   struct stat named{};

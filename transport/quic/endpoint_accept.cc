@@ -25,7 +25,7 @@ constexpr std::string_view kShuttingDown = "shutting down";
 constexpr std::uint64_t kInvalidToken = 0x0b;
 /// ngtcp2 wants at least 8 bytes in a client's first DCID (RFC 9000 §7.2).
 constexpr std::size_t kFirstDcidLength = 12;
-constexpr std::size_t kMinResetSize = 21;
+constexpr std::size_t kShortestReset = 21;
 /// Long enough to pass for an ordinary short-header packet.
 constexpr std::size_t kMaxResetSize = 43;
 
@@ -361,7 +361,7 @@ void Endpoint::send_refusal(const udp::Path& path, const ngtcp2_pkt_hd& header, 
 /// not answer each other for ever.
 void Endpoint::send_stateless_reset(const udp::Path& path, ByteView dcid,
                                     std::size_t received_size) {
-  if (received_size <= kMinResetSize) return;
+  if (received_size <= kShortestReset) return;
   const std::size_t size = std::min(received_size - 1, kMaxResetSize);
   std::vector<std::uint8_t> packet(size);
   std::array<std::uint8_t, kMaxResetSize> noise;

@@ -2,11 +2,12 @@
 
 #include <algorithm>
 
+#include "transport/quic/frames.h"
+
 namespace tern::quic {
 
 void PathCredit::opened(ByteView payload) noexcept {
   if (!limited_) return;
-  constexpr std::uint8_t kPathResponse = 0x1b;
   constexpr std::size_t kFrameSize = 1 + std::tuple_size_v<Challenge>;
   const auto known = std::min(challenges_, sent_challenges_.size());
   // Wherever it stands: nobody has the eight bytes but who got them at that address.

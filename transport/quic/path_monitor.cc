@@ -15,7 +15,7 @@ constexpr int kFirstPart = 2;
 /// quickly.
 constexpr int kFirstSamples = 16;
 constexpr int kFirstRate = 4;
-constexpr Duration kNextInstant = std::chrono::microseconds(1);
+constexpr Duration kInstant = std::chrono::microseconds(1);
 }  // namespace
 
 bool PathMonitor::received(Timestamp now, Brought brought) noexcept {
@@ -52,12 +52,12 @@ PathMonitor::Next PathMonitor::check(Timestamp now, const Facts& facts) noexcept
       samples_ < kFirstSamples ? facts.smoothed_rtt / kFirstRate : facts.smoothed_rtt;
   if (data_flow && (half_sampled_ || now - last_sample_ >= interval)) {
     // In an instant of its own: those of other packets are theirs (Connection::prepare_ping).
-    if (now == last_received_ || now == last_sample_) return {Step::nothing, now + kNextInstant};
+    if (now == last_received_ || now == last_sample_) return {Step::nothing, now + kInstant};
     last_sample_ = now;
     half_sampled_ = !half_sampled_;
     if (!half_sampled_) ++samples_;
     if (waiting_since_ == kNever) waiting_since_ = last_received_;
-    return {Step::ping, half_sampled_ ? now + kNextInstant : last_received_ + kFirstPart * part};
+    return {Step::ping, half_sampled_ ? now + kInstant : last_received_ + kFirstPart * part};
   }
   if (facts.outstanding) {
     if (waiting_since_ == kNever) waiting_since_ = last_received_;

@@ -4,12 +4,11 @@
 #include <cstdint>
 
 #include "base/random.h"
+#include "transport/quic/frames.h"
 
 namespace tern::quic {
 
 bool add_return_challenge(MutableBytes payload, Random& random) noexcept {
-  constexpr std::uint8_t kPathChallenge = 0x1a;
-  constexpr std::uint8_t kPathResponse = 0x1b;
   constexpr std::size_t kFrameSize = 1 + 8;
   if (payload.size() < 2 * kFrameSize || payload[0] != kPathResponse) return false;
   const auto padding = payload.subspan(kFrameSize);

@@ -15,7 +15,7 @@ namespace tern::sim {
 namespace {
 
 constexpr std::uint16_t kTimestampOption = 12;  // with its padding
-constexpr Duration kMillisecond = std::chrono::milliseconds(1);
+constexpr Duration kTick = std::chrono::milliseconds(1);
 
 /// The position whose sequence number is `wire`, the nearest to `near`.
 std::uint64_t unwrap(std::uint32_t wire, std::uint32_t initial, std::uint64_t near) noexcept {
@@ -44,15 +44,15 @@ Timestamp TcpConnection::now() const noexcept { return stack_.world().now(); }
 
 /// The time stamps' clock: a millisecond a tick, from a random start.
 std::uint32_t TcpConnection::clock() const noexcept {
-  return clock_offset_ + static_cast<std::uint32_t>(now().time_since_epoch() / kMillisecond);
+  return clock_offset_ + static_cast<std::uint32_t>(now().time_since_epoch() / kTick);
 }
 
 std::optional<Timestamp> TcpConnection::echoed(const TcpHeader& header) const noexcept {
   if (!header.timestamps || !header.has(TcpHeader::kAck)) return std::nullopt;
   const std::uint32_t age = clock() - header.timestamp_echo;
-  const auto ticks = now().time_since_epoch() / kMillisecond;
+  const auto ticks = now().time_since_epoch() / kTick;
   if (age > static_cast<std::uint64_t>(ticks)) return std::nullopt;
-  return Timestamp((ticks - age) * kMillisecond);
+  return Timestamp((ticks - age) * kTick);
 }
 
 // ---- handshake ----------------------------------------------------------------------------------
@@ -120,7 +120,7 @@ void TcpConnection::establish(const TcpHeader& header, unsigned transmissions) {
   Duration rtt = now() - syn_sent_at_;
   if (transmissions > 1) {
     const auto echo = echoed(header);
-    if (echo) rtt = std::max<Duration>(now() - *echo, kMillisecond);
+    if (echo) rtt = std::max<Duration>(now() - *echo, kTick);
   }
   // The window of a SYN is not scaled.
   const std::uint64_t window =

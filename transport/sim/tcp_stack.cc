@@ -13,7 +13,7 @@ namespace tern::sim {
 
 namespace {
 
-constexpr std::size_t kLoopbackMtu = 65536;
+constexpr std::size_t kLoopbackInterfaceMtu = 65536;
 constexpr std::size_t kV4Headers = 40;
 constexpr std::size_t kV6Headers = 60;
 
@@ -103,7 +103,7 @@ std::uint16_t TcpStack::mss(const TcpConnection::Ends& ends) const {
   bool found = false;
   const Interface* out = way(ends, found);
   const std::size_t mtu =
-      out == nullptr ? (found ? kLoopbackMtu : 1280) : out->link->interface_mtu();
+      out == nullptr ? (found ? kLoopbackInterfaceMtu : 1280) : out->link->interface_mtu();
   const std::size_t headers = ends.remote.is_v6() ? kV6Headers : kV4Headers;
   // Room for the options at least.
   return static_cast<std::uint16_t>(std::clamp<std::size_t>(mtu - headers, 88, 65483));

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "transport/sim/mix.h"
 
 namespace tern::sim {
 
@@ -18,14 +19,6 @@ constexpr std::array<std::string_view, kVerdicts> kVerdictNames = {
 constexpr std::string_view ecn_name(udp::Ecn ecn) {
   constexpr std::string_view names[] = {"not-ect", "ect1", "ect0", "ce"};
   return names[static_cast<std::size_t>(ecn)];
-}
-
-/// Two rounds of multiply and shift (the finaliser of splitmix64): every input bit reaches every
-/// output bit.
-constexpr std::uint64_t mix(std::uint64_t value) {
-  value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9;
-  value = (value ^ (value >> 27)) * 0x94d049bb133111eb;
-  return value ^ (value >> 31);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "transport/sim/mix.h"
 #include "transport/sim/network.h"
 
 namespace tern::sim {
@@ -16,12 +17,6 @@ namespace {
 
 /// Time begins a second after the clock's epoch: "never happened" and "at the start" differ.
 constexpr Timestamp kBeginning{std::chrono::seconds(1)};
-
-std::uint64_t mix(std::uint64_t value) {
-  value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9;
-  value = (value ^ (value >> 27)) * 0x94d049bb133111eb;
-  return value ^ (value >> 31);
-}
 
 std::uint64_t hash_text(std::uint64_t state, std::string_view text) {
   for (const char c : text) state = mix(state ^ static_cast<std::uint8_t>(c)) + text.size();

@@ -5,7 +5,7 @@
 namespace tern::tls {
 namespace {
 
-constexpr std::uint8_t kChaCha20Poly1305[2] = {0x13, 0x03};
+constexpr std::uint8_t kSuite[2] = {0x13, 0x03};
 constexpr std::uint8_t kEmptyPadding[4] = {0x00, 0x15, 0x00, 0x00};  // RFC 7685
 
 std::size_t read16(const std::uint8_t* at) noexcept {
@@ -26,7 +26,7 @@ bool offer_only_chacha20(MutableBytes hello) noexcept {
   at += 2;
   if (hello.size() < at + length + 1) return false;
   std::uint8_t* const suites = &hello[at];
-  if (length == 2) return std::memcmp(suites, kChaCha20Poly1305, 2) == 0;
+  if (length == 2) return std::memcmp(suites, kSuite, 2) == 0;
   if (length != 6) return false;  // exactly the three suites of TLS 1.3: 4 bytes to fill
   at += length;
   at += 1 + hello[at];
@@ -37,7 +37,7 @@ bool offer_only_chacha20(MutableBytes hello) noexcept {
 
   suites_length[0] = 0;
   suites_length[1] = 2;
-  std::memcpy(suites, kChaCha20Poly1305, 2);
+  std::memcpy(suites, kSuite, 2);
   std::memmove(suites + 2, suites + 6,
                static_cast<std::size_t>(hello.data() + hello.size() - (suites + 6)));
   std::uint8_t* const extensions_length = &hello[at - 4];

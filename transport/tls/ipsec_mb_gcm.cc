@@ -5,6 +5,7 @@
 #include <openssl/mem.h>
 
 #include "base/check.h"
+#include "transport/tls/aead.h"
 
 #ifdef TERN_HAVE_IPSEC_MB
 
@@ -12,8 +13,6 @@
 
 namespace tern::tls {
 namespace {
-
-constexpr std::size_t kTagLength = 16;
 
 /// The direct interface for one key length. These functions take no manager and keep no state
 /// between calls: all they work on is the key, read only, and a context on the caller's stack.
@@ -78,18 +77,18 @@ void seal(const IpsecMbKey& key, std::uint8_t* out, ByteView plaintext, const st
           ByteView ad) noexcept {
   gcm_context_data context;
   key.functions.seal(&key.schedule, &context, out, plaintext.data(), plaintext.size(), nonce,
-                     ad.data(), ad.size(), out + plaintext.size(), kTagLength);
+                     ad.data(), ad.size(), out + plaintext.size(), kAeadTagLength);
 }
 
 bool open(const IpsecMbKey& key, std::uint8_t* out, ByteView ciphertext, const std::uint8_t* nonce,
           ByteView ad) noexcept {
-  if (ciphertext.size() >= kTagLength) [[likely]] {
-    const std::size_t length = ciphertext.size() - kTagLength;
+  if (ciphertext.size() >= kAeadTagLength) [[likely]] {
+    const std::size_t length = ciphertext.size() - kAeadTagLength;
     gcm_context_data context;
-    std::uint8_t tag[kTagLength];
+    std::uint8_t tag[kAeadTagLength];
     key.functions.open(&key.schedule, &context, out, ciphertext.data(), length, nonce, ad.data(),
-                       ad.size(), tag, kTagLength);
-    if (CRYPTO_memcmp(tag, ciphertext.data() + length, kTagLength) == 0) [[likely]]
+                       ad.size(), tag, kAeadTagLength);
+    if (CRYPTO_memcmp(tag, ciphertext.data() + length, kAeadTagLength) == 0) [[likely]]
       return true;
   }
   // It decrypts before it knows the tag: what it wrote must not be mistaken for a packet.

@@ -40,13 +40,13 @@ Result<int> half(int number) {
   if (number % 2 != 0) return fail(Error::invalid("odd"));
   return number / 2;
 }
-Result<std::unique_ptr<int>> boxed(int number) {
+Result<std::unique_ptr<int>> quarter_boxed(int number) {
   TERN_TRY(const int first, half(number));
   TERN_TRY(const int second, half(first));
   return std::make_unique<int>(second);
 }
 Result<int> unboxed(int number) {
-  TERN_TRY(auto box, boxed(number));  // moves what can only be moved
+  TERN_TRY(auto box, quarter_boxed(number));  // moves what can only be moved
   return *box;
 }
 

@@ -22,7 +22,7 @@ udp::InterfaceKind by_name(const std::string& name, std::uint16_t type) {
                                     : udp::InterfaceKind::wired;
 }
 
-udp::Address ip(std::string_view text) { return *udp::Address::parse_ip(text, 0); }
+udp::Address ip_of(std::string_view text) { return *udp::Address::parse_ip(text, 0); }
 
 /// A message with a fixed header and attributes, as the kernel lays them out.
 class Message {
@@ -87,33 +87,33 @@ TEST(NetlinkReader, ReadsWhatAKernelSaid) {
   const udp::NetworkInterface& loopback = *found.find("lo");
   EXPECT_EQ(loopback.index, 1u);
   EXPECT_TRUE(loopback.up);
-  EXPECT_TRUE(loopback.has(ip("127.0.0.1")));
-  EXPECT_TRUE(loopback.has(ip("::1")));
+  EXPECT_TRUE(loopback.has(ip_of("127.0.0.1")));
+  EXPECT_TRUE(loopback.has(ip_of("::1")));
 
   const udp::NetworkInterface& wifi = *found.find("wlan0");
   EXPECT_EQ(wifi.kind, udp::InterfaceKind::wifi);
   EXPECT_TRUE(wifi.up);
   ASSERT_EQ(wifi.addresses.size(), 2u) << "neither the deprecated nor the link-local one";
-  EXPECT_EQ(wifi.addresses[0].address, ip("192.0.2.10"));
+  EXPECT_EQ(wifi.addresses[0].address, ip_of("192.0.2.10"));
   EXPECT_EQ(wifi.addresses[0].prefix_length, 24);
-  EXPECT_EQ(wifi.addresses[1].address, ip("2001:db8:1::10"));
+  EXPECT_EQ(wifi.addresses[1].address, ip_of("2001:db8:1::10"));
   EXPECT_EQ(wifi.default_v4, 600u) << "the route in table 77 is not for everybody";
   EXPECT_EQ(wifi.default_v6, 1024u);
 
   const udp::NetworkInterface& modem = *found.find("wwan0");
   ASSERT_EQ(modem.addresses.size(), 1u) << "2001:db8:2::7 was tentative";
-  EXPECT_EQ(modem.addresses[0].address, ip("198.51.100.7")) << "not its peer's";
+  EXPECT_EQ(modem.addresses[0].address, ip_of("198.51.100.7")) << "not its peer's";
   EXPECT_EQ(modem.default_v4, 700u);
   EXPECT_FALSE(modem.default_v6);
 
   EXPECT_FALSE(found.find("eth8")->up) << "switched off";
   EXPECT_FALSE(found.find("eth9")->up) << "no carrier";
 
-  const udp::Address server = ip("203.0.113.1");
-  EXPECT_EQ(wifi.address_for(server), ip("192.0.2.10"));
-  EXPECT_EQ(modem.address_for(server), ip("198.51.100.7"));
-  EXPECT_FALSE(modem.address_for(ip("2001:db8:ffff::1")).specified());
-  EXPECT_EQ(found.owner(ip("192.0.2.10")), &wifi);
+  const udp::Address server = ip_of("203.0.113.1");
+  EXPECT_EQ(wifi.address_for(server), ip_of("192.0.2.10"));
+  EXPECT_EQ(modem.address_for(server), ip_of("198.51.100.7"));
+  EXPECT_FALSE(modem.address_for(ip_of("2001:db8:ffff::1")).specified());
+  EXPECT_EQ(found.owner(ip_of("192.0.2.10")), &wifi);
   EXPECT_EQ(found.owner(server), nullptr);
 }
 
@@ -153,8 +153,8 @@ TEST(NetlinkReader, SeveralDefaultRoutesAndPrivateAddresses) {
   address.ifa_family = AF_INET6;
   address.ifa_index = 2;
   address.ifa_prefixlen = 64;
-  const auto fixed = ip("2001:db8::1");
-  const auto temporary = ip("2001:db8::2");
+  const auto fixed = ip_of("2001:db8::1");
+  const auto temporary = ip_of("2001:db8::2");
   reader.read(Message(RTM_NEWADDR, address).attribute(IFA_ADDRESS, fixed.ip()).bytes());
   reader.read(Message(RTM_NEWADDR, address)
                   .attribute(IFA_ADDRESS, temporary.ip())

@@ -5,12 +5,12 @@
 namespace tern::fallback::http1_testing {
 namespace {
 
-Task<void> hello(http::Exchange& exchange) { co_await exchange.respond(http::Status::ok, "hello"); }
+Task<void> greet(http::Exchange& exchange) { co_await exchange.respond(http::Status::ok, "hello"); }
 
 // ---- clients and servers that misbehave ---------------------------------------------------------
 
 Reply answer_with(std::string_view response, bool finish, std::string method = "GET") {
-  Rig rig(hello);
+  Rig rig(greet);
   rig.accept_raw = true;
   rig.connect();
   auto reply = rig.start(request(std::move(method), "/"));
@@ -101,7 +101,7 @@ TEST(Http1Client, OddButPlain) {
        {std::string("HTTP/1.1 200"), std::string("HTTP/1.1 200 "), std::string("HTTP/1.0 200"),
         std::string("HTTP/1.1 200 \xc3\xa4"), std::string("HTTP/1.1 999 Odd")}) {
     for (const bool split : {false, true}) {
-      Rig rig(hello);
+      Rig rig(greet);
       rig.accept_raw = true;
       rig.connect();
       auto reply = rig.start(request("GET", "/"));
@@ -134,7 +134,7 @@ TEST(Http1Client, NoResponse) {
 }
 
 TEST(Http1Client, AResponseBeforeTheRequestEndsTheConnection) {
-  Rig rig(hello);
+  Rig rig(greet);
   rig.accept_raw = true;
   rig.connect();
   rig.world.run_for(100ms);
@@ -144,7 +144,7 @@ TEST(Http1Client, AResponseBeforeTheRequestEndsTheConnection) {
 }
 
 TEST(Http1Client, ConnectionCloseRefusesWhatWaits) {
-  Rig rig(hello);
+  Rig rig(greet);
   rig.accept_raw = true;
   rig.connect();
   auto first = rig.start(request("GET", "/1"));
@@ -160,7 +160,7 @@ TEST(Http1Client, ConnectionCloseRefusesWhatWaits) {
 }
 
 TEST(Http1Client, AFloodOfInterimResponsesEnds) {
-  Rig rig(hello);
+  Rig rig(greet);
   rig.accept_raw = true;
   rig.connect();
   auto reply = rig.start(request("GET", "/"));
@@ -175,7 +175,7 @@ TEST(Http1Client, AFloodOfInterimResponsesEnds) {
 // ---- which protocol it is -----------------------------------------------------------------------
 
 TEST(Sniffed, Http1) {
-  Rig rig(hello, SessionOptions(), SessionOptions(), Protocol::sniffed);
+  Rig rig(greet, SessionOptions(), SessionOptions(), Protocol::sniffed);
   EXPECT_TRUE(rig.talk("GET / HTTP/1.1\r\nHost: a\r\n\r\n").ends_with("hello"));
   // A method that begins as the preface does, split.
   const std::string sent = "PRI / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -189,7 +189,7 @@ TEST(Sniffed, Http1) {
 TEST(Sniffed, NothingIsSaid) {
   SessionOptions options;
   options.idle_timeout = 5s;
-  Rig rig(hello, options, SessionOptions(), Protocol::sniffed);
+  Rig rig(greet, options, SessionOptions(), Protocol::sniffed);
   rig.talk("", 0, 10s);
   EXPECT_TRUE(rig.last_closed);
   rig.talk("PRI * HT", 0, 12s);

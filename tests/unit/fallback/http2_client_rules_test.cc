@@ -12,34 +12,34 @@
 namespace tern::fallback::testing {
 namespace {
 
-enum class Ends { connection, stream, answer, waiting };
+enum class ClientEnds { connection, stream, answer, waiting };
 
-struct Case {
+struct ClientCase {
   const char* name;
   const char* section;  ///< of RFC 9113 unless it says otherwise
   std::string bytes;    ///< after SETTINGS
-  Ends ends = Ends::connection;
+  ClientEnds ends = ClientEnds::connection;
   Http2Code code = Http2Code::protocol_error;
   bool stricter = false;
 };
 
-void PrintTo(const Case& one, std::ostream* out) { *out << one.name; }
+void PrintTo(const ClientCase& one, std::ostream* out) { *out << one.name; }
 
 std::string answer(const Pairs& lines, bool end = true) { return headers(1, lines, end); }
 const Pairs kOk{{":status", "200"}};
 
-std::vector<Case> cases() {
+std::vector<ClientCase> client_cases() {
   using enum Http2Code;
-  constexpr auto kConnection = Ends::connection;
-  constexpr auto kStream = Ends::stream;
-  constexpr auto kAnswer = Ends::answer;
-  constexpr auto kWaiting = Ends::waiting;
+  constexpr auto kConnection = ClientEnds::connection;
+  constexpr auto kStream = ClientEnds::stream;
+  constexpr auto kAnswer = ClientEnds::answer;
+  constexpr auto kWaiting = ClientEnds::waiting;
   const std::string four(4, '\0');
   const std::string open = answer(kOk, false);
   const std::string whole = answer(kOk);
   std::string entries;
   for (int i = 0; i < 33; ++i) entries += setting(0x4242, 1);
-  std::vector<Case> all{
+  std::vector<ClientCase> all{
       // ---- frames (§4, §6)
       {"data_on_zero", "6.1", open + data(0, "x")},
       {"data_padding_longer", "6.1", open + frame(kFrameData, kFlagPadded, 1, "\x05xx")},
@@ -223,7 +223,7 @@ struct Asking {
 };
 
 /// What the log says of each that ends something, and the Error that the application gets.
-std::string line_of(const Case& one) {
+std::string line_of(const ClientCase& one) {
   static const std::map<std::string_view, std::string_view> all{
       {"section_interrupted_by_data",
        "DATA on stream 1: the field section of stream 1 has not ended (RFC 9113 section 6.10)"},
@@ -386,15 +386,15 @@ std::string line_of(const Case& one) {
          std::string(found != all.end() ? found->second : std::string_view());
 }
 
-void check(const Case& one, Asking& asking, const std::string& how) {
+void check(const ClientCase& one, Asking& asking, const std::string& how) {
   const std::string what = std::string(one.name) + ", RFC 9113 " + one.section + ", " + how;
   const std::vector<Frame> heard = asking.rig.frames();
   const Frame* goaway = find(heard, kFrameGoaway);
   const Frame* reset = find(heard, kFrameRstStream);
   const http::testing::Reply& reply = *asking.reply;
-  if (one.ends == Ends::connection ||
-      (one.ends == Ends::stream && one.code != Http2Code::no_error)) {
-    const bool ends_all = one.ends == Ends::connection;
+  if (one.ends == ClientEnds::connection ||
+      (one.ends == ClientEnds::stream && one.code != Http2Code::no_error)) {
+    const bool ends_all = one.ends == ClientEnds::connection;
     const std::string line = line_of(one);
     EXPECT_EQ(logged(asking.rig.log, ends_all ? "closed with " : "stream 1: "), line) << what;
     // The request's own error does not say which stream it was.
@@ -404,7 +404,7 @@ void check(const Case& one, Asking& asking, const std::string& how) {
       EXPECT_THAT(reply.error->detail, ::testing::HasSubstr(std::string(said)));
     }
   }
-  if (one.ends == Ends::connection) {
+  if (one.ends == ClientEnds::connection) {
     ASSERT_TRUE(goaway != nullptr) << what;
     EXPECT_EQ(name(goaway->code(4)), name(one.code)) << what;
     EXPECT_TRUE(asking.rig.wire().finished) << what;
@@ -414,19 +414,19 @@ void check(const Case& one, Asking& asking, const std::string& how) {
   ASSERT_TRUE(goaway == nullptr) << what << ": " << name(goaway->code(4)) << " "
                                  << goaway->payload.substr(8);
   switch (one.ends) {
-    case Ends::connection: break;
-    case Ends::stream:
+    case ClientEnds::connection: break;
+    case ClientEnds::stream:
       EXPECT_TRUE(reply.done && reply.error) << what;
       if (one.code == Http2Code::no_error) break;  // whoever ended it
       ASSERT_TRUE(reset != nullptr) << what;
       EXPECT_EQ(reset->stream, 1U) << what;
       EXPECT_EQ(name(reset->code()), name(one.code)) << what;
       break;
-    case Ends::answer:
+    case ClientEnds::answer:
       EXPECT_TRUE(reset == nullptr) << what << ": " << name(reset->code());
       EXPECT_TRUE(reply.done && !reply.error) << what;
       break;
-    case Ends::waiting:
+    case ClientEnds::waiting:
       EXPECT_TRUE(reset == nullptr) << what << ": " << name(reset->code());
       EXPECT_FALSE(reply.done) << what;
       break;
@@ -436,7 +436,7 @@ void check(const Case& one, Asking& asking, const std::string& how) {
   EXPECT_TRUE(asking.rig.session->accepts_requests()) << what;
 }
 
-class Http2ClientRules : public ::testing::TestWithParam<Case> {};
+class Http2ClientRules : public ::testing::TestWithParam<ClientCase> {};
 
 TEST_P(Http2ClientRules, Whole) {
   Asking asking;
@@ -451,7 +451,7 @@ TEST_P(Http2ClientRules, ByteByByte) {
 }
 
 TEST_P(Http2ClientRules, CutAnywhere) {
-  const Case& one = GetParam();
+  const ClientCase& one = GetParam();
   const std::size_t step = std::max<std::size_t>(1, one.bytes.size() / 64);
   for (std::size_t cut = 1; cut < one.bytes.size(); cut += step) {
     Asking asking;
@@ -462,7 +462,7 @@ TEST_P(Http2ClientRules, CutAnywhere) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Rfc9113, Http2ClientRules, ::testing::ValuesIn(cases()),
+INSTANTIATE_TEST_SUITE_P(Rfc9113, Http2ClientRules, ::testing::ValuesIn(client_cases()),
                          [](const auto& test) { return std::string(test.param.name); });
 
 }  // namespace

@@ -35,7 +35,7 @@ Pairs without(const Pairs& lines, std::string_view name) {
   return kept;
 }
 
-std::string repeat(const std::string& text, std::size_t count) {
+std::string repeated(const std::string& text, std::size_t count) {
   std::string all;
   for (std::size_t i = 0; i < count; ++i) all += text;
   return all;
@@ -258,7 +258,7 @@ std::vector<Case> cases() {
       {"settings_empty", "6.5", settings(), kNothing},
       {"settings_the_same_twice", "6.5.3", settings(setting(4, 1) + setting(4, 65535)), kNothing},
       {"settings_ack_unasked", "6.5", settings_ack(), kConnection, protocol_error, true},
-      {"settings_many_entries", "10.5", settings(repeat(setting(0x4242, 1), 33)), kConnection,
+      {"settings_many_entries", "10.5", settings(repeated(setting(0x4242, 1), 33)), kConnection,
        enhance_your_calm},
 
       // ---- PUSH_PROMISE (§6.6)
@@ -323,7 +323,7 @@ std::vector<Case> cases() {
        kConnection},
       {"continuation_flood", "10.5",
        frame(kFrameHeaders, 0x1, 1, block(request())) +
-           repeat(frame(kFrameContinuation, 0, 1, block({{"a", "b"}})), 9),
+           repeated(frame(kFrameContinuation, 0, 1, block({{"a", "b"}})), 9),
        kConnection, enhance_your_calm},
 
       // ---- PRIORITY_UPDATE (RFC 9218 §7.1)
@@ -437,7 +437,7 @@ std::vector<Case> cases() {
   return all;
 }
 
-Task<void> handler(http::Exchange& exchange) {
+Task<void> waits_or_answers(http::Exchange& exchange) {
   if (exchange.request().path == "/wait") {
     // Until the connection is over.
     while (true) {
@@ -458,7 +458,7 @@ std::string line_of(const Case& one) {
 
 /// Runs one case on a connection of its own; a stream that is fine shares it.
 void run(const Case& one, std::size_t piece) {
-  Http2Rig rig(handler);
+  Http2Rig rig(waits_or_answers);
   rig.feed(preface(setting(9, 0)) + settings_ack());
   rig.frames();
   rig.feed(one.bytes, piece);
@@ -513,7 +513,7 @@ TEST_P(Http2Rules, CutAnywhere) {
   const Case& one = GetParam();
   const std::size_t step = std::max<std::size_t>(1, one.bytes.size() / 64);
   for (std::size_t cut = 1; cut < one.bytes.size(); cut += step) {
-    Http2Rig rig(handler);
+    Http2Rig rig(waits_or_answers);
     rig.feed(preface(setting(9, 0)) + settings_ack());
     rig.frames();
     rig.feed(one.bytes.substr(0, cut));
@@ -550,7 +550,7 @@ std::string body_of(const std::vector<Frame>& heard) {
 }
 
 TEST(Http2Windows, OfOneByte) {
-  Http2Rig rig(handler);
+  Http2Rig rig(waits_or_answers);
   rig.feed(preface(setting(4, 1)) + settings_ack() + get(1));
   EXPECT_EQ(body_of(rig.frames()), "f");
   rig.feed(window_update(1, 2));
@@ -560,13 +560,13 @@ TEST(Http2Windows, OfOneByte) {
 }
 
 TEST(Http2Windows, TheLastOfASettingsValuesCounts) {
-  Http2Rig rig(handler);
+  Http2Rig rig(waits_or_answers);
   rig.feed(preface(setting(4, 100) + setting(4, 1)) + settings_ack() + get(1));
   EXPECT_EQ(body_of(rig.frames()), "f");
 }
 
 TEST(Http2Windows, OpenAndCloseBySettings) {
-  Http2Rig rig(handler);
+  Http2Rig rig(waits_or_answers);
   rig.feed(preface(setting(4, 0)) + settings_ack() + get(1));
   EXPECT_EQ(body_of(rig.frames()), "");
   rig.feed(settings(setting(4, 3)));
@@ -581,7 +581,7 @@ TEST(Http2Windows, OpenAndCloseBySettings) {
 // ---- the beginning (§3.4)
 
 TEST(Http2Preface, SomethingElse) {
-  Http2Rig rig(handler);
+  Http2Rig rig(waits_or_answers);
   rig.feed("GET / HTTP/1.1\r\nhost: server\r\n\r\n");
   const auto heard = rig.frames();
   const Frame* goaway = find(heard, kFrameGoaway);
@@ -591,7 +591,7 @@ TEST(Http2Preface, SomethingElse) {
 }
 
 TEST(Http2Preface, WithoutSettings) {
-  Http2Rig rig(handler);
+  Http2Rig rig(waits_or_answers);
   rig.feed(std::string(kHttp2Preface) + ping());
   const auto heard = rig.frames();
   const Frame* goaway = find(heard, kFrameGoaway);
@@ -600,7 +600,7 @@ TEST(Http2Preface, WithoutSettings) {
 }
 
 TEST(Http2Preface, ByteByByte) {
-  Http2Rig rig(handler);
+  Http2Rig rig(waits_or_answers);
   rig.feed(preface() + get(1), 1);
   const auto heard = rig.frames();
   const Frame* answer = find(heard, kFrameHeaders);

@@ -173,7 +173,7 @@ TEST(Http2, ExpectContinue) {
   EXPECT_EQ(reply->body, "late");
 }
 
-Task<void> tunnel(http::Exchange& exchange) {
+Task<void> http2_tunnel(http::Exchange& exchange) {
   if (exchange.request().method != "CONNECT") {
     co_await exchange.respond(http::Status::bad_request);
     co_return;
@@ -192,7 +192,7 @@ Task<void> tunnel(http::Exchange& exchange) {
 }
 
 TEST(Http2, Connect) {
-  Http2Pair pair(tunnel);
+  Http2Pair pair(http2_tunnel);
   http::RequestHead head;
   head.method = "CONNECT";
   head.scheme.clear();
@@ -205,7 +205,7 @@ TEST(Http2, Connect) {
 }
 
 TEST(Http2, ExtendedConnect) {
-  Http2Pair pair(tunnel);
+  Http2Pair pair(http2_tunnel);
   http::RequestHead head = get("/chat");
   head.method = "CONNECT";
   head.protocol = "websocket";
@@ -218,7 +218,7 @@ TEST(Http2, ExtendedConnect) {
 TEST(Http2, ExtendedConnectThatTheServerDoesNotTake) {
   SessionOptions server;
   server.extended_connect = false;
-  Http2Pair pair(tunnel, server);
+  Http2Pair pair(http2_tunnel, server);
   http::RequestHead head = get("/chat");
   head.method = "CONNECT";
   head.protocol = "websocket";
@@ -469,10 +469,10 @@ TEST(Http2, ExtendedConnectOfAProtocolThatTheServerDoesNotTake) {
   head.method = "CONNECT";
   head.protocol = "chess";
   {
-    Http2Pair pair(tunnel, with_extension(1), client);
+    Http2Pair pair(http2_tunnel, with_extension(1), client);
     EXPECT_EQ(pair.ask(head, "hello").body, "hello");
   }
-  Http2Pair pair(tunnel, with_extension(2), client);
+  Http2Pair pair(http2_tunnel, with_extension(2), client);
   const Reply reply = pair.ask(head, "hello");
   ASSERT_TRUE(reply.error.has_value());
   EXPECT_TRUE(reply.error->is(Code::unsupported));

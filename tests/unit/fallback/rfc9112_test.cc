@@ -11,7 +11,7 @@
 namespace tern::fallback::http1_testing {
 namespace {
 
-struct Case {
+struct Exchange9112 {
   const char* name;
   std::string sent;
   /// The statuses of the responses in order, and parts of what the last body says.
@@ -26,17 +26,17 @@ std::string repeat(std::string_view text, std::size_t times) {
   return all;
 }
 
-const std::string kGet = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+const std::string kPlainGet = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
-std::vector<Case> cases() {
+std::vector<Exchange9112> exchanges() {
   using std::string;
   const string post = "POST /p HTTP/1.1\r\nHost: a\r\n";
   const string chunked = post + "Transfer-Encoding: chunked\r\n\r\n";
-  std::vector<Case> all = {
+  std::vector<Exchange9112> all = {
       // ---- §2.2 and §3: start lines
-      {"a plain GET", kGet, {200}, "GET http a / []"},
-      {"empty lines first", "\r\n\r\n" + kGet, {200}, "GET http a / []"},
-      {"too many empty lines", repeat("\r\n", 9) + kGet, {400}, "", true},
+      {"a plain GET", kPlainGet, {200}, "GET http a / []"},
+      {"empty lines first", "\r\n\r\n" + kPlainGet, {200}, "GET http a / []"},
+      {"too many empty lines", repeat("\r\n", 9) + kPlainGet, {400}, "", true},
       {"bare LF ends the request line", "GET / HTTP/1.1\nHost: a\r\n\r\n", {400}, "", true},
       {"bare LF ends a field line", "GET / HTTP/1.1\r\nHost: a\n\r\n", {400}, "", true},
       {"bare LF ends the head", "GET / HTTP/1.1\r\nHost: a\r\n\n", {400}, "", true},
@@ -295,19 +295,22 @@ std::vector<Case> cases() {
        "",
        true},
       {"a chunked body, then a request",
-       chunked + "3\r\nabc\r\n0\r\n\r\n" + kGet,
+       chunked + "3\r\nabc\r\n0\r\n\r\n" + kPlainGet,
        {200, 200},
        "GET http a / []"},
 
       // ---- §9: the connection
-      {"two requests", kGet + kGet, {200, 200}},
+      {"two requests", kPlainGet + kPlainGet, {200, 200}},
       {"a body, then a request",
-       post + "Content-Length: 3\r\n\r\nabc" + kGet,
+       post + "Content-Length: 3\r\n\r\nabc" + kPlainGet,
        {200, 200},
        "GET http a / []"},
-      {"a request, then a body", kGet + post + "Content-Length: 3\r\n\r\nabc", {200, 200}, "[abc]"},
+      {"a request, then a body",
+       kPlainGet + post + "Content-Length: 3\r\n\r\nabc",
+       {200, 200},
+       "[abc]"},
       {"a request behind one that fails",
-       kGet + "GET / HTTP/1.1\r\n\r\n" + kGet,
+       kPlainGet + "GET / HTTP/1.1\r\n\r\n" + kPlainGet,
        {200, 400},
        "",
        true},
@@ -318,13 +321,13 @@ std::vector<Case> cases() {
        "",
        true},
       {"nothing counts after close",
-       "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" + kGet,
+       "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" + kPlainGet,
        {200},
        "",
        true},
-      {"HTTP/1.0 closes", "GET / HTTP/1.0\r\nHost: a\r\n\r\n" + kGet, {200}, "", true},
+      {"HTTP/1.0 closes", "GET / HTTP/1.0\r\nHost: a\r\n\r\n" + kPlainGet, {200}, "", true},
       {"HTTP/1.0 keep-alive",
-       "GET / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n" + kGet,
+       "GET / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n" + kPlainGet,
        {200, 200}},
       {"an upgrade to h2c is ignored",
        "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: "
@@ -383,7 +386,8 @@ SessionOptions small_limits() {
   return options;
 }
 
-void expect_case(const Case& test, const std::string& received, bool closed, std::size_t split) {
+void expect_case(const Exchange9112& test, const std::string& received, bool closed,
+                 std::size_t split) {
   const Seen seen = read_responses(received);
   EXPECT_TRUE(seen.whole) << test.name << ", split at " << split << ": " << received;
   EXPECT_EQ(seen.statuses, test.statuses) << test.name << ", split at " << split;
@@ -400,7 +404,7 @@ TEST(Rfc9112, TheProxyProtocolIsNamed) {
         "\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x01\xc0\0\x02\x02\x13\x88\x01\xbb"s}) {
     for (const std::size_t split : {std::size_t{0}, std::size_t{3}, std::size_t{8}}) {
       Rig rig(echo, small_limits());
-      EXPECT_TRUE(rig.talk(head + kGet, split).starts_with("HTTP/1.1 400 ")) << head;
+      EXPECT_TRUE(rig.talk(head + kPlainGet, split).starts_with("HTTP/1.1 400 ")) << head;
       EXPECT_THAT(rig.server_log.all,
                   ::testing::Contains(::testing::HasSubstr("the PROXY protocol")))
           << head;
@@ -410,14 +414,14 @@ TEST(Rfc9112, TheProxyProtocolIsNamed) {
 
 TEST(Rfc9112, Whole) {
   Rig rig(echo, small_limits());
-  for (const Case& test : cases()) {
+  for (const Exchange9112& test : exchanges()) {
     const std::string received = rig.talk(test.sent);
     expect_case(test, received, rig.last_closed, 0);
   }
 }
 
 TEST(Rfc9112, SplitAtEveryByte) {
-  for (const Case& test : cases()) {
+  for (const Exchange9112& test : exchanges()) {
     Rig rig(echo, small_limits());
     for (std::size_t split = 1; split < test.sent.size(); ++split) {
       if (test.sent.size() > 1000 && split % 97 != 0) continue;  // long ones are all alike
@@ -429,7 +433,7 @@ TEST(Rfc9112, SplitAtEveryByte) {
 }
 
 TEST(Rfc9112, ByteByByte) {
-  for (const Case& test : cases()) {
+  for (const Exchange9112& test : exchanges()) {
     if (test.sent.size() > 1000) continue;
     Rig rig(echo, small_limits());
     RawStream& client = rig.dial();

@@ -32,7 +32,7 @@ NetworkCandidate chosen_by_system(NetworkCandidate candidate) {
 
 using Where = std::optional<std::size_t>;
 
-struct Case {
+struct PolicyCase {
   const char* what;
   Path path;
   Where in_use;
@@ -42,8 +42,8 @@ struct Case {
   std::vector<std::size_t> ask = {};
 };
 
-void check(const NetworkPolicy& policy, const std::vector<Case>& table) {
-  for (const Case& entry : table) {
+void check(const NetworkPolicy& policy, const std::vector<PolicyCase>& table) {
+  for (const PolicyCase& entry : table) {
     NetworkView view;
     view.path = entry.path;
     view.in_use = entry.in_use;

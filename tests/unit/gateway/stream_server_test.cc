@@ -23,22 +23,22 @@ namespace {
 using namespace std::chrono_literals;
 using fallback::Protocol;
 
-const tls::Identity& authority() {
+const tls::Identity& stream_authority() {
   static const tls::Identity made = *tls::make_authority(
       tls::DevelopmentOptions(sim::World::kUnixEpoch).key_type(tls::KeyType::ed25519).days(3650));
   return made;
 }
 
-tls::Certificate leaf() {
+tls::Certificate stream_leaf() {
   static const tls::Identity made =
-      *tls::make_leaf(authority(), tls::DevelopmentOptions(sim::World::kUnixEpoch)
-                                       .key_type(tls::KeyType::ed25519)
-                                       .days(365)
-                                       .names({"server"}));
+      *tls::make_leaf(stream_authority(), tls::DevelopmentOptions(sim::World::kUnixEpoch)
+                                              .key_type(tls::KeyType::ed25519)
+                                              .days(365)
+                                              .names({"server"}));
   return *tls::Certificate::parse(made.certificate, made.key);
 }
 
-Task<void> hello(http::Exchange& exchange) {
+Task<void> say_protocol(http::Exchange& exchange) {
   if (exchange.request().path == "/slow") co_await exchange.runtime().sleep(3s);
   http::Response response;
   response.field("x-protocol", exchange.protocol());
@@ -114,8 +114,9 @@ class StreamServerTest : public ::testing::Test {
 
   void serve(ServerOptions options) {
     server.reset();
-    server.emplace(std::move(options.certificate(leaf())));
-    const auto started = server->start(server_host().runtime(), server_host().network(), hello);
+    server.emplace(std::move(options.certificate(stream_leaf())));
+    const auto started =
+        server->start(server_host().runtime(), server_host().network(), say_protocol);
     ASSERT_TRUE(started) << started.error().to_string();
   }
 
@@ -129,8 +130,8 @@ class StreamServerTest : public ::testing::Test {
     } else {
       tls::SecureClientOptions options;
       options.server_name("server").alpn(std::move(alpn));
-      auto context =
-          *tls::ClientContext::create(tls::ClientContextOptions().ca_pem(authority().certificate));
+      auto context = *tls::ClientContext::create(
+          tls::ClientContextOptions().ca_pem(stream_authority().certificate));
       made.stream =
           *tls::SecureStream::connect(client_host().runtime(), client_host().network().tcp(),
                                       connect, std::move(context), options, made);
@@ -265,7 +266,7 @@ TEST_F(StreamServerTest, ConnectionsCountTogether) {
   begin(first, Protocol::http2);
   EXPECT_EQ(ask(first, "/").status, 200);
   client.emplace(client_host().runtime(), client_host().network(),
-                 ClientOptions().ca_pem(authority().certificate));
+                 ClientOptions().ca_pem(stream_authority().certificate));
   const auto over_quic = client_host().runtime().block_on(client->get("https://server/"));
   EXPECT_TRUE(over_quic) << over_quic.error().to_string();
   Dialed& third = dial({"h2"});
@@ -277,7 +278,7 @@ TEST_F(StreamServerTest, ConnectionsCountTogether) {
   begin(only, Protocol::http2);
   EXPECT_EQ(ask(only, "/").status, 200);
   client.emplace(client_host().runtime(), client_host().network(),
-                 ClientOptions().ca_pem(authority().certificate));
+                 ClientOptions().ca_pem(stream_authority().certificate));
   const std::uint64_t refused = count("quic.connections_refused");
   auto late = client_host().runtime().block_on(client->get("https://server/"));
   EXPECT_GT(count("quic.connections_refused"), refused);

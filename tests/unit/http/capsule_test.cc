@@ -54,9 +54,9 @@ TEST(Varint, WritesTheShortestForm) {
   }
 }
 
-using Event = std::pair<std::uint64_t, std::string>;
+using Capsules = std::pair<std::uint64_t, std::string>;
 
-void drain(CapsuleDecoder& decoder, std::vector<Event>& events) {
+void drain(CapsuleDecoder& decoder, std::vector<Capsules>& events) {
   while (const auto capsule = decoder.next()) {
     events.emplace_back(capsule->type, capsule->too_long
                                            ? "too long: " + std::to_string(capsule->length)
@@ -83,14 +83,14 @@ TEST(Capsule, AnySplitGivesTheSameEvents) {
   append_capsule(stream, 0x190b4d3d, as_bytes(std::string(300, 'x')));
   append_capsule(stream, 0x17 + (std::uint64_t{1} << 40), as_bytes(std::string(1000, 'y')));
   append_capsule(stream, kDatagramCapsule, as_bytes("last"));
-  const std::vector<Event> expected = {{0, "first"},
-                                       {0x2843, ""},
-                                       {0x190b4d3d, std::string(300, 'x')},
-                                       {0x17 + (std::uint64_t{1} << 40), "too long: 1000"},
-                                       {0, "last"}};
+  const std::vector<Capsules> expected = {{0, "first"},
+                                          {0x2843, ""},
+                                          {0x190b4d3d, std::string(300, 'x')},
+                                          {0x17 + (std::uint64_t{1} << 40), "too long: 1000"},
+                                          {0, "last"}};
   const auto run = [&](const auto& next_size) {
     CapsuleDecoder decoder(512);
-    std::vector<Event> events;
+    std::vector<Capsules> events;
     ByteView rest = as_bytes(stream);
     while (!rest.empty()) {
       const std::size_t size = std::min(rest.size(), next_size());
@@ -119,7 +119,7 @@ TEST(Capsule, KnowsWhereTheStreamMayEnd) {
   append_capsule(stream, 0x1234, as_bytes(std::string(100, 'x')));
   for (std::size_t size = 0; size <= stream.size(); ++size) {
     CapsuleDecoder decoder(50);
-    std::vector<Event> events;
+    std::vector<Capsules> events;
     decoder.feed(as_bytes(stream).first(size));
     drain(decoder, events);
     EXPECT_EQ(decoder.at_boundary(), size == 0 || size == 5 || size == stream.size()) << size;
@@ -130,7 +130,7 @@ TEST(Capsule, SkipsTheLongestWithoutKeepingIt) {
   std::array<std::uint8_t, 16> header;
   std::uint8_t* end = write_varint(write_varint(header.data(), 0x42), kMaxVarint);
   CapsuleDecoder decoder;
-  std::vector<Event> events;
+  std::vector<Capsules> events;
   decoder.feed(ByteView(header.data(), end));
   drain(decoder, events);
   const std::string filler(100'000, 'z');

@@ -15,7 +15,7 @@ using test::with;
 using enum Precondition;
 
 constexpr UnixSeconds kModified = 784111777;
-constexpr UnixSeconds kNow = kModified + 1000;
+constexpr UnixSeconds kLater = kModified + 1000;
 constexpr const char* kThen = "Sun, 06 Nov 1994 08:49:37 GMT";
 constexpr const char* kBefore = "Sun, 06 Nov 1994 08:49:36 GMT";
 constexpr const char* kAfter = "Sun, 06 Nov 1994 08:49:38 GMT";
@@ -28,7 +28,7 @@ Validators validators(std::string_view etag = "\"v1\"") {
 }
 
 Precondition evaluate(const RequestHead& head, const Validators& known = validators()) {
-  return evaluate_preconditions(head, known, kNow);
+  return evaluate_preconditions(head, known, kLater);
 }
 
 TEST(Conditional, IfNoneMatch) {
@@ -103,10 +103,10 @@ TEST(Conditional, Precedence) {
 
 TEST(Conditional, IfRange) {
   const auto applies = [](const char* value, const Validators& known = validators(),
-                          UnixSeconds now = kNow) {
+                          UnixSeconds now = kLater) {
     return range_applies(with(get("/"), "if-range", value), known, now);
   };
-  EXPECT_TRUE(range_applies(get("/"), validators(), kNow));
+  EXPECT_TRUE(range_applies(get("/"), validators(), kLater));
   EXPECT_TRUE(applies("\"v1\""));
   EXPECT_FALSE(applies("\"v2\""));
   EXPECT_FALSE(applies("W/\"v1\""));

@@ -164,9 +164,9 @@ TEST(EventStreamReader, ReadsWhatServerEventWrites) {
 // ------------------------------------------------------------------------------
 
 /// A handler at work on a GET.
-class Rig : public test::HandlerRig {
+class EventsRig : public test::HandlerRig {
  public:
-  explicit Rig(Handler handler, RequestHead head = get("/events"))
+  explicit EventsRig(Handler handler, RequestHead head = get("/events"))
       : HandlerRig(std::move(handler), std::move(head)) {
     finish();
   }
@@ -182,7 +182,7 @@ Task<void> clock(Exchange& exchange) {
 }
 
 TEST(EventStream, SendsAndEnds) {
-  Rig rig(clock);
+  EventsRig rig(clock);
   EXPECT_EQ(rig.carrier.status, 200);
   EXPECT_EQ(rig.carrier.field("content-type"), "text/event-stream");
   EXPECT_EQ(rig.carrier.field("cache-control"), "no-store");
@@ -202,7 +202,7 @@ TEST(EventStream, SendsAndEnds) {
 }
 
 TEST(EventStream, EndsWhenTheClientGoes) {
-  Rig rig(clock);
+  EventsRig rig(clock);
   rig.pass(1s);
   rig.exchange().carrier_gone(Error::closed("the client is gone"));
   rig.settle();
@@ -210,7 +210,7 @@ TEST(EventStream, EndsWhenTheClientGoes) {
 }
 
 TEST(EventStream, BeatsWhenNothingElseIsSent) {
-  Rig rig([](Exchange& exchange) -> Task<void> {
+  EventsRig rig([](Exchange& exchange) -> Task<void> {
     EventStream events(exchange, EventStreamOptions().heartbeat(5s));
     co_await events.start();
     co_await events.pause(12s);
@@ -227,7 +227,7 @@ TEST(EventStream, BeatsWhenNothingElseIsSent) {
 
 TEST(EventStream, SaysWhereTheClientWas) {
   std::string last;
-  Rig rig(
+  EventsRig rig(
       [&](Exchange& exchange) -> Task<void> {
         EventStream events(exchange);
         last = events.last_event_id();
@@ -240,7 +240,7 @@ TEST(EventStream, SaysWhereTheClientWas) {
 
 TEST(EventStream, WaitsForOrSkipsAClientThatIsBehind) {
   std::vector<std::string> steps;
-  Rig rig([&](Exchange& exchange) -> Task<void> {
+  EventsRig rig([&](Exchange& exchange) -> Task<void> {
     EventStream events(exchange);
     co_await events.start();
     steps.push_back(events.offer(ServerEvent("small")) ? "offered" : "left out");
@@ -262,7 +262,7 @@ TEST(EventStream, WaitsForOrSkipsAClientThatIsBehind) {
 
 TEST(EventStream, GivesUpAClientThatTakesNothing) {
   std::string what;
-  Rig rig([&](Exchange& exchange) -> Task<void> {
+  EventsRig rig([&](Exchange& exchange) -> Task<void> {
     EventStream events(exchange);
     co_await events.start();
     co_await events.pause(1s);

@@ -35,7 +35,7 @@ using ::testing::MatchesRegex;
 using ::testing::Not;
 using ::testing::StartsWith;
 
-constexpr UnixSeconds kModified = 784111777 - 3600;  // an hour before the world's first second
+constexpr UnixSeconds kFileModified = 784111777 - 3600;  // an hour before the world's first second
 constexpr const char* kModifiedText = "Sun, 06 Nov 1994 07:49:37 GMT";
 
 class Files : public ::testing::Test {
@@ -46,7 +46,7 @@ class Files : public ::testing::Test {
     fs::create_directory(root);
   }
 
-  void write(const fs::path& path, std::string_view text, UnixSeconds modified = kModified) {
+  void write(const fs::path& path, std::string_view text, UnixSeconds modified = kFileModified) {
     fs::create_directories((root / path).parent_path());
     std::ofstream(root / path, std::ios::binary) << text;
     touch(path, modified);

@@ -20,7 +20,7 @@ using test::World;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-RequestHead handshake() {
+RequestHead opening() {
   RequestHead head = request("CONNECT", "/chat");
   head.protocol = "websocket";
   head.authority = "example.org:4433";
@@ -33,15 +33,15 @@ int status_of(const RequestHead& head, const WebSocketOptions& options = {}) {
 }
 
 TEST(WebSocketHandshake, AcceptsVersion13Alone) {
-  EXPECT_EQ(status_of(handshake()), 200);
-  RequestHead head = handshake();
+  EXPECT_EQ(status_of(opening()), 200);
+  RequestHead head = opening();
   head.fields.set("sec-websocket-version", "8");
   EXPECT_EQ(status_of(head), 426);
   EXPECT_EQ(answer_websocket(head, {}).response.fields().find("sec-websocket-version"), "13");
   head.fields.remove("sec-websocket-version");
   EXPECT_EQ(status_of(head), 400);
   EXPECT_EQ(status_of(request("GET", "/chat")), 405);
-  head = handshake();
+  head = opening();
   head.protocol = "webtransport";
   EXPECT_EQ(status_of(head), 405);
 }
@@ -68,13 +68,13 @@ TEST(WebSocketHandshake, LetsItsOwnOriginIn) {
            {"file://", 403},
            {"chrome-extension://abcdef", 403},
        }) {
-    EXPECT_EQ(status_of(with(handshake(), "origin", row.origin)), row.status) << row.origin;
+    EXPECT_EQ(status_of(with(opening(), "origin", row.origin)), row.status) << row.origin;
   }
   // Two lines are two origins.
-  EXPECT_EQ(status_of(with(with(handshake(), "origin", "https://example.org:4433"), "origin",
+  EXPECT_EQ(status_of(with(with(opening(), "origin", "https://example.org:4433"), "origin",
                            "https://example.org:4433")),
             403);
-  RequestHead standard = handshake();
+  RequestHead standard = opening();
   standard.authority = "example.org";
   EXPECT_EQ(status_of(with(standard, "origin", "https://example.org")), 200);
   EXPECT_EQ(status_of(with(standard, "origin", "https://example.org:443")), 200);
@@ -85,20 +85,20 @@ TEST(WebSocketHandshake, LetsOtherOriginsInByName) {
                            .allow_origin("https://app.example")
                            .allow_origin("http://localhost:3000")
                            .allow_origin("not an origin");
-  EXPECT_EQ(status_of(with(handshake(), "origin", "https://app.example"), options), 200);
-  EXPECT_EQ(status_of(with(handshake(), "origin", "http://localhost:3000"), options), 200);
-  EXPECT_EQ(status_of(with(handshake(), "origin", "https://example.org:4433"), options), 200);
-  EXPECT_EQ(status_of(with(handshake(), "origin", "https://sub.app.example"), options), 403);
-  EXPECT_EQ(status_of(with(handshake(), "origin", "not an origin"), options), 403);
+  EXPECT_EQ(status_of(with(opening(), "origin", "https://app.example"), options), 200);
+  EXPECT_EQ(status_of(with(opening(), "origin", "http://localhost:3000"), options), 200);
+  EXPECT_EQ(status_of(with(opening(), "origin", "https://example.org:4433"), options), 200);
+  EXPECT_EQ(status_of(with(opening(), "origin", "https://sub.app.example"), options), 403);
+  EXPECT_EQ(status_of(with(opening(), "origin", "not an origin"), options), 403);
   const auto any = WebSocketOptions().allow_any_origin();
-  EXPECT_EQ(status_of(with(handshake(), "origin", "null"), any), 200);
+  EXPECT_EQ(status_of(with(opening(), "origin", "null"), any), 200);
 }
 
 TEST(WebSocketHandshake, MayDemandAnOrigin) {
   const auto options = WebSocketOptions().require_origin();
-  EXPECT_EQ(status_of(handshake()), 200);
-  EXPECT_EQ(status_of(handshake(), options), 403);
-  EXPECT_EQ(status_of(with(handshake(), "origin", "https://example.org:4433"), options), 200);
+  EXPECT_EQ(status_of(opening()), 200);
+  EXPECT_EQ(status_of(opening(), options), 403);
+  EXPECT_EQ(status_of(with(opening(), "origin", "https://example.org:4433"), options), 200);
 }
 
 TEST(WebSocketHandshake, ChoosesASubprotocol) {
@@ -120,7 +120,7 @@ TEST(WebSocketHandshake, ChoosesASubprotocol) {
            {",", "400"},
        }) {
     const WebSocketAnswer answered =
-        answer_websocket(with(handshake(), "sec-websocket-protocol", row.offered), options);
+        answer_websocket(with(opening(), "sec-websocket-protocol", row.offered), options);
     if (row.chosen == "400") {
       EXPECT_EQ(code(answered.response.status()), 400) << row.offered;
       continue;
@@ -131,13 +131,13 @@ TEST(WebSocketHandshake, ChoosesASubprotocol) {
 }
 
 TEST(WebSocketHandshake, FindsTokens) {
-  EXPECT_EQ(bearer_token(handshake()), "");
-  EXPECT_EQ(bearer_token(with(handshake(), "authorization", "Bearer a.b.c")), "a.b.c");
-  EXPECT_EQ(bearer_token(with(handshake(), "authorization", "bearer a.b.c")), "a.b.c");
-  EXPECT_EQ(bearer_token(with(handshake(), "authorization", "Basic YTpi")), "");
-  EXPECT_EQ(bearer_token(with(handshake(), "sec-websocket-protocol", "chat, bearer.x.y, more")),
+  EXPECT_EQ(bearer_token(opening()), "");
+  EXPECT_EQ(bearer_token(with(opening(), "authorization", "Bearer a.b.c")), "a.b.c");
+  EXPECT_EQ(bearer_token(with(opening(), "authorization", "bearer a.b.c")), "a.b.c");
+  EXPECT_EQ(bearer_token(with(opening(), "authorization", "Basic YTpi")), "");
+  EXPECT_EQ(bearer_token(with(opening(), "sec-websocket-protocol", "chat, bearer.x.y, more")),
             "x.y");
-  RequestHead query = handshake();
+  RequestHead query = opening();
   query.path = "/chat?token=abc&access_token=def";
   EXPECT_EQ(bearer_token(query), "");
 }
@@ -146,7 +146,7 @@ Task<void> nothing(WebSocket&) { co_return; }
 
 TEST(WebSocketHandshake, LogsNoToken) {
   World world;
-  RequestHead head = handshake();
+  RequestHead head = opening();
   head.path = "/chat?room=1&token=secret-a";
   head.fields.add("sec-websocket-protocol", "bearer.secret-b");
   head.fields.add("authorization", "Bearer secret-c");
@@ -175,11 +175,9 @@ TEST(WebSocketHandshake, AsksTheApplication) {
   });
   World world;
   const Handler handler = websocket(nothing, options);
-  EXPECT_EQ(answer(world, handler, handshake())->status, 401);
-  EXPECT_EQ(answer(world, handler, with(handshake(), "authorization", "Bearer wrong"))->status,
-            401);
-  EXPECT_EQ(answer(world, handler, with(handshake(), "authorization", "Bearer right"))->status,
-            200);
+  EXPECT_EQ(answer(world, handler, opening())->status, 401);
+  EXPECT_EQ(answer(world, handler, with(opening(), "authorization", "Bearer wrong"))->status, 401);
+  EXPECT_EQ(answer(world, handler, with(opening(), "authorization", "Bearer right"))->status, 200);
 }
 
 TEST(WebSocketHandshake, AClientOffersAndConfirms) {

@@ -8,7 +8,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::SizeIs;
 
-Task<void> hello(http::Exchange& exchange) {
+Task<void> early_or_late(http::Exchange& exchange) {
   co_await exchange.respond(http::Status::ok, exchange.early_data() ? "early" : "late");
 }
 
@@ -27,7 +27,7 @@ quic::Session resumable(Rig& rig) {
 }
 
 TEST(EarlyData, SafeRequestsGoWithTheFirstFlight) {
-  Rig rig(hello);
+  Rig rig(early_or_late);
   const quic::Session session = resumable(rig);
   EXPECT_TRUE(Settings::deserialize(session.application).has_value());
   const Duration before = rig.world.elapsed();
@@ -58,7 +58,7 @@ TEST(EarlyData, OtherRequestsWaitForTheHandshake) {
 }
 
 TEST(EarlyData, WhatARefusingServerDidNotTakeIsSentAgain) {
-  Rig rig(hello);
+  Rig rig(early_or_late);
   const quic::Session session = resumable(rig);
   // The server comes back with other promises, and so refuses 0-RTT.
   rig.server_endpoint.reset();
@@ -82,7 +82,7 @@ TEST(EarlyData, WhatARefusingServerDidNotTakeIsSentAgain) {
 }
 
 TEST(EarlyData, ARequestGivenUpBeforeTheRefusalIsNotSentAgain) {
-  Rig rig(hello);
+  Rig rig(early_or_late);
   const quic::Session session = resumable(rig);
   rig.server_endpoint.reset();
   rig.start_server({1, 2, 3});
@@ -99,7 +99,7 @@ TEST(EarlyData, ARequestGivenUpBeforeTheRefusalIsNotSentAgain) {
 }
 
 TEST(EarlyData, AServerThatTakesItBackIsLeft) {
-  Rig rig(hello);
+  Rig rig(early_or_late);
   quic::Session session = resumable(rig);
   Settings generous = *Settings::deserialize(session.application);
   generous.max_field_section = 1'000'000;
@@ -112,7 +112,7 @@ TEST(EarlyData, AServerThatTakesItBackIsLeft) {
 }
 
 TEST(EarlyData, ResumptionWithoutIt) {
-  Rig rig(hello);
+  Rig rig(early_or_late);
   const quic::Session session = resumable(rig);
   rig.connect(session, false);
   EXPECT_EQ(rig.ask(get("/")).body, "late");
@@ -146,7 +146,7 @@ TEST(Goaway, ADrainingServerFinishesWhatItHasAndRefusesTheRest) {
 }
 
 TEST(Goaway, AnIdleConnectionIsClosedAtOnce) {
-  Rig rig(hello);
+  Rig rig(early_or_late);
   rig.connect();
   EXPECT_EQ(rig.ask(get("/")).status, 200);
   rig.world.run_for(100ms);
@@ -159,7 +159,7 @@ TEST(Goaway, AnIdleConnectionIsClosedAtOnce) {
 TEST(Goaway, RequestsTheServerDidNotProcessAreSafeToRetry) {
   std::optional<Error> told;
   RawPeer* server = nullptr;
-  Rig rig(hello);
+  Rig rig(early_or_late);
   rig.serve_raw(server, told);
   rig.connect();
   std::vector<std::shared_ptr<Reply>> replies;

@@ -6,10 +6,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::SizeIs;
 
-Task<void> hello(http::Exchange& exchange) {
-  co_await exchange.respond(http::Status::ok, "Hello World!");
-}
-
 TEST(Limits, ALargeHeaderSectionIsAnsweredWith431) {
   Rig rig(hello);
   rig.connect();

@@ -8,10 +8,6 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
-Task<void> hello(http::Exchange& exchange) {
-  co_await exchange.respond(http::Status::ok, "Hello World!");
-}
-
 /// Connection errors: what a raw client says, and the code it is told.
 struct ConnectionCase {
   const char* name;

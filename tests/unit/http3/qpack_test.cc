@@ -6,10 +6,6 @@
 namespace tern::http3::testing {
 namespace {
 
-Task<void> hello(http::Exchange& exchange) {
-  co_await exchange.respond(http::Status::ok, "Hello World!");
-}
-
 /// ":status: 200" as the table's first entry, in a table of 4096 bytes.
 std::string insert_status() {
   return varint(kStreamQpackEncoder) + "\x3f\xe1\x1f" + "\xd9\x03" + "200";

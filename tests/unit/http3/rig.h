@@ -364,4 +364,9 @@ inline std::string get_headers(std::string path = "/") {
       {{":method", "GET"}, {":scheme", "https"}, {":authority", "server"}, {":path", path}});
 }
 
+/// A handler.
+inline Task<void> hello(http::Exchange& exchange) {
+  co_await exchange.respond(http::Status::ok, "Hello World!");
+}
+
 }  // namespace tern::http3::testing

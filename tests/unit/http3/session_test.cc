@@ -7,10 +7,6 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-Task<void> hello(http::Exchange& exchange) {
-  co_await exchange.respond(http::Status::ok, "Hello World!");
-}
-
 /// Sends back what comes, piece by piece, then the trailers.
 Task<void> echo(http::Exchange& exchange) {
   http::Response head;

@@ -11,11 +11,11 @@ namespace {
 using namespace std::chrono_literals;
 using Payload = std::vector<std::uint8_t>;
 
-const Payload kPing = {0x01};
+const Payload kOnePing = {0x01};
 
 TEST(NonProductive, IsWhatWantsAnAckAndBringsNothing) {
   const Payload nothing[] = {
-      kPing,
+      kOnePing,
       {0x00, 0x00, 0x01, 0x00},
       {0x02, 0x05, 0x00, 0x00, 0x03, 0x01},                          // ACK, PING
       {0x02, 0x05, 0x00, 0x01, 0x03, 0x00, 0x00, 0x01},              // ACK of two ranges, PING
@@ -74,10 +74,10 @@ TEST(NonProductive, TooManyInAWindow) {
   Timestamp now = Timestamp() + 100s;
   std::uint64_t number = 0;
   for (int i = 0; i < 100; ++i) {
-    packets.opened(number++, kPing);
+    packets.opened(number++, kOnePing);
     EXPECT_FALSE(packets.too_many(now, 0, 100));
   }
-  packets.opened(number++, kPing);
+  packets.opened(number++, kOnePing);
   EXPECT_TRUE(packets.too_many(now, 0, 100));
 }
 
@@ -85,7 +85,7 @@ TEST(NonProductive, AFewASecondForEver) {
   NonProductivePackets packets;
   Timestamp now = Timestamp() + 100s;
   for (std::uint64_t number = 0; number < 100'000; ++number, now += 150ms) {
-    packets.opened(number, kPing);
+    packets.opened(number, kOnePing);
     ASSERT_FALSE(packets.too_many(now, 0, 100));
   }
 }
@@ -98,25 +98,25 @@ TEST(NonProductive, WhatWeSendIsCredited) {
   // A download: each of our packets is answered by one with a window update.
   for (int i = 0; i < 50'000; ++i, now += 1ms) {
     ++sent;
-    packets.opened(number++, kPing);
+    packets.opened(number++, kOnePing);
     ASSERT_FALSE(packets.too_many(now, sent, 100)) << i;
   }
   // Answers to the last of them come when a new window has begun.
   now += 11s;
   for (int i = 0; i < 10'000; ++i) {
-    packets.opened(number++, kPing);
+    packets.opened(number++, kOnePing);
     ASSERT_FALSE(packets.too_many(now, sent, 100)) << i;
   }
   // But credit does not last.
   now += 11s;
-  for (int i = 0; i < 10'000; ++i) packets.opened(number++, kPing);
+  for (int i = 0; i < 10'000; ++i) packets.opened(number++, kOnePing);
   packets.too_many(now, sent, 100);
   now += 11s;
   for (int i = 0; i < 101; ++i) {
-    packets.opened(number++, kPing);
+    packets.opened(number++, kOnePing);
     packets.too_many(now, sent, 100);
   }
-  packets.opened(number++, kPing);
+  packets.opened(number++, kOnePing);
   EXPECT_TRUE(packets.too_many(now, sent, 100));
 }
 
@@ -124,11 +124,11 @@ TEST(NonProductive, CopiesAndLatecomersAreLeftOut) {
   NonProductivePackets packets;
   const Timestamp now = Timestamp() + 100s;
   for (int i = 0; i < 1'000; ++i) {
-    packets.opened(7, kPing);
-    packets.opened(3, kPing);
+    packets.opened(7, kOnePing);
+    packets.opened(3, kOnePing);
   }
   EXPECT_FALSE(packets.too_many(now, 0, 1));
-  packets.opened(8, kPing);
+  packets.opened(8, kOnePing);
   EXPECT_TRUE(packets.too_many(now, 0, 1));
 }
 

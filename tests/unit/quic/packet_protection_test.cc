@@ -76,7 +76,7 @@ class PacketProtection : public ::testing::TestWithParam<std::tuple<Appendix, Ae
   }
 
  private:
-  test::VectorFile file_{appendix().path};
+  tern::test::VectorFile file_{appendix().path};
 };
 
 INSTANTIATE_TEST_SUITE_P(
@@ -150,7 +150,7 @@ Octets retry_tag(AeadBackend backend, ByteView key, ByteView nonce, ByteView ori
 
 TEST_P(PacketProtection, RetryIntegrityTag) {
   const Octets packet = value("retry.packet");
-  const Octets nonce = test::from_hex(appendix().retry_nonce);
+  const Octets nonce = tern::test::from_hex(appendix().retry_nonce);
   EXPECT_EQ(
       retry_tag(backend(Aead::aes_128_gcm), retry_key(version()), nonce, value("dcid"), packet),
       Octets(packet.end() - kAeadTagLength, packet.end()));
@@ -159,7 +159,7 @@ TEST_P(PacketProtection, RetryIntegrityTag) {
 TEST_P(PacketProtection, WriteRetry) {
   const Octets expected = value("retry.packet");
   Octets packet(256);
-  const auto length = write_retry(packet, version(), {}, test::from_hex("f067a5502a4262b5"),
+  const auto length = write_retry(packet, version(), {}, tern::test::from_hex("f067a5502a4262b5"),
                                   value("dcid"), as_bytes("token"));
   ASSERT_TRUE(length);
   packet.resize(*length);
@@ -167,7 +167,7 @@ TEST_P(PacketProtection, WriteRetry) {
   ASSERT_EQ(packet.size(), expected.size());
   EXPECT_EQ(packet[0] & 0xf0, expected[0] & 0xf0);
   EXPECT_TRUE(std::equal(packet.begin() + 1, packet.end() - kAeadTagLength, expected.begin() + 1));
-  const Octets nonce = test::from_hex(appendix().retry_nonce);
+  const Octets nonce = tern::test::from_hex(appendix().retry_nonce);
   EXPECT_EQ(
       retry_tag(backend(Aead::aes_128_gcm), retry_key(version()), nonce, value("dcid"), packet),
       Octets(packet.end() - kAeadTagLength, packet.end()));
@@ -175,7 +175,7 @@ TEST_P(PacketProtection, WriteRetry) {
 
 TEST_P(PacketProtection, WriteInitialClose) {
   const Octets dcid = value("dcid");
-  const Octets peer_scid = test::from_hex("a1b2c3");
+  const Octets peer_scid = tern::test::from_hex("a1b2c3");
   Octets packet(1200);
   const auto length = write_initial_close(packet, version(), peer_scid, dcid, 0x0b, "bad token");
   ASSERT_TRUE(length);

@@ -11,7 +11,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr Timestamp kNow{5s};
+constexpr Timestamp kInstant{5s};
 
 struct Probing {
   Random random{3};
@@ -51,9 +51,9 @@ TEST(PathProbe, IsWhatEveryServerMustAnswer) {
 TEST(PathProbe, ItsAnswerIsTakenOnce) {
   Probing it;
   const auto answer = it.answer();
-  EXPECT_TRUE(it.probes.receive(it.path, answer, kNow));
+  EXPECT_TRUE(it.probes.receive(it.path, answer, kInstant));
   EXPECT_EQ(it.answers, 1);
-  EXPECT_FALSE(it.probes.receive(it.path, answer, kNow));
+  EXPECT_FALSE(it.probes.receive(it.path, answer, kInstant));
   EXPECT_EQ(it.answers, 1);
 }
 
@@ -62,20 +62,20 @@ TEST(PathProbe, AnAnswerToSomethingElseIsNone) {
   const auto answer = it.answer();
   udp::Path elsewhere = it.path;
   elsewhere.local = *udp::Address::parse("192.0.2.2:1000");
-  EXPECT_FALSE(it.probes.receive(elsewhere, answer, kNow));
+  EXPECT_FALSE(it.probes.receive(elsewhere, answer, kInstant));
   for (std::size_t i = 0; i < answer.size() - 4; ++i) {
     auto other = answer;
     other[i] ^= 0x80;
-    it.probes.receive(it.path, other, kNow);
+    it.probes.receive(it.path, other, kInstant);
     EXPECT_EQ(it.answers, 0) << i;
   }
   for (std::size_t size = 0; size < answer.size() - 4; ++size) {
     const std::vector<std::uint8_t> cut(answer.begin(),
                                         answer.begin() + static_cast<std::ptrdiff_t>(size));
-    EXPECT_FALSE(it.probes.receive(it.path, cut, kNow)) << size;
+    EXPECT_FALSE(it.probes.receive(it.path, cut, kInstant)) << size;
   }
   it.probes.forget(it.id);
-  EXPECT_FALSE(it.probes.receive(it.path, answer, kNow));
+  EXPECT_FALSE(it.probes.receive(it.path, answer, kInstant));
 }
 
 TEST(PathProbe, NoTwoAreAlikeAndTheOldestMakeRoom) {
@@ -87,7 +87,7 @@ TEST(PathProbe, NoTwoAreAlikeAndTheOldestMakeRoom) {
     EXPECT_FALSE(std::equal(next.begin() + 6, next.begin() + 22, it.packet.begin() + 6));
   }
   EXPECT_EQ(it.probes.size(), PathProbes::kMaxProbes);
-  EXPECT_FALSE(it.probes.receive(it.path, first, kNow));
+  EXPECT_FALSE(it.probes.receive(it.path, first, kInstant));
 }
 
 }  // namespace

@@ -17,13 +17,13 @@ std::vector<std::uint8_t> parameter(std::uint8_t id, std::vector<std::uint8_t> v
   return value;
 }
 
-struct Case {
+struct ParametersCase {
   const char* name;
   std::vector<std::uint8_t> parameters;  // behind the client's own
   std::uint64_t code = kTransportParameterError;
 };
 
-class TransportParameters : public ::testing::TestWithParam<Case> {};
+class TransportParameters : public ::testing::TestWithParam<ParametersCase> {};
 
 TEST_P(TransportParameters, EndTheHandshake) {
   Pair pair;
@@ -51,27 +51,31 @@ TEST_P(TransportParameters, EndTheHandshake) {
 INSTANTIATE_TEST_SUITE_P(
     Rfc9000, TransportParameters,
     ::testing::Values(
-        Case{"id_is_cut_off", {0x40}}, Case{"length_is_missing", {0x01}},
-        Case{"value_is_cut_off", {0x01, 0x02, 0x40}},
-        Case{"value_is_longer_than_its_varint", parameter(0x01, {0x01, 0x00})},
-        Case{"value_is_shorter_than_its_varint", parameter(0x01, {0x80, 0x00})},
-        Case{"flag_with_a_value", parameter(0x0c, {0x01})},
-        Case{"max_udp_payload_size_1199", parameter(0x03, {0x44, 0xaf})},
-        Case{"ack_delay_exponent_21", parameter(0x0a, {21})},
-        Case{"max_ack_delay_2_14", parameter(0x0b, {0x80, 0x00, 0x40, 0x00})},
-        Case{"active_connection_id_limit_1", parameter(0x0e, {1})},
-        Case{"max_bidi_streams_beyond_2_60", parameter(0x08, {0xd0, 0, 0, 0, 0, 0, 0, 1})},
-        Case{"max_uni_streams_beyond_2_60", parameter(0x09, {0xd0, 0, 0, 0, 0, 0, 0, 1})},
-        Case{"original_destination_connection_id", parameter(0x00, {1, 2, 3, 4, 5, 6, 7, 8})},
-        Case{"stateless_reset_token", parameter(0x02, std::vector<std::uint8_t>(16, 7))},
-        Case{"preferred_address", parameter(0x0d, std::vector<std::uint8_t>(45, 8))},
-        Case{"retry_source_connection_id", parameter(0x10, {1, 2, 3, 4})},
-        Case{"another_initial_source_connection_id", parameter(0x0f, {1, 2, 3, 4, 5})},
-        Case{"connection_id_of_21_bytes", parameter(0x0f, std::vector<std::uint8_t>(21, 1))},
-        Case{"version_information_is_cut_off", parameter(0x11, {0, 0, 0, 1, 0, 0})},
-        Case{"version_information_has_version_0", parameter(0x11, {0, 0, 0, 1, 0, 0, 0, 0})},
-        Case{"chosen_version_is_not_the_packets", parameter(0x11, {0, 0, 0, 9, 0, 0, 0, 9}),
-             kVersionNegotiationError}),
+        ParametersCase{"id_is_cut_off", {0x40}}, ParametersCase{"length_is_missing", {0x01}},
+        ParametersCase{"value_is_cut_off", {0x01, 0x02, 0x40}},
+        ParametersCase{"value_is_longer_than_its_varint", parameter(0x01, {0x01, 0x00})},
+        ParametersCase{"value_is_shorter_than_its_varint", parameter(0x01, {0x80, 0x00})},
+        ParametersCase{"flag_with_a_value", parameter(0x0c, {0x01})},
+        ParametersCase{"max_udp_payload_size_1199", parameter(0x03, {0x44, 0xaf})},
+        ParametersCase{"ack_delay_exponent_21", parameter(0x0a, {21})},
+        ParametersCase{"max_ack_delay_2_14", parameter(0x0b, {0x80, 0x00, 0x40, 0x00})},
+        ParametersCase{"active_connection_id_limit_1", parameter(0x0e, {1})},
+        ParametersCase{"max_bidi_streams_beyond_2_60",
+                       parameter(0x08, {0xd0, 0, 0, 0, 0, 0, 0, 1})},
+        ParametersCase{"max_uni_streams_beyond_2_60", parameter(0x09, {0xd0, 0, 0, 0, 0, 0, 0, 1})},
+        ParametersCase{"original_destination_connection_id",
+                       parameter(0x00, {1, 2, 3, 4, 5, 6, 7, 8})},
+        ParametersCase{"stateless_reset_token", parameter(0x02, std::vector<std::uint8_t>(16, 7))},
+        ParametersCase{"preferred_address", parameter(0x0d, std::vector<std::uint8_t>(45, 8))},
+        ParametersCase{"retry_source_connection_id", parameter(0x10, {1, 2, 3, 4})},
+        ParametersCase{"another_initial_source_connection_id", parameter(0x0f, {1, 2, 3, 4, 5})},
+        ParametersCase{"connection_id_of_21_bytes",
+                       parameter(0x0f, std::vector<std::uint8_t>(21, 1))},
+        ParametersCase{"version_information_is_cut_off", parameter(0x11, {0, 0, 0, 1, 0, 0})},
+        ParametersCase{"version_information_has_version_0",
+                       parameter(0x11, {0, 0, 0, 1, 0, 0, 0, 0})},
+        ParametersCase{"chosen_version_is_not_the_packets",
+                       parameter(0x11, {0, 0, 0, 9, 0, 0, 0, 9}), kVersionNegotiationError}),
     [](const auto& test) { return std::string(test.param.name); });
 
 }  // namespace

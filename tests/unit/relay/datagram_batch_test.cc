@@ -19,8 +19,8 @@ struct Sender final : udp::Sink {
   void send_failed(udp::Socket&, const udp::Path&, int) override {}
 };
 
-struct Stage {
-  Stage() {
+struct Batches {
+  Batches() {
     udp::SocketOptions options;
     options.bind = sim::any_v4();
     socket = *pair.world.host("client").network().open(options, sink);
@@ -51,7 +51,7 @@ struct Stage {
 };
 
 TEST(DatagramBatch, EqualNeighboursLeaveAsOneSend) {
-  Stage stage;
+  Batches stage;
   for (const char* text : {"aa", "bb", "c", "dd", "eee"}) EXPECT_TRUE(stage.add(text));
   EXPECT_THAT(stage.arrived(), ElementsAre("aa", "bb", "c", "dd", "eee"));
   // aa+bb+c (a shorter one is the last), dd, eee.
@@ -59,7 +59,7 @@ TEST(DatagramBatch, EqualNeighboursLeaveAsOneSend) {
 }
 
 TEST(DatagramBatch, EcnIsKeptApart) {
-  Stage stage;
+  Batches stage;
   stage.add("a", udp::Ecn::ect0);
   stage.add("b", udp::Ecn::ce);
   EXPECT_THAT(stage.arrived(), ElementsAre("a", "b"));
@@ -68,7 +68,7 @@ TEST(DatagramBatch, EcnIsKeptApart) {
 }
 
 TEST(DatagramBatch, ManyAreCutAtTheLimitsOfASend) {
-  Stage stage;
+  Batches stage;
   for (int i = 0; i < 130; ++i) ASSERT_TRUE(stage.add(std::string(1000, 'x')));
   EXPECT_THAT(stage.arrived(), SizeIs(130));
   // 65 would fit one buffer, 64 one send.
@@ -76,7 +76,7 @@ TEST(DatagramBatch, ManyAreCutAtTheLimitsOfASend) {
 }
 
 TEST(DatagramBatch, WhatFindsNoBufferIsRefused) {
-  Stage stage;
+  Batches stage;
   stage.pair.world.host("client").slabs(1);
   for (int i = 0; i < 65; ++i) ASSERT_TRUE(stage.add(std::string(1000, 'x')));
   EXPECT_FALSE(stage.add(std::string(1000, 'x')));

@@ -55,14 +55,14 @@ class Servers {
 };
 
 /// Finds what the test says.
-struct Found {
+struct FoundNames {
   tern::Result<std::vector<std::string>> names = std::vector<std::string>();
   Duration takes{};
   int asked = 0;
 };
 class TestSource final : public ServerSource {
  public:
-  TestSource(World& world, Servers& servers, Found& found)
+  TestSource(World& world, Servers& servers, FoundNames& found)
       : world_(world), servers_(servers), found_(found) {}
   Runtime& runtime() noexcept override { return world_.runtime; }
   Task<tern::Result<std::vector<std::string>>> find() override {
@@ -75,7 +75,7 @@ class TestSource final : public ServerSource {
  private:
   World& world_;
   Servers& servers_;
-  Found& found_;
+  FoundNames& found_;
 };
 
 class ChannelServersTest : public ::testing::Test {
@@ -108,7 +108,7 @@ class ChannelServersTest : public ::testing::Test {
 
   World world;
   Servers servers{world};
-  Found found;
+  FoundNames found;
   std::unique_ptr<Channel> channel;
 };
 
@@ -173,7 +173,7 @@ TEST_F(ChannelServersTest, CallsThatFindNoServer) {
   found.names = std::vector<std::string>();
   EXPECT_EQ(call(), Status(Code::unavailable, "the channel has no server"));
   // One that waits gets there when there is one.
-  world.runtime.spawn([](World& in, Found& later) -> Task<void> {
+  world.runtime.spawn([](World& in, FoundNames& later) -> Task<void> {
     co_await in.runtime.sleep(3s);
     later.names = {"a"};
   }(world, found));
@@ -193,13 +193,13 @@ TEST_F(ChannelServersTest, LookingEndsWithTheCall) {
 }
 
 /// Health as the test says it.
-struct Told {
+struct FoundHealth {
   std::vector<std::function<void(bool)>> tell;
   int ended = 0;
 };
-Task<void> follow(Channel& server, Told& told, std::function<void(bool)> tell) {
+Task<void> follow(Channel& server, FoundHealth& told, std::function<void(bool)> tell) {
   struct AtEnd {
-    Told& told;
+    FoundHealth& told;
     ~AtEnd() { ++told.ended; }
   } const at_end{told};
   told.tell.push_back(std::move(tell));
@@ -207,7 +207,7 @@ Task<void> follow(Channel& server, Told& told, std::function<void(bool)> tell) {
 }
 
 TEST_F(ChannelServersTest, TheSickGetNoCalls) {
-  Told told;
+  FoundHealth told;
   ChannelOptions options;
   options.health = [&told](Channel& server, std::function<void(bool)> tell) {
     return follow(server, told, std::move(tell));
@@ -228,7 +228,7 @@ TEST_F(ChannelServersTest, TheSickGetNoCalls) {
   told.tell[1](false);
   told.tell[2](false);
   EXPECT_EQ(call(), Status(Code::unavailable, "none of the channel's servers is healthy"));
-  world.runtime.spawn([](World& in, Told& later) -> Task<void> {
+  world.runtime.spawn([](World& in, FoundHealth& later) -> Task<void> {
     co_await in.runtime.sleep(3s);
     later.tell[0](true);
   }(world, told));
@@ -244,7 +244,7 @@ TEST_F(ChannelServersTest, TheSickGetNoCalls) {
 }
 
 TEST_F(ChannelServersTest, AServerThatGoesIsWatchedNoMore) {
-  Told told;
+  FoundHealth told;
   ChannelOptions options;
   options.health = [&told](Channel& server, std::function<void(bool)> tell) {
     return follow(server, told, std::move(tell));

@@ -80,7 +80,7 @@ struct Came {
 
 enum class How : std::uint8_t { unary, stream, cancelled };
 
-Task<void> call(Channel& channel, How how, Came& came) {
+Task<void> call_as(Channel& channel, How how, Came& came) {
   Talk::Client client(channel);
   ClientContext context;
   Ask ask;
@@ -119,11 +119,11 @@ Came come(const ClientDialect& dialect, const Said& said, How how = How::unary,
   wires.push_back(std::make_unique<FakeWire>(world.runtime, carrier, said));
   Channel channel(std::move(wires), options);
   Came came;
-  world.run(call(channel, how, came));
+  world.run(call_as(channel, how, came));
   return came;
 }
 
-std::string enveloped(std::string_view payload, std::uint8_t flags = 0) {
+std::string envelope(std::string_view payload, std::uint8_t flags = 0) {
   return std::string(make_envelope(flags, as_bytes(payload)).text());
 }
 std::string packed(std::string_view payload) {
@@ -202,14 +202,14 @@ TEST(ConnectClient, ReadsOddStreams) {
     fields.emplace_back("connect-content-encoding", value);
     return fields;
   };
-  const std::string one = enveloped(R"({"text":"a"})");
-  const auto end = [](std::string_view json) { return enveloped(json, kConnectEnd); };
+  const std::string one = envelope(R"({"text":"a"})");
+  const auto end = [](std::string_view json) { return envelope(json, kConnectEnd); };
   const Odd cases[] = {
       {"a stream", {200, head, one + one + end("{}")}, Code::ok},
       {"an end with null", {200, head, one + end(R"({"error":null})")}, Code::ok},
       {"a compressed end",
        {200, with("gzip"),
-        one + enveloped(packed(R"({"error":{"code":"aborted"}})"), kConnectEnd | kCompressed)},
+        one + envelope(packed(R"({"error":{"code":"aborted"}})"), kConnectEnd | kCompressed)},
        Code::aborted},
       {"no end", {200, head, one}, Code::internal},
       {"nothing", {200, head, ""}, Code::internal},
@@ -217,14 +217,14 @@ TEST(ConnectClient, ReadsOddStreams) {
       {"an error without a code", {200, head, end(R"({"error":{}})")}, Code::unknown},
       {"an unknown code", {200, head, end(R"({"error":{"code":"x"}})")}, Code::unknown},
       {"a message cut off", {200, head, one.substr(0, 7)}, Code::internal},
-      {"other flags", {200, head, enveloped("{}", 0x04)}, Code::internal},
-      {"compressed without a coding", {200, head, enveloped("{}", kCompressed)}, Code::internal},
+      {"other flags", {200, head, envelope("{}", 0x04)}, Code::internal},
+      {"compressed without a coding", {200, head, envelope("{}", kCompressed)}, Code::internal},
       {"an unknown coding", {200, with("foo"), one}, Code::internal},
       {"another type", {200, {{"content-type", "text/plain"}}, one}, Code::unknown},
       {"a unary type", {200, {{"content-type", "application/json"}}, "{}"}, Code::unknown},
       {"another codec", {200, {{"content-type", "application/connect+proto"}}, ""}, Code::internal},
       {"503", {503, {}, ""}, Code::unavailable},
-      {"too long", {200, head, enveloped(std::string(65, ' '))}, Code::resource_exhausted},
+      {"too long", {200, head, envelope(std::string(65, ' '))}, Code::resource_exhausted},
       {"cut", {200, head, one, {}, true}, Code::internal},
   };
   for (const Odd& each : cases) {
@@ -243,15 +243,15 @@ TEST(WebClient, ReadsOddResponses) {
     fields.emplace_back(name, value);
     return fields;
   };
-  const std::string one = enveloped(R"({"text":"a"})");
-  const auto end = [](std::string_view text) { return enveloped(text, kWebTrailers); };
+  const std::string one = envelope(R"({"text":"a"})");
+  const auto end = [](std::string_view text) { return envelope(text, kWebTrailers); };
   const std::string ok = end("grpc-status: 0\r\n");
   const Odd cases[] = {
       {"an answer", {200, head, one + ok}, Code::ok},
       {"trailers in any case", {200, head, one + end("Grpc-Status:0\nX-T: 1\n")}, Code::ok},
       {"compressed trailers",
        {200, with("grpc-encoding", "gzip"),
-        one + enveloped(packed("grpc-status: 10\r\n"), kWebTrailers | kCompressed)},
+        one + envelope(packed("grpc-status: 10\r\n"), kWebTrailers | kCompressed)},
        Code::aborted},
       {"trailers only", {200, with("grpc-status", "9"), ""}, Code::failed_precondition},
       {"a status in the head beside trailers", {200, with("grpc-status", "9"), one + ok}, Code::ok},
@@ -262,7 +262,7 @@ TEST(WebClient, ReadsOddResponses) {
       {"no message", {200, head, ok}, Code::unimplemented},
       {"two messages", {200, head, one + one + ok}, Code::unimplemented},
       {"compressed without an encoding",
-       {200, head, enveloped("{}", kCompressed) + ok},
+       {200, head, envelope("{}", kCompressed) + ok},
        Code::internal},
       {"an unknown encoding", {200, with("grpc-encoding", "foo"), one + ok}, Code::internal},
       {"another codec",
@@ -276,7 +276,7 @@ TEST(WebClient, ReadsOddResponses) {
       {"504", {504, {}, ""}, Code::unavailable},
       {"500 that says OK", {500, with("grpc-status", "0"), ""}, Code::unknown},
       {"500 that says more", {500, with("grpc-status", "8"), ""}, Code::resource_exhausted},
-      {"too long", {200, head, enveloped(std::string(65, ' ')) + ok}, Code::resource_exhausted},
+      {"too long", {200, head, envelope(std::string(65, ' ')) + ok}, Code::resource_exhausted},
       {"reset behind the end", {200, head, one + ok, {}, true}, Code::ok},
       {"cut", {200, head, one, {}, true}, Code::internal},
   };
@@ -378,11 +378,11 @@ TEST(ClientDialects, GivingUpIsNoBrokenResponse) {
   // All of the response is there, and dropped, when the call is given up.
   const Said web{200,
                  {{"content-type", "application/grpc-web+json"}},
-                 enveloped("{}") + enveloped("grpc-status: 0\r\n", kWebTrailers)};
+                 envelope("{}") + envelope("grpc-status: 0\r\n", kWebTrailers)};
   EXPECT_EQ(come(grpc_web_client_dialect(), web, How::cancelled).status.code(), Code::cancelled);
   const Said connect{200,
                      {{"content-type", "application/connect+json"}},
-                     enveloped("{}") + enveloped("{}", kConnectEnd)};
+                     envelope("{}") + envelope("{}", kConnectEnd)};
   EXPECT_EQ(come(connect_client_dialect(), connect, How::cancelled).status.code(), Code::cancelled);
   const Said rest{200, {{"content-type", "application/x-ndjson"}}, "{}\n"};
   EXPECT_EQ(come(rest_client_dialect(), rest, How::cancelled).status.code(), Code::cancelled);

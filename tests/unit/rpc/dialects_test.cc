@@ -32,7 +32,7 @@ constexpr std::string_view kMany = "/tern.test.Talk/Many";
 constexpr std::string_view kSum = "/tern.test.Talk/Sum";
 constexpr std::string_view kChat = "/tern.test.Talk/Chat";
 
-struct Sent {
+struct Request {
   std::string method = "POST";
   std::string path;
   std::vector<std::pair<std::string, std::string>> fields;
@@ -41,7 +41,7 @@ struct Sent {
 
 class Dialects : public ::testing::Test {
  protected:
-  std::unique_ptr<RecordingCarrier> call(const Sent& sent) {
+  std::unique_ptr<RecordingCarrier> call(const Request& sent) {
     http::RequestHead head = http::test::request(sent.method, sent.path);
     for (const auto& [name, value] : sent.fields) head.fields.add(name, value);
     auto answered =
@@ -54,7 +54,7 @@ class Dialects : public ::testing::Test {
   ServeOptions options;
 };
 
-std::string bytes_of(const Ask& ask) { return ask.SerializeAsString(); }
+std::string bytes_of_ask(const Ask& ask) { return ask.SerializeAsString(); }
 Ask ask(std::string text, int times = 0, int code = 0) {
   Ask made;
   made.set_text(std::move(text));
@@ -65,7 +65,7 @@ Ask ask(std::string text, int times = 0, int code = 0) {
 std::string enveloped(std::string_view payload, std::uint8_t flags = 0) {
   return std::string(make_envelope(flags, as_bytes(payload)).text());
 }
-std::string packed(Coding coding, std::string_view payload) {
+std::string packed_with(Coding coding, std::string_view payload) {
   return std::string(compress(coding, as_bytes(payload)).text());
 }
 
@@ -134,7 +134,7 @@ TEST_F(Dialects, WebUnary) {
                                {"x-a", "1"},
                                {"x-a", "2"},
                                {"x-b-bin", "AAE"}},
-                              enveloped(bytes_of(ask("hi")))});
+                              enveloped(bytes_of_ask(ask("hi")))});
   EXPECT_EQ(answered->status, 200);
   EXPECT_EQ(answered->field("content-type"), "application/grpc-web+proto");
   EXPECT_EQ(answered->fields.joined("x-a"), "1, 2");
@@ -150,7 +150,7 @@ TEST_F(Dialects, WebUnary) {
 TEST_F(Dialects, WebTextInAnyPieces) {
   for (const char* type : {"application/grpc-web-text", "application/grpc-web-text+proto"}) {
     // Padded in the middle, as a client that flushes sends it.
-    const std::string envelope = enveloped(bytes_of(ask("hi", 3)));
+    const std::string envelope = enveloped(bytes_of_ask(ask("hi", 3)));
     for (std::size_t at = 0; at <= envelope.size(); ++at) {
       const std::string body =
           to_base64(envelope.substr(0, at), true) + to_base64(envelope.substr(at), true);
@@ -180,39 +180,40 @@ TEST_F(Dialects, WebStreamsBothWays) {
 
 TEST_F(Dialects, WebCompresses) {
   options.compression(Coding::gzip);
-  const auto answered = call({"POST",
-                              std::string(kSay),
-                              {{"content-type", "application/grpc-web"},
-                               {"grpc-encoding", "gzip"},
-                               {"grpc-accept-encoding", "identity,gzip"}},
-                              enveloped(packed(Coding::gzip, bytes_of(ask("hi"))), kCompressed)});
+  const auto answered =
+      call({"POST",
+            std::string(kSay),
+            {{"content-type", "application/grpc-web"},
+             {"grpc-encoding", "gzip"},
+             {"grpc-accept-encoding", "identity,gzip"}},
+            enveloped(packed_with(Coding::gzip, bytes_of_ask(ask("hi"))), kCompressed)});
   EXPECT_EQ(answered->field("grpc-encoding"), "gzip");
   const WebAnswer answer = web(*answered);
   ASSERT_EQ(answer.messages.size(), 1U);
   EXPECT_TRUE(answer.messages[0].compressed());
 }
 
-struct Bad {
+struct BadRequest {
   const char* what;
-  Sent sent;
+  Request sent;
   int http_status;
   const char* code;  // grpc-status, or Connect's name; "" where the answer has none
 };
 
 TEST_F(Dialects, WebBadInput) {
   options.max_request(64);
-  const std::string good = enveloped(bytes_of(ask("hi")));
+  const std::string good = enveloped(bytes_of_ask(ask("hi")));
   const auto to = [](std::string_view path, std::string body,
                      std::string type = "application/grpc-web+proto") {
-    return Sent{"POST", std::string(path), {{"content-type", std::move(type)}}, std::move(body)};
+    return Request{"POST", std::string(path), {{"content-type", std::move(type)}}, std::move(body)};
   };
-  const auto with = [](Sent sent, const char* name, const char* value) {
+  const auto with = [](Request sent, const char* name, const char* value) {
     sent.fields.emplace_back(name, value);
     return sent;
   };
-  Sent deleted = to(kSay, good);
+  Request deleted = to(kSay, good);
   deleted.method = "DELETE";
-  const Bad cases[] = {
+  const BadRequest cases[] = {
       {"a codec that we do not know", to(kSay, good, "application/grpc-web+foo"), 415, ""},
       {"a type that only begins alike", to(kSay, good, "application/grpc-webby"), 415, ""},
       {"another method of HTTP", deleted, 405, ""},
@@ -239,7 +240,7 @@ TEST_F(Dialects, WebBadInput) {
       {"too long", to(kSay, enveloped(std::string(65, 'x'))), 200, "8"},
       {"too long by its header alone", to(kSay, std::string("\0\xff\xff\xff\xff", 5)), 200, "8"},
       {"too long when decompressed",
-       with(to(kSay, enveloped(packed(Coding::gzip, std::string(1000, '\0')), kCompressed)),
+       with(to(kSay, enveloped(packed_with(Coding::gzip, std::string(1000, '\0')), kCompressed)),
             "grpc-encoding", "gzip"),
        200, "8"},
       {"no timeout", with(to(kSay, good), "grpc-timeout", "soon"), 200, "13"},
@@ -251,7 +252,7 @@ TEST_F(Dialects, WebBadInput) {
       {"a handler that throws",
        to(kSay, enveloped(R"({"throws":true})"), "application/grpc-web+json"), 200, "13"},
   };
-  for (Bad each : cases) {
+  for (BadRequest each : cases) {
     if (std::string_view(each.what) == "a timeout that is over") {
       each.sent.fields[0].second = "application/grpc-web+json";
       each.sent.body = enveloped(R"({"waitMs":1000})");
@@ -287,7 +288,7 @@ TEST_F(Dialects, ConnectUnary) {
     EXPECT_EQ(answered->field("trailer-trailing-x-b-bin"), "AAE");
   }
   const auto proto = call(
-      {"POST", std::string(kDo), {{"content-type", "application/proto"}}, bytes_of(ask("hi"))});
+      {"POST", std::string(kDo), {{"content-type", "application/proto"}}, bytes_of_ask(ask("hi"))});
   Told message;
   EXPECT_TRUE(message.ParseFromString(proto->body));
   EXPECT_EQ(message.text(), "hi");
@@ -309,7 +310,7 @@ TEST_F(Dialects, ConnectCodings) {
                                 {{"content-type", "application/json"},
                                  {"content-encoding", name},
                                  {"accept-encoding", "gzip, br, zstd"}},
-                                packed(coding, R"({"text":"hi"})")});
+                                packed_with(coding, R"({"text":"hi"})")});
     EXPECT_EQ(answered->field("content-encoding"), name);
     auto plain = decompress(coding, as_bytes(answered->body), 1000);
     ASSERT_TRUE(plain);
@@ -319,7 +320,7 @@ TEST_F(Dialects, ConnectCodings) {
                               {{"content-type", "application/connect+json"},
                                {"connect-content-encoding", name},
                                {"connect-accept-encoding", name}},
-                              enveloped(packed(coding, R"({"times":2})"), kCompressed)});
+                              enveloped(packed_with(coding, R"({"times":2})"), kCompressed)});
     EXPECT_EQ(stream->field("connect-content-encoding"), name);
     const Cut pieces = cut(stream->body);
     ASSERT_EQ(pieces.envelopes.size(), 3U);
@@ -356,7 +357,7 @@ TEST_F(Dialects, ConnectGet) {
   ConnectQuery query;
   query.versioned = true;
   query.coding = Coding::br;
-  query.message = packed(Coding::br, bytes_of(ask("hi")));
+  query.message = packed_with(Coding::br, bytes_of_ask(ask("hi")));
   const auto answered =
       call({"GET", std::string(kSay).append("?").append(to_string(query)), {}, ""});
   Told message;
@@ -405,15 +406,15 @@ TEST_F(Dialects, ConnectBadUnary) {
   options.max_request(64);
   const auto to = [](std::string_view path, std::string body,
                      std::string type = "application/json") {
-    return Sent{"POST", std::string(path), {{"content-type", std::move(type)}}, std::move(body)};
+    return Request{"POST", std::string(path), {{"content-type", std::move(type)}}, std::move(body)};
   };
-  const auto with = [](Sent sent, const char* name, const char* value) {
+  const auto with = [](Request sent, const char* name, const char* value) {
     sent.fields.emplace_back(name, value);
     return sent;
   };
-  Sent deleted = to(kSay, "{}");
+  Request deleted = to(kSay, "{}");
   deleted.method = "DELETE";
-  const Bad cases[] = {
+  const BadRequest cases[] = {
       {"a codec that we do not know", to(kSay, "{}", "application/foo"), 415, ""},
       {"an image", to(kSay, "{}", "image/jpeg"), 415, ""},
       {"a codec that we do not know, for a stream", to(kMany, "{}", "application/connect+foo"), 415,
@@ -436,12 +437,12 @@ TEST_F(Dialects, ConnectBadUnary) {
        "unimplemented"},
       {"no gzip", with(to(kSay, "{}"), "content-encoding", "gzip"), 400, "invalid_argument"},
       {"gzip that ends early",
-       with(to(kSay, packed(Coding::gzip, "{}").substr(0, 12)), "content-encoding", "gzip"), 400,
-       "invalid_argument"},
+       with(to(kSay, packed_with(Coding::gzip, "{}").substr(0, 12)), "content-encoding", "gzip"),
+       400, "invalid_argument"},
       {"too long", to(kSay, "{" + std::string(64, ' ') + "}"), 429, "resource_exhausted"},
       {"too long when decompressed",
-       with(to(kSay, packed(Coding::br, "{" + std::string(1000, ' ') + "}")), "content-encoding",
-            "br"),
+       with(to(kSay, packed_with(Coding::br, "{" + std::string(1000, ' ') + "}")),
+            "content-encoding", "br"),
        429, "resource_exhausted"},
       {"no timeout", with(to(kSay, "{}"), "connect-timeout-ms", "soon"), 400, "invalid_argument"},
       {"a long timeout", with(to(kSay, "{}"), "connect-timeout-ms", "12345678901"), 400,
@@ -452,7 +453,7 @@ TEST_F(Dialects, ConnectBadUnary) {
        "invalid_argument"},
       {"a handler that throws", to(kSay, R"({"throws":true})"), 500, "internal"},
   };
-  for (const Bad& each : cases) {
+  for (const BadRequest& each : cases) {
     const auto answered = call(each.sent);
     EXPECT_EQ(answered->status, each.http_status) << each.what << answered->body;
     EXPECT_TRUE(answered->ended) << each.what;
@@ -468,14 +469,14 @@ TEST_F(Dialects, ConnectBadStreams) {
   options.max_request(64);
   const std::string good = enveloped("{}");
   const auto to = [](std::string_view path, std::string body) {
-    return Sent{
+    return Request{
         "POST", std::string(path), {{"content-type", "application/connect+json"}}, std::move(body)};
   };
-  const auto with = [](Sent sent, const char* name, const char* value) {
+  const auto with = [](Request sent, const char* name, const char* value) {
     sent.fields.emplace_back(name, value);
     return sent;
   };
-  const Bad cases[] = {
+  const BadRequest cases[] = {
       {"no message", to(kMany, ""), 200, "unimplemented"},
       {"two messages", to(kMany, good + good), 200, "unimplemented"},
       {"a message that ends early", to(kMany, good.substr(0, 6)), 200, "invalid_argument"},
@@ -504,7 +505,7 @@ TEST_F(Dialects, ConnectBadStreams) {
        "invalid_argument"},
       {"a handler that throws", to(kMany, enveloped(R"({"throws":true})")), 200, "internal"},
   };
-  for (const Bad& each : cases) {
+  for (const BadRequest& each : cases) {
     const auto answered = call(each.sent);
     EXPECT_EQ(answered->status, each.http_status) << each.what;
     EXPECT_TRUE(answered->ended) << each.what;
@@ -527,7 +528,7 @@ TEST_F(Dialects, ConnectStreams) {
   const auto chat = call({"POST",
                           std::string(kChat),
                           {{"content-type", "application/connect+proto"}},
-                          enveloped(bytes_of(ask("a"))) + enveloped("")});
+                          enveloped(bytes_of_ask(ask("a"))) + enveloped("")});
   const Cut pieces = cut(chat->body);
   ASSERT_EQ(pieces.envelopes.size(), 3U);
   EXPECT_EQ(told(pieces.envelopes[0]).text(), "a");
@@ -546,7 +547,8 @@ TEST_F(Dialects, RestUnary) {
   EXPECT_EQ(got->body, R"({"text":"a b"})");
   EXPECT_EQ(got->field("x-a"), "1");
   EXPECT_EQ(got->field("trailing-x-a"), "1");
-  const Sent posted{"POST", "/v1/say", {{"content-type", "application/json"}}, R"({"text":"b"})"};
+  const Request posted{
+      "POST", "/v1/say", {{"content-type", "application/json"}}, R"({"text":"b"})"};
   EXPECT_EQ(call(posted)->body, R"({"text":"b"})");
   EXPECT_EQ(call({"POST", "/v1/say", {}, ""})->body, "{}");
   EXPECT_EQ(call({"POST", "/v1/say/c:plainly", {}, ""})->body, R"("c")");
@@ -595,9 +597,9 @@ TEST_F(Dialects, RestBadInput) {
   options.max_request(64);
   const auto post = [](std::string body, std::vector<std::pair<std::string, std::string>> fields = {
                                              {"content-type", "application/json"}}) {
-    return Sent{"POST", "/v1/say", std::move(fields), std::move(body)};
+    return Request{"POST", "/v1/say", std::move(fields), std::move(body)};
   };
-  const Bad cases[] = {
+  const BadRequest cases[] = {
       {"another path", {"GET", "/v1/nothing", {}, ""}, 404, ""},
       {"another method", {"PUT", "/v1/say", {}, ""}, 405, "12"},
       {"a path that cannot be decoded", {"GET", "/v1/say/%zz", {}, ""}, 400, "3"},
@@ -627,7 +629,7 @@ TEST_F(Dialects, RestBadInput) {
       {"binary metadata that is none",
        post("{}", {{"content-type", "application/json"}, {"x-a-bin", "!"}}), 400, "3"},
   };
-  for (const Bad& each : cases) {
+  for (const BadRequest& each : cases) {
     const auto answered = call(each.sent);
     EXPECT_EQ(answered->status, each.http_status) << each.what << answered->body;
     if (*each.code == '\0') continue;
@@ -694,18 +696,18 @@ TEST_F(Dialects, WhatIsLeftOfARequestComesBeforeARefusalOf200) {
 
 TEST_F(Dialects, PagesOfOtherOriginsMayCall) {
   options.cors(http::Cors().allow("https://app.example"));
-  const auto from = [](Sent sent, const char* origin) {
+  const auto from = [](Request sent, const char* origin) {
     sent.fields.emplace_back("origin", origin);
     return sent;
   };
-  const Sent preflight{
+  const Request preflight{
       "OPTIONS",
       std::string(kSay),
       {{"access-control-request-method", "POST"}, {"access-control-request-headers", "x-grpc-web"}},
       ""};
   EXPECT_EQ(call(from(preflight, "https://app.example"))->status, 204);
   EXPECT_EQ(call(from(preflight, "https://evil.example"))->status, 403);
-  const Sent calls[] = {
+  const Request calls[] = {
       {"POST", std::string(kSay), {{"content-type", "application/json"}}, "{}"},
       {"POST", std::string(kSay), {{"content-type", "application/json"}}, "{"},
       {"POST", std::string(kMany), {{"content-type", "application/connect+json"}}, enveloped("{}")},
@@ -716,7 +718,7 @@ TEST_F(Dialects, PagesOfOtherOriginsMayCall) {
       {"PUT", "/v1/say/a", {}, ""},
       {"GET", "/v1/many/a?times=1", {}, ""},
   };
-  for (const Sent& each : calls) {
+  for (const Request& each : calls) {
     EXPECT_EQ(call(from(each, "https://app.example"))->field("access-control-allow-origin"),
               "https://app.example")
         << each.path;

@@ -33,16 +33,16 @@ TEST(Generated, AMethodForEachOfTheService) {
 }
 
 TEST(Generated, NamesThatCppHasForItself) {
-  test::strange::class_ service;
+  tern::test::strange::class_ service;
   ASSERT_EQ(service.methods().size(), 3u);
   EXPECT_EQ(service.methods()[0].path, "/tern.test.strange.class/delete");
   EXPECT_EQ(service.methods()[1].path, "/tern.test.strange.class/methods");
   EXPECT_EQ(service.methods()[1].pattern, Pattern::server_stream);
   EXPECT_EQ(service.methods()[2].pattern, Pattern::bidi_stream);
-  using Delete = Task<Status> (test::strange::class_::*)(
-      ServerContext&, const test::strange::Outer_Inner&, test::strange::Outer&);
-  static_assert(std::is_same_v<decltype(&test::strange::class_::delete_), Delete>);
-  EXPECT_TRUE(test::strange::Empty().methods().empty());
+  using Delete = Task<Status> (tern::test::strange::class_::*)(
+      ServerContext&, const tern::test::strange::Outer_Inner&, tern::test::strange::Outer&);
+  static_assert(std::is_same_v<decltype(&tern::test::strange::class_::delete_), Delete>);
+  EXPECT_TRUE(tern::test::strange::Empty().methods().empty());
 }
 
 }  // namespace

@@ -62,7 +62,7 @@ RestRoute library(const std::string& name) {
 }
 
 template <typename Message>
-Message parsed(const std::string& text) {
+Message parsed_text(const std::string& text) {
   Message message;
   EXPECT_TRUE(pb::TextFormat::ParseFromString(text, &message)) << text;
   return message;
@@ -149,7 +149,7 @@ TEST(RestCall, IsWhatTheServerBinds) {
   for (const Case& each : cases) {
     SCOPED_TRACE(std::string(each.rule) + " " + each.request);
     const Rule rule(each.rule);
-    const auto request = parsed<Everything>(each.request);
+    const auto request = parsed_text<Everything>(each.request);
     const auto call = rest_call(rule.routes.front(), request);
     ASSERT_EQ(call.has_value(), each.target != nullptr);
     if (!call) continue;
@@ -187,7 +187,7 @@ TEST(RestCall, RefusesWhatTheRouteCannotCarry) {
       {"post: '/v1' body: '*'", "at { seconds: 999999999999 }", "JSON"},
   };
   for (const auto& [rule, request, why] : cases) {
-    const auto call = rest_call(Rule(rule).routes.front(), parsed<Everything>(request));
+    const auto call = rest_call(Rule(rule).routes.front(), parsed_text<Everything>(request));
     ASSERT_FALSE(call) << rule << " " << request.substr(0, 80);
     EXPECT_EQ(call.error().code(), Code::invalid_argument);
     EXPECT_THAT(call.error().message(), HasSubstr(why));
@@ -199,7 +199,7 @@ TEST(RestCall, GoesByTheFirstRouteThatFits) {
       "custom { kind: 'HEAD' path: '/h/{s}' } additional_bindings { get: '/v1/{s=a/*}' }"
       "additional_bindings { get: '/v1/{s=b/*}' }");
   std::size_t chosen = 0;
-  const auto call = rest_call(rule.routes, parsed<Everything>("s: 'b/1'"), chosen);
+  const auto call = rest_call(rule.routes, parsed_text<Everything>("s: 'b/1'"), chosen);
   ASSERT_TRUE(call) << call.error().to_string();
   EXPECT_EQ(call->target, "/v1/b/1");
   EXPECT_EQ(chosen, 2U);
@@ -224,7 +224,7 @@ TEST(RestCall, RawBody) {
 
 TEST(RestReadAnswer, IsTheInverseOfAnswer) {
   for (const char* text : {"", "books { title: 'T' pages: 7 } books { name: 'n' }"}) {
-    const auto books = parsed<Books>(text);
+    const auto books = parsed_text<Books>(text);
     const RestRoute list = library("List");
     const auto body = answer(list, books);
     Books read;

@@ -60,7 +60,7 @@ class RetryStreams : public ::testing::Test {
   std::size_t attempts = 0;
 };
 
-void unavailable(Sent& sent, const char* pushback = nullptr) {
+void be_unavailable(Sent& sent, const char* pushback = nullptr) {
   http::Fields fields = test::fields({test::kGrpc, {"grpc-status", "14"}});
   if (pushback != nullptr) fields.add("grpc-retry-pushback-ms", pushback);
   sent.head(200, fields);
@@ -79,7 +79,7 @@ std::string requests(int count, std::size_t size) {
 TEST_F(RetryStreams, RequestsAreSentAgain) {
   begin(CallRetries().attempts(3));
   wire->answer = [](Sent& sent, std::size_t number) {
-    if (number < 3) return unavailable(sent);
+    if (number < 3) return be_unavailable(sent);
     test::answer_well(sent);
   };
   std::size_t went = 0;
@@ -95,7 +95,7 @@ TEST_F(RetryStreams, RequestsAreSentAgain) {
 
 TEST_F(RetryStreams, WithoutAPolicyNothingIs) {
   begin(CallRetries());
-  wire->answer = [](Sent& sent, std::size_t) { unavailable(sent); };
+  wire->answer = [](Sent& sent, std::size_t) { be_unavailable(sent); };
   std::size_t went = 0;
   EXPECT_EQ(world.runtime.block_on(send_all(1, 1, went)).code(), Code::unavailable);
   EXPECT_EQ(wire->all.size(), 1U);
@@ -103,12 +103,12 @@ TEST_F(RetryStreams, WithoutAPolicyNothingIs) {
 
 TEST_F(RetryStreams, NotOftenerThanThePolicySaysNorAgainstTheServersWill) {
   begin(CallRetries().attempts(2));
-  wire->answer = [](Sent& sent, std::size_t) { unavailable(sent); };
+  wire->answer = [](Sent& sent, std::size_t) { be_unavailable(sent); };
   std::size_t went = 0;
   EXPECT_EQ(world.runtime.block_on(send_all(1, 1, went)).code(), Code::unavailable);
   EXPECT_EQ(wire->all.size(), 2U);
   begin(CallRetries().attempts(5));
-  wire->answer = [](Sent& sent, std::size_t) { unavailable(sent, "-1"); };
+  wire->answer = [](Sent& sent, std::size_t) { be_unavailable(sent, "-1"); };
   EXPECT_EQ(world.runtime.block_on(send_all(1, 1, went)).code(), Code::unavailable);
   EXPECT_EQ(wire->all.size(), 1U);
   // A status that is not the policy's.
@@ -123,7 +123,7 @@ TEST_F(RetryStreams, NotOftenerThanThePolicySaysNorAgainstTheServersWill) {
 
 TEST_F(RetryStreams, WhatIsMoreThanTheBufferGoesOnce) {
   begin(CallRetries().attempts(3).buffer(250));
-  wire->answer = [](Sent& sent, std::size_t) { unavailable(sent); };
+  wire->answer = [](Sent& sent, std::size_t) { be_unavailable(sent); };
   std::size_t went = 0;
   EXPECT_EQ(world.runtime.block_on(send_all(2, 100, went)).code(), Code::unavailable);
   EXPECT_EQ(wire->all.size(), 3U);
@@ -151,7 +151,7 @@ Task<Status> read_all(Channel& channel, std::size_t& read) {
 TEST_F(RetryStreams, AServerStreamUntilItsFirstMessage) {
   begin(CallRetries().attempts(3));
   wire->answer = [](Sent& sent, std::size_t number) {
-    if (number == 1) return unavailable(sent);
+    if (number == 1) return be_unavailable(sent);
     test::answer_well(sent);
   };
   std::size_t read = 0;
@@ -199,7 +199,7 @@ Task<void> ping(Channel& channel, TestWire& wire, std::vector<std::string>& seen
   StreamingOutputCallResponse response;
   request.mutable_payload()->set_body("one");
   co_await call->send(request);
-  unavailable(wire.all[0]);
+  be_unavailable(wire.all[0]);
   const bool first = co_await call->receive(response);  // the second attempt's
   seen.push_back(first ? response.payload().body() : "nothing");
   request.mutable_payload()->set_body("two");
@@ -229,7 +229,7 @@ TEST_F(RetryStreams, BothWays) {
 
 TEST_F(RetryStreams, GivingUpEndsTheWait) {
   begin(CallRetries().attempts(3).wait(60s, 60s));
-  wire->answer = [](Sent& sent, std::size_t) { unavailable(sent, "30000"); };
+  wire->answer = [](Sent& sent, std::size_t) { be_unavailable(sent, "30000"); };
   const auto run = [](Channel& on, bool cancel) -> Task<Status> {
     grpc::testing::TestService::Client client(on);
     ClientContext context;

@@ -39,7 +39,7 @@ RequestHead call(std::string_view method) {
 }
 
 /// Whatever it is, in an envelope.
-std::string enveloped(std::string_view payload, std::uint8_t flags = 0) {
+std::string envelope_of(std::string_view payload, std::uint8_t flags = 0) {
   return std::string(make_envelope(flags, as_bytes(payload)).text());
 }
 
@@ -185,7 +185,7 @@ TEST_F(Grpc, RequestsMayBeCompressed) {
   const auto unknown = answer(with(call("UnaryCall"), "grpc-encoding", "snappy"), packed);
   EXPECT_EQ(status_of(*unknown).code(), Code::unimplemented);
   EXPECT_EQ(unknown->field("grpc-accept-encoding"), "identity,gzip");
-  EXPECT_EQ(status_of(*answer(head, enveloped("noise", kCompressed))).code(), Code::internal);
+  EXPECT_EQ(status_of(*answer(head, envelope_of("noise", kCompressed))).code(), Code::internal);
 }
 
 TEST_F(Grpc, WhatIsNotThere) {
@@ -215,9 +215,9 @@ TEST_F(Grpc, MethodsAndContentTypes) {
   }
   RequestHead json = call("UnaryCall");
   json.fields.set("content-type", "application/grpc+json");
-  const auto carrier = answer(json, enveloped(R"({"responseSize": 3})"));
+  const auto carrier = answer(json, envelope_of(R"({"responseSize": 3})"));
   EXPECT_EQ(carrier->field("content-type"), "application/grpc+json");
-  EXPECT_EQ(carrier->body, enveloped(R"({"payload":{"body":"AAAA"}})"));
+  EXPECT_EQ(carrier->body, envelope_of(R"({"payload":{"body":"AAAA"}})"));
 }
 
 TEST_F(Grpc, BadTimeoutsMetadataAndFraming) {

@@ -22,10 +22,10 @@ using test::Ask;
 using test::TalkService;
 using test::Told;
 
-constexpr std::string_view kSay = "/tern.test.Talk/Say";
-constexpr std::string_view kMany = "/tern.test.Talk/Many";
-constexpr std::string_view kSum = "/tern.test.Talk/Sum";
-constexpr std::string_view kChat = "/tern.test.Talk/Chat";
+constexpr std::string_view kSayPath = "/tern.test.Talk/Say";
+constexpr std::string_view kManyPath = "/tern.test.Talk/Many";
+constexpr std::string_view kSumPath = "/tern.test.Talk/Sum";
+constexpr std::string_view kChatPath = "/tern.test.Talk/Chat";
 
 class Sockets : public ::testing::Test {
  protected:
@@ -64,21 +64,22 @@ TEST_F(Sockets, EachPattern) {
   using http::test::frame;
   using http::test::text;
   const std::string bye = text("") + close_frame(1000);
-  EXPECT_EQ(talk(kChat, text(R"({"text":"a"})") + text(R"({"text":"b"})") + bye),
+  EXPECT_EQ(talk(kChatPath, text(R"({"text":"a"})") + text(R"({"text":"b"})") + bye),
             bare(1, R"({"text":"a"})") + bare(1, R"({"text":"b"})") + closed(1000));
   EXPECT_EQ(status, 200);
-  EXPECT_EQ(talk(kSay, text(R"({"text":"a"})") + bye), bare(1, R"({"text":"a"})") + closed(1000));
-  EXPECT_EQ(talk(kSum, text(R"({"text":"a"})") + text(R"({"text":"b"})") + bye),
+  EXPECT_EQ(talk(kSayPath, text(R"({"text":"a"})") + bye),
+            bare(1, R"({"text":"a"})") + closed(1000));
+  EXPECT_EQ(talk(kSumPath, text(R"({"text":"a"})") + text(R"({"text":"b"})") + bye),
             bare(1, R"({"text":"ab","number":2})") + closed(1000));
-  EXPECT_EQ(talk(kMany, text(R"({"times":2})") + bye),
+  EXPECT_EQ(talk(kManyPath, text(R"({"times":2})") + bye),
             bare(1, "{}") + bare(1, R"({"number":1})") + closed(1000));
   Ask ask;
   ask.set_text("a");
   Told told;
   told.set_text("a");
-  EXPECT_EQ(talk(kChat, frame(2, ask.SerializeAsString()) + bye),
+  EXPECT_EQ(talk(kChatPath, frame(2, ask.SerializeAsString()) + bye),
             bare(2, told.SerializeAsString()) + closed(1000));
-  EXPECT_EQ(talk(kChat, frame(2, "") + bye), bare(2, "") + closed(1000));
+  EXPECT_EQ(talk(kChatPath, frame(2, "") + bye), bare(2, "") + closed(1000));
 }
 
 TEST_F(Sockets, StatusesAreCloseCodes) {
@@ -91,16 +92,16 @@ TEST_F(Sockets, StatusesAreCloseCodes) {
     if (at == std::string::npos || at + 4 > sent.size()) return 0;
     return static_cast<unsigned char>(sent[at + 2]) << 8 | static_cast<unsigned char>(sent[at + 3]);
   };
-  EXPECT_EQ(talk(kChat, text(R"({"code":5})")), bare(1, "{}") + closed(4005, "as \"asked\" ä"));
-  EXPECT_EQ(talk(kSay, text("")), closed(4012, "there is no request message"));
-  EXPECT_EQ(code_in(talk(kChat, text("{"))), 4003);
-  EXPECT_EQ(code_in(talk(kChat, frame(2, "\xff\xff"))), 4003);
-  EXPECT_EQ(talk(kSay, text(R"({"throws":true})")), closed(4013, "the handler failed"));
-  EXPECT_EQ(code_in(talk(kChat, text("{" + std::string(64, ' ') + "}"))), 1009);
+  EXPECT_EQ(talk(kChatPath, text(R"({"code":5})")), bare(1, "{}") + closed(4005, "as \"asked\" ä"));
+  EXPECT_EQ(talk(kSayPath, text("")), closed(4012, "there is no request message"));
+  EXPECT_EQ(code_in(talk(kChatPath, text("{"))), 4003);
+  EXPECT_EQ(code_in(talk(kChatPath, frame(2, "\xff\xff"))), 4003);
+  EXPECT_EQ(talk(kSayPath, text(R"({"throws":true})")), closed(4013, "the handler failed"));
+  EXPECT_EQ(code_in(talk(kChatPath, text("{" + std::string(64, ' ') + "}"))), 1009);
   talk("/tern.test.Talk/Nothing", text("{}"));
   EXPECT_EQ(status, 404);
   options.max_calls(0);
-  EXPECT_EQ(code_in(talk(kSay, text("{}"))), 4014);
+  EXPECT_EQ(code_in(talk(kSayPath, text("{}"))), 4014);
 }
 
 TEST_F(Sockets, DeadlinesEndWhatWaits) {
@@ -108,23 +109,23 @@ TEST_F(Sockets, DeadlinesEndWhatWaits) {
   using http::test::text;
   const std::string over = closed(4004, "the deadline has passed");
   // Nobody says anything, before the handler and in it.
-  EXPECT_EQ(talk(kSay, "", "", "50m"), over);
-  EXPECT_EQ(talk(kChat, text(R"({"text":"a"})"), "", "50m"), bare(1, R"({"text":"a"})") + over);
-  EXPECT_EQ(talk(kSay, text(R"({"waitMs":1000})"), "", "50m"), over);
-  EXPECT_EQ(talk(kSay, text("{}"), "", "soon"), closed(4003, "grpc-timeout \"soon\""));
+  EXPECT_EQ(talk(kSayPath, "", "", "50m"), over);
+  EXPECT_EQ(talk(kChatPath, text(R"({"text":"a"})"), "", "50m"), bare(1, R"({"text":"a"})") + over);
+  EXPECT_EQ(talk(kSayPath, text(R"({"waitMs":1000})"), "", "50m"), over);
+  EXPECT_EQ(talk(kSayPath, text("{}"), "", "soon"), closed(4003, "grpc-timeout \"soon\""));
   options.max_duration(std::chrono::milliseconds(50));
-  EXPECT_EQ(talk(kSum, text("{}")), over);
-  EXPECT_EQ(talk(kSay, ""), over);
+  EXPECT_EQ(talk(kSumPath, text("{}")), over);
+  EXPECT_EQ(talk(kSayPath, ""), over);
 }
 
 TEST_F(Sockets, PagesOfOtherOrigins) {
   const std::string bye = http::test::text("") + http::test::close_frame(1000);
-  talk(kChat, bye, "https://evil.example");
+  talk(kChatPath, bye, "https://evil.example");
   EXPECT_EQ(status, 403);
   options.cors(http::Cors().allow("https://app.example"));
-  talk(kChat, bye, "https://evil.example");
+  talk(kChatPath, bye, "https://evil.example");
   EXPECT_EQ(status, 403);
-  talk(kChat, bye, "https://app.example");
+  talk(kChatPath, bye, "https://app.example");
   EXPECT_EQ(status, 200);
 }
 

@@ -28,7 +28,7 @@ std::unique_ptr<http::test::RecordingCarrier> post(World& world, const http::Han
   return http::test::answer(world, handler, head, body);
 }
 
-std::string enveloped(std::string_view payload) {
+std::string in_envelope(std::string_view payload) {
   return std::string(make_envelope(0, as_bytes(payload)).text());
 }
 
@@ -77,11 +77,13 @@ TEST(HealthService, WatchTellsOfChanges) {
     co_await in.runtime.sleep(std::chrono::milliseconds(1));
     of->set("a.B", Serving::not_serving);
   }(world, health));
-  const auto watched = post(world, handler, "/grpc.health.v1.Health/Watch",
-                            "application/connect+json", enveloped(R"({"service":"a.B"})"), "2000");
+  const auto watched =
+      post(world, handler, "/grpc.health.v1.Health/Watch", "application/connect+json",
+           in_envelope(R"({"service":"a.B"})"), "2000");
   EXPECT_EQ(watched->body.substr(0, watched->body.rfind('\2')),
-            enveloped(R"({"status":"SERVICE_UNKNOWN"})") + enveloped(R"({"status":"SERVING"})") +
-                enveloped(R"({"status":"NOT_SERVING"})"));
+            in_envelope(R"({"status":"SERVICE_UNKNOWN"})") +
+                in_envelope(R"({"status":"SERVING"})") +
+                in_envelope(R"({"status":"NOT_SERVING"})"));
   EXPECT_THAT(watched->body, HasSubstr("deadline_exceeded"));
 }
 
@@ -97,7 +99,7 @@ class ReflectionTest : public ::testing::Test {
   }
   std::vector<Response> ask(const std::vector<Request>& requests, const char* version = "v1") {
     std::string body;
-    for (const Request& request : requests) body.append(enveloped(request.SerializeAsString()));
+    for (const Request& request : requests) body.append(in_envelope(request.SerializeAsString()));
     const auto answered =
         post(world_, handler_,
              std::string("/grpc.reflection.") + version + ".ServerReflection/ServerReflectionInfo",

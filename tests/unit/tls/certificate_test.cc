@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 
 #include "tests/unit/temporary_folder.h"
+#include "tests/unit/tls/now.h"
 #include "tests/vectors/vector_file.h"
 #include "transport/tls/development.h"
 
@@ -15,7 +16,6 @@ using ::testing::ElementsAre;
 using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
 
-constexpr UnixSeconds kNow = 1'750'000'000;
 constexpr UnixSeconds kDay = 24 * 3600;
 
 class CertificateTest : public ::testing::Test {

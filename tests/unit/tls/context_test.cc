@@ -5,6 +5,7 @@
 #include <openssl/ssl.h>
 
 #include "tests/unit/temporary_folder.h"
+#include "tests/unit/tls/now.h"
 #include "transport/tls/client_context.h"
 #include "transport/tls/development.h"
 #include "transport/tls/handshake_state.h"
@@ -14,8 +15,6 @@ namespace tern::tls {
 namespace {
 
 using ::testing::HasSubstr;
-
-constexpr UnixSeconds kNow = 1'750'000'000;
 
 class ContextTest : public ::testing::Test {
  protected:

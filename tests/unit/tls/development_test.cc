@@ -5,14 +5,13 @@
 #include <gmock/gmock.h>
 
 #include "tests/unit/temporary_folder.h"
+#include "tests/unit/tls/now.h"
 #include "transport/tls/certificate.h"
 
 namespace tern::tls {
 namespace {
 
 using ::testing::HasSubstr;
-
-constexpr UnixSeconds kNow = 1'750'000'000;
 
 Certificate parse(const Identity& identity) {
   auto parsed = Certificate::parse(identity.certificate, identity.key);

@@ -9,6 +9,7 @@
 #include <openssl/bio.h>
 #include <openssl/ssl.h>
 
+#include "tests/unit/tls/now.h"
 #include "transport/tls/client_context.h"
 #include "transport/tls/development.h"
 #include "transport/tls/handshake_state.h"
@@ -16,8 +17,6 @@
 
 namespace tern::tls {
 namespace {
-
-constexpr UnixSeconds kNow = 1'750'000'000;
 
 std::string hex(ByteView bytes) {
   static constexpr char kDigits[] = "0123456789abcdef";

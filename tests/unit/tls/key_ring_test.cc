@@ -8,13 +8,12 @@
 #include <gmock/gmock.h>
 
 #include "tests/unit/temporary_folder.h"
+#include "tests/unit/tls/now.h"
 
 namespace tern::tls {
 namespace {
 
 using ::testing::HasSubstr;
-
-constexpr UnixSeconds kNow = 1'750'000'000;
 
 TEST(KeyRing, RotationKeepsTheLatestKeysNewestFirst) {
   Random random(std::uint64_t{1});

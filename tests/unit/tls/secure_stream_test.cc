@@ -25,15 +25,15 @@ using sim::TcpEnd;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
-constexpr UnixSeconds kNow = sim::World::kUnixEpoch;
+constexpr UnixSeconds kEpoch = sim::World::kUnixEpoch;
 
 const Identity& authority() {
-  static const Identity identity = *make_authority(DevelopmentOptions(kNow).days(365));
+  static const Identity identity = *make_authority(DevelopmentOptions(kEpoch).days(365));
   return identity;
 }
 
 Certificate certificate(std::vector<std::string> names) {
-  const Identity leaf = *make_leaf(authority(), DevelopmentOptions(kNow).names(std::move(names)));
+  const Identity leaf = *make_leaf(authority(), DevelopmentOptions(kEpoch).names(std::move(names)));
   return *Certificate::parse(leaf.certificate, leaf.key);
 }
 
@@ -247,7 +247,7 @@ TEST_F(SecureStreamTest, APausedReaderHoldsTheSenderUpAndLosesNothing) {
 
 TEST_F(SecureStreamTest, ATicketResumes) {
   Random random(Random::Key{});
-  server_options.ticket_keys(std::make_shared<KeyRing>(random, kNow));
+  server_options.ticket_keys(std::make_shared<KeyRing>(random, kEpoch));
   std::vector<StreamSession> sessions;
   client_options.session_received(
       [&](StreamSession session) { sessions.push_back(std::move(session)); });
@@ -256,7 +256,7 @@ TEST_F(SecureStreamTest, ATicketResumes) {
   server().send(100);
   ASSERT_TRUE(world.run_until([&] { return client.received == 100 && !sessions.empty(); }));
   EXPECT_EQ(sessions[0].alpn, "h2");
-  EXPECT_GT(sessions[0].expires, kNow);
+  EXPECT_GT(sessions[0].expires, kEpoch);
 
   TcpEnd again(world);
   client_options.session(sessions[0].ticket);
@@ -290,9 +290,9 @@ TEST_F(SecureStreamTest, NoCommonProtocolEndsInTheAlert) {
 }
 
 TEST_F(SecureStreamTest, AnUntrustedCertificateIsNamedAndTheServerHearsWhy) {
-  client_context_options.ca_pem((*make_authority(DevelopmentOptions(kNow))).certificate);
+  client_context_options.ca_pem((*make_authority(DevelopmentOptions(kEpoch))).certificate);
   ClientContextOptions stranger;
-  stranger.ca_pem((*make_authority(DevelopmentOptions(kNow))).certificate);
+  stranger.ca_pem((*make_authority(DevelopmentOptions(kEpoch))).certificate);
   client_context_options = stranger;
   connect();
   ASSERT_TRUE(world.run_until([&] { return client.error && server().error; }));

@@ -17,7 +17,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-std::string refusal(std::string_view text) {
+std::string config_refusal(std::string_view text) {
   try {
     parse_config(text, "x.toml");
   } catch (const Failure& failure) {
@@ -61,18 +61,20 @@ TEST(ConfigFile, ReadsStringsNumbersBooleansAndLists) {
 }
 
 TEST(ConfigFile, SaysWhereItIsWrong) {
-  EXPECT_THAT(refusal("a = 1\nlisten :4433\n"), HasSubstr("x.toml:2: "));
-  EXPECT_THAT(refusal("\n\n[server]\nlisten = 1"), HasSubstr("x.toml:3: there are no tables"));
-  EXPECT_THAT(refusal("a = 1\nb.c = 2"), HasSubstr("x.toml:2: there are no tables"));
-  EXPECT_THAT(refusal("a = 1\nb = 2\na = 3"), HasSubstr("x.toml:3: "));
-  EXPECT_THAT(refusal("a = \"open\nb = 1"), HasSubstr("x.toml:1: "));
-  EXPECT_THAT(refusal("b = 1\na = yes"), HasSubstr("x.toml:2: "));
-  EXPECT_THAT(refusal("a = 1 b = 2"), HasSubstr("x.toml:1: "));
-  EXPECT_THAT(refusal("a = [1, 2"), HasSubstr("x.toml:1: "));
-  EXPECT_THAT(refusal("a = [\n1,\ntrue]"), HasSubstr("x.toml:3: a list has strings"));
-  EXPECT_THAT(refusal("a = 1\nb = ü"), HasSubstr("x.toml:2: only strings and comments may have"));
-  EXPECT_THAT(refusal("\xcf\xa4[at]\n"), HasSubstr("x.toml:1: only strings and comments"));
-  EXPECT_THAT(refusal("a = 2026-11-22"), HasSubstr("x.toml:1: 'a' wants a string"));
+  EXPECT_THAT(config_refusal("a = 1\nlisten :4433\n"), HasSubstr("x.toml:2: "));
+  EXPECT_THAT(config_refusal("\n\n[server]\nlisten = 1"),
+              HasSubstr("x.toml:3: there are no tables"));
+  EXPECT_THAT(config_refusal("a = 1\nb.c = 2"), HasSubstr("x.toml:2: there are no tables"));
+  EXPECT_THAT(config_refusal("a = 1\nb = 2\na = 3"), HasSubstr("x.toml:3: "));
+  EXPECT_THAT(config_refusal("a = \"open\nb = 1"), HasSubstr("x.toml:1: "));
+  EXPECT_THAT(config_refusal("b = 1\na = yes"), HasSubstr("x.toml:2: "));
+  EXPECT_THAT(config_refusal("a = 1 b = 2"), HasSubstr("x.toml:1: "));
+  EXPECT_THAT(config_refusal("a = [1, 2"), HasSubstr("x.toml:1: "));
+  EXPECT_THAT(config_refusal("a = [\n1,\ntrue]"), HasSubstr("x.toml:3: a list has strings"));
+  EXPECT_THAT(config_refusal("a = 1\nb = ü"),
+              HasSubstr("x.toml:2: only strings and comments may have"));
+  EXPECT_THAT(config_refusal("\xcf\xa4[at]\n"), HasSubstr("x.toml:1: only strings and comments"));
+  EXPECT_THAT(config_refusal("a = 2026-11-22"), HasSubstr("x.toml:1: 'a' wants a string"));
 }
 
 /// Options of each sort, and a file for them.

@@ -8,7 +8,7 @@
 namespace tern::cli {
 namespace {
 
-std::string refusal(std::string_view text) {
+std::string toml_refusal(std::string_view text) {
   try {
     parse_toml(text);
   } catch (const TomlError& error) {
@@ -37,24 +37,24 @@ TEST(TomlDocument, StringsAndCommentsHaveAllCharacters) {
 // toml++'s test for white space has undefined behaviour for most of them.
 TEST(TomlDocument, OtherPlacesHaveNoneBeyondAscii) {
   const std::string where = "only strings and comments may have characters beyond ASCII";
-  EXPECT_EQ(refusal("\xcf\xa4[at]\n"), "1: " + where);
-  EXPECT_EQ(refusal("x = 1\na = é"), "2: " + where);
-  EXPECT_EQ(refusal("a = 1é"), "1: " + where);
-  EXPECT_EQ(refusal("a = 1\"é\""), refusal("a = 1\"e\""));
-  EXPECT_EQ(refusal("a =\u00a01"), "1: " + where);
-  EXPECT_EQ(refusal("x = '''\n\n'''\né = 1"), "4: " + where);
-  EXPECT_EQ(refusal("x = 'ä'é"), "1: " + where);
+  EXPECT_EQ(toml_refusal("\xcf\xa4[at]\n"), "1: " + where);
+  EXPECT_EQ(toml_refusal("x = 1\na = é"), "2: " + where);
+  EXPECT_EQ(toml_refusal("a = 1é"), "1: " + where);
+  EXPECT_EQ(toml_refusal("a = 1\"é\""), toml_refusal("a = 1\"e\""));
+  EXPECT_EQ(toml_refusal("a =\u00a01"), "1: " + where);
+  EXPECT_EQ(toml_refusal("x = '''\n\n'''\né = 1"), "4: " + where);
+  EXPECT_EQ(toml_refusal("x = 'ä'é"), "1: " + where);
 }
 
 TEST(TomlDocument, WhatIsNoTextNamesItsLine) {
-  EXPECT_EQ(refusal("a = 1\nb = \"\xc3\""), "2: this is not UTF-8");
-  EXPECT_EQ(refusal("# \xed\xa0\x80"), "1: this is not UTF-8");
-  EXPECT_EQ(refusal("\n# \xf0\x9f"), "2: this is not UTF-8");
-  EXPECT_EQ(refusal("a = \"\\é\""), "1: no escape sequence has that character");
-  EXPECT_EQ(refusal("# é\na = \"open\nb = 1"), "2: a string does not end on its line");
-  EXPECT_NE(refusal("a = 'é"), "accepted");
-  EXPECT_NE(refusal("a = \"é\\"), "accepted");
-  EXPECT_NE(refusal("a = \"\"\"é"), "accepted");
+  EXPECT_EQ(toml_refusal("a = 1\nb = \"\xc3\""), "2: this is not UTF-8");
+  EXPECT_EQ(toml_refusal("# \xed\xa0\x80"), "1: this is not UTF-8");
+  EXPECT_EQ(toml_refusal("\n# \xf0\x9f"), "2: this is not UTF-8");
+  EXPECT_EQ(toml_refusal("a = \"\\é\""), "1: no escape sequence has that character");
+  EXPECT_EQ(toml_refusal("# é\na = \"open\nb = 1"), "2: a string does not end on its line");
+  EXPECT_NE(toml_refusal("a = 'é"), "accepted");
+  EXPECT_NE(toml_refusal("a = \"é\\"), "accepted");
+  EXPECT_NE(toml_refusal("a = \"\"\"é"), "accepted");
 }
 
 TEST(TomlDocument, AsciiStaysAsItIs) {

@@ -39,14 +39,14 @@ std::string stream_bytes(std::uint64_t id, std::size_t size, bool fin = false) {
                  std::string(size, 'x'));
 }
 /// DATA frames of no more than HTTP/2's smallest limit.
-std::string body(std::string_view bytes) {
+std::string data_frames(std::string_view bytes) {
   std::string frames;
   for (; !bytes.empty(); bytes.remove_prefix(std::min<std::size_t>(bytes.size(), 16384))) {
     frames += data(1, bytes.substr(0, 16384));
   }
   return frames;
 }
-Pairs connect(const Pairs& more = {}) {
+Pairs connect_lines(const Pairs& more = {}) {
   return plus({{":method", "CONNECT"},
                {":protocol", "webtransport"},
                {":scheme", "https"},
@@ -177,7 +177,7 @@ TEST_P(Windows, AreObeyed) {
   Server server(SessionOptions(), true);
   // HTTP/2's own windows are in nobody's way.
   server.rig->feed(preface(setting(4, 1'000'000) + GetParam().settings) +
-                   window_update(0, 1'000'000) + headers(1, connect(GetParam().init), false));
+                   window_update(0, 1'000'000) + headers(1, connect_lines(GetParam().init), false));
   EXPECT_EQ(stream_bytes_in(told(server.rig->frames())), GetParam().bytes);
 }
 
@@ -215,7 +215,7 @@ TEST(WebTransportHttp2, AMalformedFieldIsABadRequest) {
   for (const char* field : {"u=4000, u", "u=-4000", "bl=\"4000\"", "br=1.5", "u=,", "=1"}) {
     Server server;
     const Pairs init = {{"webtransport-init", field}};
-    server.rig->feed(preface() + headers(1, connect(init), false));
+    server.rig->feed(preface() + headers(1, connect_lines(init), false));
     const auto frames = server.rig->frames();
     const Frame* head = find(frames, fallback::kFrameHeaders);
     ASSERT_NE(head, nullptr);
@@ -227,14 +227,14 @@ TEST(WebTransportHttp2, AMalformedFieldIsABadRequest) {
 TEST(WebTransportHttp2, CapsulesRaiseTheWindows) {
   Server server(SessionOptions(), true);
   server.rig->feed(preface(setting(4, 1'000'000)) + window_update(0, 1'000'000) +
-                   headers(1, connect(), false));
+                   headers(1, connect_lines(), false));
   EXPECT_EQ(stream_bytes_in(told(server.rig->frames())), 0u);
-  server.rig->feed(body(capsule(capsule_type::kMaxStreamsUnidirectional, {1}) +
-                        capsule(capsule_type::kMaxData, {10'000})));
+  server.rig->feed(data_frames(capsule(capsule_type::kMaxStreamsUnidirectional, {1}) +
+                               capsule(capsule_type::kMaxData, {10'000})));
   EXPECT_EQ(stream_bytes_in(told(server.rig->frames())), 0u);
-  server.rig->feed(body(capsule(capsule_type::kMaxStreamData, {3, 7000})));
+  server.rig->feed(data_frames(capsule(capsule_type::kMaxStreamData, {3, 7000})));
   EXPECT_EQ(stream_bytes_in(told(server.rig->frames())), 7000u);
-  server.rig->feed(body(capsule(capsule_type::kMaxStreamData, {3, 20'000})));
+  server.rig->feed(data_frames(capsule(capsule_type::kMaxStreamData, {3, 20'000})));
   EXPECT_EQ(stream_bytes_in(told(server.rig->frames())), 3000u);
 }
 
@@ -249,8 +249,8 @@ TEST(WebTransportHttp2, WhoSendsNoFieldIsToldOfAWindowByCapsules) {
     });
     Http2Rig rig([&](http::Exchange& exchange) { return router(exchange); }, enabled());
     const Pairs field = {{"webtransport-init", "u=1"}};
-    rig.feed(preface() + headers(1, connect(sends_field ? field : Pairs()), false));
-    rig.feed(body(stream_bytes(0, 1000)));
+    rig.feed(preface() + headers(1, connect_lines(sends_field ? field : Pairs()), false));
+    rig.feed(data_frames(stream_bytes(0, 1000)));
     CapsuleReader reader(64 * 1024);
     const std::string capsules = told(rig.frames());
     reader.feed(as_bytes(capsules));
@@ -275,9 +275,9 @@ class Breaches : public testing::TestWithParam<Breach> {};
 /// streams of each kind.
 TEST_P(Breaches, ResetTheSessionAlone) {
   Server server(small());
-  server.rig->feed(preface() + settings_ack() + headers(1, connect(), false));
+  server.rig->feed(preface() + settings_ack() + headers(1, connect_lines(), false));
   server.rig->frames();
-  server.rig->feed(body(GetParam().bytes));
+  server.rig->feed(data_frames(GetParam().bytes));
   const auto frames = server.rig->frames();
   const Frame* reset = find(frames, fallback::kFrameRstStream);
   ASSERT_NE(reset, nullptr);
@@ -319,9 +319,9 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(WebTransportHttp2, WindowsToTheirBrimAreFine) {
   Server server(small());
-  server.rig->feed(preface() + settings_ack() + headers(1, connect(), false));
-  server.rig->feed(body(stream_bytes(0, 64 * 1024) + stream_bytes(4 * 99, 64 * 1024, true) +
-                        stream_bytes(4 * 99 + 2, 64 * 1024) + stream_bytes(2, 64 * 1024)));
+  server.rig->feed(preface() + settings_ack() + headers(1, connect_lines(), false));
+  server.rig->feed(data_frames(stream_bytes(0, 64 * 1024) + stream_bytes(4 * 99, 64 * 1024, true) +
+                               stream_bytes(4 * 99 + 2, 64 * 1024) + stream_bytes(2, 64 * 1024)));
   EXPECT_EQ(find(server.rig->frames(), fallback::kFrameRstStream), nullptr);
   EXPECT_FALSE(server.close);
 }
@@ -377,7 +377,7 @@ TEST(WebTransportHttp2, AClientWaitsForTheSettings) {
 TEST(WebTransportHttp2, TlsWithoutItsOwnSecretHasNoSessions) {
   Server server;
   server.rig->wire().secure = true;
-  server.rig->feed(preface() + headers(1, connect(), false));
+  server.rig->feed(preface() + headers(1, connect_lines(), false));
   const auto frames = server.rig->frames();
   const Frame* reset = find(frames, fallback::kFrameRstStream);
   ASSERT_NE(reset, nullptr);

@@ -27,7 +27,7 @@ using http3::testing::RigOptions;
 using http3::testing::varint;
 using namespace std::chrono_literals;
 
-constexpr quic::StreamId kConnect = 0;  // the client's first bidirectional stream
+constexpr quic::StreamId kConnectStream = 0;  // the client's first bidirectional stream
 
 using Opened = std::optional<Result<std::unique_ptr<Session>>>;
 
@@ -111,12 +111,12 @@ class Http3Client : public ::testing::Test {
 TEST_F(Http3Client, AProtocolThatWasNotOfferedIsAnAlpnError) {
   announce_all(true);
   Opened& opened = open();
-  ASSERT_FALSE(server->received[kConnect].empty());
-  server->more(kConnect, headers({{":status", "200"}, {"wt-protocol", "\"other\""}}));
+  ASSERT_FALSE(server->received[kConnectStream].empty());
+  server->more(kConnectStream, headers({{":status", "200"}, {"wt-protocol", "\"other\""}}));
   settle();
   ASSERT_TRUE(opened && !*opened);
   EXPECT_TRUE(opened->error().is(Code::invalid)) << opened->error().to_string();
-  EXPECT_EQ(server->resets[kConnect], http3_code::kAlpn);
+  EXPECT_EQ(server->resets[kConnectStream], http3_code::kAlpn);
   EXPECT_FALSE(rig->closed) << rig->closed->to_string();
 }
 
@@ -153,7 +153,7 @@ TEST_F(Http3Client, WithoutFlowControlThereIsOneSession) {
   Session& first = open_well();
   expect_unsupported(open());
   first.close();
-  server->more(kConnect, "", true);
+  server->more(kConnectStream, "", true);
   settle();
   open();
   EXPECT_FALSE(server->received[4].empty()) << "the first one is over";

@@ -17,7 +17,7 @@ using D = Direction;
 constexpr Duration kRoundTrip = 50ms;
 constexpr std::uint64_t kWindow = Http3Flow::kData;
 
-std::string capsule(std::uint64_t type, std::uint64_t value) {
+std::string capsule_of(std::uint64_t type, std::uint64_t value) {
   return std::string(write_capsule(type, {value}).text());
 }
 
@@ -67,13 +67,13 @@ TEST(Http3Flow, SaysOnceWhatIsInItsWay) {
   flow.blocked();
   flow.blocked();
   ASSERT_TRUE(flow.has_due());
-  EXPECT_EQ(flow.take_due(Timestamp(1s), kRoundTrip), capsule(capsule_type::kDataBlocked, 1000));
+  EXPECT_EQ(flow.take_due(Timestamp(1s), kRoundTrip), capsule_of(capsule_type::kDataBlocked, 1000));
   flow.blocked();
   EXPECT_FALSE(flow.has_due());
   EXPECT_TRUE(flow.on_max_data(2000));
   flow.spend(1000);
   flow.blocked();
-  EXPECT_EQ(flow.take_due(Timestamp(2s), kRoundTrip), capsule(capsule_type::kDataBlocked, 2000));
+  EXPECT_EQ(flow.take_due(Timestamp(2s), kRoundTrip), capsule_of(capsule_type::kDataBlocked, 2000));
 }
 
 TEST(Http3Flow, MoreThanWasAllowedIsSeen) {
@@ -94,13 +94,13 @@ TEST(Http3Flow, CreditComesBackWhenHalfIsTaken) {
   flow.consumed(1);
   ASSERT_TRUE(flow.has_due());
   EXPECT_EQ(flow.take_due(Timestamp(1s), kRoundTrip),
-            capsule(capsule_type::kMaxData, kWindow / 2 + kWindow));
+            capsule_of(capsule_type::kMaxData, kWindow / 2 + kWindow));
   EXPECT_TRUE(flow.received(kWindow / 2));
   EXPECT_FALSE(flow.received(1));
   // Slowly: the window stays as it is.
   flow.consumed(kWindow / 2);
   EXPECT_EQ(flow.take_due(Timestamp(2s), kRoundTrip),
-            capsule(capsule_type::kMaxData, kWindow + kWindow));
+            capsule_of(capsule_type::kMaxData, kWindow + kWindow));
 }
 
 TEST(Http3Flow, TheWindowGrowsWithAnApplicationThatKeepsUp) {
@@ -114,7 +114,7 @@ TEST(Http3Flow, TheWindowGrowsWithAnApplicationThatKeepsUp) {
     total += window;
     ASSERT_TRUE(flow.has_due());
     const std::uint64_t next = round == 0 ? window : std::min(2 * window, Http3Flow::kMaxData);
-    EXPECT_EQ(flow.take_due(now, kRoundTrip), capsule(capsule_type::kMaxData, total + next));
+    EXPECT_EQ(flow.take_due(now, kRoundTrip), capsule_of(capsule_type::kMaxData, total + next));
     window = next;
     now += kRoundTrip;
   }
@@ -127,15 +127,15 @@ TEST(Http3Flow, StreamsAreAllowedAnewWhenHalfAreOver) {
   EXPECT_FALSE(flow.has_due());
   flow.ended(D::unidirectional);
   EXPECT_EQ(flow.take_due(Timestamp(1s), kRoundTrip),
-            capsule(capsule_type::kMaxStreamsUnidirectional, 150));
+            capsule_of(capsule_type::kMaxStreamsUnidirectional, 150));
   EXPECT_FALSE(flow.has_due());
 }
 
 TEST(Http3Flow, OptionsMayAllowMoreStreams) {
   Http3Flow flow(limits(1, 1, 1), 300);
   EXPECT_EQ(flow.take_due(Timestamp(1s), kRoundTrip),
-            capsule(capsule_type::kMaxStreamsBidirectional, 300) +
-                capsule(capsule_type::kMaxStreamsUnidirectional, 300));
+            capsule_of(capsule_type::kMaxStreamsBidirectional, 300) +
+                capsule_of(capsule_type::kMaxStreamsUnidirectional, 300));
   Http3Flow fewer(limits(1, 1, 1), 10);
   EXPECT_FALSE(fewer.has_due()) << "SETTINGS have promised more";
 }

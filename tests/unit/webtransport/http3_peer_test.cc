@@ -37,7 +37,7 @@ using ::testing::SizeIs;
 
 constexpr quic::StreamId kConnect = 0;  // the client's first bidirectional stream
 
-std::string capsule(std::uint64_t type, std::string_view payload) {
+std::string capsule_with(std::uint64_t type, std::string_view payload) {
   return varint(type) + varint(payload.size()) + std::string(payload);
 }
 std::string body(std::string_view bytes) { return frame(http3::kFrameData, bytes); }
@@ -45,7 +45,7 @@ std::string close_payload(std::string_view reason) {
   return std::string("\0\0\0\7", 4).append(reason);
 }
 std::string close_session(std::string_view reason) {
-  return body(capsule(capsule_type::kCloseSession, close_payload(reason)));
+  return body(capsule_with(capsule_type::kCloseSession, close_payload(reason)));
 }
 std::string connect(std::string path = "/wt", std::string origin = {}) {
   std::vector<std::pair<std::string, std::string>> lines = {{":method", "CONNECT"},
@@ -398,12 +398,14 @@ const CapsuleCase kBadCapsules[] = {
     {"CloseReasonMuchTooLong", close_session(std::string(60'000, 'x'))},
     {"CloseReasonNoUtf8", close_session("\xff")},
     {"CloseReasonCutUtf8", close_session("\xe2\x82")},
-    {"CloseWithoutACode", body(capsule(capsule_type::kCloseSession, ""))},
-    {"CloseWithHalfACode", body(capsule(capsule_type::kCloseSession, "\1\2\3"))},
-    {"SomethingAfterClose", close_session("bye") + body(capsule(capsule_type::kDrainSession, ""))},
-    {"MaxStreamData", body(capsule(capsule_type::kMaxStreamData, varint(0) + varint(9)))},
-    {"StreamDataBlocked", body(capsule(capsule_type::kStreamDataBlocked, varint(0) + varint(9)))},
-    {"StreamInACapsule", body(capsule(capsule_type::kStream, varint(0) + "bytes"))},
+    {"CloseWithoutACode", body(capsule_with(capsule_type::kCloseSession, ""))},
+    {"CloseWithHalfACode", body(capsule_with(capsule_type::kCloseSession, "\1\2\3"))},
+    {"SomethingAfterClose",
+     close_session("bye") + body(capsule_with(capsule_type::kDrainSession, ""))},
+    {"MaxStreamData", body(capsule_with(capsule_type::kMaxStreamData, varint(0) + varint(9)))},
+    {"StreamDataBlocked",
+     body(capsule_with(capsule_type::kStreamDataBlocked, varint(0) + varint(9)))},
+    {"StreamInACapsule", body(capsule_with(capsule_type::kStream, varint(0) + "bytes"))},
     {"EndWithinACapsule", body(varint(capsule_type::kCloseSession) + varint(10) + "abc"), true},
     {"EndWithinACapsulesHead", body(varint(capsule_type::kCloseSession).substr(0, 1)), true},
 };
@@ -430,7 +432,7 @@ TEST_P(BadLimit, EndsTheSessionWithAFlowControlError) {
 }
 
 std::string limit(std::uint64_t type, std::uint64_t value) {
-  return body(capsule(type, varint(value)));
+  return body(capsule_with(type, varint(value)));
 }
 const CapsuleCase kBadLimits[] = {
     {"DataAsBefore", limit(capsule_type::kMaxData, 5000)},
@@ -475,16 +477,16 @@ TEST_F(Http3Peer, WithoutFlowControlItsCapsulesAreIgnored) {
   open_session();
   peer->more(kConnect, limit(capsule_type::kMaxData, 0) +
                            limit(capsule_type::kMaxStreamsBidirectional, 0) +
-                           body(capsule(capsule_type::kMaxData, "")) + close_session("bye"));
+                           body(capsule_with(capsule_type::kMaxData, "")) + close_session("bye"));
   expect_all_well(1);
   EXPECT_EQ(seen.closes[0].reason, "bye");
 }
 
 TEST_F(Http3Peer, WhatIsNotUnderstoodIsSkipped) {
   open_session();
-  peer->more(kConnect, body(capsule(0x1f * 5 + 0x17, "grease")) +
-                           body(capsule(0x4242, std::string(100'000, 'x'))) +
-                           body(capsule(capsule_type::kDrainSession, "")));
+  peer->more(kConnect, body(capsule_with(0x1f * 5 + 0x17, "grease")) +
+                           body(capsule_with(0x4242, std::string(100'000, 'x'))) +
+                           body(capsule_with(capsule_type::kDrainSession, "")));
   settle();
   EXPECT_THAT(seen.closes, IsEmpty());
   peer->more(kConnect, close_session(std::string(1024, 'y')), true);
@@ -544,7 +546,9 @@ const ResetCase kResets[] = {
     {"AfterItsClose", [](RawPeer& peer) { peer.bidi(connect() + close_session("bye")); }},
     {"AfterItsEnd", [](RawPeer& peer) { peer.bidi(connect() + close_session("bye"), true); }},
     {"AfterDrain",
-     [](RawPeer& peer) { peer.bidi(connect() + body(capsule(capsule_type::kDrainSession, ""))); }},
+     [](RawPeer& peer) {
+       peer.bidi(connect() + body(capsule_with(capsule_type::kDrainSession, "")));
+     }},
     {"WhenRefused", [](RawPeer& peer) { peer.bidi(connect("/wt", "https://foreign.example")); }},
 };
 INSTANTIATE_TEST_SUITE_P(States, ResetConnect, ::testing::ValuesIn(kResets),

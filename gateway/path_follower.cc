@@ -136,7 +136,7 @@ void PathFollower::consider() {
   const bool watched = can_move() || leads_elsewhere() || unfollowed_;
   if (watching_ != watched) {
     watching_ = watched;
-    connection_.watch_path(watched ? hooks_.expecting : nullptr);
+    connection_.watch_path(hooks_.expecting, !watched);
   }
   ask_for_replacement();
   give_up_if_hopeless();

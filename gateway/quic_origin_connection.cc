@@ -235,11 +235,13 @@ void QuicOriginConnection::seen(const quic::Event& event) {
 }
 
 void QuicOriginConnection::follow_network() {
+  const auto expecting = [this] { return session_ != nullptr && session_->requests() > 0; };
+  connection_->watch_path(expecting, true);
   const udp::Address local = connection_->path().local;
   if (!pool_.follows() || local.is_wildcard()) return;
   PathFollower::Hooks hooks;
   hooks.tell = [this](ClientEvent::Type type, std::string text) { tell(type, std::move(text)); };
-  hooks.expecting = [this] { return session_ != nullptr && session_->requests() > 0; };
+  hooks.expecting = expecting;
   hooks.lost = [this](std::string why) {
     lost_ = true;
     connection_->abandon(Error(Code::closed, std::move(why)));

@@ -5,12 +5,12 @@
 #include <gtest/gtest.h>
 
 #include "tests/sim/scene.h"
+#include "transport/quic/path_monitor.h"
 
 namespace tern::sim {
 namespace {
 
-/// A client that only receives has nothing to send when its mapping is gone, and the server sends
-/// into the void: PINGs bring the two together again.
+/// Its PINGs come sooner than those of a client that finds its download standing still.
 void use_lively_client(Scene& scene) {
   ClientOptions options = scene.client_options();
   options.transport().keep_alive = 100ms;
@@ -34,6 +34,46 @@ TEST(Path, SurvivesNatRebindingInADownload) {
     EXPECT_GE(scene.server_counter("quic.paths_changed"), 5u);
     EXPECT_LE(fetch.longest_stall(), 1s);
   }
+}
+
+TEST(Path, SaysWhereItIsWhenADownloadStandsStill) {
+  // A client that only receives has nothing to send when its mapping is gone, and the server sends
+  // into the void. Nobody has asked for keep-alive PINGs here.
+  for (std::uint64_t i = 0; i < 8; ++i) {
+    Scene scene(seed() + i);
+    Link& link = scene.link(LinkOptions().delay(20ms).mbps(10));
+    Nat& nat = scene.world.nat(scene.client_host, link);
+    scene.serve();
+    const Fetch& fetch = scene.download(7'000'000);
+    for (int change = 1; change <= 5; ++change) {
+      scene.world.at(change * 1s + i * 3ms, [&] { nat.rebind(); });
+    }
+    ASSERT_TRUE(scene.wait(fetch));
+    EXPECT_TRUE(fetch.ok());
+    EXPECT_EQ(scene.server_counter("quic.connections_accepted"), 1u);
+    EXPECT_GE(scene.server_counter("quic.paths_changed"), 5u);
+    // The server's challenge waits for its own probe timeout, as its window is full.
+    EXPECT_LE(fetch.longest_stall(), 3s);
+  }
+}
+
+TEST(Path, AnAnswerComesThroughAMappingThatWasForgottenMeanwhile) {
+  Scene scene;
+  Link& link = scene.link(LinkOptions().delay(20ms));
+  scene.world.nat(scene.client_host, link, NatOptions().timeout(5s));
+  const auto slow = [&](http::Exchange& exchange) -> Task<void> {
+    co_await scene.server_host.runtime().sleep(50s);
+    co_await exchange.respond(http::Status::ok, std::string("slow"));
+  };
+  scene.router.get("/slow", slow);
+  scene.serve();
+  const Fetch& fetch = scene.get("/slow");
+  ASSERT_TRUE(scene.wait(fetch, 120s));
+  EXPECT_TRUE(fetch.ok());
+  EXPECT_EQ(scene.server_counter("quic.connections_accepted"), 1u);
+  // The server hears of the new mapping by the next PING.
+  EXPECT_LE(fetch.took(), 50s + quic::PathMonitor::kMaxQuiet + 1s);
+  EXPECT_LE(link.up().stats().packets_in, 60u);
 }
 
 TEST(Path, SurvivesNatRebindingInAnUpload) {

@@ -150,9 +150,9 @@ class Connection final : private TimerNode {
   Result<void> migrate(const udp::Address& local, bool now_unprobed = false);
   /// Client: from now on tells by Event::path_silent when the path in use delivers nothing any more
   /// (transport/quic/path_monitor.h); sends PINGs to find out. `expecting` says whether requests
-  /// are open; it is called in the endpoint's turn. Null ends it. For who has another path to go
-  /// to: loss recovery alone waits for a path that is silent for a while.
-  void watch_path(std::function<bool()> expecting);
+  /// are open; it is called in the endpoint's turn. Who is `alone`, with no other path to go to, is
+  /// told nothing; its PINGs let the server know where it is by now.
+  void watch_path(std::function<bool()> expecting, bool alone = false);
   /// Sends a PING soon, or whatever else is acknowledged.
   void ping();
   /// Ends the connection without a word to the peer, who cannot be reached.

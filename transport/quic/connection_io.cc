@@ -102,7 +102,7 @@ void Connection::receive(const udp::Path& path, udp::Ecn ecn, ByteView datagram,
   if (path_watch_ != nullptr && path == known_path_) {
     const auto brought = std::exchange(brought_, PathMonitor::Brought::nothing);
     if (path_watch_->monitor.received(now, brought)) emit(Event::Type::path_heard);
-    pings_wanted_ = 0;
+    if (!path_watch_->alone) pings_wanted_ = 0;
     watch(now);
   }
   note_progress();

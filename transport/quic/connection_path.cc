@@ -174,14 +174,9 @@ void Connection::look_for_black_hole(Timestamp now) {
   }
 }
 
-void Connection::watch_path(std::function<bool()> expecting) {
+void Connection::watch_path(std::function<bool()> expecting, bool alone) {
   if (closed() || is_server_) return;
-  if (expecting == nullptr) {
-    path_watch_ = nullptr;
-    pings_wanted_ = 0;
-    return;
-  }
-  path_watch_ = std::make_unique<PathWatch>(endpoint_.timers_, std::move(expecting),
+  path_watch_ = std::make_unique<PathWatch>(endpoint_.timers_, std::move(expecting), alone,
                                             [this](Timestamp now) { saw_silence(now); });
   path_watch_->monitor.restart(endpoint_.now_);
   watch(endpoint_.now_);
@@ -194,7 +189,7 @@ void Connection::saw_silence(Timestamp now) {
 
 /// Does what the monitor wants, and looks again when it says.
 void Connection::watch(Timestamp now) {
-  if (!handshake_confirmed_) return;
+  if (!handshake_confirmed_ || path_watch_->rests()) return;
   ngtcp2_conn_info info;
   ngtcp2_conn_get_conn_info(conn_, &info);
   PathMonitor::Facts facts;
@@ -202,6 +197,7 @@ void Connection::watch(Timestamp now) {
   facts.smoothed_rtt = Duration(info.smoothed_rtt);
   facts.outstanding = info.bytes_in_flight > 0;
   facts.expecting = path_watch_->expecting();
+  facts.alone = path_watch_->alone;
   if (facts.outstanding) path_watch_->monitor.sent(now);
   const PathMonitor::Next next = path_watch_->monitor.check(now, facts);
   switch (next.step) {
@@ -209,7 +205,7 @@ void Connection::watch(Timestamp now) {
     case PathMonitor::Step::ping: ping(); break;
     case PathMonitor::Step::silent: emit(Event::Type::path_silent); break;
   }
-  path_watch_->timer.arm(next.again);
+  path_watch_->look_again(next.again);
 }
 
 void Connection::ping() {

@@ -43,14 +43,24 @@ void PathMonitor::restart(Timestamp now) noexcept {
   received(now, Brought::nothing);
 }
 
+PathMonitor::Next PathMonitor::keep_known(Timestamp now, const Facts& facts) noexcept {
+  if (!facts.expecting) return {};
+  const Timestamp due = last_received_ + std::max(quiet_, facts.pto);
+  if (now < due) return {Step::nothing, due};
+  if (facts.outstanding) return {Step::nothing, now + facts.pto};
+  pings_ = 1;
+  return {Step::ping, now + facts.pto};
+}
+
 PathMonitor::Next PathMonitor::check(Timestamp now, const Facts& facts) noexcept {
+  if (facts.alone) return keep_known(now, facts);
   if (told_) return {};
   const Duration slack = std::max(facts.pto - facts.smoothed_rtt, kLeastSlack);
   const Duration part = slack / kParts;
-  const bool data_flow = facts.expecting && quiet_ == Duration::zero() && pings_ == 0;
+  const bool flowing = facts.expecting && data_flow() && pings_ == 0;
   const Duration interval =
       samples_ < kFirstSamples ? facts.smoothed_rtt / kFirstRate : facts.smoothed_rtt;
-  if (data_flow && (half_sampled_ || now - last_sample_ >= interval)) {
+  if (flowing && (half_sampled_ || now - last_sample_ >= interval)) {
     // In an instant of its own: those of other packets are theirs (Connection::prepare_ping).
     if (now == last_received_ || now == last_sample_) return {Step::nothing, now + kInstant};
     last_sample_ = now;

@@ -7,8 +7,8 @@
 
 namespace tern::quic {
 
-/// Finds out whether a path still delivers, for a client that has another one to go to. Pure
-/// reckoning: its owner tells what happens and does what it says.
+/// Finds out whether a path still delivers, for a client. Pure reckoning: its owner tells what
+/// happens and does what it says.
 ///
 /// The path is silent when nothing at all has come for a PTO (RFC 9002 §6.2.1) although something
 /// was to be answered: ack-eliciting packets are on the way, or an answer's data have stopped in
@@ -25,6 +25,11 @@ namespace tern::quic {
 /// While an answer is only waited for, a handler may take its time. Then the PINGs are for finding
 /// out at all: after a PTO of quiet, after two, four, eight … up to kMaxQuiet, and they have two
 /// PTOs to be answered.
+///
+/// A client that is `alone` with its path has nowhere to go, but who only receives must say
+/// something when nothing comes any more: a NAT may have forgotten it, and the server sends into
+/// the void until it hears where its client is. One PING does, at the times above, as loss recovery
+/// repeats it until it is answered.
 class PathMonitor {
  public:
   static constexpr int kPings = 4;
@@ -35,6 +40,7 @@ class PathMonitor {
     Duration smoothed_rtt{};
     bool outstanding = false;  ///< ack-eliciting packets are in flight
     bool expecting = false;    ///< requests are not answered yet, or not completely
+    bool alone = false;        ///< there is no other path to go to: this one is never `silent`
   };
   enum class Step : std::uint8_t {
     nothing,
@@ -55,8 +61,12 @@ class PathMonitor {
   /// There is another path in use now, of which nothing is known.
   void restart(Timestamp now) noexcept;
   Next check(Timestamp now, const Facts& facts) noexcept;
+  /// An answer's data were the last that came: the next check is due within a PTO.
+  bool data_flow() const noexcept { return quiet_ == Duration::zero(); }
 
  private:
+  Next keep_known(Timestamp now, const Facts& facts) noexcept;
+
   Timestamp last_received_{};
   Timestamp waiting_since_ = kNever;  // kNever: for nothing
   Timestamp first_ping_{};

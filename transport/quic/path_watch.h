@@ -12,8 +12,17 @@ namespace tern::quic {
 /// What a connection that watches its path has for it. Internal to transport/quic.
 class PathWatch {
  public:
-  PathWatch(TimerHeap& timers, std::function<bool()> expects, std::function<void(Timestamp)> due)
-      : expecting(std::move(expects)), timer(timers, std::move(due)) {}
+  PathWatch(TimerHeap& timers, std::function<bool()> expects, bool is_alone,
+            std::function<void(Timestamp)> due)
+      : expecting(std::move(expects)), alone(is_alone), timer_(timers, std::move(due)) {}
+
+  void look_again(Timestamp when) {
+    soon_ = monitor.data_flow();
+    timer_.arm(when);
+  }
+  /// Nothing is urgent for who is alone: what comes and goes until the timer is due need not be
+  /// looked at one by one, unless the timer was set for a longer while.
+  bool rests() const noexcept { return alone && timer_.armed() && (soon_ || !monitor.data_flow()); }
 
   /// The connection has moved away from `path`.
   void left(const udp::Path& path, Timestamp now) noexcept {
@@ -27,12 +36,14 @@ class PathWatch {
   }
 
   PathMonitor monitor;
-  std::function<bool()> expecting;
-  Timer timer;
+  const std::function<bool()> expecting;
+  const bool alone;
 
  private:
   static constexpr Duration kOldPathDelivers = std::chrono::seconds(1);
 
+  Timer timer_;
+  bool soon_ = false;
   udp::Path left_path_;
   Timestamp left_at_{};
 };

@@ -140,6 +140,36 @@ TEST(PathMonitor, AHandlerMayThink) {
   EXPECT_GE(gaps.back(), PathMonitor::kMaxQuiet);
 }
 
+TEST(PathMonitor, AloneItSaysWhereItIsWhenDataStop) {
+  Watching it;
+  it.facts.alone = true;
+  it.facts.expecting = true;
+  it.monitor.received(kStart, Brought::data);
+  it.run(kStart + it.facts.pto - 1us);
+  EXPECT_EQ(it.pings, 0) << "nothing is measured, there is nothing to compare it with";
+  it.run(kStart + it.facts.pto);
+  EXPECT_EQ(it.pings, 1);
+  it.run(kStart + 1min);
+  EXPECT_EQ(it.pings, 1) << "loss recovery repeats it";
+  EXPECT_FALSE(it.silent);
+  // Answered, but the data do not go on: the next one is in no hurry.
+  it.facts.outstanding = false;
+  it.monitor.received(it.now, Brought::nothing);
+  const Timestamp answered = it.now;
+  it.run(answered + PathMonitor::kMaxQuiet - 1us);
+  EXPECT_EQ(it.pings, 1);
+  it.run(answered + PathMonitor::kMaxQuiet);
+  EXPECT_EQ(it.pings, 2);
+}
+
+TEST(PathMonitor, AloneAndIdleItSaysNothing) {
+  Watching it;
+  it.facts.alone = true;
+  it.monitor.received(kStart, Brought::data);
+  it.run(kStart + 1h);
+  EXPECT_EQ(it.pings, 0);
+}
+
 TEST(PathMonitor, ALateTimerIsNoSilence) {
   // The machine slept for an hour with packets in flight.
   Watching it;

@@ -55,6 +55,9 @@ int main(int argc, char** argv) {
   std::size_t delay = 20;
   app.add_option("--delay", delay, "Its delay one way, in ms; default: 20")
       ->check(CLI::Range(0, 1000));
+  std::size_t keep_alive = 100;
+  app.add_option("--keep-alive", keep_alive, "Of the clients, in ms; 0: none; default: 100")
+      ->check(CLI::Range(0, 10'000));
   app.add_option("--queue", options.queue, "Bytes that wait in front of it; default: 32768")
       ->check(CLI::Range(3000, 10'000'000));
   app.add_option("--rounds", options.rounds, "With --real: pairs of runs; default: 2")
@@ -68,6 +71,7 @@ int main(int argc, char** argv) {
   app.footer("Examples:\n  rebind_bench\n  rebind_bench --real --connections 200 --json");
   CLI11_PARSE(app, argc, argv);
   options.delay = std::chrono::milliseconds(delay);
+  options.keep_alive = std::chrono::milliseconds(keep_alive);
   try {
     const RebindResult result =
         real ? tern::bench::run_real(options) : tern::bench::run_simulated(options);

@@ -80,7 +80,7 @@ std::vector<Download> run_once(const RebindOptions& options, Server& server, boo
     // All are connected before the first begins, or the handshakes of some would delay others.
     for (std::size_t i = 0; i < options.connections; ++i) {
       Client& client = clients.emplace_back(
-          runtime, *network, client_options().resolve("server", 4433, relay.address));
+          runtime, *network, client_options(options).resolve("server", 4433, relay.address));
       const auto connected = runtime.block_on(client.connect("https://server:4433/"));
       if (!connected) {
         throw std::runtime_error("client " + std::to_string(i + 1) +

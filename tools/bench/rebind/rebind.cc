@@ -125,12 +125,12 @@ ServerOptions server_options(const RebindOptions& options) {
   return server;
 }
 
-ClientOptions client_options() {
+ClientOptions client_options(const RebindOptions& options) {
   ClientOptions client;
   client.ca_pem(authority().certificate).protocols(ClientProtocols::http3_only);
   // Who only receives has nothing to send when its mapping is gone, and the server sends into the
-  // void: PINGs bring the two together again.
-  client.transport().keep_alive = std::chrono::milliseconds(100);
+  // void: PINGs bring the two together again. Without these the client sends one a PTO later.
+  client.transport().keep_alive = options.keep_alive;
   return client;
 }
 

@@ -23,10 +23,11 @@ struct RebindOptions {
   bool addresses = false;  ///< each changes the IP address as well as the port; simulated only
   std::size_t workers = 4;
   bool encrypted = false;
-  double seconds = 10;                             ///< a download's, left alone
-  double megabits = 2;                             ///< simulated: of each access link …
-  Duration delay = std::chrono::milliseconds(20);  ///< … one way …
-  std::size_t queue = 32 * 1024;                   ///< … in front of it: bytes
+  double seconds = 10;                                   ///< a download's, left alone
+  double megabits = 2;                                   ///< simulated: of each access link …
+  Duration delay = std::chrono::milliseconds(20);        ///< … one way …
+  std::size_t queue = 32 * 1024;                         ///< … in front of it: bytes
+  Duration keep_alive = std::chrono::milliseconds(100);  ///< the clients' PINGs; 0: none
   std::uint64_t seed = 1;
   std::size_t rounds = 2;  ///< of real sockets: pairs of runs, one after the other
 };
@@ -62,7 +63,7 @@ Task<void> download(Client& client, std::string url, std::uint64_t bytes, Downlo
 /// /bytes/SIZE as fast as it goes; /paced/SIZE/SECONDS at an even rate.
 http::Router make_router();
 ServerOptions server_options(const RebindOptions& options);
-ClientOptions client_options();
+ClientOptions client_options(const RebindOptions& options);
 void count(RebindResult& result,
            const std::vector<std::pair<std::string, std::uint64_t>>& counters);
 

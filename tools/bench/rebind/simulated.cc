@@ -43,7 +43,8 @@ std::vector<Download> run_once(const RebindOptions& options, bool disturbed, Reb
         sim::LinkOptions().delay(options.delay).mbps(options.megabits).queue_bytes(options.queue));
     sim::Nat& nat = world.nat(host, access);
     Phone& phone = phones.emplace_back();
-    phone.client = std::make_unique<Client>(host.runtime(), host.network(), client_options());
+    phone.client =
+        std::make_unique<Client>(host.runtime(), host.network(), client_options(options));
     phone.scope = std::make_unique<Scope>(host.runtime().ready());
     phone.scope->spawn(download(*phone.client, url, bytes, one, left));
     const Duration slice = std::chrono::duration_cast<Duration>(

@@ -54,6 +54,18 @@ inline std::string varint(std::uint64_t value) {
   return std::string(as_text(ByteView(buffer.data(), size)));
 }
 
+/// A frame of HTTP/3.
+inline std::string frame(std::uint64_t type, std::string_view payload) {
+  return varint(type) + varint(payload.size()).append(payload);
+}
+
+/// What a stream says next, of a length that the input says: of its bytes, or kilobytes of nothing.
+inline std::string more_bytes(bool kilobytes, Script& script) {
+  const std::uint8_t size = script.byte();
+  if (kilobytes) return std::string(std::size_t{size} * 1024, 'm');
+  return std::string(script.take(size));
+}
+
 /// Speaks QUIC and nothing else.
 class Peer final : public quic::Application {
  public:

@@ -35,12 +35,13 @@ namespace {
 using namespace tern;
 using namespace std::chrono_literals;
 using namespace webtransport::fuzz;
+using http3::fuzz::frame;
 using http3::fuzz::FuzzClient;
+using http3::fuzz::more_bytes;
 using http3::fuzz::Script;
 using http3::fuzz::varint;
 
-// ---- the client
-// ---------------------------------------------------------------------------------
+// ---- the client ---------------------------------------------------------------------------------
 
 struct Visits {
   std::size_t begun = 0;
@@ -79,12 +80,7 @@ Task<void> ask(http3::Session& http3, bool& answered) {
   answered = response.has_value();
 }
 
-// ---- the server
-// ---------------------------------------------------------------------------------
-
-std::string frame(std::uint64_t type, std::string_view payload) {
-  return varint(type) + varint(payload.size()).append(payload);
-}
+// ---- the server ---------------------------------------------------------------------------------
 
 /// `:status` of QPACK's static table, and an application protocol that the client has offered, or
 /// not.
@@ -270,13 +266,7 @@ class Server {
 
   /// Bits 0 to 2: the stream; 3: and the end; 4: a kilobyte for each that a byte says.
   void say_more(std::uint8_t argument, Script& script) {
-    const std::uint8_t size = script.byte();
-    std::string bytes;
-    if ((argument & 16) != 0) {
-      bytes.assign(std::size_t{size} * 1024, 'm');
-    } else {
-      bytes = script.take(size);
-    }
+    const std::string bytes = more_bytes((argument & 16) != 0, script);
     say(streams_[argument & 7], bytes, (argument & 8) != 0);
   }
 

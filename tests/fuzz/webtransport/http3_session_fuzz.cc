@@ -31,18 +31,15 @@ namespace {
 
 using namespace tern;
 using namespace std::chrono_literals;
+using http3::fuzz::frame;
 using http3::fuzz::FuzzServer;
+using http3::fuzz::more_bytes;
 using http3::fuzz::Script;
 using http3::fuzz::varint;
 using namespace webtransport::fuzz;
 using webtransport::Session;
 
-// ---- the client
-// ---------------------------------------------------------------------------------
-
-std::string frame(std::uint64_t type, std::string_view payload) {
-  return varint(type) + varint(payload.size()).append(payload);
-}
+// ---- the client ---------------------------------------------------------------------------------
 
 /// A field section of literal lines with QPACK's static table as good as unused.
 std::string connect(std::string_view path) {
@@ -185,13 +182,7 @@ class Client {
 
   /// Bits 0 to 2: the stream; 3: and the end; 4: a kilobyte for each that a byte says.
   void say_more(std::uint8_t argument, Script& script) {
-    const std::uint8_t size = script.byte();
-    std::string bytes;
-    if ((argument & 16) != 0) {
-      bytes.assign(std::size_t{size} * 1024, 'm');
-    } else {
-      bytes = script.take(size);
-    }
+    const std::string bytes = more_bytes((argument & 16) != 0, script);
     say(streams_[argument & 7], bytes, (argument & 8) != 0);
   }
 

@@ -8,7 +8,7 @@
 #     PRIVATE ngtcp2::ngtcp2 ...            libraries that only the sources need
 #     SYSTEM_PRIVATE_INCLUDES dir ...)      include folders that only the sources need
 #   tern_program(tern SOURCES ... LIBS ... [OUTPUT_DIRECTORY dir] [INSTALL])
-#   tern_test(quic_test SOURCES ... LIBS ... [LABELS unit] [TIMEOUT seconds])
+#   tern_test(quic_test SOURCES ... LIBS ... [LABELS unit])
 #   tern_fuzz(varint_fuzz SOURCES ... LIBS ... CORPUS dir)
 #   tern_embed(variable folder header namespace function)   a source that holds the folder's files
 #
@@ -51,6 +51,10 @@ if(CCACHE)
 endif()
 # BoringSSL lies outside the loader's search path; installed programs keep the rpath to it.
 set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON)
+
+# Seconds after which a test is taken to hang. No test asserts how long it takes: a machine with other work to do, and
+# sanitizers, make one ten times slower.
+set(TERN_HANGS 1800)
 
 set(TERN_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Woverloaded-virtual)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
@@ -173,21 +177,18 @@ endfunction()
 
 # One GoogleTest binary = one ctest entry, labelled `unit` unless LABELS says otherwise.
 function(tern_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "SOURCES;LIBS;LABELS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LIBS;LABELS")
   if(arg_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "tern_test(${name}): unknown arguments ${arg_UNPARSED_ARGUMENTS}")
   endif()
   if(NOT arg_LABELS)
     set(arg_LABELS unit)
   endif()
-  if(NOT arg_TIMEOUT)
-    set(arg_TIMEOUT 120)
-  endif()
   tern_program(${name} SOURCES ${arg_SOURCES} LIBS ${arg_LIBS} GTest::gmock GTest::gtest_main)
   _tern_quick_to_compile(${name})
   add_test(NAME ${name} COMMAND ${name} --gtest_brief=1)
   set_tests_properties(${name} PROPERTIES
-    LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT} WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}")
+    LABELS "${arg_LABELS}" TIMEOUT ${TERN_HANGS} WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}")
   if("sim" IN_LIST arg_LABELS)
     set_tests_properties(${name} PROPERTIES COST 100)  # the longest; the first run does not know yet
   endif()
@@ -214,7 +215,7 @@ function(tern_fuzz name)
     tern_program(${name} SOURCES ${arg_SOURCES} LIBS ${arg_LIBS} tern_fuzz_replay
       OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/fuzz")
     add_test(NAME ${name} COMMAND ${name} "${arg_CORPUS}")
-    set_tests_properties(${name} PROPERTIES LABELS fuzz TIMEOUT 120)
+    set_tests_properties(${name} PROPERTIES LABELS fuzz TIMEOUT ${TERN_HANGS})
   endif()
   _tern_label(${name} fuzz)
   # For `tools/dev fuzz`: one line a target, name|corpus.

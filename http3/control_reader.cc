@@ -1,36 +1,59 @@
 #include "http3/control_reader.h"
 
 #include <cstring>
+#include <string>
+#include <string_view>
+
+#include <fmt/format.h>
 
 namespace tern::http3 {
 
-std::optional<ErrorCode> ControlReader::begin_frame() noexcept {
+namespace {
+
+Violation unexpected(std::uint64_t type, std::string_view why) {
+  return {ErrorCode::frame_unexpected,
+          fmt::format("{} on the control stream{}", frame_name(type), why)};
+}
+
+}  // namespace
+
+std::optional<Violation> ControlReader::begin_frame() {
   kept_size_ = 0;
   const std::uint64_t type = walker_.type();
-  // RFC 9114 §6.2.1 and §7.2.4: SETTINGS comes first, and once.
   if (!settings_complete_) {
     in_settings_ = type == kFrameSettings;
-    return in_settings_ ? std::nullopt : std::optional(ErrorCode::missing_settings);
+    if (in_settings_) return std::nullopt;
+    return Violation{ErrorCode::missing_settings,
+                     frame_name(type) +
+                         " on the control stream before SETTINGS (RFC 9114 section "
+                         "6.2.1)"};
   }
-  if (is_http2_frame(type)) return ErrorCode::frame_unexpected;
+  if (is_http2_frame(type)) return unexpected(type, " (RFC 9114 section 7.2.8)");
   switch (type) {
-    case kFrameData:
-    case kFrameHeaders:
-    case kFrameSettings:
-    case kFramePushPromise: return ErrorCode::frame_unexpected;
-    // We promise no pushes and allow none, so none can be cancelled (RFC 9114 §7.2.3) …
-    case kFrameCancelPush: return ErrorCode::id_error;
+    case kFrameData: return unexpected(type, " (RFC 9114 section 7.2.1)");
+    case kFrameHeaders: return unexpected(type, " (RFC 9114 section 7.2.2)");
+    case kFramePushPromise: return unexpected(type, " (RFC 9114 section 7.2.5)");
+    case kFrameSettings: return unexpected(type, " twice (RFC 9114 section 7.2.4)");
+    // We promise no pushes and allow none, so none can be cancelled …
+    case kFrameCancelPush:
+      return Violation{ErrorCode::id_error,
+                       "CANCEL_PUSH, but there are no pushes (RFC 9114 section 7.2.3)"};
     case kFrameMaxPushId:
+      if (server_) return std::nullopt;
+      return unexpected(type, ", from a server (RFC 9114 section 7.2.7)");
     case kFramePriorityUpdate:
-      return server_ ? std::nullopt : std::optional(ErrorCode::frame_unexpected);
-    // … nor be given a priority (RFC 9218 §7.2).
+      if (server_) return std::nullopt;
+      return unexpected(type, ", from a server (RFC 9218 section 7.2)");
+    // … nor be given a priority.
     case kFramePriorityUpdatePush:
-      return server_ ? ErrorCode::id_error : ErrorCode::frame_unexpected;
+      if (!server_) return unexpected(type, ", from a server (RFC 9218 section 7.2)");
+      return Violation{ErrorCode::id_error,
+                       "PRIORITY_UPDATE of a push, but there are no pushes (RFC 9218 section 7.2)"};
     default: return std::nullopt;
   }
 }
 
-std::optional<ErrorCode> ControlReader::add(ByteView payload) {
+std::optional<Violation> ControlReader::add(ByteView payload) {
   if (in_settings_) return parser_.take(payload);
   const std::size_t size = std::min(payload.size(), kKept - kept_size_);
   std::memcpy(kept_.data() + kept_size_, payload.data(), size);
@@ -38,25 +61,38 @@ std::optional<ErrorCode> ControlReader::add(ByteView payload) {
   return std::nullopt;
 }
 
-std::optional<ErrorCode> ControlReader::end_frame(Frame& frame) noexcept {
+std::optional<Violation> ControlReader::end_frame(Frame& frame) {
   if (in_settings_) {
     in_settings_ = false;
     settings_complete_ = true;
     return parser_.finish();
   }
   if (frame.type != kFrameGoaway && frame.type != kFrameMaxPushId) return std::nullopt;
-  // RFC 9114 §7.1: an identifier, and nothing else.
+  const std::string name = frame_name(frame.type);
   const auto id = read_varint(frame.payload);
-  if (!id || id->size != frame.length) return ErrorCode::frame_error;
+  if (!id || id->size != frame.length) {
+    return Violation{ErrorCode::frame_error,
+                     fmt::format("{} of {} bytes: it has an ID, and nothing else (RFC 9114 section "
+                                 "7.1)",
+                                 name, frame.length)};
+  }
   frame.id = id->value;
+  const auto wrong = [&](std::string_view why) {
+    return Violation{ErrorCode::id_error, fmt::format("{} with ID {}{}", name, frame.id, why)};
+  };
   if (frame.type == kFrameMaxPushId) {
-    // It may only grow (RFC 9114 §7.2.7), GOAWAY's only shrink (§5.2).
-    if (frame.id < max_push_id_) return ErrorCode::id_error;
+    if (frame.id < max_push_id_) {
+      return wrong(fmt::format(", after {}: it only grows (RFC 9114 section 7.2.7)", max_push_id_));
+    }
     max_push_id_ = frame.id;
     return std::nullopt;
   }
-  const bool request = (frame.id & 3) == 0;
-  if (frame.id > goaway_id_ || (!server_ && !request)) return ErrorCode::id_error;
+  if (frame.id > goaway_id_) {
+    return wrong(fmt::format(", after {}: it only shrinks (RFC 9114 section 5.2)", goaway_id_));
+  }
+  if (!server_ && (frame.id & 3) != 0) {
+    return wrong(", which is no request's (RFC 9114 section 7.2.6)");
+  }
   goaway_id_ = frame.id;
   return std::nullopt;
 }

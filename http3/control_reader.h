@@ -7,9 +7,9 @@
 #include <optional>
 
 #include "base/bytes.h"
-#include "http3/error_code.h"
 #include "http3/frame_walker.h"
 #include "http3/settings.h"
+#include "http3/violation.h"
 
 namespace tern::http3 {
 
@@ -30,21 +30,21 @@ class ControlReader {
   static constexpr std::size_t kKept = 64;
 
   /// The next bytes of the stream, its type not included. `on_frame(const Frame&)` is called at the
-  /// end of each frame; its false ends the reading. An error is the connection's.
+  /// end of each frame; its false ends the reading.
   template <typename OnFrame>
-  std::optional<ErrorCode> take(ByteView bytes, OnFrame&& on_frame) {
+  std::optional<Violation> take(ByteView bytes, OnFrame&& on_frame) {
     while (!bytes.empty()) {
       ByteView payload;
       const FrameWalker::Step step = walker_.next(bytes, payload);
       if (step == FrameWalker::Step::more) break;
       if (step == FrameWalker::Step::header) {
-        if (const auto error = begin_frame()) return error;
-      } else if (const auto error = add(payload)) {
-        return error;
+        if (auto broken = begin_frame()) return broken;
+      } else if (auto broken = add(payload)) {
+        return broken;
       }
       if (walker_.left() > 0) continue;
       Frame frame{walker_.type(), walker_.length(), ByteView(kept_.data(), kept_size_), 0};
-      if (const auto error = end_frame(frame)) return error;
+      if (auto broken = end_frame(frame)) return broken;
       if (!on_frame(frame)) break;
     }
     return std::nullopt;
@@ -57,9 +57,9 @@ class ControlReader {
   void forget_entries() noexcept { parser_.forget_entries(); }
 
  private:
-  std::optional<ErrorCode> begin_frame() noexcept;
-  std::optional<ErrorCode> add(ByteView payload);
-  std::optional<ErrorCode> end_frame(Frame& frame) noexcept;
+  std::optional<Violation> begin_frame();
+  std::optional<Violation> add(ByteView payload);
+  std::optional<Violation> end_frame(Frame& frame);
 
   FrameWalker walker_;
   SettingsParser parser_;

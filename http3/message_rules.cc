@@ -171,13 +171,16 @@ MessageRules::Verdict MessageRules::pseudo(const FieldLine& line) noexcept {
 }
 
 MessageRules::Verdict MessageRules::status(std::string_view value) noexcept {
-  if (value.size() != 3 || !once(kStatus, value)) return Verdict::malformed;
+  if (value.size() != 3) return Verdict::malformed;
+  int number = 0;
   for (const char c : value) {
     if (c < '0' || c > '9') return Verdict::malformed;
-    status_ = status_ * 10 + (c - '0');
+    number = number * 10 + (c - '0');
   }
   // RFC 9114 §4.5: HTTP/3 has no 101.
-  return status_ < 100 || status_ == 101 ? Verdict::malformed : Verdict::take;
+  if (number < 100 || number == 101 || !once(kStatus, value)) return Verdict::malformed;
+  status_ = number;
+  return Verdict::take;
 }
 
 MessageRules::Verdict MessageRules::length(std::string_view value) noexcept {

@@ -27,6 +27,8 @@ class MessageRules {
   std::int64_t content_length() const noexcept { return content_length_; }
   int status() const noexcept { return status_; }
   bool has_priority() const noexcept { return (seen_ & kPriority) != 0; }
+  /// A line that is no pseudo-header has come.
+  bool has_fields() const noexcept { return (seen_ & kFields) != 0; }
   friend bool operator==(const MessageRules&, const MessageRules&) = default;
 
  private:

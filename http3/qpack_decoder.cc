@@ -155,6 +155,4 @@ ErrorCode QpackDecoder::error() const noexcept {
   return static_cast<ErrorCode>(nghttp3_err_infer_quic_app_error_code(failure_));
 }
 
-std::string_view QpackDecoder::reason() const noexcept { return nghttp3_strerror(failure_); }
-
 }  // namespace tern::http3

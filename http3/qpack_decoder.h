@@ -78,7 +78,6 @@ class QpackDecoder {
   Bytes take_feedback();
 
   ErrorCode error() const noexcept;
-  std::string_view reason() const noexcept;
 
  private:
   void release_line() noexcept;

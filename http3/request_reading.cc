@@ -1,9 +1,13 @@
 #include <algorithm>
+#include <string>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "http/message_lines.h"
 #include "http3/request_stream.h"
 #include "http3/session_core.h"
+#include "http3/violation.h"
 
 /// What comes in on a request stream: frames, field sections, the message's end.
 
@@ -25,8 +29,9 @@ bool RequestStream::reads_on() const noexcept {
   return !receiving_done_ && fault_ == Fault::none && !session_->over();
 }
 
-void RequestStream::fatal(ErrorCode code, const char* reason) noexcept {
-  session_->fail(code, reason);
+/// For the frame that is being read.
+void RequestStream::fatal(ErrorCode code, std::string_view why) noexcept {
+  session_->fail(code, fmt::format("{} on stream {}{}", frame_name(walker_.type()), id_, why));
 }
 
 std::size_t RequestStream::receive(ByteView bytes, bool fin) noexcept {
@@ -64,17 +69,21 @@ std::size_t RequestStream::receive(ByteView bytes, bool fin) noexcept {
 }
 
 void RequestStream::stream_ends() noexcept {
-  // RFC 9114 §7.1.
   if (walker_.in_type()) {
-    fatal(ErrorCode::general_protocol_error, "a stream that ended within a frame's type");
+    session_->fail(
+        ErrorCode::general_protocol_error,
+        fmt::format("stream {} ended within a frame's type (RFC 9114 section 7.1)", id_));
   } else if (!walker_.between_frames()) {
-    fatal(ErrorCode::frame_error, "a stream that ended within a frame");
+    fatal(ErrorCode::frame_error, ": the stream ended within it (RFC 9114 section 7.1)");
   } else if (!have_head_) {
-    set_fault(Fault::incomplete, "a stream that ended without a message");
+    set_fault(Fault::incomplete, "the stream ended without a message (RFC 9114 section 4.1)");
   } else if (part_ == Part::head) {
-    set_fault(Fault::malformed, "a message that ended before its head");
+    set_fault(Fault::malformed, http::rule_of_whole(http::kHttp3Rules, message()));
   } else if (expected_ >= 0 && announced_ != static_cast<std::uint64_t>(expected_)) {
-    set_fault(Fault::malformed, "a body shorter than its content-length");
+    set_fault(
+        Fault::malformed,
+        fmt::format("RFC 9114: a body of {} bytes with a content-length of {} (section 4.1.2)",
+                    announced_, expected_));
   } else {
     message_ends();
   }
@@ -101,34 +110,36 @@ void RequestStream::frame_begins() noexcept {
 
 void RequestStream::data_begins(std::uint64_t length) noexcept {
   if (part_ != Part::body) {
-    fatal(ErrorCode::frame_unexpected, "a DATA frame out of place");
+    fatal(ErrorCode::frame_unexpected,
+          part_ == Part::head ? " before the message's head (RFC 9114 section 4.1)"
+                              : " behind the message's trailers (RFC 9114 section 4.1)");
     return;
   }
   announced_ += length;
   if (expected_ >= 0 && announced_ > static_cast<std::uint64_t>(expected_)) {
-    set_fault(Fault::malformed, "a body longer than its content-length");
+    set_fault(Fault::malformed, body_too_long());
     return;
   }
   const std::uint64_t limit = is_server() ? session_->options().max_body : 0;
   if (limit != 0 && announced_ > limit && !tunnel_) {
-    set_fault(Fault::body_too_large, "a body above our limit");
+    set_fault(Fault::body_too_large, fmt::format("a body above {} bytes (max_body)", limit));
     return;
   }
   // One may end the message: that is how it ends where its end was not known in time.
-  if (length == 0 && std::exchange(had_empty_data_, true) && !session_->glitch()) {
-    fatal(ErrorCode::excessive_load, "too many empty frames");
-  }
+  if (length == 0 && std::exchange(had_empty_data_, true)) session_->glitch("an empty DATA");
 }
 
 void RequestStream::headers_begin(std::uint64_t length) noexcept {
   if (part_ != Part::head && (part_ != Part::body || tunnel_)) {
-    fatal(ErrorCode::frame_unexpected, "a HEADERS frame out of place");
+    fatal(ErrorCode::frame_unexpected,
+          tunnel_ ? " within a tunnel (RFC 9114 section 4.4)"
+                  : " behind the message's trailers (RFC 9114 section 4.1)");
     return;
   }
   const bool trailers = part_ == Part::body;
   have_head_ = true;
   if (length > session_->options().max_field_section) {
-    set_fault(Fault::too_large, "a header section above our limit");
+    set_fault(Fault::too_large, section_too_large());
     return;
   }
   using Kind = MessageRules::Kind;
@@ -158,15 +169,18 @@ void RequestStream::headers_begin(std::uint64_t length) noexcept {
 
 void RequestStream::other_begins(std::uint64_t type) noexcept {
   if (type == kFramePushPromise && !is_server()) {
-    fatal(ErrorCode::id_error, "a push although none was allowed");
+    fatal(ErrorCode::id_error, ", but we allow no pushes (RFC 9114 section 7.2.5)");
     return;
   }
   if (type == kSignalWebTransport) {
-    fatal(ErrorCode::frame_error, "a WebTransport signal that does not begin its stream");
+    session_->fail(ErrorCode::frame_error,
+                   fmt::format("WebTransport's signal on stream {}, which it does not begin "
+                               "(draft-ietf-webtrans-http3 section 4)",
+                               id_));
     return;
   }
   if (is_http2_frame(type)) {
-    fatal(ErrorCode::frame_unexpected, "a frame of HTTP/2");
+    fatal(ErrorCode::frame_unexpected, " (RFC 9114 section 7.2.8)");
     return;
   }
   switch (type) {
@@ -177,11 +191,11 @@ void RequestStream::other_begins(std::uint64_t type) noexcept {
     case kFrameMaxPushId:
     case kFramePriorityUpdate:
     case kFramePriorityUpdatePush:
-      fatal(ErrorCode::frame_unexpected, "a frame that has no place on a request stream");
+      fatal(ErrorCode::frame_unexpected, ": it is the control stream's (RFC 9114 section 7.2)");
       return;
     default: break;
   }
-  if (!session_->glitch()) fatal(ErrorCode::excessive_load, "too many unknown frames");
+  session_->glitch("a frame of an unknown type");
 }
 
 // ---- field sections
@@ -203,7 +217,9 @@ void RequestStream::read_section(ByteView& payload) noexcept {
         section_ends();
         return;
       case QpackDecoder::Step::waits: waits_for_qpack_ = session_->wait_for_qpack(*this); return;
-      case QpackDecoder::Step::failed: session_->fail(decoder.error(), decoder.reason()); return;
+      case QpackDecoder::Step::failed:
+        fatal(decoder.error(), ", whose field section QPACK cannot decode (RFC 9204 section 6)");
+        return;
     }
   }
 }
@@ -293,21 +309,14 @@ bool RequestStream::field(const FieldLine& line) noexcept {
   section_size_ += line.text.size() + line.value.size() + http::kLineOverhead;
   ++section_lines_;
   const SessionOptions& options = session_->options();
-  const bool fits =
-      section_size_ <= options.max_field_section && section_lines_ <= options.max_fields;
-  if (!fits || fault_ != Fault::none) {
-    if (!fits) set_fault(Fault::too_large, "a header section above our limit");
-    const bool bomb = section_size_ > kBombFactor * options.max_field_section ||
-                      section_lines_ > kBombFactor * options.max_fields;
-    if (bomb) fatal(ErrorCode::excessive_load, "a header section far above our limit");
-    return !bomb;
+  if (section_size_ > options.max_field_section || section_lines_ > options.max_fields) {
+    return pass_over();
   }
+  if (fault_ != Fault::none) return true;
   switch (rules_.line(line)) {
     case MessageRules::Verdict::take: break;
     case MessageRules::Verdict::leave_out: return true;
-    case MessageRules::Verdict::malformed:
-      set_fault(Fault::malformed, "malformed field lines");
-      return false;
+    case MessageRules::Verdict::malformed: refuse_line(line); return false;
   }
   if (session_->qlog().on()) session_->qlog().header_parsed(line.text, line.value);
   if (part_ == Part::trailers || !is_server()) {
@@ -316,6 +325,66 @@ bool RequestStream::field(const FieldLine& line) noexcept {
     keep(line);
   }
   return true;
+}
+
+/// A line of a section that is above our limits. False: far above, and the connection is over.
+bool RequestStream::pass_over() noexcept {
+  const SessionOptions& options = session_->options();
+  set_fault(Fault::too_large,
+            section_lines_ > options.max_fields
+                ? fmt::format("more than {} header fields (max_fields)", options.max_fields)
+                : section_too_large());
+  if (section_size_ <= kBombFactor * options.max_field_section &&
+      section_lines_ <= kBombFactor * options.max_fields) {
+    return true;
+  }
+  session_->fail(ErrorCode::excessive_load,
+                 fmt::format("stream {}: a header section more than {} times above our limits "
+                             "(max_field_section, max_fields)",
+                             id_, kBombFactor));
+  return false;
+}
+
+void RequestStream::refuse_line(const FieldLine& line) noexcept {
+  set_fault(Fault::malformed,
+            http::rule_of_line(http::kHttp3Rules, message(), line.text, line.value));
+}
+
+http::PartOfMessage RequestStream::message() const noexcept {
+  using Section = http::PartOfMessage::Part;
+  http::PartOfMessage all;
+  all.request = is_server();
+  all.part = part_ == Part::head   ? Section::head
+             : part_ == Part::body ? Section::body
+                                   : Section::trailers;
+  all.protocol_allowed = session_->options().extended_connect;
+  all.status = rules_.status();
+  all.fields = rules_.has_fields();
+  if (exchange_ == nullptr) return all;
+  const http::RequestHead& head = exchange_->head();
+  if (have_method_) all.method = head.method;
+  if (have_scheme_) all.scheme = head.scheme;
+  if (have_path_) all.path = head.path;
+  all.authority = head.authority;
+  all.protocol = head.protocol;
+  return all;
+}
+
+std::string RequestStream::section_too_large() const {
+  return fmt::format("a header section of more than {} bytes (max_field_section)",
+                     session_->options().max_field_section);
+}
+
+std::string RequestStream::body_too_long() const {
+  if (rules_.content_length() == expected_) {
+    return fmt::format(
+        "RFC 9114: a body of more than the {} bytes of its content-length (section "
+        "4.1.2)",
+        expected_);
+  }
+  return head_request_
+             ? "a body in the answer to a HEAD (RFC 9110 section 9.3.2)"
+             : fmt::format("a body with status {} (RFC 9110 section 6.4.1)", rules_.status());
 }
 
 /// Server: a line of the head.
@@ -346,7 +415,7 @@ void RequestStream::keep(const FieldLine& line) noexcept {
       if (head.authority.empty()) {
         head.authority.assign(value);
       } else if (head.authority != value) {
-        set_fault(Fault::malformed, ":authority and host differ");
+        set_fault(Fault::malformed, "\":authority\" and host differ (RFC 9114 section 4.3.1)");
       }
       return;
     case FieldName::cookie:
@@ -362,7 +431,7 @@ void RequestStream::section_ends() noexcept {
   if (session_->qlog().on()) session_->qlog().headers_parsed(id_);
   if (fault_ != Fault::none) return;
   if (!rules_.complete()) {
-    set_fault(Fault::malformed, "malformed field lines");
+    set_fault(Fault::malformed, http::rule_of_whole(http::kHttp3Rules, message()));
   } else if (part_ == Part::trailers) {
     part_ = Part::end;
     if (ends_ != nullptr && !receiving_done_) ends_->incoming().set_trailers(std::move(fields_));
@@ -397,7 +466,8 @@ void RequestStream::finish_head() noexcept {
   expect_length(head.method);
   const std::uint64_t limit = session_->options().max_body;
   if (limit != 0 && expected_ > 0 && static_cast<std::uint64_t>(expected_) > limit) {
-    set_fault(Fault::body_too_large, "a content-length above our limit");
+    set_fault(Fault::body_too_large,
+              fmt::format("a content-length above {} bytes (max_body)", limit));
     return;
   }
   if (rules_.has_priority()) {

@@ -82,7 +82,7 @@ void RequestStream::clear() noexcept {
   expected_ = -1;
   announced_ = 0;
   fault_ = Fault::none;
-  fault_reason_ = "";
+  fault_reason_.clear();
   part_ = Part::head;
   priority_ = http::Priority();
   have_head_ = have_method_ = have_scheme_ = have_path_ = false;
@@ -177,10 +177,10 @@ void RequestStream::refuse(const Error& error) noexcept {
   fail(ErrorCode::request_cancelled, error);
 }
 
-void RequestStream::set_fault(Fault fault, const char* reason) noexcept {
+void RequestStream::set_fault(Fault fault, std::string reason) noexcept {
   if (fault_ != Fault::none) return;
   fault_ = fault;
-  fault_reason_ = reason;
+  fault_reason_ = std::move(reason);
   session_->flag(*this);
 }
 

@@ -15,6 +15,7 @@
 #include "base/fifo.h"
 #include "base/recycled_memory.h"
 #include "base/time.h"
+#include "http/broken_rule.h"
 #include "http/carrier.h"
 #include "http/exchange.h"
 #include "http3/error_code.h"
@@ -80,8 +81,9 @@ class RequestStream final : public http::Carrier {
     rejected,  ///< after our GOAWAY
   };
   Fault fault() const noexcept { return fault_; }
-  const char* fault_reason() const noexcept { return fault_reason_; }
-  void set_fault(Fault fault, const char* reason) noexcept;
+  /// In words, with what the peer has put in escaped.
+  const std::string& fault_reason() const noexcept { return fault_reason_; }
+  void set_fault(Fault fault, std::string reason) noexcept;
   void clear_fault() noexcept { fault_ = Fault::none; }
 
   /// Bytes of the stream, in order, and its end. Returns how many of them are done with: not those
@@ -183,6 +185,11 @@ class RequestStream final : public http::Carrier {
   void hold(ByteView bytes, bool fin) noexcept;
   void leave_section() noexcept;
   bool field(const FieldLine& line) noexcept;
+  bool pass_over() noexcept;
+  void refuse_line(const FieldLine& line) noexcept;
+  http::PartOfMessage message() const noexcept;
+  std::string section_too_large() const;
+  std::string body_too_long() const;
   void section_ends() noexcept;
   void finish_head() noexcept;
   void finish_response() noexcept;
@@ -190,7 +197,7 @@ class RequestStream final : public http::Carrier {
   void expect_length(std::string_view method) noexcept;
   void body(ByteView bytes) noexcept;
   void message_ends() noexcept;
-  void fatal(ErrorCode code, const char* reason) noexcept;
+  void fatal(ErrorCode code, std::string_view why) noexcept;
 
   // request_stream.cc
   void submit_request(const http::RequestHead& head);
@@ -228,7 +235,7 @@ class RequestStream final : public http::Carrier {
   Timestamp opened_{};
   Timestamp last_received_{};
   Timestamp last_sent_{};
-  const char* fault_reason_ = "";
+  std::string fault_reason_;
   Fault fault_ = Fault::none;
   Part part_ = Part::head;
   bool server_ = false;

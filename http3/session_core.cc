@@ -102,7 +102,8 @@ void SessionCore::begin() {
     const auto opened = connection_.open_uni();
     if (!opened) {
       // RFC 9114 §6.2: a peer must allow three.
-      fail(ErrorCode::general_protocol_error, "no unidirectional streams allowed");
+      fail(ErrorCode::general_protocol_error,
+           "fewer than three unidirectional streams allowed (RFC 9114 section 6.2)");
       return;
     }
     ours[i]->id = *opened;
@@ -143,14 +144,21 @@ void SessionCore::fail(ErrorCode code, std::string_view reason) noexcept {
   if (over_) return;
   over_ = true;
   context_.counts().errors.add();
-  log(LogLevel::warning, fmt::format("closed with {}: {}", name(code), http::escaped(reason)));
+  log(LogLevel::warning, fmt::format("closed with {}: {}", name(code), reason));
   connection_.close(http3::code(code), reason);
 }
 
-bool SessionCore::glitch() noexcept {
+bool SessionCore::glitch(std::string_view what) noexcept {
   if (glitches_limit_.allow(now())) return true;
   context_.counts().limit_glitches.add();
+  fail(ErrorCode::excessive_load,
+       fmt::format("more than {} in {}: oddities (max_glitches), the last one {}",
+                   options().max_glitches, seconds(options().window), what));
   return false;
+}
+
+std::string SessionCore::seconds(Duration time) {
+  return fmt::format("{:g} s", std::chrono::duration<double>(time).count());
 }
 
 void SessionCore::close(ErrorCode why, std::string_view reason) {
@@ -258,7 +266,7 @@ void SessionCore::on_stream_reset(const quic::Event& event) {
   if (!routed_.empty() && route_event(event)) return;
   const quic::StreamId id = event.stream;
   if (is_critical(id)) {
-    fail(ErrorCode::closed_critical_stream, "a control or QPACK stream was reset");
+    fail(ErrorCode::closed_critical_stream, critical_name(id) + " was reset");
     return;
   }
   if (quic::is_unidirectional(id)) {
@@ -283,7 +291,10 @@ void SessionCore::count_cancellation(RequestStream& stream) {
   if (!server_ || stream.sending_done() || std::exchange(stream.counted, true)) return;
   if (resets_limit_.allow(now())) return;
   context_.counts().limit_resets.add();
-  fail(ErrorCode::excessive_load, "too many requests were cancelled");
+  fail(ErrorCode::excessive_load,
+       fmt::format("more than {} in {}: requests that the peer cancelled, or had us cancel "
+                   "(max_resets)",
+                   options().max_resets, seconds(options().window)));
 }
 
 void SessionCore::on_stream_closed(const quic::Event& event) {
@@ -294,8 +305,7 @@ void SessionCore::on_stream_closed(const quic::Event& event) {
     return;
   }
   if (is_critical(id) || own(id) != nullptr) {
-    // RFC 9114 §6.2.1, RFC 9204 §4.2.
-    fail(ErrorCode::closed_critical_stream, "a control or QPACK stream was closed");
+    fail(ErrorCode::closed_critical_stream, critical_name(id) + " was closed");
     return;
   }
   RequestStream* stream = table_.find(id);
@@ -362,7 +372,8 @@ void SessionCore::on_datagram(const quic::Event& event) {
   context_.counts().datagrams_received.add();
   const auto quarter = read_varint(event.data.view());
   if (!quarter || quarter->value > kMaxVarint / 4) {
-    fail(ErrorCode::datagram_error, "a datagram without a quarter stream ID");
+    fail(ErrorCode::datagram_error,
+         "a datagram without a quarter stream ID (RFC 9297 section 2.1)");
     return;
   }
   const auto id = static_cast<quic::StreamId>(quarter->value * 4);

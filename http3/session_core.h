@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -86,8 +87,8 @@ class SessionCore final : public Session,
   void send_priority_update(quic::StreamId stream, std::string_view field_value);
   /// Acts on the stream's fault once what came is read.
   void flag(RequestStream& stream);
-  /// One more oddity of the peer's; false: one too many.
-  bool glitch() noexcept;
+  /// One more oddity of the peer's; false: one too many, and the connection is over.
+  bool glitch(std::string_view what) noexcept;
   /// A section of the stream waits for the peer's encoder. False: more than it may let wait.
   bool wait_for_qpack(RequestStream& stream);
   void waits_no_more(RequestStream& stream) noexcept;
@@ -112,7 +113,8 @@ class SessionCore final : public Session,
   void remove(RequestStream& stream) noexcept;
   /// Looks after the streams' time limits.
   void watch();
-  /// Ends the connection: the peer broke the protocol or went too far.
+  /// Ends the connection: the peer broke the protocol or went too far. `reason` is for the log and
+  /// the peer: what came from there is escaped in it.
   void fail(ErrorCode code, std::string_view reason) noexcept;
   bool send_datagram(quic::StreamId stream, ByteView payload);
   std::size_t max_datagram(quic::StreamId stream) const noexcept;
@@ -189,6 +191,8 @@ class SessionCore final : public Session,
   void refuse_stream(quic::StreamId stream, ErrorCode code, std::size_t received);
   bool route_event(const quic::Event& event);
   bool is_critical(quic::StreamId id) const noexcept;
+  std::string critical_name(quic::StreamId id) const;
+  static std::string seconds(Duration time);
   OwnStream* own(quic::StreamId id) noexcept;
   bool claim(quic::StreamId& role, quic::StreamId id);
   void read_critical(quic::StreamId id, ByteView bytes, bool fin);
@@ -205,6 +209,7 @@ class SessionCore final : public Session,
   void expire(Timestamp now) override;
   void check_streams(Timestamp now);
   void check_openings(Timestamp now);
+  void end_late(RequestStream& stream, ErrorCode code, Counter& counter, const std::string& why);
   void rearm();
   void listen_for_client();
 

@@ -1,4 +1,7 @@
 #include <algorithm>
+#include <string>
+
+#include <fmt/format.h>
 
 #include "base/log.h"
 #include "http/structured_fields.h"
@@ -53,7 +56,8 @@ SessionCore::Beginning SessionCore::identify(const quic::Event& event) {
         return result;
       }
       if (openings_.size() >= kMaxOddStreams) {
-        fail(ErrorCode::excessive_load, "too many streams without a type");
+        fail(ErrorCode::excessive_load,
+             fmt::format("more than {} streams whose type has not come", kMaxOddStreams));
         return result;
       }
       all.stream = event.stream;
@@ -89,7 +93,9 @@ void SessionCore::on_new_bidi(const quic::Event& event) {
   }
   // RFC 9114 §6.1: there are no server-initiated bidirectional streams but an extension's.
   if (!server_ && quic::is_server_initiated(event.stream)) {
-    fail(ErrorCode::stream_creation_error, "the server opened a bidirectional stream");
+    fail(ErrorCode::stream_creation_error,
+         fmt::format("stream {}: a bidirectional one of the server's (RFC 9114 section 6.1)",
+                     event.stream));
     return;
   }
   RequestStream* const stream = accept_stream(event.stream);
@@ -132,9 +138,14 @@ void SessionCore::on_uni_data(const quic::Event& event) {
     case kStreamQpackEncoder: mine = claim(peer_encoder_id_, id); break;
     case kStreamQpackDecoder: mine = claim(peer_decoder_id_, id); break;
     case kStreamPush:
-      // RFC 9114 §4.6 and §6.2.2.
-      fail(server_ ? ErrorCode::stream_creation_error : ErrorCode::id_error,
-           "a push stream although no push was allowed");
+      if (server_) {
+        fail(ErrorCode::stream_creation_error,
+             fmt::format("stream {}: a push stream, from a client (RFC 9114 section 6.2.2)", id));
+      } else {
+        fail(ErrorCode::id_error,
+             fmt::format("stream {}: a push stream, but we allow no pushes (RFC 9114 section 4.6)",
+                         id));
+      }
       return;
     default:
       hand_over(event, beginning, router_ != nullptr && router_->accept_unknown(id, beginning.type),
@@ -146,10 +157,11 @@ void SessionCore::on_uni_data(const quic::Event& event) {
   read_critical(id, event.data.view().subspan(beginning.skip()), event.fin);
 }
 
-/// RFC 9114 §6.2.1, RFC 9204 §4.2: one of each.
+/// One of each.
 bool SessionCore::claim(quic::StreamId& role, quic::StreamId id) {
   if (role >= 0) {
-    fail(ErrorCode::stream_creation_error, "a second control or QPACK stream of one kind");
+    fail(ErrorCode::stream_creation_error,
+         fmt::format("stream {}: {}, a second time", id, critical_name(role)));
     return false;
   }
   role = id;
@@ -168,7 +180,10 @@ void SessionCore::to_router(const quic::Event& event, const Beginning& beginning
   const auto session = static_cast<quic::StreamId>(beginning.session);
   const bool uni = quic::is_unidirectional(event.stream);
   if (quic::is_unidirectional(session) || quic::is_server_initiated(session)) {
-    fail(ErrorCode::id_error, "a WebTransport stream of a session that is none");
+    fail(ErrorCode::id_error,
+         fmt::format("stream {}: of a WebTransport session {}, which is no request "
+                     "(draft-ietf-webtrans-http3 section 4)",
+                     event.stream, beginning.session));
     return;
   }
   StreamRouter* const taker = router();
@@ -193,16 +208,16 @@ void SessionCore::hand_over(const quic::Event& event, const Beginning& beginning
 }
 
 /// A unidirectional stream has ended before its type came.
-void SessionCore::said_nothing() {
-  if (!glitch()) fail(ErrorCode::excessive_load, "too many streams without a type");
-}
+void SessionCore::said_nothing() { glitch("a stream that ended before its type"); }
 
 void SessionCore::refuse_stream(quic::StreamId stream, ErrorCode code, std::size_t received) {
   context_.counts().streams_refused.add();
-  if (ignored_.size() >= kMaxOddStreams || !glitch()) {
-    fail(ErrorCode::excessive_load, "too many streams that we refuse");
+  if (ignored_.size() >= kMaxOddStreams) {
+    fail(ErrorCode::excessive_load,
+         fmt::format("more than {} streams open that we have refused", kMaxOddStreams));
     return;
   }
+  if (!glitch(fmt::format("stream {}: refused with {}", stream, name(code)))) return;
   ignored_.push_back(stream);
   connection_.consumed(stream, received);
   connection_.stop_sending(stream, http3::code(code));
@@ -226,6 +241,14 @@ bool SessionCore::is_critical(quic::StreamId id) const noexcept {
   return id == peer_control_id_ || id == peer_encoder_id_ || id == peer_decoder_id_;
 }
 
+std::string SessionCore::critical_name(quic::StreamId id) const {
+  if (id == peer_control_id_) return "the control stream (RFC 9114 section 6.2.1)";
+  if (id == peer_encoder_id_) return "the QPACK encoder stream (RFC 9204 section 4.2)";
+  if (id == peer_decoder_id_) return "the QPACK decoder stream (RFC 9204 section 4.2)";
+  return id == control_.id ? "our control stream (RFC 9114 section 6.2.1)"
+                           : "our QPACK stream (RFC 9204 section 4.2)";
+}
+
 SessionCore::OwnStream* SessionCore::own(quic::StreamId id) noexcept {
   for (OwnStream* const stream : {&control_, &encoder_stream_, &decoder_stream_}) {
     if (stream->id == id) return stream;
@@ -240,11 +263,13 @@ void SessionCore::read_critical(quic::StreamId id, ByteView bytes, bool fin) {
   } else if (id == peer_encoder_id_) {
     read_instructions(bytes);
   } else if (!encoder_->read(bytes)) {
-    fail(ErrorCode::qpack_decoder_stream_error, "a QPACK decoder stream that breaks the rules");
+    fail(ErrorCode::qpack_decoder_stream_error,
+         "the QPACK decoder stream has an instruction that cannot be read, or that tells of what "
+         "was not sent (RFC 9204 section 4.4)");
   }
   if (over_) return;
   if (fin) {
-    fail(ErrorCode::closed_critical_stream, "a control or QPACK stream has ended");
+    fail(ErrorCode::closed_critical_stream, critical_name(id) + " has ended");
     return;
   }
   connection_.consumed(id, bytes.size());
@@ -254,7 +279,9 @@ void SessionCore::read_critical(quic::StreamId id, ByteView bytes, bool fin) {
 
 void SessionCore::read_instructions(ByteView bytes) {
   if (!decoder_->instructions(bytes)) {
-    fail(decoder_->error(), decoder_->reason());
+    fail(decoder_->error(),
+         "the QPACK encoder stream has an instruction that cannot be read or followed (RFC 9204 "
+         "section 4.3)");
     return;
   }
   for (std::size_t i = 0; i < waiting_for_qpack_.size() && !over_;) {
@@ -270,9 +297,9 @@ void SessionCore::read_instructions(ByteView bytes) {
 }
 
 void SessionCore::read_control(ByteView bytes) {
-  const auto error = control_reader_.take(
+  const auto broken = control_reader_.take(
       bytes, [this](const ControlReader::Frame& frame) { return on_control_frame(frame); });
-  if (error) fail(*error, "a frame on the control stream that breaks the rules");
+  if (broken) fail(broken->code, broken->rule);
 }
 
 /// False: the connection is over.
@@ -292,10 +319,7 @@ bool SessionCore::on_control_frame(const ControlReader::Frame& frame) {
       return !over_;
     default: break;
   }
-  if (!glitch()) {
-    fail(ErrorCode::excessive_load, "too many frames on the control stream");
-    return false;
-  }
+  if (!glitch("a frame on the control stream that changes nothing or a priority")) return false;
   if (frame.type == kFramePriorityUpdate) return on_priority_update(frame);
   if (qlog_.on()) qlog_.other_frame(peer_control_id_, frame.type, frame.length);
   return true;
@@ -305,7 +329,7 @@ bool SessionCore::on_control_frame(const ControlReader::Frame& frame) {
 bool SessionCore::on_priority_update(const ControlReader::Frame& frame) {
   const auto element = read_varint(frame.payload);
   if (!element) {
-    fail(ErrorCode::frame_error, "a PRIORITY_UPDATE frame without its element");
+    fail(ErrorCode::frame_error, "PRIORITY_UPDATE without a stream ID (RFC 9218 section 7.2)");
     return false;
   }
   const std::string_view value = as_text(frame.payload.subspan(element->size));
@@ -313,7 +337,10 @@ bool SessionCore::on_priority_update(const ControlReader::Frame& frame) {
   const auto id = static_cast<quic::StreamId>(element->value);
   const bool request = !quic::is_unidirectional(id) && !quic::is_server_initiated(id);
   if (!request || element->value / 4 >= max_client_streams_) {
-    fail(ErrorCode::id_error, "a PRIORITY_UPDATE frame for a stream that may not be");
+    fail(ErrorCode::id_error,
+         fmt::format("PRIORITY_UPDATE for stream {}, which {} (RFC 9218 "
+                     "section 7.2)",
+                     element->value, request ? "is above our limit" : "is no request's"));
     return false;
   }
   if (frame.length > frame.payload.size()) return true;
@@ -321,7 +348,10 @@ bool SessionCore::on_priority_update(const ControlReader::Frame& frame) {
   while (cursor.next_entry()) {
   }
   if (cursor.failed()) {
-    fail(ErrorCode::general_protocol_error, "a PRIORITY_UPDATE frame that is malformed");
+    fail(ErrorCode::general_protocol_error,
+         fmt::format("PRIORITY_UPDATE for stream {} with a value that is no structured field (RFC "
+                     "9218 section 7)",
+                     element->value));
     return false;
   }
   const http::Priority wanted = http::Priority::parse(value);
@@ -346,7 +376,10 @@ void SessionCore::on_settings() {
   if (qlog_.on()) qlog_.parameters_set(false, *peer_settings_);
   const bool promised = remembered_ && connection_.handshake().early_data_accepted;
   if (promised && !peer_settings_->keeps_promise_of(*remembered_)) {
-    fail(ErrorCode::settings_error, "the server took 0-RTT but not the settings it had promised");
+    fail(
+        ErrorCode::settings_error,
+        "SETTINGS: the server took 0-RTT, but does not keep what it had promised (RFC 9114 section "
+        "7.2.4.2)");
     return;
   }
   if (const auto& fault_of = options().settings_fault) {

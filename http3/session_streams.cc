@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
-#include "http/escape.h"
 #include "http3/session_core.h"
 
 /// A session's request streams: how bytes become requests and responses.
@@ -25,7 +24,8 @@ RequestStream* SessionCore::accept_stream(quic::StreamId id) {
   context_.counts().requests.add();
   if (qlog_.on()) qlog_.request_stream(false, id);
   if (id >= rejected_from_) {
-    stream->set_fault(RequestStream::Fault::rejected, "refused after GOAWAY");
+    stream->set_fault(RequestStream::Fault::rejected,
+                      "the request came after our GOAWAY (RFC 9114 section 5.2)");
   } else if (!early_priorities_.empty()) {
     for (const EarlyPriority& early : early_priorities_) {
       if (early.stream == id) stream->wish(early.priority);
@@ -90,7 +90,10 @@ std::size_t SessionCore::receive_again(RequestStream& stream, const Bytes& piece
 
 bool SessionCore::wait_for_qpack(RequestStream& stream) {
   if (waiting_for_qpack_.size() >= local_settings_.qpack_blocked_streams) {
-    fail(ErrorCode::qpack_decompression_failed, "more streams wait for QPACK than may");
+    fail(ErrorCode::qpack_decompression_failed,
+         fmt::format("stream {}: more than {} streams wait for QPACK's table (RFC 9204 section "
+                     "2.1.2)",
+                     stream.id(), local_settings_.qpack_blocked_streams));
     return false;
   }
   waiting_for_qpack_.push_back(&stream);
@@ -106,7 +109,8 @@ void SessionCore::cancel_sections(quic::StreamId stream) noexcept {
   if (decoder_->cancel(stream)) {
     wake();
   } else {
-    fail(decoder_->error(), decoder_->reason());
+    fail(decoder_->error(),
+         fmt::format("stream {}: QPACK cannot cancel its sections (RFC 9204 section 6)", stream));
   }
 }
 
@@ -134,7 +138,7 @@ void SessionCore::settle_flagged() {
 void SessionCore::settle(RequestStream& stream) {
   using Fault = RequestStream::Fault;
   const Fault fault = stream.fault();
-  const char* reason = stream.fault_reason();
+  const std::string reason = stream.fault_reason();
   stream.clear_fault();
   if (fault == Fault::none || stream.is_closed()) return;
   ErrorCode code = ErrorCode::message_error;
@@ -154,8 +158,9 @@ void SessionCore::settle(RequestStream& stream) {
     case Fault::too_large:
       context_.counts().limit_fields.add();
       if (server_ && !stream.head_complete()) {
+        log(LogLevel::info, fmt::format("stream {}: 431: {}", stream.id(), reason));
         answer(stream, http::Status::header_fields_too_large);
-        if (!glitch()) fail(ErrorCode::excessive_load, "too many requests that break the rules");
+        glitch(fmt::format("stream {}: {}", stream.id(), reason));
         return;
       }
       code = ErrorCode::excessive_load;
@@ -164,6 +169,7 @@ void SessionCore::settle(RequestStream& stream) {
     case Fault::body_too_large:
       context_.counts().limit_body.add();
       if (server_ && !stream.attached()) {
+        log(LogLevel::info, fmt::format("stream {}: 413: {}", stream.id(), reason));
         answer(stream, http::Status::content_too_large);
         return;
       }
@@ -171,12 +177,13 @@ void SessionCore::settle(RequestStream& stream) {
       error = Error::limit(reason);
       break;
   }
-  log(LogLevel::info, fmt::format("stream {}: {}: {}", stream.id(), name(code), reason));
+  const std::string why = fmt::format("stream {}: {}: {}", stream.id(), name(code), reason);
+  log(LogLevel::info, why);
   // A reset that the client has brought about costs what one of its own does (CVE-2025-8671).
   if (stream.attached()) count_cancellation(stream);
   if (over_) return;
   stream.fail(code, error);
-  if (!glitch()) fail(ErrorCode::excessive_load, "too many messages that break the rules");
+  glitch(why);
 }
 
 namespace {

@@ -89,12 +89,20 @@ void SessionCore::check_openings(Timestamp now) {
     }
     openings_.erase(openings_.begin() + static_cast<std::ptrdiff_t>(i));
     context_.counts().timeouts.add();
-    log(LogLevel::info, fmt::format("stream {}: its type did not come", late.stream));
+    log(LogLevel::info, fmt::format("stream {}: its type did not come within {} (head_timeout)",
+                                    late.stream, seconds(options().head_timeout)));
     const bool request = server_ && !quic::is_unidirectional(late.stream);
     refuse_stream(late.stream,
                   request ? ErrorCode::request_incomplete : ErrorCode::stream_creation_error,
                   late.size);
   }
+}
+
+void SessionCore::end_late(RequestStream& stream, ErrorCode code, Counter& counter,
+                           const std::string& why) {
+  counter.add();
+  log(LogLevel::info, fmt::format("stream {}: {}", stream.id(), why));
+  stream.fail(code, Error(Code::timed_out, why));
 }
 
 void SessionCore::check_streams(Timestamp now) {
@@ -108,17 +116,19 @@ void SessionCore::check_streams(Timestamp now) {
     switch (current.late(now)) {
       case RequestStream::Late::no: go_on = go_on || current.watched(); break;
       case RequestStream::Late::head:
+        end_late(current, ErrorCode::request_incomplete, context_.counts().timeouts,
+                 fmt::format("the request's head did not come within {} (head_timeout)",
+                             seconds(options().head_timeout)));
+        break;
       case RequestStream::Late::body:
-        context_.counts().timeouts.add();
-        log(LogLevel::info, fmt::format("stream {}: the request did not go on", current.id()));
-        current.fail(ErrorCode::request_incomplete,
-                     Error(Code::timed_out, "the request did not go on"));
+        end_late(current, ErrorCode::request_incomplete, context_.counts().timeouts,
+                 fmt::format("the request's body did not go on for {} (body_timeout)",
+                             seconds(options().body_timeout)));
         break;
       case RequestStream::Late::stalled:
-        context_.counts().stalled.add();
-        log(LogLevel::info, fmt::format("stream {}: the client does not read", current.id()));
-        current.fail(ErrorCode::excessive_load,
-                     Error(Code::timed_out, "the client does not read the response"));
+        end_late(current, ErrorCode::excessive_load, context_.counts().stalled,
+                 fmt::format("the client took nothing of the answer for {} (send_timeout)",
+                             seconds(options().send_timeout)));
         break;
     }
     pending = pending || current.wants_to_send();
@@ -127,7 +137,9 @@ void SessionCore::check_streams(Timestamp now) {
     last_sent_ = now;
   } else if (now - last_sent_ >= options().send_timeout) {
     context_.counts().stalled.add();
-    fail(ErrorCode::excessive_load, "the client does not read");
+    fail(ErrorCode::excessive_load,
+         fmt::format("the client took nothing of what we send for {} (send_timeout)",
+                     seconds(options().send_timeout)));
   }
   if (go_on && !over_) watch_at_ = now + kWatchInterval;
 }

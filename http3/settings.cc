@@ -1,6 +1,10 @@
 #include "http3/settings.h"
 
 #include <algorithm>
+#include <string>
+#include <utility>
+
+#include <fmt/format.h>
 
 #include "http3/frame_walker.h"
 
@@ -83,7 +87,7 @@ bool Settings::keeps_promise_of(const Settings& remembered) const noexcept {
          extended_connect >= remembered.extended_connect && datagrams >= remembered.datagrams;
 }
 
-std::optional<ErrorCode> SettingsParser::take(ByteView payload) {
+std::optional<Violation> SettingsParser::take(ByteView payload) {
   while (!payload.empty()) {
     if (!reader_.take(payload)) break;
     if (!have_id_) {
@@ -95,36 +99,50 @@ std::optional<ErrorCode> SettingsParser::take(ByteView payload) {
     Setting setting;
     setting.id = id_;
     setting.value = reader_.value();
-    if (const auto error = entry(setting)) return error;
+    if (auto broken = entry(setting)) return broken;
   }
   return std::nullopt;
 }
 
-std::optional<ErrorCode> SettingsParser::finish() const noexcept {
-  if (have_id_ || reader_.partial()) return ErrorCode::frame_error;
-  return std::nullopt;
+std::optional<Violation> SettingsParser::finish() const {
+  if (!have_id_ && !reader_.partial()) return std::nullopt;
+  return Violation{ErrorCode::frame_error,
+                   "SETTINGS that ends within a setting (RFC 9114 section 7.1)"};
 }
 
-std::optional<ErrorCode> SettingsParser::entry(Setting setting) {
-  if (entries_.size() == kMaxEntries) return ErrorCode::excessive_load;
+std::optional<Violation> SettingsParser::entry(Setting setting) {
+  if (entries_.size() == kMaxEntries) {
+    return Violation{ErrorCode::excessive_load,
+                     fmt::format("SETTINGS with more than {} settings", kMaxEntries)};
+  }
+  const auto wrong = [](std::string rule) {
+    return Violation{ErrorCode::settings_error, "SETTINGS: " + std::move(rule)};
+  };
   const bool seen = std::any_of(entries_.begin(), entries_.end(),
                                 [&](const Setting& other) { return other.id == setting.id; });
-  if (seen) return ErrorCode::settings_error;
+  if (seen) return wrong(fmt::format("{:#x} twice (RFC 9114 section 7.2.4)", setting.id));
   entries_.push_back(setting);
   switch (setting.id) {
     case 0x02:
     case 0x03:
     case 0x04:
-    case 0x05: return ErrorCode::settings_error;  // HTTP/2's (RFC 9114 §7.2.4.1)
+    case 0x05:
+      return wrong(fmt::format("{:#x}, which is HTTP/2's (RFC 9114 section 7.2.4.1)", setting.id));
     case kSettingQpackMaxTableCapacity: settings_.qpack_capacity = setting.value; break;
     case kSettingMaxFieldSectionSize: settings_.max_field_section = setting.value; break;
     case kSettingQpackBlockedStreams: settings_.qpack_blocked_streams = setting.value; break;
     case kSettingEnableConnectProtocol:
-      if (setting.value > 1) return ErrorCode::settings_error;
+      if (setting.value > 1) {
+        return wrong(fmt::format(
+            "ENABLE_CONNECT_PROTOCOL is {}, neither 0 nor 1 (RFC 8441 section 3)", setting.value));
+      }
       settings_.extended_connect = setting.value == 1;
       break;
     case kSettingH3Datagram:
-      if (setting.value > 1) return ErrorCode::settings_error;
+      if (setting.value > 1) {
+        return wrong(fmt::format("H3_DATAGRAM is {}, neither 0 nor 1 (RFC 9297 section 2.1.1)",
+                                 setting.value));
+      }
       settings_.datagrams = settings_.datagrams || setting.value == 1;
       break;
     case kSettingH3DatagramDraft:

@@ -8,7 +8,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/varint.h"
-#include "http3/error_code.h"
+#include "http3/violation.h"
 
 namespace tern::http3 {
 
@@ -63,11 +63,11 @@ class SettingsParser {
   /// More entries than any peer sends; beyond it H3_EXCESSIVE_LOAD.
   static constexpr std::size_t kMaxEntries = 64;
 
-  /// Takes the next piece; an error is the connection's: H3_SETTINGS_ERROR for what no frame may
-  /// hold (RFC 9114 §7.2.4: twice the same, HTTP/2's, values out of range).
-  std::optional<ErrorCode> take(ByteView payload);
+  /// Takes the next piece. H3_SETTINGS_ERROR is for what no frame may hold (RFC 9114 §7.2.4: twice
+  /// the same, HTTP/2's, values out of range).
+  std::optional<Violation> take(ByteView payload);
   /// The frame ends here: H3_FRAME_ERROR in the middle of an entry.
-  std::optional<ErrorCode> finish() const noexcept;
+  std::optional<Violation> finish() const;
   const Settings& settings() const noexcept { return settings_; }
   /// Every entry in its order, grease included, for qlog.
   const std::vector<Setting>& entries() const noexcept { return entries_; }
@@ -75,7 +75,7 @@ class SettingsParser {
   void forget_entries() noexcept { std::vector<Setting>().swap(entries_); }
 
  private:
-  std::optional<ErrorCode> entry(Setting setting);
+  std::optional<Violation> entry(Setting setting);
 
   VarintReader reader_;
   std::uint64_t id_ = 0;

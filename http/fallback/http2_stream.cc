@@ -478,6 +478,7 @@ void Http2Stream::keep(Http2Name name, std::string_view name_text,
     case Name::authority:
     case Name::host:
       if (!is_server()) break;
+      has_host_ = has_host_ || name == Name::host;
       // RFC 9113 §8.3.1: a host field stands in for :authority, or says the same.
       if (!head_.authority.empty() && head_.authority != value) {
         set_fault(Fault::malformed, "\":authority\" and host differ (RFC 9113 section 8.3.1)");
@@ -510,9 +511,9 @@ void Http2Stream::keep(Http2Name name, std::string_view name_text,
   fields.add(name_text, value);
 }
 
-Http2Message Http2Stream::message() const noexcept {
-  using Part = Http2Message::Part;
-  Http2Message all;
+http::PartOfMessage Http2Stream::message() const noexcept {
+  using Part = http::PartOfMessage::Part;
+  http::PartOfMessage all;
   all.request = is_server();
   all.part = !head_complete_ ? Part::head : in_trailers_ ? Part::trailers : Part::body;
   all.content_length = content_length_;
@@ -524,12 +525,12 @@ Http2Message Http2Stream::message() const noexcept {
     all.protocol = head_.protocol;
   }
   all.status = status_;
-  all.fields = !cookie_.empty() || !(all.request ? head_.fields : fields_).empty();
+  all.fields = has_host_ || !cookie_.empty() || !(all.request ? head_.fields : fields_).empty();
   return all;
 }
 
 void Http2Stream::line_refused(std::string_view name, std::string_view value) noexcept {
-  rule_ = "RFC 9113: " + rule_of_line(message(), name, value);
+  rule_ = http::rule_of_line(http::kHttp2Rules, message(), name, value);
 }
 
 void Http2Stream::window_overflows() noexcept {
@@ -542,7 +543,7 @@ std::string Http2Stream::rule(Http2Code code) const {
     case Http2Code::flow_control_error:
       return "a flow control window was exceeded: by more DATA than it allows, or by a "
              "SETTINGS_INITIAL_WINDOW_SIZE that takes it above 2^31-1 bytes (RFC 9113 section 6.9)";
-    case Http2Code::protocol_error: return "RFC 9113: " + rule_of_whole(message());
+    case Http2Code::protocol_error: return http::rule_of_whole(http::kHttp2Rules, message());
     default: return "the peer broke a rule of RFC 9113";
   }
 }

@@ -8,12 +8,12 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/time.h"
+#include "http/broken_rule.h"
 #include "http/carrier.h"
 #include "http/exchange.h"
 #include "http/fallback/http2_body.h"
 #include "http/fallback/http2_bridge.h"
 #include "http/fallback/http2_code.h"
-#include "http/fallback/http2_rules.h"
 #include "http/message_lines.h"
 
 namespace tern::fallback {
@@ -156,7 +156,7 @@ class Http2Stream final : public http::Carrier {
  private:
   bool is_server() const noexcept;
   void set_fault(Fault fault, std::string reason) noexcept;
-  Http2Message message() const noexcept;
+  http::PartOfMessage message() const noexcept;
   bool too_many(std::string_view name, std::string_view value) noexcept;
   void keep(Http2Name name, std::string_view name_text, std::string_view value) noexcept;
   void finish_head() noexcept;
@@ -180,6 +180,7 @@ class Http2Stream final : public http::Carrier {
   std::int64_t content_length_ = -1;
   std::uint64_t received_ = 0;
   int status_ = 0;
+  bool has_host_ = false;
   Timestamp last_received_{};
   Timestamp blocked_since_ = kNever;  // by the peer's window
   Timestamp lingers_until_ = kNever;  // answered; what comes of the request is dropped

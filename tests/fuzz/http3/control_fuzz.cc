@@ -19,7 +19,7 @@ using tern::ByteView;
 using namespace tern::http3;
 
 struct Run {
-  std::optional<ErrorCode> error;
+  std::optional<Violation> error;
   std::vector<std::string> frames;
   bool operator==(const Run&) const = default;
 };

@@ -16,7 +16,7 @@ using tern::ByteView;
 using namespace tern::http3;
 
 struct Run {
-  std::optional<ErrorCode> error;
+  std::optional<Violation> error;
   Settings settings;
   bool operator==(const Run&) const = default;
 };

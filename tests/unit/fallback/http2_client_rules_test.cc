@@ -341,7 +341,7 @@ std::string line_of(const ClientCase& one) {
        "RFC 9113: \":status\" with a value that is none: \"abc\" (section 8.3.2)"},
       {"status_below_100", "a \":status\" below 100 (RFC 9110 section 15)"},
       {"too_many_fields", "more than 256 header fields (max_fields)"},
-      {"status_101", "RFC 9113: status 101, which HTTP/2 has not (section 8.6)"},
+      {"status_101", "RFC 9113: status 101, which is HTTP/1.1's (section 8.6)"},
       {"request_pseudo", "RFC 9113: \":path\", which no response has (section 8.3)"},
       {"unknown_pseudo", "RFC 9113: \":test\", which no response has (section 8.3)"},
       {"pseudo_after_field",

@@ -369,6 +369,7 @@ std::vector<Case> cases() {
   malformed("upgrade", "8.2.2", plus(usual, {{"upgrade", "websocket"}}));
   malformed("te_gzip", "8.2.2", plus(usual, {{"te", "gzip"}}));
   malformed("pseudo_after_field", "8.3", plus({{"a", "b"}}, usual));
+  malformed("pseudo_after_host", "8.3", plus({{"host", "server"}}, usual));
   malformed("unknown_pseudo", "8.3", plus({{":test", "b"}}, usual));
   malformed("response_pseudo", "8.3", plus(usual, {{":status", "200"}}));
   malformed("no_method", "8.3.1", without(usual, ":method"));
@@ -401,6 +402,10 @@ std::vector<Case> cases() {
   malformed("two_protocols", "RFC 8441 4",
             plus(request("CONNECT"), {{":protocol", "websocket"}, {":protocol", "x"}}));
   malformed("connect_without_authority", "8.5", {{":method", "CONNECT"}});
+  malformed("connect_with_host", "8.5", {{":method", "CONNECT"}, {"host", "server"}});
+  malformed("extended_connect_with_host", "RFC 8441 4",
+            plus(without(request("CONNECT"), ":authority"),
+                 {{":protocol", "websocket"}, {"host", "server"}}));
   malformed("protocol_without_connect", "RFC 8441 4", plus(usual, {{":protocol", "websocket"}}));
   malformed("length_without_body", "8.1.1", plus(request("POST"), {{"content-length", "5"}}));
   malformed("length_no_number", "8.1.1", plus(request("POST"), {{"content-length", "x"}}));

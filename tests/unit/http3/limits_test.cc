@@ -3,8 +3,18 @@
 namespace tern::http3::testing {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
+using ::testing::EndsWith;
 using ::testing::SizeIs;
+using ::testing::StartsWith;
+
+/// The last line of the server's log, without who it is about.
+std::string last_line(const Rig& rig) {
+  if (rig.server_log.all.empty()) return {};
+  const std::string& line = rig.server_log.all.back();
+  return line.substr(line.find(": ") + 2);
+}
 
 TEST(Limits, ALargeHeaderSectionIsAnsweredWith431) {
   Rig rig(hello);
@@ -25,6 +35,8 @@ TEST(Limits, ALargeHeaderSectionIsAnsweredWith431) {
   EXPECT_TRUE(peer->finished[id]);
   EXPECT_THAT(rig.served, ElementsAre("  431"));
   EXPECT_EQ(rig.server_count("http3.limit.fields"), 1u);
+  EXPECT_EQ(last_line(rig),
+            "stream 0: 431: a header section of more than 65536 bytes (max_field_section)");
   rig.world.run_for(1s);
   EXPECT_EQ(rig.server_session->requests(), 0u);
 }
@@ -39,6 +51,7 @@ TEST(Limits, TooManyFieldLines) {
   rig.world.run_for(1s);
   EXPECT_TRUE(peer->finished[id]);
   EXPECT_THAT(rig.served, ElementsAre("GET /many 431"));
+  EXPECT_EQ(last_line(rig), "stream 0: 431: more than 256 header fields (max_fields)");
 }
 
 TEST(Limits, AFieldLineBeyondReason) {
@@ -79,6 +92,10 @@ TEST(Limits, QpackBomb) {
   peer->bidi(frame(kFrameHeaders, bomb + std::string(8000, '\x80')), true);
   const Error error = rig.wait_closed(5s);
   EXPECT_EQ(static_cast<ErrorCode>(error.code), ErrorCode::excessive_load) << error.to_string();
+  EXPECT_EQ(
+      last_line(rig),
+      "closed with H3_EXCESSIVE_LOAD: stream 0: a header section more than 16 times above our "
+      "limits (max_field_section, max_fields)");
 }
 
 TEST(Limits, ALargeResponseHeadFailsTheRequest) {
@@ -115,10 +132,12 @@ TEST(Limits, ABodyAboveTheLimit) {
   http::RequestHead announced = post("/");
   announced.fields.add("content-length", "1001");
   EXPECT_EQ(rig.ask(announced, std::string(1001, 'x')).status, 413);
+  EXPECT_EQ(last_line(rig), "stream 4: 413: a content-length above 1000 bytes (max_body)");
 
   const Reply unannounced = rig.ask(post("/"), std::string(2000, 'x'));
   ASSERT_TRUE(unannounced.error);
   EXPECT_EQ(unannounced.error->code, code(ErrorCode::excessive_load));
+  EXPECT_EQ(last_line(rig), "stream 8: H3_EXCESSIVE_LOAD: a body above 1000 bytes (max_body)");
   EXPECT_EQ(rig.server_count("http3.limit.body"), 2u);
 }
 
@@ -155,6 +174,10 @@ TEST(Limits, RapidResetEndsTheConnection) {
   ASSERT_TRUE(closed.has_value());
   EXPECT_EQ(static_cast<ErrorCode>(closed->code), ErrorCode::excessive_load);
   EXPECT_EQ(rig.server_count("http3.limit.resets"), 1u);
+  EXPECT_EQ(
+      last_line(rig),
+      "closed with H3_EXCESSIVE_LOAD: more than 200 in 10 s: requests that the peer cancelled, "
+      "or had us cancel (max_resets)");
   EXPECT_LE(rig.server_count("http3.requests"), 400u);
 }
 
@@ -177,20 +200,26 @@ TEST(Limits, ResetsOfStreamsThatNeverBeganCountToo) {
 
 TEST(Limits, FloodsOfUnidirectionalStreams) {
   // One that is reset before its first byte counts against the stream limit for ever (ngtcp2 1.11).
-  const std::pair<const char*, std::function<void(Rig&, quic::StreamId)>> floods[] = {
-      {"reset within their type",
+  struct Flood {
+    const char* what;
+    const char* last;
+    std::function<void(Rig&, quic::StreamId)> talk;
+  };
+  const Flood floods[] = {
+      {"reset within their type", "a stream that ended before its type",
        [](Rig& rig, quic::StreamId id) {
          rig.raw->more(id, "\x40");
          rig.world.run_for(1ms);
          if (!rig.closed) rig.raw->connection().reset(id, 0x10c);
        }},
-      {"ended before their type", [](Rig& rig, quic::StreamId id) { rig.raw->more(id, "", true); }},
-      {"ended within their type",
+      {"ended before their type", "a stream that ended before its type",
+       [](Rig& rig, quic::StreamId id) { rig.raw->more(id, "", true); }},
+      {"ended within their type", "a stream that ended before its type",
        [](Rig& rig, quic::StreamId id) { rig.raw->more(id, "\x40", true); }},
-      {"of an unknown type",
+      {"of an unknown type", "refused with H3_STREAM_CREATION_ERROR",
        [](Rig& rig, quic::StreamId id) { rig.raw->more(id, varint(0x21) + "x"); }},
   };
-  for (const auto& [what, talk] : floods) {
+  for (const auto& [what, last, talk] : floods) {
     SCOPED_TRACE(what);
     Rig rig(slow);
     RawPeer* peer = rig.connect_raw();
@@ -205,6 +234,9 @@ TEST(Limits, FloodsOfUnidirectionalStreams) {
     const Error error = rig.wait_closed(1s);
     EXPECT_EQ(static_cast<ErrorCode>(error.code), ErrorCode::excessive_load) << error.to_string();
     EXPECT_EQ(rig.server_count("http3.limit.glitches"), 1u);
+    EXPECT_THAT(last_line(rig), StartsWith("closed with H3_EXCESSIVE_LOAD: more than 1000 in 10 s: "
+                                           "oddities (max_glitches), the last one "));
+    EXPECT_THAT(last_line(rig), EndsWith(last));
   }
 }
 
@@ -266,33 +298,39 @@ TEST(Limits, StopSendingAloneCountsToo) {
 }
 
 TEST(Limits, FloodsOfFramesThatMeanNothing) {
-  const std::pair<const char*, std::function<void(RawPeer&)>> floods[] = {
-      {"unknown frames on the control stream",
+  struct Flood {
+    const char* what;
+    const char* last;
+    std::function<void(RawPeer&)> talk;
+  };
+  constexpr auto kOnControl = "a frame on the control stream that changes nothing or a priority";
+  const Flood floods[] = {
+      {"unknown frames on the control stream", kOnControl,
        [](RawPeer& peer) {
          std::string frames;
          for (int i = 0; i < 5000; ++i) frames += frame(0x21, "");
          peer.uni(control(settings() + frames));
        }},
-      {"priority updates",
+      {"priority updates", kOnControl,
        [](RawPeer& peer) {
          std::string frames;
          for (int i = 0; i < 5000; ++i) frames += frame(kFramePriorityUpdate, varint(0) + "u=1");
          peer.uni(control(settings() + frames));
        }},
-      {"empty DATA frames",
+      {"empty DATA frames", "an empty DATA",
        [](RawPeer& peer) {
          std::string frames;
          for (int i = 0; i < 5000; ++i) frames += frame(kFrameData, "");
          peer.bidi(get_headers() + frames);
        }},
-      {"unknown frames on a request stream",
+      {"unknown frames on a request stream", "a frame of an unknown type",
        [](RawPeer& peer) {
          std::string frames;
          for (int i = 0; i < 5000; ++i) frames += frame(0x21, "");
          peer.bidi(frames);
        }},
   };
-  for (const auto& [what, talk] : floods) {
+  for (const auto& [what, last, talk] : floods) {
     SCOPED_TRACE(what);
     Rig rig(slow);
     RawPeer* peer = rig.connect_raw();
@@ -300,7 +338,35 @@ TEST(Limits, FloodsOfFramesThatMeanNothing) {
     const Error error = rig.wait_closed(10s);
     EXPECT_EQ(static_cast<ErrorCode>(error.code), ErrorCode::excessive_load) << error.to_string();
     EXPECT_EQ(rig.server_count("http3.limit.glitches"), 1u);
+    EXPECT_EQ(last_line(rig), std::string("closed with H3_EXCESSIVE_LOAD: more than 1000 in 10 s: "
+                                          "oddities (max_glitches), the last one ") +
+                                  last);
   }
+}
+
+TEST(Limits, FloodOfMalformedMessages) {
+  Rig rig(hello);
+  RawPeer* peer = rig.connect_raw();
+  peer->uni(control(settings()));
+  const Bytes request = Bytes::copy(headers({{":method", "GET"}, {"a\"b", "c"}}));
+  for (int i = 0; i < 10'000 && !rig.closed; ++i) {
+    if (const auto id = peer->connection().open_bidi()) {
+      peer->connection().write(*id, Bytes(request), true);
+    } else {
+      rig.world.run_for(5ms);
+    }
+  }
+  const Error error = rig.wait_closed(1s);
+  EXPECT_EQ(static_cast<ErrorCode>(error.code), ErrorCode::excessive_load) << error.to_string();
+  const std::uint64_t malformed = rig.server_count("http3.malformed");
+  EXPECT_LE(malformed, 1100u);
+  EXPECT_EQ(
+      last_line(rig),
+      "closed with H3_EXCESSIVE_LOAD: more than 1000 in 10 s: oddities (max_glitches), the "
+      "last one stream " +
+          std::to_string(4 * (malformed - 1)) +
+          ": H3_MESSAGE_ERROR: RFC 9114: the field name \"a\\x22b\", which is no token (section "
+          "10.3)");
 }
 
 TEST(Limits, AnEmptyDataFrameMayEndEveryMessage) {
@@ -340,6 +406,10 @@ TEST(Limits, AHeaderSectionThatNeverEnds) {
   EXPECT_EQ(peer->resets[silent], code(ErrorCode::request_incomplete));
   EXPECT_FALSE(rig.closed);
   EXPECT_EQ(rig.server_count("http3.timeouts"), 2u);
+  EXPECT_THAT(rig.server_log.all,
+              ElementsAre(EndsWith(": stream 4: its type did not come within 10 s (head_timeout)"),
+                          EndsWith(": stream 0: the request's head did not come within 10 s "
+                                   "(head_timeout)")));
   peer->connection().reset(id, 0);
   peer->connection().reset(silent, 0);
   rig.world.run_for(1s);
@@ -389,6 +459,7 @@ TEST(Limits, ABodyThatNeverEnds) {
   rig.world.run_for(3s);
   ASSERT_TRUE(seen.has_value());
   EXPECT_TRUE(seen->is(Code::timed_out)) << seen->to_string();
+  EXPECT_EQ(last_line(rig), "stream 0: the request's body did not go on for 5 s (body_timeout)");
   EXPECT_EQ(peer->resets[id], code(ErrorCode::request_incomplete));
 }
 
@@ -457,6 +528,7 @@ TEST(Limits, AClientThatStopsReadingIsLeft) {
     EXPECT_EQ(static_cast<ErrorCode>(rig.closed->code), ErrorCode::excessive_load);
   }
   EXPECT_EQ(rig.server_count("http3.stalled"), 1u);
+  EXPECT_THAT(rig.server_log.all, Contains(EndsWith("for 10 s (send_timeout)")));
 }
 
 TEST(Limits, AConnectionThatTakesNothingIsClosed) {

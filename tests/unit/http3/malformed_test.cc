@@ -1,10 +1,14 @@
+#include "tests/unit/http3/malformed_lines.h"
 #include "tests/unit/http3/rig.h"
 
-/// What a peer that breaks the rules sees: the code on the wire, and that it alone suffers.
+/// What a peer that breaks the rules sees: the code on the wire, and that it alone suffers. What
+/// the log says of it is in malformed_lines.h.
 
 namespace tern::http3::testing {
 namespace {
 
+using ::testing::Contains;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
@@ -39,7 +43,10 @@ TEST_P(MalformedConnection, IsClosedWithTheRightCode) {
       << name(static_cast<ErrorCode>(error.code)) << " " << error.to_string();
   EXPECT_EQ(rig.server_count("http3.errors"), 1u);
   EXPECT_THAT(rig.server_log.all, SizeIs(1));
-  EXPECT_THAT(rig.server_log.all[0], HasSubstr(std::string(name(GetParam().code))));
+  const std::string line(line_of(connection_lines(), GetParam().name));
+  EXPECT_THAT(rig.server_log.all[0],
+              EndsWith(": closed with " + std::string(name(GetParam().code)) + ": " + line));
+  EXPECT_THAT(error.to_string(), HasSubstr(line)) << "the peer is told the same";
 
   rig.session = bystander;
   EXPECT_EQ(rig.ask(get("/")).status, 200) << "the others go on";
@@ -60,6 +67,20 @@ const ConnectionCase kConnectionCases[] = {
      [](RawPeer& peer) { peer.uni(control(settings() + settings())); }},
     {"NoSettingsFirst", ErrorCode::missing_settings,
      [](RawPeer& peer) { peer.uni(control(frame(kFrameGoaway, varint(0)))); }},
+    {"PushPromiseOnTheControlStream", ErrorCode::frame_unexpected,
+     [](RawPeer& peer) { peer.uni(control(settings() + frame(kFramePushPromise, varint(0)))); }},
+    {"GoawayOfTwoIds", ErrorCode::frame_error,
+     [](RawPeer& peer) {
+       peer.uni(control(settings() + frame(kFrameGoaway, varint(0) + varint(4))));
+     }},
+    {"PriorityUpdateWithoutAnId", ErrorCode::frame_error,
+     [](RawPeer& peer) { peer.uni(control(settings() + frame(kFramePriorityUpdate, ""))); }},
+    {"HeadersInATunnel", ErrorCode::frame_unexpected,
+     [](RawPeer& peer) {
+       peer.bidi(headers({{":method", "CONNECT"}, {":authority", "s:1"}}) + get_headers());
+     }},
+    {"WebTransportStreamOfNoRequest", ErrorCode::id_error,
+     [](RawPeer& peer) { peer.uni(varint(0x54) + varint(3)); }},
     {"SettingsOnARequestStream", ErrorCode::frame_unexpected,
      [](RawPeer& peer) { peer.bidi(settings()); }},
     {"HeadersOnTheControlStream", ErrorCode::frame_unexpected,
@@ -203,7 +224,10 @@ TEST_P(MalformedMessage, EndsItsStreamAlone) {
   EXPECT_EQ(static_cast<ErrorCode>(peer->resets[id]), GetParam().code)
       << name(static_cast<ErrorCode>(peer->resets[id]));
   EXPECT_EQ(rig.server_count("http3.malformed"), 1u);
-  EXPECT_THAT(rig.server_log.all, SizeIs(1));
+  ASSERT_THAT(rig.server_log.all, SizeIs(1));
+  EXPECT_THAT(rig.server_log.all[0],
+              EndsWith(": stream 0: " + std::string(name(GetParam().code)) + ": " +
+                       std::string(line_of(message_lines(), GetParam().name))));
 
   const auto next = peer->bidi(get_headers(), true);
   rig.world.run_for(1s);
@@ -277,6 +301,40 @@ const StreamCase kStreamCases[] = {
     {"UserInfo", ErrorCode::message_error,
      request({},
              {{":method", "GET"}, {":scheme", "https"}, {":authority", "u@s"}, {":path", "/"}})},
+    {"PseudoAfterHost", ErrorCode::message_error,
+     request({}, {{":method", "GET"}, {"host", "s"}, {":scheme", "https"}, {":path", "/"}})},
+    {"TwoHosts", ErrorCode::message_error, request({{"host", "server"}, {"host", "server"}})},
+    {"UserInHost", ErrorCode::message_error, request({{"host", "u:secret@server"}})},
+    {"BadAuthority", ErrorCode::message_error,
+     request({},
+             {{":method", "GET"}, {":scheme", "https"}, {":authority", "s/x"}, {":path", "/"}})},
+    {"BadMethod", ErrorCode::message_error, request({}, {{":method", "G\r\nT\x1b[1m"}})},
+    {"EmptyMethod", ErrorCode::message_error, request({}, {{":method", ""}})},
+    {"BadScheme", ErrorCode::message_error, request({}, {{":method", "GET"}, {":scheme", "1s"}})},
+    {"SpaceInPath", ErrorCode::message_error,
+     request({}, {{":method", "GET"}, {":path", "/?token=s ecret"}})},
+    {"AsteriskOfGet", ErrorCode::message_error,
+     request({}, {{":method", "GET"}, {":scheme", "https"}, {":authority", "s"}, {":path", "*"}})},
+    {"LongName", ErrorCode::message_error, request({{std::string(100, 'A'), "bar"}})},
+    {"QuoteInName", ErrorCode::message_error, request({{"a\"\\\x7f", "bar"}})},
+    {"Upgrade", ErrorCode::message_error, request({{"upgrade", "websocket"}})},
+    {"ConnectWithScheme", ErrorCode::message_error,
+     request({}, {{":method", "CONNECT"}, {":authority", "s:1"}, {":scheme", "https"}})},
+    {"ConnectWithHost", ErrorCode::message_error,
+     request({}, {{":method", "CONNECT"}, {"host", "s:1"}})},
+    {"ExtendedConnectWithHost", ErrorCode::message_error,
+     request({}, {{":method", "CONNECT"},
+                  {":protocol", "websocket"},
+                  {":scheme", "https"},
+                  {":path", "/"},
+                  {"host", "s"}})},
+    {"ExtendedConnectWithoutPath", ErrorCode::message_error,
+     request({}, {{":method", "CONNECT"},
+                  {":protocol", "websocket"},
+                  {":scheme", "https"},
+                  {":authority", "s"}})},
+    {"TwoProtocols", ErrorCode::message_error,
+     request({}, {{":method", "CONNECT"}, {":protocol", "a"}, {":protocol", "a"}})},
     {"ConnectWithPath", ErrorCode::message_error,
      request({}, {{":method", "CONNECT"}, {":authority", "s:1"}, {":path", "/"}})},
     {"ConnectWithoutAuthority", ErrorCode::message_error, request({}, {{":method", "CONNECT"}})},
@@ -297,6 +355,21 @@ const StreamCase kStreamCases[] = {
 
 INSTANTIATE_TEST_SUITE_P(All, MalformedMessage, ::testing::ValuesIn(kStreamCases),
                          [](const auto& test) { return std::string(test.param.name); });
+
+TEST(MalformedMessage, ProtocolThatWasNotAllowed) {
+  SessionOptions options;
+  options.extended_connect = false;
+  Rig rig(hello, RigOptions().server(options));
+  RawPeer* peer = rig.connect_raw();
+  ASSERT_NE(peer, nullptr);
+  const auto id = peer->bidi(request({{":protocol", "websocket"}}), true);
+  rig.world.run_for(1s);
+  EXPECT_EQ(static_cast<ErrorCode>(peer->resets[id]), ErrorCode::message_error);
+  ASSERT_THAT(rig.server_log.all, SizeIs(1));
+  EXPECT_THAT(rig.server_log.all[0],
+              EndsWith("RFC 9114: \":protocol\", which our settings do not allow (RFC 8441 section "
+                       "3)"));
+}
 
 /// The same the other way: a server that breaks the rules.
 struct ServerCase {
@@ -322,12 +395,26 @@ TEST_P(MalformedServer, IsLeftWithTheRightCode) {
   rig.world.run_until([&] { return told.has_value(); }, 5s);
   ASSERT_TRUE(told.has_value());
   EXPECT_EQ(static_cast<ErrorCode>(told->code), GetParam().code) << told->to_string();
+  EXPECT_THAT(told->to_string(), HasSubstr(std::string(line_of(server_lines(), GetParam().name))));
   rig.world.run_for(1s);
   EXPECT_TRUE(reply->done);
   EXPECT_TRUE(reply->error.has_value());
 }
 
 const ServerCase kServerCases[] = {
+    {"PriorityUpdate", ErrorCode::frame_unexpected,
+     [](RawPeer& peer) { peer.uni(control(settings() + frame(kFramePriorityUpdate, varint(0)))); }},
+    {"GoawayGrows", ErrorCode::id_error,
+     [](RawPeer& peer) {
+       peer.uni(
+           control(settings() + frame(kFrameGoaway, varint(0)) + frame(kFrameGoaway, varint(4))));
+     }},
+    {"SettingsEndWithinASetting", ErrorCode::frame_error,
+     [](RawPeer& peer) { peer.uni(control(frame(kFrameSettings, "\x06"))); }},
+    {"DataBehindTrailers", ErrorCode::frame_unexpected,
+     [](RawPeer& peer) {
+       peer.more(0, headers({{":status", "200"}}) + headers({{"a", "b"}}) + frame(kFrameData, "x"));
+     }},
     {"PushStream", ErrorCode::id_error,
      [](RawPeer& peer) { peer.uni(varint(kStreamPush) + varint(0)); }},
     {"PushPromise", ErrorCode::id_error,
@@ -371,6 +458,9 @@ TEST_P(MalformedResponse, FailsItsRequestAlone) {
   EXPECT_EQ(reply->error->domain, Domain::application);
   EXPECT_EQ(reply->error->code, code(ErrorCode::message_error)) << reply->error->to_string();
   EXPECT_EQ(reply->error->origin, Origin::local);
+  const std::string line(line_of(response_lines(), GetParam().name));
+  EXPECT_THAT(reply->error->to_string(), EndsWith(line));
+  EXPECT_THAT(rig.client_log.all, Contains(EndsWith(": stream 0: H3_MESSAGE_ERROR: " + line)));
   server->more(4, headers({{":status", "200"}}), true);
   rig.world.run_for(1s);
   EXPECT_EQ(other->status, 200);
@@ -381,7 +471,17 @@ const ResponseCase kResponseCases[] = {
     {"NoStatus", headers({{"a", "b"}})},
     {"BadStatus", headers({{":status", "20"}})},
     {"Status101", headers({{":status", "101"}})},
+    {"TwoStatuses", headers({{":status", "200"}, {":status", "200"}})},
+    {"EmptyStatus", headers({{":status", ""}})},
+    {"StatusBelow100", headers({{":status", "099"}})},
+    {"StatusOfLetters", headers({{":status", "20x"}})},
     {"RequestPseudo", headers({{":status", "200"}, {":path", "/"}})},
+    {"UnknownPseudo", headers({{":status", "200"}, {":foo", "bar"}})},
+    {"PseudoAfterField", headers({{"a", "b"}, {":status", "200"}})},
+    {"PseudoInTrailers", headers({{":status", "200"}}) + headers({{":status", "200"}})},
+    {"LengthOf204", headers({{":status", "204"}, {"content-length", "5"}})},
+    {"TwoLengths", headers({{":status", "200"}, {"content-length", "5"}, {"content-length", "5"}})},
+    {"EndBehindInterim", headers({{":status", "103"}})},
     {"BadName", headers({{":status", "200"}, {"a b", "c"}})},
     {"EmptyName", headers({{":status", "200"}, {"", "c"}})},
     {"LineBreakInValue", headers({{":status", "200"}, {"a", "b\r\nc: d"}})},

@@ -131,7 +131,7 @@ class Peers {
   void deliver_instructions() {
     if (!encoder.has_instructions()) return;
     const Bytes bytes = encoder.take_instructions();
-    ASSERT_TRUE(decoder.instructions(bytes)) << decoder.reason();
+    ASSERT_TRUE(decoder.instructions(bytes)) << name(decoder.error());
   }
   void deliver_feedback() {
     if (!decoder.has_feedback()) return;
@@ -148,7 +148,7 @@ class Peers {
         case QpackDecoder::Step::waits: return false;
         case QpackDecoder::Step::more:
         case QpackDecoder::Step::failed:
-          ADD_FAILURE() << "cannot be decoded: " << decoder.reason();
+          ADD_FAILURE() << "cannot be decoded: " << name(decoder.error());
           return true;
       }
     }
@@ -531,7 +531,7 @@ TEST(QpackEncoderTest, WhateverIsLateEveryLineArrives) {
       if (random.below(2) == 0) {
         const std::size_t size = random.below(instructions.size() + 1);
         ASSERT_TRUE(peers.decoder.instructions(as_bytes(instructions).first(size)))
-            << peers.decoder.reason() << " seed " << seed;
+            << name(peers.decoder.error()) << " seed " << seed;
         instructions.erase(0, size);
       }
       if (peers.decoder.has_feedback()) feedback += peers.decoder.take_feedback().text();

@@ -93,7 +93,9 @@ class ServerOptions {
   /// the machines behind one name: `keys` (session tickets and address tokens, rotated) and
   /// `reset-key` (stateless resets). Default: secrets of this process alone.
   ServerOptions& state_dir(std::string folder);
-  /// A ticket or token is good for up to three periods. Default 8 hours.
+  /// How often those secrets are replaced, at least 1 s; the last three still open what they have
+  /// sealed. Tickets are good for three periods, at most 7 days (RFC 8446 §4.6.1), address tokens
+  /// for as long, at most a day. Default 8 hours.
   ServerOptions& key_rotation(Duration period);
   /// How connection IDs look: machine ID and key for QUIC-LB. The worker is filled in.
   ServerOptions& cids(quic::CidConfig config);

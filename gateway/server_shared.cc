@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <system_error>
 #include <utility>
@@ -16,6 +18,15 @@ namespace tern {
 namespace {
 
 constexpr UnixSeconds kSharedKeysInterval = 60;  // seconds between two looks at the state folder
+
+/// Seconds until the key that has sealed a ticket may be gone from the ring.
+std::uint32_t ticket_lifetime(Duration key_rotation) {
+  const auto period = std::chrono::duration_cast<std::chrono::seconds>(key_rotation).count();
+  // Whatever is more than TLS allows is cut there.
+  constexpr std::int64_t kMost = std::numeric_limits<std::uint32_t>::max() / tls::KeyRing::kMaxKeys;
+  return static_cast<std::uint32_t>(std::min<std::int64_t>(period, kMost) *
+                                    (tls::KeyRing::kMaxKeys - 1));
+}
 
 Result<udp::Address> parse_listen(const std::string& text) {
   const std::string full = text.starts_with(':') ? "[::]" + text : text;
@@ -60,6 +71,9 @@ Result<void> ServerShared::prepare(Runtime& runtime) {
   const http::ConnectionAge& age = options.age_;
   if (age.limit < Duration::zero() || age.grace.value_or(Duration::zero()) < Duration::zero()) {
     return fail(Error::invalid("the connections' age and its grace cannot be negative"));
+  }
+  if (options.key_rotation_ < std::chrono::seconds(1)) {
+    return fail(Error::invalid("the keys' rotation: at least a second"));
   }
   listen_.clear();
   preferred_.clear();
@@ -161,6 +175,7 @@ Result<ServerShared::Contexts> ServerShared::make_contexts() const {
   }
   if (options.hq_interop_) context.alpn({"h3", "hq-interop"});
   context.ticket_keys(keys)
+      .ticket_lifetime(ticket_lifetime(options.key_rotation_))
       .early_data(options.early_data_)
       .chacha20_only(options.chacha20_only_)
       .key_log(options.key_log_);

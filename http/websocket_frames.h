@@ -55,8 +55,6 @@ class WebSocketFrameReader {
   /// The next piece; nothing when more input is needed. Error invalid for a malformed frame, then
   /// the reader is not used again.
   Result<std::optional<Piece>> next();
-  /// No frame has begun and not ended.
-  bool at_boundary() const noexcept { return codec_ == nullptr; }
 
  private:
   friend class WebSocketCodecs;

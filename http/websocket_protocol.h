@@ -74,8 +74,6 @@ class WebSocketProtocol {
   /// The bytes stay the caller's, and in place until `next` has returned nothing.
   void feed(ByteView bytes) noexcept;
   std::optional<Event> next();
-  /// In the middle of a message or frame: an end of the stream is no orderly one.
-  bool in_message() const noexcept { return in_message_ || !reader_.at_boundary(); }
 
   // ---- out
   /// A message, or a part of one (`first`, `last`). Compresses it where that was agreed on and is
@@ -85,7 +83,6 @@ class WebSocketProtocol {
   Bytes control(WebSocketOpcode opcode, ByteView payload);
   /// kNone: without a code. The reason is cut to 123 bytes, at a character.
   Bytes close(std::uint16_t code, std::string_view reason);
-  bool compresses() const noexcept { return deflater_.has_value(); }
 
  private:
   using Piece = WebSocketFrameReader::Piece;

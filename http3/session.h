@@ -74,8 +74,6 @@ class Session : public quic::Application, public http::Session {
   virtual const std::optional<Settings>& peer_settings() const noexcept = 0;
   /// What we announce, without grease.
   virtual const Settings& local_settings() const noexcept = 0;
-  /// Client, once the server's SETTINGS have come: for `quic::Session::application`.
-  virtual std::vector<std::uint8_t> settings_blob() const = 0;
 
   /// nullptr unregisters.
   virtual void set_router(StreamRouter* router) noexcept = 0;

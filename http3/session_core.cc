@@ -258,10 +258,6 @@ void SessionCore::offer_session() {
   if (hooks_->session) hooks_->session(std::move(*ready));
 }
 
-std::vector<std::uint8_t> SessionCore::settings_blob() const {
-  return peer_settings_ ? peer_settings_->serialize() : std::vector<std::uint8_t>();
-}
-
 void SessionCore::on_stream_reset(const quic::Event& event) {
   if (!routed_.empty() && route_event(event)) return;
   const quic::StreamId id = event.stream;

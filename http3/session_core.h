@@ -55,7 +55,6 @@ class SessionCore final : public Session,
   void close(ErrorCode why, std::string_view reason) override;
   const std::optional<Settings>& peer_settings() const noexcept override { return peer_settings_; }
   const Settings& local_settings() const noexcept override { return local_settings_; }
-  std::vector<std::uint8_t> settings_blob() const override;
   void set_router(StreamRouter* router) noexcept override { router_ = router; }
   StreamRouter* router() override;
   void adopt(quic::StreamId stream) override { routed_.push_back(stream); }

@@ -83,6 +83,21 @@ class HandshakeTest(TernTest):
         fetched = self.assert_done(self.get(again, "/hello", "--session", session, "--early-data"))
         self.assertTrue(fetched.connection["early_data_accepted"], fetched.connection)
 
+    def test_keys_rotate(self):
+        state = self.folder / "state"
+        server = self.serve("--state-dir", str(state), "--key-rotation", "1s")
+        session = self.folder / "session"
+        self.assert_done(self.get(server, "/hello", "--session", session))
+
+        def secrets():
+            return {line.split()[0] for line in (state / "keys").read_text().splitlines()[1:]}
+
+        before = secrets()
+        while before & secrets():
+            pass
+        fetched = self.assert_done(self.get(server, "/hello", "--session", session))
+        self.assertFalse(fetched.connection["resumed"])
+
     def test_key_update(self):
         server = self.serve()
         fetched = self.assert_done(self.get(server, "/bytes/2000000", "-o", self.folder / "x",

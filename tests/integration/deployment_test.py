@@ -54,6 +54,11 @@ class LoadBalancerTest(TernTest):
         key.write_text("8f95f09245765f80256934e50c66207f\n")
         self.migrate_behind(str(key), "--cid-key", str(key))
 
+    def test_keys_cannot_rotate_all_the_time(self):
+        failed = self.tern("serve", "--key-rotation", "999ms")
+        self.assertEqual(failed.returncode, 2, failed.stderr)
+        self.assertIn("at least a second", failed.stderr)
+
     def test_wrong_ids_and_keys(self):
         key = self.folder / "cid.key"
         key.write_text("nonsense")

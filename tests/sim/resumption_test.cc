@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include "tests/sim/scene.h"
+#include "tests/unit/temporary_folder.h"
+#include "transport/tls/key_ring.h"
 
 namespace tern::sim {
 namespace {
@@ -153,6 +155,62 @@ TEST(Resumption, TicketsExpire) {
   const Fetch& fetch = scene.fetch("/hello");
   ASSERT_TRUE(fetch.ok());
   EXPECT_FALSE(scene.connection().handshake.resumed);
+}
+
+/// Whether a client that was there `age` ago is resumed.
+bool resumes_after(Duration age, Duration key_rotation) {
+  Scene scene;
+  scene.link(LinkOptions().delay(50ms));
+  ServerOptions options = scene.server_options();
+  options.key_rotation(key_rotation);
+  scene.serve(std::move(options));
+  auto cache = std::make_shared<SessionCache>();
+  first_visit(scene, cache);
+  scene.world.run_for(age);
+  come_back(scene, cache, false);
+  EXPECT_TRUE(scene.fetch("/hello").ok());
+  return scene.connection().handshake.resumed;
+}
+
+TEST(Resumption, TicketsAreGoodForThreeRotationsOfTheKeys) {
+  EXPECT_TRUE(resumes_after(2h + 50min, 1h));
+  EXPECT_FALSE(resumes_after(3h + 10min, 1h));
+  EXPECT_TRUE(resumes_after(29h, 10h)) << "longer than by default";
+  EXPECT_FALSE(resumes_after(31h, 10h));
+}
+
+TEST(Resumption, KeysRotateInTheSharedFolder) {
+  test::TemporaryFolder folder;
+  Scene scene;
+  scene.link(LinkOptions().delay(50ms));
+  const auto with_keys = [&] {
+    ServerOptions options = scene.server_options();
+    options.state_dir(folder.path().string()).key_rotation(1h);
+    return options;
+  };
+  const auto load = [&] { return *tls::KeyRing::load(folder / "keys"); };
+  scene.serve(with_keys());
+  const tls::RingKey first = load()->snapshot()->front();
+  scene.world.run_for(1h + 61s);
+  ASSERT_EQ(load()->snapshot()->size(), 2u);
+  EXPECT_NE(load()->snapshot()->front().id, first.id);
+  EXPECT_EQ(load()->snapshot()->back().id, first.id);
+
+  // Another machine is ahead of this one by so much that nothing of what this one has is left.
+  Random random(1);
+  const auto ahead = load();
+  for (std::size_t i = 0; i < tls::KeyRing::kMaxKeys; ++i) {
+    ahead->rotate(random, scene.server_host.runtime().unix_seconds());
+  }
+  ASSERT_TRUE(ahead->save(folder / "keys"));
+  scene.world.run_for(61s);
+  auto cache = std::make_shared<SessionCache>();
+  first_visit(scene, cache);
+  scene.stop_server();
+  scene.serve(with_keys());
+  come_back(scene, cache, false);
+  EXPECT_TRUE(scene.fetch("/hello").ok());
+  EXPECT_TRUE(scene.connection().handshake.resumed) << "by a key of the other machine's";
 }
 
 }  // namespace

@@ -289,10 +289,6 @@ const pb::Descriptor* Schema::message(const std::string& name) const {
   return pool_.FindMessageTypeByName(name);
 }
 
-std::unique_ptr<pb::Message> Schema::new_message(const pb::Descriptor& descriptor) {
-  return std::unique_ptr<pb::Message>(messages_.GetPrototype(&descriptor)->New());
-}
-
 rpc::Method Schema::method(const pb::MethodDescriptor& method, std::string_view path) {
   rpc::Method made;
   made.path = path;

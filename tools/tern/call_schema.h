@@ -42,8 +42,6 @@ class Schema {
   const google::protobuf::Descriptor* message(const std::string& name) const;
   /// For calling it. `path` outlives what is returned.
   rpc::Method method(const google::protobuf::MethodDescriptor& method, std::string_view path);
-  std::unique_ptr<google::protobuf::Message> new_message(
-      const google::protobuf::Descriptor& descriptor);
 
   /// The definition of a service, method (with its messages), message, field, enum or extension as
   /// a .proto has it, with its comments; empty: there is no such name.

@@ -60,6 +60,7 @@ struct ServeOptions {
   std::optional<std::size_t> max_connections;
   std::optional<Duration> idle_timeout;
   std::optional<Duration> drain_timeout;
+  std::optional<Duration> key_rotation;
   std::optional<Duration> max_connection_age;
   std::optional<Duration> max_connection_age_grace;
   std::string handover;
@@ -114,6 +115,7 @@ class Serve {
     if (!options_.client_ca.empty()) server.client_ca(options_.client_ca);
     if (!options_.versions.empty()) server.versions(options_.versions);
     if (!options_.state_dir.empty()) server.state_dir(options_.state_dir);
+    if (options_.key_rotation) server.key_rotation(*options_.key_rotation);
     server.cids(cid_config());
     if (options_.max_connections) server.max_connections(*options_.max_connections);
     if (options_.idle_timeout) server.idle_timeout(*options_.idle_timeout);
@@ -433,6 +435,8 @@ void add_serve(CLI::App& app, ExitCode& result) {
   verb->add_option("--state-dir", options->state_dir,
                    "Keep ticket, token and reset keys here, for restarts and other machines")
       ->type_name("DIR");
+  add_duration(*verb, "--key-rotation", options->key_rotation,
+               "Replace the ticket and token keys this often (default: 8h)");
   verb->add_option("--server-id", options->server_id,
                    "This machine behind a QUIC-LB load balancer: hexadecimal digits")
       ->type_name("ID");

@@ -252,6 +252,8 @@ TEST(Server, SaysWhatIsWrongWithItsOptions) {
   EXPECT_TRUE(
       start(ServerOptions().certificate(leaf()).listen("server:443")).error().is(Code::invalid));
   EXPECT_FALSE(start(ServerOptions().certificate("missing.pem", "missing.key")));
+  EXPECT_TRUE(
+      start(ServerOptions().certificate(leaf()).key_rotation(999ms)).error().is(Code::invalid));
   EXPECT_TRUE(start(ServerOptions().certificate(leaf()).listen(":443").preferred_address(":444"))
                   .error()
                   .is(Code::invalid));

@@ -210,8 +210,7 @@ void ClientPool::close_unused_sockets() {
 
 void ClientPool::close_unused_sockets_soon() { socket_timer_.arm(runtime.now() + kSocketLinger); }
 
-// ---- the ladder
-// ----------------------------------------------------------------------------------
+// ---- the ladder ---------------------------------------------------------------------------------
 
 Task<Result<std::shared_ptr<OriginConnection>>> ClientPool::acquire(http::Url url) {
   const std::string origin = url.origin();

@@ -74,8 +74,7 @@ bool is_below(std::string_view host, std::string_view entry) noexcept {
 
 }  // namespace
 
-// ---- Proxy
-// ---------------------------------------------------------------------------------------
+// ---- Proxy --------------------------------------------------------------------------------------
 
 Result<Proxy> Proxy::parse(std::string_view text) {
   const std::size_t colon = text.find("://");
@@ -122,8 +121,7 @@ std::string Proxy::name() const {
          std::to_string(port_);
 }
 
-// ---- ProxyOptions
-// --------------------------------------------------------------------------------
+// ---- ProxyOptions -------------------------------------------------------------------------------
 
 Result<ProxyOptions> ProxyOptions::from_environment(
     const std::function<std::optional<std::string>(const char*)>& variable) {

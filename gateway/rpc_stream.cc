@@ -83,7 +83,7 @@ std::string_view RpcStream::protocol() const noexcept {
   return carrier == "h2" ? "webtransport/h2" : "webtransport/websocket";
 }
 
-// ---- sending -----------------------------------------------------------------------------------
+// ---- sending ------------------------------------------------------------------------------------
 
 void RpcStream::send(Bytes bytes, bool end) {
   if (ended_) return;
@@ -154,7 +154,7 @@ Task<void> RpcStream::watch() {
   }
 }
 
-// ---- receiving ---------------------------------------------------------------------------------
+// ---- receiving ----------------------------------------------------------------------------------
 
 /// A reset with a code is the peer's word about the call; anything else is the session's end.
 void RpcStream::fail_reading(Error error) {

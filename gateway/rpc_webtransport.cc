@@ -17,7 +17,7 @@ namespace {
 using webtransport::Session;
 using webtransport::Stream;
 
-// ---- server ------------------------------------------------------------------------------------
+// ---- server -------------------------------------------------------------------------------------
 
 /// Where a call on a stream is heard by HTTP's names.
 struct Place {
@@ -131,7 +131,7 @@ Task<void> serve_session(Session& session, std::shared_ptr<const http::Handler> 
   co_await calls.run();
 }
 
-// ---- client ------------------------------------------------------------------------------------
+// ---- client -------------------------------------------------------------------------------------
 
 class CallStream final : public rpc::WireStream {
  public:

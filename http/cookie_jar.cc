@@ -201,8 +201,7 @@ std::optional<UnixSeconds> parse_cookie_date(std::string_view text) {
          second;
 }
 
-// ---- CookieJar
-// -----------------------------------------------------------------------------------
+// ---- CookieJar ----------------------------------------------------------------------------------
 
 /// The list that the library was built with: it is the same on every machine of a release.
 struct CookieJar::PublicSuffixes {
@@ -347,8 +346,7 @@ void CookieJar::add_to(const Url& url, Fields& request, UnixSeconds now) {
   request.set("cookie", cookies);
 }
 
-// ---- files
-// ---------------------------------------------------------------------------------------
+// ---- files --------------------------------------------------------------------------------------
 
 std::string CookieJar::to_text(UnixSeconds now) {
   drop_expired(now);

@@ -45,8 +45,7 @@ std::string_view date_text(UnixSeconds now) noexcept {
 
 }  // namespace
 
-// ---- what comes and goes
-// -------------------------------------------------------------------------
+// ---- what comes and goes ------------------------------------------------------------------------
 
 void Incoming::wake(Waiter* waiter) noexcept {
   if (waiter != nullptr) waiter->wake(runtime_.ready());
@@ -134,8 +133,7 @@ void Outgoing::release() noexcept {
   if (writer != nullptr) writer->wake(runtime_.ready());
 }
 
-// ---- what both ends share
-// ------------------------------------------------------------------------
+// ---- what both ends share -----------------------------------------------------------------------
 
 namespace detail {
 
@@ -311,8 +309,7 @@ void Ends::stop_reading(Abort why) {
 
 }  // namespace detail
 
-// ---- server
-// --------------------------------------------------------------------------------------
+// ---- server -------------------------------------------------------------------------------------
 
 Exchange::Exchange(Runtime& runtime, Carrier& carrier, RequestHead&& request)
     : Ends(runtime, carrier), request_(std::move(request)) {
@@ -437,8 +434,7 @@ Exchange::Write Exchange::start(Response response) {
   return write(response.body());
 }
 
-// ---- client
-// --------------------------------------------------------------------------------------
+// ---- client -------------------------------------------------------------------------------------
 
 ClientExchange::ClientExchange(Runtime& runtime, Carrier& carrier) : Ends(runtime, carrier) {}
 
@@ -531,8 +527,7 @@ Result<Response> ClientExchange::Head::await_resume() {
   return fail(Error(Code::closed, "the stream ended without a response", Origin::remote));
 }
 
-// ---- serving
-// -------------------------------------------------------------------------------------
+// ---- serving ------------------------------------------------------------------------------------
 
 namespace {
 

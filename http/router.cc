@@ -259,8 +259,7 @@ class Match {
 
 }  // namespace
 
-// ---- building
-// ------------------------------------------------------------------------------------
+// ---- building -----------------------------------------------------------------------------------
 
 Router::Router() : table_(std::make_shared<const Table>()) {}
 
@@ -402,8 +401,7 @@ Router& Router::fallback(Handler handler) {
   return *this;
 }
 
-// ---- dispatching
-// ---------------------------------------------------------------------------------
+// ---- dispatching --------------------------------------------------------------------------------
 
 Task<void> Router::operator()(Exchange& exchange) const {
   const Table& table = *table_;

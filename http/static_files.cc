@@ -89,8 +89,7 @@ class FileSource final : public BodySource {
   FileDescriptor file_;
 };
 
-// ---- paths
-// ---------------------------------------------------------------------------------------
+// ---- paths --------------------------------------------------------------------------------------
 
 /// The path below the root that a request path names: decoded, without the leading slash, with the
 /// trailing one if there is one. Nothing for a path that no file may have.
@@ -118,8 +117,7 @@ std::optional<std::string> relative_path(std::string_view path, const StaticFile
   return relative;
 }
 
-// ---- files
-// ---------------------------------------------------------------------------------------
+// ---- files --------------------------------------------------------------------------------------
 
 std::string etag_of(const FileIdentity& identity, Coding coding) {
   std::array<char, 64> text;
@@ -258,8 +256,7 @@ Lookup look_up(const Root& root, const std::string& path, UnixSeconds now,
   return lookup;
 }
 
-// ---- answers
-// -------------------------------------------------------------------------------------
+// ---- answers ------------------------------------------------------------------------------------
 
 /// All of it is at hand, so nobody needs to wait until it has left.
 Task<void> respond_at_once(Exchange& exchange, Response response) {

@@ -51,8 +51,7 @@ Result<void> WebSocket::Send::await_resume() {
   return {};
 }
 
-// ---- the object
-// -----------------------------------------------------------------------------------
+// ---- the object ---------------------------------------------------------------------------------
 
 WebSocket::WebSocket(detail::Ends& ends, WebSocketProtocol::Role role,
                      std::shared_ptr<const WebSocketOptions> options, WebSocketTerms terms)
@@ -89,8 +88,7 @@ udp::Path WebSocket::path() const noexcept { return core_->ends().path(); }
 const WebSocketStats& WebSocket::stats() const noexcept { return core_->stats(); }
 Runtime& WebSocket::runtime() const noexcept { return core_->runtime(); }
 
-// ---- servers
-// --------------------------------------------------------------------------------------
+// ---- servers ------------------------------------------------------------------------------------
 
 /// What `websocket` makes: a handler that knows its handler and options.
 class WebSocketRoute {
@@ -166,8 +164,7 @@ Handler websocket(WebSocketHandler handler, WebSocketOptions options) {
   return WebSocketRoute(std::move(handler), std::move(options));
 }
 
-// ---- clients
-// --------------------------------------------------------------------------------------
+// ---- clients ------------------------------------------------------------------------------------
 
 Task<Result<std::unique_ptr<WebSocket>>> open_websocket(std::unique_ptr<ClientExchange> exchange,
                                                         RequestHead request,

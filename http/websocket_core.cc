@@ -75,8 +75,7 @@ WebSocketCore::~WebSocketCore() {
   runtime_.counters().at("websocket.closed").add();
 }
 
-// ---- receiving
-// ------------------------------------------------------------------------------------
+// ---- receiving ----------------------------------------------------------------------------------
 
 Task<void> WebSocketCore::pump() {
   Bytes piece;
@@ -242,8 +241,7 @@ void WebSocketCore::on_pong(ByteView payload) {
   wake(pong_waiters_);
 }
 
-// ---- sending
-// --------------------------------------------------------------------------------------
+// ---- sending ------------------------------------------------------------------------------------
 
 bool WebSocketCore::may_send(const WebSocket::Send& send) const noexcept {
   if (full()) return false;
@@ -389,8 +387,7 @@ Task<Result<Duration>> WebSocketCore::ping() {
   co_return fail(error_ ? *error_ : Error::closed("the WebSocket is closed"));
 }
 
-// ---- the end
-// --------------------------------------------------------------------------------------
+// ---- the end ------------------------------------------------------------------------------------
 
 void WebSocketCore::send_close(std::uint16_t code, std::string_view reason) {
   close_sent_ = true;
@@ -486,8 +483,7 @@ Task<void> WebSocketCore::wait_until_gone() {
   while (!gone_) co_await Next(gone_waiters_);
 }
 
-// ---- deadlines
-// ------------------------------------------------------------------------------------
+// ---- deadlines ----------------------------------------------------------------------------------
 
 void WebSocketCore::arm(Timestamp deadline) {
   if (gone_ || deadline >= armed_for_) return;

@@ -20,8 +20,7 @@ constexpr std::array<std::uint8_t, 4> kTail = {0x00, 0x00, 0xff, 0xff};
 /// zlib refuses 8 for raw deflate.
 constexpr int kMinDeflateBits = 9;
 
-// ---- sec-websocket-extensions
-// ---------------------------------------------------------------------
+// ---- sec-websocket-extensions -------------------------------------------------------------------
 
 struct Parameter {
   std::string name;
@@ -220,8 +219,7 @@ Result<std::optional<WebSocketDeflateAgreement>> confirm_deflate(
   return agreed;
 }
 
-// ---- compressing
-// ----------------------------------------------------------------------------------
+// ---- compressing --------------------------------------------------------------------------------
 
 struct WebSocketDeflater::Stream {
   Stream(int stream_bits, int stream_level) : bits(stream_bits), level(stream_level) {

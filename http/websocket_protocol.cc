@@ -191,8 +191,7 @@ WebSocketProtocol::Event WebSocketProtocol::take_close() {
   return event;
 }
 
-// ---- out
-// ------------------------------------------------------------------------------------------
+// ---- out ----------------------------------------------------------------------------------------
 
 WebSocketFrame WebSocketProtocol::message(bool text, const Bytes& payload, bool first, bool last) {
   const WebSocketOpcode opcode = !first ? WebSocketOpcode::continuation

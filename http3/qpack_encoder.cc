@@ -104,8 +104,7 @@ void QpackEncoder::set_peer(std::uint64_t max_capacity, std::uint64_t blocked_st
   next_remembered_ = next_request_ = 0;
 }
 
-// ---- sections
-// ------------------------------------------------------------------------------------
+// ---- sections -----------------------------------------------------------------------------------
 
 void QpackEncoder::begin(quic::StreamId stream) noexcept {
   stream_ = stream;
@@ -300,8 +299,7 @@ void QpackEncoder::literal(std::string_view name, std::string_view value, int st
   end_ = static_cast<std::size_t>(out - scratch_.data());
 }
 
-// ---- the table
-// -----------------------------------------------------------------------------------
+// ---- the table ----------------------------------------------------------------------------------
 
 bool QpackEncoder::worth_inserting(std::string_view name, std::string_view value,
                                    int static_name) const noexcept {
@@ -419,8 +417,7 @@ Bytes QpackEncoder::take_instructions() {
   return Bytes::take(std::exchange(instructions_, std::vector<std::uint8_t>()));
 }
 
-// ---- what the peer has
-// ---------------------------------------------------------------------------
+// ---- what the peer has --------------------------------------------------------------------------
 
 bool QpackEncoder::keep_outstanding(quic::StreamId stream, const References& references) {
   if (outstanding() >= kMaxOutstanding) return false;

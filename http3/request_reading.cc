@@ -89,8 +89,7 @@ void RequestStream::stream_ends() noexcept {
   }
 }
 
-// ---- frames
-// --------------------------------------------------------------------------------------
+// ---- frames -------------------------------------------------------------------------------------
 
 void RequestStream::frame_begins() noexcept {
   const std::uint64_t type = walker_.type();
@@ -198,8 +197,7 @@ void RequestStream::other_begins(std::uint64_t type) noexcept {
   session_->glitch("a frame of an unknown type");
 }
 
-// ---- field sections
-// ------------------------------------------------------------------------------
+// ---- field sections -----------------------------------------------------------------------------
 
 /// Takes off the front of `payload`, of the HEADERS frame that the walker is in, what can be read.
 void RequestStream::read_section(ByteView& payload) noexcept {
@@ -495,8 +493,7 @@ void RequestStream::finish_response() noexcept {
   fields_.clear();
 }
 
-// ---- the rest
-// ------------------------------------------------------------------------------------
+// ---- the rest -----------------------------------------------------------------------------------
 
 void RequestStream::body(ByteView bytes) noexcept {
   last_received_ = session_->now();

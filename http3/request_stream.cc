@@ -55,8 +55,7 @@ Error peer_error(std::uint64_t number) {
   return Error(Domain::application, number, std::string(name(error)), Origin::remote);
 }
 
-// ---- life
-// ----------------------------------------------------------------------------------------
+// ---- life ---------------------------------------------------------------------------------------
 
 void RequestStream::begin(SessionCore& session, quic::StreamId id, Timestamp now) noexcept {
   session_ = &session;
@@ -184,8 +183,7 @@ void RequestStream::set_fault(Fault fault, std::string reason) noexcept {
   session_->flag(*this);
 }
 
-// ---- Carrier: what goes out
-// ----------------------------------------------------------------------
+// ---- Carrier: what goes out ---------------------------------------------------------------------
 
 http::Session* RequestStream::session() noexcept { return session_; }
 
@@ -457,8 +455,7 @@ void RequestStream::peer_stopped() noexcept {
     ends_->outgoing().fail(peer_error(http3::code(ErrorCode::request_cancelled)));
 }
 
-// ---- time limits
-// ---------------------------------------------------------------------------------
+// ---- time limits --------------------------------------------------------------------------------
 
 bool RequestStream::watched() const noexcept {
   return !closed_ && (!receiving_done_ || blocked_ || wants_to_send());

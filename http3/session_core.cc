@@ -34,8 +34,7 @@ bool contains(const std::vector<quic::StreamId>& all, quic::StreamId stream) noe
 
 }  // namespace
 
-// ---- life
-// ----------------------------------------------------------------------------------------
+// ---- life ---------------------------------------------------------------------------------------
 
 SessionCore::SessionCore(Context& context, quic::Connection& connection, ClientHooks hooks)
     : context_(context),
@@ -167,8 +166,7 @@ void SessionCore::close(ErrorCode why, std::string_view reason) {
   connection_.close(http3::code(why), reason);
 }
 
-// ---- events
-// --------------------------------------------------------------------------------------
+// ---- events -------------------------------------------------------------------------------------
 
 void SessionCore::handle(const quic::Event& event) {
   using Type = quic::Event::Type;
@@ -442,8 +440,7 @@ void SessionCore::on_closed() {
   if (hooks_ != nullptr && hooks_->closed) hooks_->closed(reason);
 }
 
-// ---- the end of requests
-// -------------------------------------------------------------------------
+// ---- the end of requests ------------------------------------------------------------------------
 
 void SessionCore::drain() {
   if (over_ || drain_ != Drain::no) return;

@@ -20,8 +20,7 @@ constexpr std::size_t kMaxEarlyPriorities = 128;
 
 }  // namespace
 
-// ---- what a stream is
-// ----------------------------------------------------------------------------
+// ---- what a stream is ---------------------------------------------------------------------------
 
 /// Reads on what a new stream of the peer's begins with.
 SessionCore::Beginning SessionCore::identify(const quic::Event& event) {
@@ -234,8 +233,7 @@ bool SessionCore::route_event(const quic::Event& event) {
   return true;
 }
 
-// ---- critical streams
-// ----------------------------------------------------------------------------
+// ---- critical streams ---------------------------------------------------------------------------
 
 bool SessionCore::is_critical(quic::StreamId id) const noexcept {
   return id == peer_control_id_ || id == peer_encoder_id_ || id == peer_decoder_id_;
@@ -408,8 +406,7 @@ void SessionCore::on_goaway() {
   if (hooks_ != nullptr && hooks_->goaway) hooks_->goaway();
 }
 
-// ---- our control stream
-// --------------------------------------------------------------------------
+// ---- our control stream -------------------------------------------------------------------------
 
 void SessionCore::queue_control(std::uint64_t type, ByteView payload) {
   const std::size_t size = varint_size(type) + varint_size(payload.size()) + payload.size();

@@ -100,8 +100,7 @@ void SessionCore::gone(quic::StreamId stream) {
   }
 }
 
-// ---- datagrams
-// ------------------------------------------------------------------------------------
+// ---- datagrams ----------------------------------------------------------------------------------
 
 bool SessionCore::next_datagram(Timestamp now, Datagram& datagram) {
   if (router_ == nullptr || !router_->next_datagram(now, datagram)) return false;

@@ -85,8 +85,7 @@ std::size_t SessionCore::receive_again(RequestStream& stream, const Bytes& piece
   return done;
 }
 
-// ---- sections that wait for the peer's encoder stream
-// ------------------------------------------
+// ---- sections that wait for the peer's encoder stream -------------------------------------------
 
 bool SessionCore::wait_for_qpack(RequestStream& stream) {
   if (waiting_for_qpack_.size() >= local_settings_.qpack_blocked_streams) {
@@ -223,8 +222,7 @@ void SessionCore::give_early_datagrams(RequestStream& stream) {
                 [&](const EarlyDatagram& datagram) { return datagram.stream == stream.id(); });
 }
 
-// ---- client
-// --------------------------------------------------------------------------------------
+// ---- client -------------------------------------------------------------------------------------
 
 Result<std::unique_ptr<http::ClientExchange>> SessionCore::open() {
   TERN_CHECK(!server_);

@@ -71,7 +71,7 @@ void ChannelServers::add(std::string name, std::unique_ptr<Wire> wire) {
   servers_.push_back(std::move(server));
 }
 
-// ---- whose turn it is --------------------------------------------------------------------------
+// ---- whose turn it is ---------------------------------------------------------------------------
 
 std::optional<std::size_t> ChannelServers::best(std::optional<bool> healthy) const {
   const Timestamp now = runtime_.now();
@@ -130,7 +130,7 @@ void ChannelServers::watch(ChannelServer& server) {
   server.watch.spawn(options_.health(*server.watched_by, std::move(tell)));
 }
 
-// ---- where they are ----------------------------------------------------------------------------
+// ---- where they are -----------------------------------------------------------------------------
 
 Task<Status> ChannelServers::found(ClientContext& context) {
   Waiting waiting(*this);

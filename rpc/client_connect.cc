@@ -43,7 +43,7 @@ Status check_connect_type(const http::Fields& head, std::string_view prefix, Cod
   return Status(other_codec ? Code::internal : Code::unknown, "content-type \"" + type + "\"");
 }
 
-// ---- streams -----------------------------------------------------------------------------------
+// ---- streams ------------------------------------------------------------------------------------
 
 class StreamClientCall final : public EnvelopeClientCall {
  public:
@@ -113,7 +113,7 @@ Prepared prepare_stream(const CallStart& start) {
   return made;
 }
 
-// ---- unary calls -------------------------------------------------------------------------------
+// ---- unary calls --------------------------------------------------------------------------------
 
 class UnaryClientCall final : public PlainClientCall {
  public:
@@ -213,7 +213,7 @@ Result<Prepared> prepare_unary(const CallStart& start, bool get) {
   return made;
 }
 
-// ---- both --------------------------------------------------------------------------------------
+// ---- both ---------------------------------------------------------------------------------------
 
 using Opened = Result<std::unique_ptr<ClientCall>>;
 

@@ -61,7 +61,7 @@ Status error_of(const pb::Struct& object, Code otherwise) {
 
 }  // namespace
 
-// ---- errors and ends ---------------------------------------------------------------------------
+// ---- errors and ends ----------------------------------------------------------------------------
 
 std::string connect_error(const Status& status) {
   std::string out = "{\"code\":\"" + std::string(name_of(status.code())) + '"';
@@ -148,7 +148,7 @@ Result<ConnectEnd> parse_connect_end(std::string_view json) {
   return end;
 }
 
-// ---- queries -----------------------------------------------------------------------------------
+// ---- queries ------------------------------------------------------------------------------------
 
 namespace {
 

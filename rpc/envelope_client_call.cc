@@ -63,7 +63,7 @@ void EnvelopeClientCall::pass_over(const EnvelopeSource::Next& envelope) {
   }
 }
 
-// ---- responses ---------------------------------------------------------------------------------
+// ---- responses ----------------------------------------------------------------------------------
 
 std::optional<bool> EnvelopeClientCall::try_receive(google::protobuf::Message& message) {
   if (over_) return false;
@@ -122,7 +122,7 @@ Result<Bytes> EnvelopeClientCall::plain(const Envelope& envelope) const {
   return decompress(response_coding_, envelope.payload, options_.max_response);
 }
 
-// ---- the response's head -----------------------------------------------------------------------
+// ---- the response's head ------------------------------------------------------------------------
 
 /// True when it is there and as it should be.
 bool EnvelopeClientCall::take_head() {
@@ -161,7 +161,7 @@ Status EnvelopeClientCall::read_coding() {
   return Status();
 }
 
-// ---- the end -----------------------------------------------------------------------------------
+// ---- the end ------------------------------------------------------------------------------------
 
 /// The body is over, well or not.
 void EnvelopeClientCall::take_end(const EnvelopeSource::Next& last) {
@@ -208,7 +208,7 @@ void EnvelopeClientCall::expire(Timestamp) {
   exchange_.abort();
 }
 
-// ---- requests ----------------------------------------------------------------------------------
+// ---- requests -----------------------------------------------------------------------------------
 
 bool EnvelopeClientCall::put(const google::protobuf::Message& message, Compress compress) {
   if (over_ || exchange_.outgoing().failed()) return false;

@@ -59,7 +59,7 @@ bool is_lower(std::string_view key) noexcept {
 
 }  // namespace
 
-// ---- base64 and percent ------------------------------------------------------------------------
+// ---- base64 and percent -------------------------------------------------------------------------
 
 std::string to_base64(std::string_view bytes, bool padded, bool url) {
   const std::string_view alphabet = url ? kUrl : kStandard;
@@ -137,7 +137,7 @@ std::string decode_message(std::string_view value) {
   return text;
 }
 
-// ---- metadata ----------------------------------------------------------------------------------
+// ---- metadata -----------------------------------------------------------------------------------
 
 bool Metadata::is_reserved(std::string_view key) noexcept {
   return key.starts_with("grpc-") || key.starts_with(':') ||
@@ -222,7 +222,7 @@ std::vector<std::string_view> Metadata::all(std::string_view key) const {
   return values;
 }
 
-// ---- a status in trailers ----------------------------------------------------------------------
+// ---- a status in trailers -----------------------------------------------------------------------
 
 void add_status(http::Fields& fields, const Status& status) {
   std::array<char, 4> digits;

@@ -24,7 +24,7 @@ bool is_literal(char c) noexcept {
 
 }  // namespace
 
-// ---- the parser --------------------------------------------------------------------------------
+// ---- the parser ---------------------------------------------------------------------------------
 
 class TemplateParser {
  public:
@@ -121,7 +121,7 @@ tern::Result<PathTemplate> PathTemplate::parse(std::string_view text) {
   return TemplateParser(text).run();
 }
 
-// ---- the table ---------------------------------------------------------------------------------
+// ---- the table ----------------------------------------------------------------------------------
 
 struct PathTable::Node {
   struct Route {

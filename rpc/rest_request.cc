@@ -33,7 +33,7 @@ tl::unexpected<Status> refuse(std::string message) {
   return fail(Code::invalid_argument, std::move(message));
 }
 
-// ---- a field's text ----------------------------------------------------------------------------
+// ---- a field's text -----------------------------------------------------------------------------
 
 template <typename Number>
 std::string text_of_number(Number number) {
@@ -134,7 +134,7 @@ void clear_at(pb::Message& message, const FieldPath& path) {
   }
 }
 
-// ---- the path ----------------------------------------------------------------------------------
+// ---- the path -----------------------------------------------------------------------------------
 
 using Kind = PathTemplate::Segment::Kind;
 
@@ -239,7 +239,7 @@ class PathWriter {
   std::string path_;
 };
 
-// ---- the query ---------------------------------------------------------------------------------
+// ---- the query ----------------------------------------------------------------------------------
 
 /// All fields that are set, of a message that has neither the path's nor the body's any more.
 class QueryWriter {
@@ -309,7 +309,7 @@ class QueryWriter {
   std::string query_;
 };
 
-// ---- bodies ------------------------------------------------------------------------------------
+// ---- bodies -------------------------------------------------------------------------------------
 
 void take_raw(const pb::Message& raw, RestCall& call) {
   const pb::Descriptor& type = *raw.GetDescriptor();

@@ -25,7 +25,7 @@ bool is_http_body(const pb::FieldDescriptor& field) {
          is_http_body(*field.message_type());
 }
 
-// ---- from the option ---------------------------------------------------------------------------
+// ---- from the option ----------------------------------------------------------------------------
 
 /// The option as the generated pool knows it. A method of another pool (reflection, a schema file)
 /// has it among its unknown fields; written and read again it is a known one.
@@ -133,7 +133,7 @@ class RouteMaker {
   const google::api::HttpRule& rule_;
 };
 
-// ---- requests ----------------------------------------------------------------------------------
+// ---- requests -----------------------------------------------------------------------------------
 
 bool is_prefix(const FieldPath& prefix, const FieldPath& path) noexcept {
   return prefix.size() <= path.size() && std::equal(prefix.begin(), prefix.end(), path.begin());

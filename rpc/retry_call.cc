@@ -34,7 +34,7 @@ void RetryCall::commit() noexcept {
   kept_.clear();
 }
 
-// ---- requests ----------------------------------------------------------------------------------
+// ---- requests -----------------------------------------------------------------------------------
 
 bool RetryCall::put(const Message& message, Compress compress) {
   if (over_) return false;
@@ -63,7 +63,7 @@ void RetryCall::half_close() {
   if (!repeating_) call_->half_close();
 }
 
-// ---- responses ---------------------------------------------------------------------------------
+// ---- responses ----------------------------------------------------------------------------------
 
 bool RetryCall::took() {
   compressed_ = call_->compressed();
@@ -109,7 +109,7 @@ Task<Status> RetryCall::finish() {
   }
 }
 
-// ---- attempts ----------------------------------------------------------------------------------
+// ---- attempts -----------------------------------------------------------------------------------
 
 bool RetryCall::ended(const Status& status) {
   status_ = status;

@@ -49,7 +49,7 @@ EnvelopeCall::EnvelopeCall(http::Exchange& exchange, const Dispatcher& dispatche
       envelopes_(exchange, dispatcher.options().max_request(), filter, style.cut_short),
       context_(*this, style.dialect) {}
 
-// ---- beginning and end -------------------------------------------------------------------------
+// ---- beginning and end --------------------------------------------------------------------------
 
 Status EnvelopeCall::begin() {
   context_.compress(dispatcher_.options().compression());
@@ -132,7 +132,7 @@ void EnvelopeCall::start() {
   (void)exchange_.start(std::move(response));
 }
 
-// ---- request messages --------------------------------------------------------------------------
+// ---- request messages ---------------------------------------------------------------------------
 
 std::optional<bool> EnvelopeCall::try_receive(google::protobuf::Message& message) {
   if (ended_) return false;
@@ -180,7 +180,7 @@ Status EnvelopeCall::decode_message(const Envelope& envelope, google::protobuf::
   return decode(codec_, *plain, message);
 }
 
-// ---- response messages -------------------------------------------------------------------------
+// ---- response messages --------------------------------------------------------------------------
 
 bool EnvelopeCall::put(const google::protobuf::Message& message, Compress compress) {
   if (over() || !send_status_.ok()) return false;

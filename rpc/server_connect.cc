@@ -79,7 +79,7 @@ void respond_error(http::Exchange& exchange, const Dispatcher& dispatcher, http:
   (void)exchange.respond(std::move(response));
 }
 
-// ---- streams -----------------------------------------------------------------------------------
+// ---- streams ------------------------------------------------------------------------------------
 
 class ConnectStreamCall final : public EnvelopeCall {
  public:
@@ -101,7 +101,7 @@ class ConnectStreamCall final : public EnvelopeCall {
   }
 };
 
-// ---- unary calls -------------------------------------------------------------------------------
+// ---- unary calls --------------------------------------------------------------------------------
 
 /// What is asked, from the body or the query.
 struct UnaryRequest {
@@ -270,7 +270,7 @@ Task<void> serve_unary(http::Exchange& exchange, const Dispatcher& dispatcher,
   call.end(status);
 }
 
-// ---- the dialect -------------------------------------------------------------------------------
+// ---- the dialect --------------------------------------------------------------------------------
 
 bool may_be_got(const Method& method) {
   return method.pattern == Pattern::unary && method.descriptor->options().idempotency_level() ==

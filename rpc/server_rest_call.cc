@@ -91,7 +91,7 @@ RestServerCall::RestServerCall(http::Exchange& exchange, const Dispatcher& dispa
                               : form_for(exchange.request().fields.joined("accept").value_or(""));
 }
 
-// ---- beginning and end -------------------------------------------------------------------------
+// ---- beginning and end --------------------------------------------------------------------------
 
 Status RestServerCall::begin() {
   context_.compress(dispatcher_.options().compression());
@@ -189,7 +189,7 @@ void RestServerCall::start_as(std::string_view raw_type) {
   (void)exchange_.start(std::move(response));
 }
 
-// ---- requests ----------------------------------------------------------------------------------
+// ---- requests -----------------------------------------------------------------------------------
 
 Status RestServerCall::check_type(bool is_empty, bool streams) {
   // Pages of other origins can send anything as text/plain without asking first (CORS).
@@ -311,7 +311,7 @@ bool RestServerCall::end_reading(Status status) {
   return false;
 }
 
-// ---- responses ---------------------------------------------------------------------------------
+// ---- responses ----------------------------------------------------------------------------------
 
 bool RestServerCall::put(const google::protobuf::Message& message, Compress) {
   if (over() || !send_status_.ok()) return false;

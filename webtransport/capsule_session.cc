@@ -78,8 +78,7 @@ CapsuleSession::~CapsuleSession() {
   }
 }
 
-// ---- what comes
-// ----------------------------------------------------------------------------------
+// ---- what comes ---------------------------------------------------------------------------------
 
 void CapsuleSession::feed(const Bytes& piece) {
   if (failure_) return;
@@ -323,8 +322,7 @@ void CapsuleSession::finish(SessionClose close) {
   session_->on_closed(std::move(close));
 }
 
-// ---- of SessionCarrier
-// ---------------------------------------------------------------------------
+// ---- of SessionCarrier --------------------------------------------------------------------------
 
 bool CapsuleSession::may_open(Direction direction) const noexcept {
   const Opened& opened = ours_[index(direction)];
@@ -369,8 +367,7 @@ void CapsuleSession::close(ApplicationCode code, std::string_view reason) {
   finish(std::move(close));
 }
 
-// ---- of the streams
-// ------------------------------------------------------------------------------
+// ---- of the streams -----------------------------------------------------------------------------
 
 void CapsuleSession::credit(std::uint64_t count) {
   consumed_ += count;
@@ -407,8 +404,7 @@ void CapsuleSession::remove(CapsuleStream& stream) {
   streams_.erase(id);
 }
 
-// ---- what goes
-// -----------------------------------------------------------------------------------
+// ---- what goes ----------------------------------------------------------------------------------
 
 std::optional<Bytes> CapsuleSession::next_output() {
   if (failure_) return std::nullopt;

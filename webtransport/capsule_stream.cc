@@ -16,8 +16,7 @@ constexpr std::size_t kMaxPiece = 16 * 1024;
 
 }  // namespace
 
-// ---- sending
-// --------------------------------------------------------------------------------------
+// ---- sending ------------------------------------------------------------------------------------
 
 void CapsuleStream::send(Bytes bytes, bool end) {
   unsent_ += bytes.size();
@@ -89,8 +88,7 @@ bool CapsuleStream::on_max_data(std::uint64_t limit) {
   return true;
 }
 
-// ---- receiving
-// ------------------------------------------------------------------------------------
+// ---- receiving ----------------------------------------------------------------------------------
 
 void CapsuleStream::on_data(Bytes bytes, bool fin) {
   const std::size_t count = bytes.size();
@@ -134,8 +132,7 @@ void CapsuleStream::stop_sending(ApplicationCode code) {
   session_.want_control(*this);
 }
 
-// ---- the end
-// --------------------------------------------------------------------------------------
+// ---- the end ------------------------------------------------------------------------------------
 
 void CapsuleStream::detach() noexcept {
   stream_ = nullptr;

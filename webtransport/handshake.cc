@@ -168,8 +168,7 @@ CapsuleWindows known_windows(const SessionOptions& options, const http::Fields& 
   return windows;
 }
 
-// ---- WebSocket
-// ------------------------------------------------------------------------------------
+// ---- WebSocket ----------------------------------------------------------------------------------
 
 std::string subprotocol_of(std::string_view name) {
   std::string subprotocol(kSubprotocol);

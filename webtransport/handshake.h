@@ -53,7 +53,7 @@ CapsuleWindows granted_windows(const SessionOptions& options) noexcept;
 /// own may not read ours. (Nor does @fails-components/webtransport.)
 CapsuleWindows known_windows(const SessionOptions& options, const http::Fields& peers);
 
-// ---- WebSocket (docs/webtransport.md)
+// ---- WebSocket (docs/webtransport.md) -----------------------------------------------------------
 /// The subprotocol of a session without an application protocol.
 inline constexpr std::string_view kSubprotocol = "webtransport";
 /// The subprotocol that stands for the application protocol `name`.

@@ -54,8 +54,7 @@ void Http3Carrier::attach(Session& session) {
   flow_changed();
 }
 
-// ---- streams and datagrams
-// ------------------------------------------------------------------------
+// ---- streams and datagrams ----------------------------------------------------------------------
 
 bool Http3Carrier::may_open(Direction direction) const noexcept {
   return !over_ && sessions_ != nullptr && sessions_->may_open(direction) &&
@@ -125,8 +124,7 @@ std::uint64_t Http3Carrier::progress() const noexcept {
   return sessions_ == nullptr ? 0 : sessions_->progress(id_);
 }
 
-// ---- capsules
-// -------------------------------------------------------------------------------------
+// ---- capsules -----------------------------------------------------------------------------------
 
 /// Waits for the next piece and acts on it: whether more is to be read. The piece would be a third
 /// of the frame of `read`, which is there as long as the session.
@@ -334,8 +332,7 @@ void Http3Carrier::end(SessionClose close) {
   session_->on_closed(std::move(close));
 }
 
-// ---- flow control
-// -----------------------------------------------------------------------------------
+// ---- flow control -------------------------------------------------------------------------------
 
 void Http3Carrier::flow_changed() {
   if (writing_ || flow() == nullptr || !flow_->has_due() || sessions_ == nullptr) return;

@@ -94,8 +94,7 @@ Http3Sessions::~Http3Sessions() {
   for (Settled* const waiting : waiting_for_settings_) waiting->sessions_ = nullptr;
 }
 
-// ---- SETTINGS
-// -------------------------------------------------------------------------------------
+// ---- SETTINGS -----------------------------------------------------------------------------------
 
 void Http3Sessions::Settled::await_suspend(std::coroutine_handle<> handle) {
   waiter_.suspend(handle);
@@ -127,8 +126,7 @@ bool Http3Sessions::may_share() const noexcept {
   return !knows_flow_control || limits_of(peer).any();
 }
 
-// ---- sessions
-// -------------------------------------------------------------------------------------
+// ---- sessions -----------------------------------------------------------------------------------
 
 void Http3Sessions::add(Http3Carrier& carrier) {
   carriers_.emplace(carrier.id(), &carrier);
@@ -172,8 +170,7 @@ void Http3Sessions::note_ended(quic::StreamId session) {
   ended_.push_back(session);
 }
 
-// ---- streams
-// --------------------------------------------------------------------------------------
+// ---- streams ------------------------------------------------------------------------------------
 
 bool Http3Sessions::may_open(Direction direction) const noexcept {
   quic::Connection& connection = http3_.connection();
@@ -218,8 +215,7 @@ void Http3Sessions::streams_available() {
   for (auto& [id, carrier] : carriers_) carrier->streams_available();
 }
 
-// ---- datagrams
-// ------------------------------------------------------------------------------------
+// ---- datagrams ----------------------------------------------------------------------------------
 
 bool Http3Sessions::take_datagram(quic::StreamId stream, Bytes& payload) {
   const auto carrier = carriers_.find(stream);
@@ -253,8 +249,7 @@ void Http3Sessions::datagram_lost(quic::StreamId session) {
   if (carrier != carriers_.end()) carrier->second->datagram_lost();
 }
 
-// ---- the peer's streams
-// ---------------------------------------------------------------------------
+// ---- the peer's streams -------------------------------------------------------------------------
 
 bool Http3Sessions::accept(quic::StreamId stream, quic::StreamId session) {
   const auto carrier = carriers_.find(session);

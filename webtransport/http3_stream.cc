@@ -43,8 +43,7 @@ bool Http3Stream::is_ours() const noexcept {
   return quic::is_server_initiated(id_) == connection_.is_server();
 }
 
-// ---- sending
-// --------------------------------------------------------------------------------------
+// ---- sending ------------------------------------------------------------------------------------
 
 void Http3Stream::send(Bytes bytes, bool end) {
   send_over_ = end;
@@ -116,8 +115,7 @@ void Http3Stream::give_up(std::uint64_t code) {
   }
 }
 
-// ---- receiving
-// ------------------------------------------------------------------------------------
+// ---- receiving ----------------------------------------------------------------------------------
 
 void Http3Stream::consumed(std::size_t count) {
   if (Http3Flow* const session = flow()) {
@@ -205,8 +203,7 @@ void Http3Stream::on_closed(const quic::Event& event) {
   stream_->incoming().fail(Error(Code::cancelled, "the stream is over", Origin::remote));
 }
 
-// ---- the end
-// --------------------------------------------------------------------------------------
+// ---- the end ------------------------------------------------------------------------------------
 
 void Http3Stream::detach() noexcept {
   const bool finished = send_over_;

@@ -59,8 +59,7 @@ Session::~Session() {
   for (auto& accepted : accepted_) accepted.clear();
 }
 
-// ---- streams
-// --------------------------------------------------------------------------------------
+// ---- streams ------------------------------------------------------------------------------------
 
 Session::Accept::~Accept() {
   Waiter*& slot = session_.accepting_[index(direction_)];
@@ -117,8 +116,7 @@ void Session::on_credit(Direction direction) noexcept {
   if (!waiting.empty() && carrier_->may_open(direction)) waiting.front()->wake(runtime_.ready());
 }
 
-// ---- datagrams
-// ------------------------------------------------------------------------------------
+// ---- datagrams ----------------------------------------------------------------------------------
 
 bool Session::send_datagram(Bytes payload) {
   const std::size_t size = payload.size();
@@ -160,8 +158,7 @@ void Session::on_datagram(Bytes payload) {
   if (datagram_reader_ != nullptr) datagram_reader_->wake(runtime_.ready());
 }
 
-// ---- all of it
-// -------------------------------------------------------------------------------------
+// ---- all of it ----------------------------------------------------------------------------------
 
 Session::Next::~Next() {
   for (Waiter** const slot :
@@ -195,8 +192,7 @@ Session::Arrival Session::Next::await_resume() {
   return arrival;
 }
 
-// ---- the end
-// --------------------------------------------------------------------------------------
+// ---- the end ------------------------------------------------------------------------------------
 
 void Session::close(ApplicationCode code, std::string_view reason) {
   if (!close_) carrier_->close(code, cut(reason));
@@ -238,8 +234,7 @@ void Session::Until::await_suspend(std::coroutine_handle<> handle) {
   session_.waiting_.push_back(this);
 }
 
-// ---- facts
-// ----------------------------------------------------------------------------------------
+// ---- facts --------------------------------------------------------------------------------------
 
 std::string_view Session::protocol() const noexcept { return carrier_->protocol(); }
 std::string_view Session::carrier() const noexcept { return carrier_->name(); }

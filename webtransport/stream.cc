@@ -33,8 +33,7 @@ Stream::~Stream() {
   carrier_->detach();
 }
 
-// ---- receiving
-// ------------------------------------------------------------------------------------
+// ---- receiving ----------------------------------------------------------------------------------
 
 Stream::Read::~Read() {
   if (stream_.incoming_.reader == &waiter_) stream_.incoming_.reader = nullptr;
@@ -83,8 +82,7 @@ void Stream::on_reset(std::optional<ApplicationCode> code) {
   incoming_.fail(peer_error(code, "the peer has reset the stream"));
 }
 
-// ---- sending
-// --------------------------------------------------------------------------------------
+// ---- sending ------------------------------------------------------------------------------------
 
 Stream::Write::~Write() {
   if (stream_.writer_ == &waiter_) stream_.writer_ = nullptr;

@@ -23,8 +23,7 @@ constexpr std::string_view kNameCommand = "/name ";
 
 }  // namespace
 
-// ---- the room
-// --------------------------------------------------------------------------------------
+// ---- the room -----------------------------------------------------------------------------------
 
 Result<std::unique_ptr<Seat>> Room::join(Runtime& runtime, std::string_view carrier, Guest& guest) {
   std::unique_ptr<Seat> seat(new Seat(shared_from_this(), runtime, guest));
@@ -140,8 +139,7 @@ void Room::typing(std::uint64_t id) {
   send(std::move(event));
 }
 
-// ---- a seat
-// ----------------------------------------------------------------------------------------
+// ---- a seat -------------------------------------------------------------------------------------
 
 Seat::Seat(std::shared_ptr<Room> room, Runtime& runtime, Guest& guest)
     : room_(std::move(room)), runtime_(runtime), guest_(guest), changed_(runtime) {}

@@ -12,8 +12,7 @@
 
 namespace tern::fallback {
 
-// ---- ContextCore
-// ---------------------------------------------------------------------------------
+// ---- ContextCore --------------------------------------------------------------------------------
 
 ContextCore::Counts::Counts(Counters& counters, const std::string& protocol)
     : sessions(counters.at(protocol + ".sessions")),
@@ -100,8 +99,7 @@ void ContextCore::flush(Timestamp) {
   flushing_.clear();
 }
 
-// ---- Context
-// -------------------------------------------------------------------------------------
+// ---- Context ------------------------------------------------------------------------------------
 
 class Context::Impl final : public ContextCore {
  public:

@@ -25,8 +25,7 @@ void append_field(std::string& text, std::string_view name, std::string_view val
 
 bool Http1Session::produce() { return is_server() ? produce_responses() : produce_requests(); }
 
-// ---- server
-// --------------------------------------------------------------------------------------
+// ---- server -------------------------------------------------------------------------------------
 
 bool Http1Session::produce_responses() {
   pump_held();
@@ -78,8 +77,7 @@ bool Http1Session::finish_front(Http1Stream& front) {
   return true;
 }
 
-// ---- client
-// --------------------------------------------------------------------------------------
+// ---- client -------------------------------------------------------------------------------------
 
 bool Http1Session::produce_requests() {
   while (!over() && !ending() && !queue_.empty()) {
@@ -107,8 +105,7 @@ bool Http1Session::produce_requests() {
   return true;
 }
 
-// ---- messages
-// ------------------------------------------------------------------------------------
+// ---- messages -----------------------------------------------------------------------------------
 
 bool Http1Session::put_message(Http1Stream& stream) {
   if (stream.sent) return true;

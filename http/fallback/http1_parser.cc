@@ -66,8 +66,7 @@ bool forgot_space(std::string_view head) noexcept {
 
 }  // namespace
 
-// ---- Beast
-// ---------------------------------------------------------------------------------------
+// ---- Beast --------------------------------------------------------------------------------------
 
 /// Beast's parser for one message; it writes into the Http1Parser.
 class Http1Parser::Beast {
@@ -192,8 +191,7 @@ class Http1Parser::BeastOf final : public Http1Parser::Beast {
   std::optional<Parser> parser_;
 };
 
-// ---- Http1Parser
-// ---------------------------------------------------------------------------------
+// ---- Http1Parser --------------------------------------------------------------------------------
 
 Http1Parser::Http1Parser(bool requests, const Http1Limits& limits)
     : limits_(limits), scanner_(limits), requests_(requests) {
@@ -393,8 +391,7 @@ Http1Parser::Event Http1Parser::finish() {
   return mode_ == Mode::failed ? Event::failed : fail({400, "a message that is not complete"});
 }
 
-// ---- WebSocket's handshake
-// -----------------------------------------------------------------------
+// ---- WebSocket's handshake ----------------------------------------------------------------------
 
 namespace {
 

@@ -26,8 +26,7 @@ std::unique_ptr<SessionBase> make_http1_session(ContextCore& core,
   return std::make_unique<Http1Session>(core, std::move(stream), server, std::move(hooks));
 }
 
-// ---- life
-// ----------------------------------------------------------------------------------------
+// ---- life ---------------------------------------------------------------------------------------
 
 Http1Session::Http1Session(ContextCore& core, std::unique_ptr<tcp::Stream> stream, bool server,
                            ClientHooks hooks)
@@ -146,8 +145,7 @@ void Http1Session::aborted(Http1Stream& stream) {
   wake();
 }
 
-// ---- what comes in
-// -------------------------------------------------------------------------------
+// ---- what comes in ------------------------------------------------------------------------------
 
 void Http1Session::on_bytes(MutableBytes bytes) {
   ByteView view = bytes;
@@ -392,8 +390,7 @@ void Http1Session::fail_with(int status, std::string_view reason) {
   wake();
 }
 
-// ---- time
-// ----------------------------------------------------------------------------------------
+// ---- time ---------------------------------------------------------------------------------------
 
 /// A body does not go on although the handler would take it.
 bool Http1Session::body_late(Timestamp now) const noexcept {

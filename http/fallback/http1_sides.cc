@@ -25,8 +25,7 @@ http::Fields without_connection_fields(const http::Fields& fields) {
 
 }  // namespace
 
-// ---- server
-// --------------------------------------------------------------------------------------
+// ---- server -------------------------------------------------------------------------------------
 
 void Http1Session::on_request() {
   Http1Head& head = parser_.head();
@@ -101,8 +100,7 @@ void Http1Session::switch_to_tunnel(Http1Stream& stream) {
   wake();  // what came behind the request is the tunnel's
 }
 
-// ---- client
-// --------------------------------------------------------------------------------------
+// ---- client -------------------------------------------------------------------------------------
 
 Result<std::unique_ptr<http::ClientExchange>> Http1Session::open() {
   TERN_CHECK(!is_server());

@@ -36,8 +36,7 @@ std::unique_ptr<SessionBase> make_http2_session(ContextCore& core,
   return std::make_unique<Http2Session>(core, std::move(stream), server, std::move(hooks));
 }
 
-// ---- Http2Pool
-// -----------------------------------------------------------------------------------
+// ---- Http2Pool ----------------------------------------------------------------------------------
 
 Http2Pool::~Http2Pool() {
   for (Http2Stream* stream : spare_) delete stream;
@@ -59,8 +58,7 @@ void Http2Pool::recycle(Http2Stream* stream) noexcept {
   }
 }
 
-// ---- life
-// ----------------------------------------------------------------------------------------
+// ---- life ---------------------------------------------------------------------------------------
 
 Http2Bridge::Config Http2Session::config_of(const SessionOptions& options, bool server) noexcept {
   Http2Bridge::Config config;
@@ -153,8 +151,7 @@ void Http2Session::close() {
   wake();
 }
 
-// ---- what comes in
-// -------------------------------------------------------------------------------
+// ---- what comes in ------------------------------------------------------------------------------
 
 void Http2Session::on_bytes(MutableBytes bytes) {
   if (failure_ || ending()) return;
@@ -302,8 +299,7 @@ void Http2Session::on_goaway() {
   if (hooks().goaway) hooks().goaway();
 }
 
-// ---- what goes out
-// -------------------------------------------------------------------------------
+// ---- what goes out ------------------------------------------------------------------------------
 
 bool Http2Session::produce() {
   if (!closing_ && !broken_) {
@@ -413,8 +409,7 @@ void Http2Session::goaway_sent(Http2Code code, std::string_view reason,
   fail(code, why);
 }
 
-// ---- the end of requests
-// -------------------------------------------------------------------------
+// ---- the end of requests ------------------------------------------------------------------------
 
 bool Http2Session::accepts_requests() const noexcept {
   return !is_server() && !over() && !failure_ && !ending() && drain_ == Drain::no && !goaway_came_;

@@ -11,8 +11,7 @@
 
 namespace tern::fallback {
 
-// ---- server
-// --------------------------------------------------------------------------------------
+// ---- server -------------------------------------------------------------------------------------
 
 Http2Stream* Http2Session::begin_request(Http2StreamId id) noexcept {
   // nghttp2 bounds the streams; handlers that still run when theirs has ended count as well.
@@ -48,8 +47,7 @@ void Http2Session::answer(Http2Stream& stream, http::Status status) {
   SessionBase::answer(std::move(exchange), status);
 }
 
-// ---- both sides
-// ----------------------------------------------------------------------------------
+// ---- both sides ---------------------------------------------------------------------------------
 
 void Http2Session::stream_closed(Http2Stream& stream, Http2Code code) noexcept {
   // What is on the way to a stream that we have reset is nobody's fault.
@@ -145,8 +143,7 @@ void Http2Session::settle(Http2Stream& stream) {
   count_oddity(why);
 }
 
-// ---- client
-// --------------------------------------------------------------------------------------
+// ---- client -------------------------------------------------------------------------------------
 
 Result<std::unique_ptr<http::ClientExchange>> Http2Session::open() {
   TERN_CHECK(!is_server());

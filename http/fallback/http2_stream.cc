@@ -63,8 +63,7 @@ constexpr Duration kLinger = std::chrono::seconds(1);
 
 }  // namespace
 
-// ---- life
-// ----------------------------------------------------------------------------------------
+// ---- life ---------------------------------------------------------------------------------------
 
 void Http2Stream::begin(Http2Session& session, Http2StreamId id, Timestamp now) noexcept {
   session_ = &session;
@@ -174,8 +173,7 @@ void Http2Stream::set_fault(Fault fault, std::string reason) noexcept {
   session_->flag(*this);
 }
 
-// ---- Carrier: what goes out
-// ----------------------------------------------------------------------
+// ---- Carrier: what goes out ---------------------------------------------------------------------
 
 http::Session* Http2Stream::session() noexcept { return session_; }
 
@@ -390,8 +388,7 @@ void Http2Stream::linger() noexcept {
   session_->watch_streams();
 }
 
-// ---- time limits
-// ---------------------------------------------------------------------------------
+// ---- time limits --------------------------------------------------------------------------------
 
 Http2Stream::Late Http2Stream::late(Timestamp now, std::int32_t window) noexcept {
   const SessionOptions& options = session_->session_options();
@@ -413,8 +410,7 @@ Http2Stream::Late Http2Stream::late(Timestamp now, std::int32_t window) noexcept
   return now - last_received_ >= options.body_timeout ? Late::body : Late::no;
 }
 
-// ---- what comes in
-// -------------------------------------------------------------------------------
+// ---- what comes in ------------------------------------------------------------------------------
 
 void Http2Stream::section_begins() noexcept {
   section_size_ = section_lines_ = 0;

@@ -45,8 +45,7 @@ void SessionBase::start() {
   if (age_.next() != kNever) watch(age_.next());
 }
 
-// ---- what comes in
-// -------------------------------------------------------------------------------
+// ---- what comes in ------------------------------------------------------------------------------
 
 void SessionBase::receive(tcp::Stream&, MutableBytes bytes) { feed(bytes); }
 
@@ -60,8 +59,7 @@ void SessionBase::writable(tcp::Stream&) {
 
 void SessionBase::failed(tcp::Stream&, const Error& error) { end(error); }
 
-// ---- what goes out
-// -------------------------------------------------------------------------------
+// ---- what goes out ------------------------------------------------------------------------------
 
 std::size_t SessionBase::room() const noexcept {
   if (flushed_ >= kMaxFlush) return 0;
@@ -129,8 +127,7 @@ void SessionBase::flush() {
   watch(now() + kIdleInterval);
 }
 
-// ---- the end
-// -------------------------------------------------------------------------------------
+// ---- the end ------------------------------------------------------------------------------------
 
 void SessionBase::end_when_sent(Error error) {
   if (over_ || ending_) return;
@@ -166,8 +163,7 @@ void SessionBase::report() {
   if (over_ && !std::exchange(closed_told_, true) && hooks_.closed) hooks_.closed(reason_);
 }
 
-// ---- time
-// ----------------------------------------------------------------------------------------
+// ---- time ---------------------------------------------------------------------------------------
 
 void SessionBase::watch(Timestamp deadline) {
   if (over_ || (armed() && watched_ <= deadline)) return;
@@ -224,8 +220,7 @@ void SessionBase::expire(Timestamp now) {
   if (next != kNever) watch(std::max(next, now));
 }
 
-// ---- handlers
-// ------------------------------------------------------------------------------------
+// ---- handlers -----------------------------------------------------------------------------------
 
 namespace {
 

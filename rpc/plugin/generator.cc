@@ -64,7 +64,7 @@ std::vector<const MethodDescriptor*> methods_of(const ServiceDescriptor& service
   return methods;
 }
 
-// ---- the header --------------------------------------------------------------------------------
+// ---- the header ---------------------------------------------------------------------------------
 
 void print_virtual(Printer& printer, const MethodDescriptor& method) {
   const Variables variables = variables_of(method);
@@ -167,7 +167,7 @@ void print_header(Printer& printer, const FileDescriptor& file) {
   if (!space.empty()) printer.Print("\n}  // namespace $space$\n", "space", space);
 }
 
-// ---- the source --------------------------------------------------------------------------------
+// ---- the source ---------------------------------------------------------------------------------
 
 /// What a derived class may leave as it is.
 void print_default(Printer& printer, const MethodDescriptor& method) {

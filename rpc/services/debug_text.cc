@@ -31,7 +31,7 @@ std::string_view state_of(const Channel::Load& server) {
   return *server.healthy ? "healthy" : "not healthy";
 }
 
-// ---- JSON --------------------------------------------------------------------------------------
+// ---- JSON ---------------------------------------------------------------------------------------
 
 /// Objects and arrays, member by member.
 class Json {
@@ -87,7 +87,7 @@ void call_json(Json& json, const CallFigures& call) {
   json.key("wire").value(call.wire);
 }
 
-// ---- HTML --------------------------------------------------------------------------------------
+// ---- HTML ---------------------------------------------------------------------------------------
 
 constexpr std::string_view kHead = R"(<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">

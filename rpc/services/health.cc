@@ -141,7 +141,7 @@ class HealthService final : public v1::Health {
   std::shared_ptr<const rpc::Health> health_;
 };
 
-// ---- the client's side -------------------------------------------------------------------------
+// ---- the client's side --------------------------------------------------------------------------
 
 constexpr Duration kFirstPause = std::chrono::seconds(1);
 constexpr Duration kLongestPause = std::chrono::minutes(2);

@@ -14,8 +14,7 @@ namespace {
 namespace h2 = fallback::testing;
 namespace h3 = http3::testing;
 
-// ---- WebSocket frames by hand
-// ------------------------------------------------------------------------------------
+// ---- WebSocket frames by hand -------------------------------------------------------------------
 
 constexpr std::uint8_t kContinuation = 0;
 constexpr std::uint8_t kText = 1;
@@ -152,8 +151,7 @@ std::vector<WebSocketAttack> attacks() {
   return all;
 }
 
-// ---- the three doors
-// ------------------------------------------------------------------------------------
+// ---- the three doors ----------------------------------------------------------------------------
 
 /// An extended CONNECT, on HTTP/2 and HTTP/3.
 h2::Pairs handshake(const WebSocketAttack& attack) {

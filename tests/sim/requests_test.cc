@@ -263,8 +263,7 @@ TEST(Retries, WhatIsRefusedStaysSoWithoutABudget) {
   }
 }
 
-// ---- content codings
-// ------------------------------------------------------------------------------
+// ---- content codings ----------------------------------------------------------------------------
 
 /// "hello" by gzip.
 const std::string& coded_hello() {
@@ -341,8 +340,7 @@ TEST(Codings, MaxBodyCountsWhatIsDecoded) {
   EXPECT_TRUE(response.error().is(Code::limit)) << response.error().to_string();
 }
 
-// ---- cookies
-// --------------------------------------------------------------------------------------
+// ---- cookies ------------------------------------------------------------------------------------
 
 Task<void> set_cookies(http::Exchange& exchange) {
   http::Response response(http::Status::found);

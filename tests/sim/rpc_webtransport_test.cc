@@ -164,7 +164,7 @@ TEST_P(RpcStreams, AServerThatIsRestartedIsCalledOverAnotherSession) {
   EXPECT_TRUE(status.ok()) << status.to_string();
 }
 
-// ---- by hand -----------------------------------------------------------------------------------
+// ---- by hand ------------------------------------------------------------------------------------
 
 /// What a server sends on a stream, in envelopes.
 struct Heard {

@@ -41,8 +41,7 @@ bool open_now(Scene& scene, Scope& scope, std::string url, webtransport::ClientO
   return out.result.has_value() && out.result->has_value();
 }
 
-// ---- keying material
-// ------------------------------------------------------------------------------
+// ---- keying material ----------------------------------------------------------------------------
 
 using Material = std::vector<std::uint8_t>;
 
@@ -148,8 +147,7 @@ TEST(KeyingMaterial, ThereIsNoneWithoutTls) {
   scene.world.run_for(1s);
 }
 
-// ---- what has become of datagrams
-// -----------------------------------------------------------------
+// ---- what has become of datagrams ---------------------------------------------------------------
 
 /// Each says when it was sent, and the server notes how old it was when it came.
 Bytes stamped(Timestamp now, std::size_t size) {

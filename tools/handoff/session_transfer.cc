@@ -78,8 +78,7 @@ Task<Result<void>> send_body(const Service& service, Runtime& runtime, Stream& s
   co_return sent;
 }
 
-// ---- the phone
-// -----------------------------------------------------------------------------------
+// ---- the phone ----------------------------------------------------------------------------------
 
 Task<Result<void>> receive_stream(Session& session, Phone& phone, Transfer& transfer) {
   Result<std::unique_ptr<Stream>> opened = co_await session.open_bidirectional();
@@ -135,8 +134,7 @@ Task<Result<void>> send_stream(Session& session, const Service& service, Transfe
   co_return Result<void>();
 }
 
-// ---- the server
-// ----------------------------------------------------------------------------------
+// ---- the server ---------------------------------------------------------------------------------
 
 Task<void> take_upload(Service& service, Stream& stream, Command command) {
   const std::uint64_t id = number_in(command.word(1));

@@ -52,7 +52,7 @@ int complain(const std::string& what) {
   return 1;
 }
 
-// ---- messages on descriptors -------------------------------------------------------------------
+// ---- messages on descriptors --------------------------------------------------------------------
 
 bool read_bytes(int from, char* out, std::size_t size) {
   while (size > 0) {
@@ -89,7 +89,7 @@ bool write_message(int to, const Message& message) {
   return true;
 }
 
-// ---- the two programs under test ---------------------------------------------------------------
+// ---- the two programs under test ----------------------------------------------------------------
 
 /// The path of a file in memory that says `text`, for options that name files. Lives as long as the
 /// program. Empty: there is none.
@@ -165,7 +165,7 @@ int run_client() {
   return 0;
 }
 
-// ---- the runner --------------------------------------------------------------------------------
+// ---- the runner ---------------------------------------------------------------------------------
 
 /// This program in another of its modes, with pipes to it.
 class Child {

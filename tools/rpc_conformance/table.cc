@@ -316,7 +316,7 @@ class Table {
   ClientCompatRequest left_out_;
 };
 
-// ---- what came ---------------------------------------------------------------------------------
+// ---- what came ----------------------------------------------------------------------------------
 
 const Header* find(const Headers& headers, const std::string& name) {
   for (const Header& header : headers) {

@@ -75,7 +75,7 @@ StreamingOutputCallRequest output_request(int response, int request) {
   return message;
 }
 
-// ---- unary -------------------------------------------------------------------------------------
+// ---- unary --------------------------------------------------------------------------------------
 
 Task<Verdict> empty_unary(Channel& channel) {
   TestClient client(channel);
@@ -140,7 +140,7 @@ Task<Verdict> server_compressed_unary(Channel& channel) {
   co_return kPassed;
 }
 
-// ---- streams -----------------------------------------------------------------------------------
+// ---- streams ------------------------------------------------------------------------------------
 
 Task<Verdict> client_streaming(Channel& channel) {
   TestClient client(channel);
@@ -281,7 +281,7 @@ Task<Verdict> empty_stream(Channel& channel) {
   co_return expect_ok(status);
 }
 
-// ---- metadata and statuses ---------------------------------------------------------------------
+// ---- metadata and statuses ----------------------------------------------------------------------
 
 constexpr std::string_view kInitialKey = "x-grpc-test-echo-initial";
 constexpr std::string_view kInitialValue = "test_initial_metadata_value";
@@ -387,7 +387,7 @@ Task<Verdict> unimplemented_service(Channel& channel) {
   co_return expect_code(status, rpc::Code::unimplemented);
 }
 
-// ---- cancellation and deadlines ----------------------------------------------------------------
+// ---- cancellation and deadlines -----------------------------------------------------------------
 
 Task<Verdict> cancel_after_begin(Channel& channel) {
   TestClient client(channel);
@@ -430,7 +430,7 @@ Task<Verdict> timeout_on_sleeping_server(Channel& channel) {
   co_return expect_code(status, rpc::Code::deadline_exceeded);
 }
 
-// ---- many --------------------------------------------------------------------------------------
+// ---- many ---------------------------------------------------------------------------------------
 
 struct Many {
   explicit Many(Runtime& runtime) : done(runtime) {}
@@ -466,7 +466,7 @@ Task<Verdict> rpc_soak(Channel& channel) {
   co_return kPassed;
 }
 
-// ---- against a server that misbehaves ----------------------------------------------------------
+// ---- against a server that misbehaves -----------------------------------------------------------
 
 Task<Verdict> goaway(Channel& channel) {
   const Verdict first = co_await large_unary(channel);

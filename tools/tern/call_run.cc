@@ -122,7 +122,6 @@ class Call {
   }
 
   // ---- the server
-  // --------------------------------------------------------------------------------
 
   ClientProtocols protocols() const {
     // Without TLS nothing says what the server speaks: gRPC's has HTTP/2.
@@ -218,7 +217,6 @@ class Call {
   }
 
   // ---- the schema
-  // --------------------------------------------------------------------------------
 
   /// Asks the server for what `--schema` does not say. False: it is settled that it failed.
   Task<bool> learn(Client& client, Runtime& runtime) {
@@ -333,7 +331,6 @@ class Call {
   }
 
   // ---- the call
-  // ----------------------------------------------------------------------------------
 
   Task<void> call(Client& client, Runtime& runtime) {
     const pb::MethodDescriptor* descriptor = find_method();
@@ -500,7 +497,6 @@ class Call {
   }
 
   // ---- the end
-  // -----------------------------------------------------------------------------------
 
   /// The first one counts.
   void give_up(ExitCode code, std::string message) {

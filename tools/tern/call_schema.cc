@@ -102,8 +102,7 @@ Result<std::string> import_name(pb::compiler::DiskSourceTree& tree, const std::s
 
 Schema::Schema() : messages_(&pool_) {}
 
-// ---- from files
-// ----------------------------------------------------------------------------------
+// ---- from files ---------------------------------------------------------------------------------
 
 Result<void> Schema::read(const std::vector<std::string>& paths,
                           const std::vector<std::string>& folders) {
@@ -241,8 +240,7 @@ Result<void> Schema::build(Files& files, pb::DescriptorPool::ErrorCollector& err
   return {};
 }
 
-// ---- what is known
-// -------------------------------------------------------------------------------
+// ---- what is known ------------------------------------------------------------------------------
 
 std::vector<std::string> Schema::services() const {
   std::set<std::string> names;

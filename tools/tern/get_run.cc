@@ -164,7 +164,6 @@ class Get {
   }
 
   // ---- transfers
-  // ---------------------------------------------------------------------------------
 
   void make_transfers(Runtime& runtime) {
     for (std::size_t i = 0; i < options_.urls.size(); ++i) {
@@ -306,7 +305,6 @@ class Get {
   }
 
   // ---- the end
-  // -----------------------------------------------------------------------------------
 
   const ClientConnectionInfo* info_of(std::uint64_t id) const {
     for (const ClientConnectionInfo& info : infos_) {

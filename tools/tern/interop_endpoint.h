@@ -45,7 +45,7 @@ void add_interop_endpoint(CLI::App& interop, ExitCode& result);
 /// a test case that the role does not know, before anything else is looked at.
 ExitCode run_interop_endpoint(const InteropEndpointOptions& options);
 
-// ---- the two roles
+// ---- the two roles ------------------------------------------------------------------------------
 
 void run_interop_server(const InteropEndpointOptions& options, const InteropCase& test);
 /// False: a request failed, as said on stderr.

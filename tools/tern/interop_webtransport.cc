@@ -132,8 +132,7 @@ Task<void> WebTransportFiles::run() {
   if (!complete()) fail(fmt::format("{} files are missing", wanted_.size()));
 }
 
-// ---- asking
-// ----------------------------------------------------------------------------------------
+// ---- asking -------------------------------------------------------------------------------------
 
 Task<void> WebTransportFiles::ask(std::string file) {
   const bool both_ways = asks_ == WebTransportExchange::bidirectional;
@@ -162,8 +161,7 @@ Task<void> WebTransportFiles::ask_again() {
   }
 }
 
-// ---- answering
-// -------------------------------------------------------------------------------------
+// ---- answering ----------------------------------------------------------------------------------
 
 Task<void> WebTransportFiles::accept_bidirectional() {
   while (auto stream = co_await session_.accept_bidirectional()) {
@@ -234,8 +232,7 @@ Task<void> WebTransportFiles::send_datagrams() {
   }
 }
 
-// ---- files
-// -----------------------------------------------------------------------------------------
+// ---- files --------------------------------------------------------------------------------------
 
 std::optional<std::string> WebTransportFiles::read(std::string_view file) {
   if (!is_plain(file)) return std::nullopt;

@@ -120,7 +120,7 @@ class RelayRun {
   }
 
  private:
-  // ---- options ----------------------------------------------------------------------------------
+  // ---- options
 
   relay::RelayOptions make_options() {
     RelayPlan plan;
@@ -228,7 +228,7 @@ class RelayRun {
     if (!file) fail_with(ExitCode::cannot_write, what + ": cannot write all of it");
   }
 
-  // ---- what people see --------------------------------------------------------------------------
+  // ---- what people see
 
   void announce(const std::string& engine) {
     const std::vector<udp::Address> addresses = relay_->addresses();

@@ -215,7 +215,6 @@ class Serve {
   }
 
   // ---- what people see
-  // ---------------------------------------------------------------------------
 
   std::string url() const {
     const udp::Address address = server_->addresses().front();
@@ -310,7 +309,6 @@ class Serve {
   void say(const std::string& text) { messages_.line(LogLevel::info, text); }
 
   // ---- signals, on their own thread
-  // --------------------------------------------------------------
 
   void handle_signal(int signal) {
     if (signal == SIGUSR1) return print_counters();

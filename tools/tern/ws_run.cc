@@ -137,7 +137,6 @@ class Ws {
   }
 
   // ---- output
-  // ------------------------------------------------------------------------------------
 
   void show(const http::WebSocketMessage& message) {
     if (options_.json) {
@@ -164,7 +163,6 @@ class Ws {
   }
 
   // ---- the end
-  // -----------------------------------------------------------------------------------
 
   ExitCode code() const {
     if (!output_ok_) return ExitCode::cannot_write;

@@ -154,7 +154,6 @@ class Wt {
   }
 
   // ---- what goes
-  // ----------------------------------------------------------------------------------
 
   Task<void> send_all() {
     const bool blocks = options_.binary || !(options_.uni || options_.datagrams);
@@ -215,7 +214,6 @@ class Wt {
   }
 
   // ---- what comes
-  // ---------------------------------------------------------------------------------
 
   Task<void> receive_stream() {
     for (;;) {
@@ -280,7 +278,6 @@ class Wt {
   }
 
   // ---- output
-  // ------------------------------------------------------------------------------------
 
   /// A part of a stream: as it is.
   void show_piece(std::string_view bytes) {
@@ -314,7 +311,6 @@ class Wt {
   }
 
   // ---- the end
-  // -----------------------------------------------------------------------------------
 
   ExitCode code() const {
     if (!output_ok_) return ExitCode::cannot_write;

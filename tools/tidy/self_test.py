@@ -95,6 +95,13 @@ class Rules(unittest.TestCase):
         self.assert_clean("http/a.cc", "\n" * 800)
         self.assert_clean("http/a.cc", "namespace tern::http {\nnamespace {\n}\n}\n")
 
+    def test_headings(self):
+        long = "// ---- what comes in " + "-" * 78
+        self.assert_clean("base/a.cc", f"{long}\n\n// ---- a - b {'-' * 86}\n  // ---- in a class\n// a -- b\n")
+        for text in ("// ---- what comes in\n", long[:-1] + "\n", long + "-\n", "// " + "-" * 97 + "\n",
+                     "// ----- what comes in " + "-" * 77 + "\n", "  // ---- in a class ----\n"):
+            self.assert_found("heading", "base/a.cc", "\n" + text, 2)
+
     def test_allowances(self):
         self.assert_clean("http/a.cc", "usleep(1);  // tidy: allow(sleep) because the kernel wants it\n")
         self.assert_clean("http/a.cc", "// tidy: allow(sleep) because the kernel wants it\nusleep(1);\n")

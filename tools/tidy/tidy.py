@@ -16,6 +16,7 @@ from cpp_text import code_only, line_of
 from rooms import NAMESPACE, SEES, SYSTEM, THIRD_PARTY, room_of, within
 
 MAX_LINES = 800
+COLUMNS = 100  # as in .clang-format
 CPP = (".h", ".cc")
 CODE = (*CPP, ".py", ".sh", ".cmake", ".js", ".mjs", ".html", ".css")
 
@@ -105,6 +106,7 @@ def _check_file(path, text, tree):
         yield 1, "pragma once", "start the header with #pragma once"
     yield from _check_includes(path, code, tree)
     yield from _check_namespace(path, code)
+    yield from _check_headings(text)
     for rule, pattern, folders, advice in _CODE_RULES:
         # A bridge names its callbacks as the C library names them.
         if not within(path, folders) and not (rule == "get_" and path.endswith("_bridge.cc")):
@@ -119,6 +121,20 @@ def _check_name(path):
         yield 1, "name", "say what is in it; not utils, common, manager or helper"
     if path.endswith(CPP) and not re.fullmatch(r"[a-z0-9_]+\.\w+", path.split("/")[-1]):
         yield 1, "name", "file names are snake_case"
+
+
+def _check_headings(text):
+    """`// ---- title`: in a class as it is, else with dashes up to the last column. What is longer
+    clang-format breaks over two lines."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if not re.match(r" *// -{4,}", line):
+            continue
+        if line.startswith(" "):
+            fine = re.fullmatch(r" +// ---- \S(?:.*[^\s-])?", line)
+        else:
+            fine = len(line) == COLUMNS and re.fullmatch(r"// ---- \S(?:.*\S)? -+", line)
+        if not fine:
+            yield number, "heading", f"// ---- title, and at the left margin dashes up to column {COLUMNS}"
 
 
 def _check_words(path, text):

@@ -37,8 +37,7 @@ RecordLayer::Step failure(std::uint8_t alert, const char* reason) noexcept {
 
 }  // namespace
 
-// ---- keys
-// ----------------------------------------------------------------------------------------
+// ---- keys ---------------------------------------------------------------------------------------
 
 RecordKey::RecordKey(Aead aead, Hash hash, ByteView secret, std::uint64_t sequence)
     : aead_(aead), hash_(hash), secret_size_(secret.size()), sequence_(sequence) {
@@ -91,8 +90,7 @@ bool RecordKey::open(MutableBytes text, ByteView header) noexcept {
   return key_->open(text.data(), text, nonce, header);
 }
 
-// ---- out
-// -----------------------------------------------------------------------------------------
+// ---- out ----------------------------------------------------------------------------------------
 
 /// Makes a record of the `size` bytes of plaintext that lie behind the header's room. Returns its
 /// end.
@@ -166,8 +164,7 @@ Bytes RecordLayer::key_update() {
   });
 }
 
-// ---- in
-// ------------------------------------------------------------------------------------------
+// ---- in -----------------------------------------------------------------------------------------
 
 /// The first record of the input, or of what was kept and the input; empty: it is not whole yet.
 /// Nothing at all: it is longer than a record may be.

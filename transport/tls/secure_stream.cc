@@ -41,8 +41,7 @@ bool lies_in(ByteView bytes, const RecordBuffer& buffer) noexcept {
 
 }  // namespace
 
-// ---- options
-// -------------------------------------------------------------------------------------
+// ---- options ------------------------------------------------------------------------------------
 
 SecureClientOptions& SecureClientOptions::server_name(std::string name) {
   server_name_ = std::move(name);
@@ -80,8 +79,7 @@ bool SecureStream::tell(Call&& call) {
   return true;
 }
 
-// ---- making one
-// ----------------------------------------------------------------------------------
+// ---- making one ---------------------------------------------------------------------------------
 
 SecureStream::SecureStream(Runtime& runtime, tcp::StreamSink& sink)
     : runtime_(runtime), sink_(&sink), session_(std::make_unique<Session>()) {
@@ -182,8 +180,7 @@ void SecureStream::begin(std::unique_ptr<tcp::Stream> stream) {
   runtime_.timers().arm(*this, runtime_.now());
 }
 
-// ---- the handshake
-// -------------------------------------------------------------------------------
+// ---- the handshake ------------------------------------------------------------------------------
 
 void SecureStream::connected(tcp::Stream&) {
   begun_ = true;
@@ -240,8 +237,7 @@ bool SecureStream::shake_hands() {
   return true;
 }
 
-// ---- in
-// ------------------------------------------------------------------------------------------
+// ---- in -----------------------------------------------------------------------------------------
 
 void SecureStream::receive(tcp::Stream&, MutableBytes bytes) {
   if (over_) return;
@@ -393,8 +389,7 @@ void SecureStream::expire(Timestamp) {
   if (!over_ && !paused_) stream_->resume();
 }
 
-// ---- out
-// -----------------------------------------------------------------------------------------
+// ---- out ----------------------------------------------------------------------------------------
 
 Result<void> SecureStream::write(std::span<Bytes> pieces) {
   if (over_ || finished_) return fail(Error::closed("the stream was finished"));
@@ -502,8 +497,7 @@ void SecureStream::reset() {
   stream_->reset();
 }
 
-// ---- the end
-// -------------------------------------------------------------------------------------
+// ---- the end ------------------------------------------------------------------------------------
 
 void SecureStream::failed(tcp::Stream&, const Error& error) { end(error); }
 
@@ -537,8 +531,7 @@ bool SecureStream::end(const Error& error) {
   return tell([&] { sink_->failed(*this, error); });
 }
 
-// ---- facts
-// ---------------------------------------------------------------------------------------
+// ---- facts --------------------------------------------------------------------------------------
 
 const udp::Address& SecureStream::local() const noexcept { return stream_->local(); }
 const udp::Address& SecureStream::remote() const noexcept { return stream_->remote(); }

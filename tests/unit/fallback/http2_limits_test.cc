@@ -356,7 +356,7 @@ TEST(Http2Limits, HandlersThatStillRunCount) {
   EXPECT_EQ(rig.count("http2.streams_refused"), 1U);
 }
 
-// ---- time
+// ---- time ---------------------------------------------------------------------------------------
 
 TEST(Http2Limits, NoPreface) {
   Http2Rig rig(handler);

@@ -541,7 +541,7 @@ TEST_P(Http2Rules, CutAnywhere) {
 INSTANTIATE_TEST_SUITE_P(Rfc9113, Http2Rules, ::testing::ValuesIn(cases()),
                          [](const auto& test) { return std::string(test.param.name); });
 
-// ---- the windows for what we send (§6.9)
+// ---- the windows for what we send (§6.9) --------------------------------------------------------
 
 /// What has come of stream 1's body, and whether it was all.
 std::string body_of(const std::vector<Frame>& heard) {
@@ -583,7 +583,7 @@ TEST(Http2Windows, OpenAndCloseBySettings) {
   EXPECT_EQ(body_of(rig.frames()), "e.");
 }
 
-// ---- the beginning (§3.4)
+// ---- the beginning (§3.4) -----------------------------------------------------------------------
 
 TEST(Http2Preface, SomethingElse) {
   Http2Rig rig(waits_or_answers);

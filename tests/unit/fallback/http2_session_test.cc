@@ -349,7 +349,7 @@ TEST(Http2, RequestTooLargeForTheServer) {
   EXPECT_EQ(pair.ask(get("/x")).status, 200);
 }
 
-// ---- frames that go out
+// ---- frames that go out -------------------------------------------------------------------------
 
 std::vector<std::uint32_t> data_order(const std::vector<Frame>& all) {
   std::vector<std::uint32_t> order;
@@ -482,7 +482,7 @@ TEST(Http2, ExtendedConnectOfAProtocolThatTheServerDoesNotTake) {
   EXPECT_EQ(pair.served.size(), 1u) << "the first was not sent";
 }
 
-// ---- a client of ours
+// ---- a client of ours ---------------------------------------------------------------------------
 
 std::string response_frames(std::uint32_t stream, std::string_view body) {
   return frame(kFrameHeaders, kFlagEndHeaders, stream, "\x88") + data(stream, body, true);

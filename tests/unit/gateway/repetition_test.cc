@@ -24,8 +24,7 @@ namespace {
 using namespace std::chrono_literals;
 using fallback::Http2Code;
 
-// ---- the rule
-// ------------------------------------------------------------------------------------
+// ---- the rule -----------------------------------------------------------------------------------
 
 RequestFailure refused(bool connection_over) {
   RequestFailure failure;
@@ -82,8 +81,7 @@ TEST(Repetition, ABrokenConnectionIsThePolicysMatter) {
   EXPECT_EQ(repetition(RetryPolicy(), failure, 3), Repetition::at_once);
 }
 
-// ---- servers that do as they are told
-// ------------------------------------------------------------------------------------
+// ---- servers that do as they are told -----------------------------------------------------------
 
 enum class Deed {
   answer,

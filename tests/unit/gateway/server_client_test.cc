@@ -260,7 +260,7 @@ TEST(Server, SaysWhatIsWrongWithItsOptions) {
   EXPECT_TRUE(start(ServerOptions().certificate(leaf()).listen(":443")));
 }
 
-// ---- sessions
+// ---- sessions -----------------------------------------------------------------------------------
 
 Task<void> stay(webtransport::Session& session) { co_await session.wait_until_ended(); }
 

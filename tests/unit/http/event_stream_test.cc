@@ -39,8 +39,7 @@ TEST(ServerEvent, IsWrittenLineByLine) {
   EXPECT_EQ(encoded(ServerEvent("a").id("x\0y"s)), "(invalid)");
 }
 
-// ---- WHATWG HTML §9.2
-// ----------------------------------------------------------------------------
+// ---- WHATWG HTML §9.2 ---------------------------------------------------------------------------
 
 /// "name|data|id; …" of a stream cut into pieces of `step` bytes.
 std::string events_of(std::string_view stream, std::size_t step = SIZE_MAX) {
@@ -160,8 +159,7 @@ TEST(EventStreamReader, ReadsWhatServerEventWrites) {
   EXPECT_EQ(events_of(stream, 1), "n|a\n b|i;message||i;");
 }
 
-// ---- on an exchange
-// ------------------------------------------------------------------------------
+// ---- on an exchange -----------------------------------------------------------------------------
 
 /// A handler at work on a GET.
 class EventsRig : public test::HandlerRig {

@@ -500,7 +500,7 @@ TEST(Exchange, ReadAllHasALimit) {
   EXPECT_EQ(answer(world, handler, request("POST", "/"), "123456")->status, 413);
 }
 
-// ---- client
+// ---- client -------------------------------------------------------------------------------------
 
 TEST(ClientExchange, WaitsForTheResponse) {
   World world;

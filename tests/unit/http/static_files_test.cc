@@ -558,7 +558,7 @@ TEST_F(Files, OptionsAreChecked) {
   EXPECT_EQ(text("/"), "404");
 }
 
-// ---- open_beneath
+// ---- open_beneath -------------------------------------------------------------------------------
 
 TEST_F(Files, StepwiseOpenAgreesWithTheKernel) {
   std::ofstream(top / "secret.txt") << "secret";
@@ -592,7 +592,7 @@ TEST_F(Files, StepwiseOpenAgreesWithTheKernel) {
   EXPECT_EQ(read(open_beneath_stepwise(folder, "escape")), "errno " + std::to_string(EXDEV));
 }
 
-// ---- embedded files
+// ---- embedded files -----------------------------------------------------------------------------
 
 constexpr std::array<EmbeddedFile, 2> kSite = {{
     {"/index.html", "", "<p>hi</p>", ""},

@@ -33,8 +33,7 @@ Result<std::string> inflate_all(WebSocketInflater& inflater, std::string_view by
   return out;
 }
 
-// ---- negotiation (RFC 7692 §7.1)
-// ------------------------------------------------------------------
+// ---- negotiation (RFC 7692 §7.1) ----------------------------------------------------------------
 
 std::string answer(std::string_view offers, const WebSocketDeflateOptions& options = {}) {
   const auto answered = accept_deflate(offers, options);
@@ -132,8 +131,7 @@ TEST(WebSocketDeflate, AClientTakesWhatItOffered) {
   EXPECT_STREQ(confirm("permessage-deflate; server_max_window_bits=9", takeover), "agreed");
 }
 
-// ---- the examples of RFC 7692 §7.2.3
-// --------------------------------------------------------------
+// ---- the examples of RFC 7692 §7.2.3 ------------------------------------------------------------
 
 const std::string kHello = "\xf2\x48\xcd\xc9\xc9\x07\x00"s;
 
@@ -217,8 +215,7 @@ TEST(WebSocketDeflate, RefusesWhatIsNoDeflateData) {
   }
 }
 
-// ---- in the protocol
-// ------------------------------------------------------------------------------
+// ---- in the protocol ----------------------------------------------------------------------------
 
 /// "text(…)" or "failure(code)" of what a server makes of a client's bytes.
 std::string read(std::string_view bytes, const WebSocketProtocol::Limits& limits = {},

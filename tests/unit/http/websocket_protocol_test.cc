@@ -306,8 +306,7 @@ TEST(WebSocketProtocol, LimitsEmptyFragments) {
   check(Role::server, {"one more", bytes + more("", false), "failure(1008)"});
 }
 
-// ---- what is sent
-// ---------------------------------------------------------------------------------
+// ---- what is sent -------------------------------------------------------------------------------
 
 std::string join(const WebSocketFrame& frame) {
   return std::string(frame.head.text()) + std::string(frame.payload.text());

@@ -499,8 +499,7 @@ const ResponseCase kResponseCases[] = {
 INSTANTIATE_TEST_SUITE_P(All, MalformedResponse, ::testing::ValuesIn(kResponseCases),
                          [](const auto& test) { return std::string(test.param.name); });
 
-// ---- what must be tolerated
-// ----------------------------------------------------------------------
+// ---- what must be tolerated ---------------------------------------------------------------------
 
 TEST(Tolerated, UnusualButValidFields) {
   Rig rig(hello);

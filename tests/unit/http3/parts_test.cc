@@ -26,8 +26,7 @@ void append_varint(std::vector<std::uint8_t>& out, std::uint64_t value) {
   out.insert(out.end(), bytes, write_varint(bytes, value));
 }
 
-// ---- field sections that come again
-// ----------------------------------------------------------------------------------------------
+// ---- field sections that come again -------------------------------------------------------------
 
 TEST(KnownSections, AreKeptFromTheSecondTimeOn) {
   KnownSections sections;
@@ -82,8 +81,7 @@ TEST(KnownSections, AreKeptFromTheSecondTimeOn) {
   EXPECT_EQ(kept, KnownSections::kMost);
 }
 
-// ---- frames
-// --------------------------------------------------------------------------------------
+// ---- frames -------------------------------------------------------------------------------------
 
 TEST(FrameWalker, FindsTheSameFramesInAnyPortions) {
   std::vector<std::uint8_t> bytes;
@@ -114,8 +112,7 @@ TEST(FrameWalker, FindsTheSameFramesInAnyPortions) {
   }
 }
 
-// ---- settings
-// ------------------------------------------------------------------------------------
+// ---- settings -----------------------------------------------------------------------------------
 
 Settings sample() {
   Settings settings;
@@ -187,8 +184,7 @@ TEST(SettingsTest, PromisesMayGrowButNotShrink) {
   EXPECT_TRUE(promised.keeps_promise_of(Settings()) == false) << "unlimited was promised";
 }
 
-// ---- what is sent
-// --------------------------------------------------------------------------------
+// ---- what is sent -------------------------------------------------------------------------------
 
 TEST(SendQueueTest, KeepsPiecesUntilTheyAreAcknowledged) {
   SendQueue queue;
@@ -280,8 +276,7 @@ TEST(SendQueueTest, Rewinds) {
   EXPECT_EQ(*vecs[0].data, '0');
 }
 
-// ---- what comes in
-// -------------------------------------------------------------------------------
+// ---- what comes in ------------------------------------------------------------------------------
 
 FieldLine line(FieldName name, std::string_view text, std::string_view value) {
   FieldLine made;
@@ -355,8 +350,7 @@ TEST(MessageRulesTest, AnswersThatSayNoLength) {
   }
 }
 
-// ---- the rest
-// ------------------------------------------------------------------------------------
+// ---- the rest -----------------------------------------------------------------------------------
 
 TEST(RateLimitTest, AllowsABurstAndThenTheRate) {
   http::RateLimit limit(10, 10s);

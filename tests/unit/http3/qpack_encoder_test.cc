@@ -36,8 +36,7 @@ std::string hex(ByteView bytes) {
   return out;
 }
 
-// ---- RFC 7541's vectors
-// --------------------------------------------------------------------------
+// ---- RFC 7541's vectors -------------------------------------------------------------------------
 
 TEST(PrefixedInt, ExamplesOfRfc7541) {
   const auto written = [](unsigned bits, std::uint64_t value) {
@@ -102,8 +101,7 @@ TEST(StaticTable, EveryLineIsFound) {
   EXPECT_EQ(find_static("", "").name, -1);
 }
 
-// ---- with a peer
-// ---------------------------------------------------------------------------------
+// ---- with a peer --------------------------------------------------------------------------------
 
 /// An encoder and the peer's decoder; what goes between them goes when the test says so.
 class Peers {

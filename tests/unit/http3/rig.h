@@ -316,8 +316,7 @@ class Rig {
   udp::Address client_address_;
 };
 
-// ---- frames, for raw peers
-// -----------------------------------------------------------------------
+// ---- frames, for raw peers ----------------------------------------------------------------------
 
 inline std::string varint(std::uint64_t value) {
   std::uint8_t bytes[8];

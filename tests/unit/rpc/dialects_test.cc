@@ -92,7 +92,7 @@ Told told(const Envelope& envelope) {
   return message;
 }
 
-// ---- gRPC-Web ----------------------------------------------------------------------------------
+// ---- gRPC-Web -----------------------------------------------------------------------------------
 
 /// The trailers of an answer, wherever they are, and its messages.
 struct WebAnswer {
@@ -271,7 +271,7 @@ TEST_F(Dialects, WebBadInput) {
   }
 }
 
-// ---- Connect -----------------------------------------------------------------------------------
+// ---- Connect ------------------------------------------------------------------------------------
 
 TEST_F(Dialects, ConnectUnary) {
   for (const char* type :
@@ -538,7 +538,7 @@ TEST_F(Dialects, ConnectStreams) {
       enveloped("{}") + enveloped("{}", kConnectEnd));
 }
 
-// ---- REST --------------------------------------------------------------------------------------
+// ---- REST ---------------------------------------------------------------------------------------
 
 TEST_F(Dialects, RestUnary) {
   const auto got = call({"GET", "/v1/say/a%20b?times=1", {{"x-a", "1"}}, ""});
@@ -692,7 +692,7 @@ TEST_F(Dialects, WhatIsLeftOfARequestComesBeforeARefusalOf200) {
   }
 }
 
-// ---- all of them -------------------------------------------------------------------------------
+// ---- all of them --------------------------------------------------------------------------------
 
 TEST_F(Dialects, PagesOfOtherOriginsMayCall) {
   options.cors(http::Cors().allow("https://app.example"));

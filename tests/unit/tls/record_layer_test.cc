@@ -24,8 +24,7 @@ std::string text(std::size_t size, char first = 'a') {
   return made;
 }
 
-// ---- two of ours
-// ---------------------------------------------------------------------------------
+// ---- two of ours --------------------------------------------------------------------------------
 
 struct Suite {
   Aead aead;
@@ -288,8 +287,7 @@ INSTANTIATE_TEST_SUITE_P(Suites, RecordLayerTest,
                                            Suite{Aead::aes_256_gcm, Hash::sha384},
                                            Suite{Aead::chacha20_poly1305, Hash::sha256}));
 
-// ---- BoringSSL's records and ours
-// ----------------------------------------------------------------
+// ---- BoringSSL's records and ours ---------------------------------------------------------------
 
 /// A connection of two BoringSSLs, of which one side's records become ours after the handshake.
 class AgainstBoringSsl : public ::testing::Test {

@@ -326,7 +326,7 @@ TEST(WebTransportHttp2, WindowsToTheirBrimAreFine) {
   EXPECT_FALSE(server.close);
 }
 
-// ---- a client of ours
+// ---- a client of ours ---------------------------------------------------------------------------
 
 struct Opening {
   std::optional<Result<std::unique_ptr<Session>>> session;

@@ -176,8 +176,7 @@ class Http3Peer : public ::testing::Test {
   } settings_only_;
 };
 
-// ---- what a client has to announce
-// -----------------------------------------------------------------
+// ---- what a client has to announce --------------------------------------------------------------
 
 class EnabledTwice : public Http3Peer {
  public:
@@ -246,8 +245,7 @@ TEST_P(NoFlowControlYet, LetsSessionsBe) {
 INSTANTIATE_TEST_SUITE_P(Drafts, NoFlowControl, ::testing::Values(0x14e9cd29, 0x2c7cf000));
 INSTANTIATE_TEST_SUITE_P(Drafts, NoFlowControlYet, ::testing::Values(0x2b603742, 0xc671706a));
 
-// ---- SETTINGS that come after their CONNECT
-// -----------------------------------------------------------------
+// ---- SETTINGS that come after their CONNECT -----------------------------------------------------
 
 class LateSettings : public Http3Peer {
  public:
@@ -283,8 +281,7 @@ TEST_F(LateSettings, MayNeverComeAsTheConnectionEnds) {
   EXPECT_EQ(count("webtransport.opened"), 0u);
 }
 
-// ---- streams before their session
-// -----------------------------------------------------------------
+// ---- streams before their session ---------------------------------------------------------------
 
 TEST_F(Http3Peer, OfHundredsOfEarlyStreamsAFewWait) {
   const std::vector<quic::StreamId> all = early_streams(500);
@@ -371,8 +368,7 @@ TEST_F(Http3Peer, AResetWithAForeignCodeHasNone) {
   expect_all_well(1);
 }
 
-// ---- capsules
-// -------------------------------------------------------------------------------------
+// ---- capsules -----------------------------------------------------------------------------------
 
 struct CapsuleCase {
   const char* name;
@@ -412,8 +408,7 @@ const CapsuleCase kBadCapsules[] = {
 INSTANTIATE_TEST_SUITE_P(Draft, BadCapsule, ::testing::ValuesIn(kBadCapsules),
                          [](const auto& test) { return std::string(test.param.name); });
 
-// ---- flow control of a session (§5)
-// -------------------------------------------------------------------------------------
+// ---- flow control of a session (§5) -------------------------------------------------------------
 
 class FlowPeer : public Http3Peer {
  public:
@@ -494,8 +489,7 @@ TEST_F(Http3Peer, WhatIsNotUnderstoodIsSkipped) {
   EXPECT_EQ(seen.closes[0].reason, std::string(1024, 'y'));
 }
 
-// ---- the CONNECT stream reset, in every state
-// -----------------------------------------------------
+// ---- the CONNECT stream reset, in every state ---------------------------------------------------
 
 struct ResetCase {
   const char* name;
@@ -568,8 +562,7 @@ TEST_F(Http3Peer, AResetAfterTheSessionHasBegunEndsItsStreams) {
   expect_all_well(1);
 }
 
-// ---- datagrams
-// ------------------------------------------------------------------------------------
+// ---- datagrams ----------------------------------------------------------------------------------
 
 // The client has closed the session, and not ended its stream: ours waits for that.
 TEST_F(Http3Peer, TheConnectionMayGoWhileASessionEnds) {

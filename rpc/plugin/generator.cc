@@ -111,6 +111,17 @@ void print_client_function(Printer& printer, const MethodDescriptor& method) {
 }
 
 void print_client_class(Printer& printer, const ServiceDescriptor& service) {
+  if (service.method_count() == 0) {
+    // A channel that is kept and not used is a warning of clang's.
+    printer.Print(
+        "\n/// Calls nothing: $service$ has no methods.\n"
+        "class $service$::Client {\n"
+        " public:\n"
+        "  explicit Client(::tern::rpc::Channel& /*channel*/) noexcept {}\n"
+        "};\n",
+        "service", class_name(service));
+    return;
+  }
   printer.Print(
       "\n/// Calls $service$ over a channel, which outlives it and its calls. What a call is given "
       "by\n"

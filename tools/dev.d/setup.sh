@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2154,SC2016,SC1091
 # Installs what tern needs on Debian 12 or 13; sourced by tools/dev.
 #
-#   setup_packages GROUP...   group: build, format, clang. A no-op when everything is there.
+#   setup_packages GROUP...   group: build, format, clang, clang-tidy. A no-op when everything is there.
 
 # What each group is for. `build` covers building and testing; the rest only where a verb asks.
 packages_of() {
@@ -17,8 +17,9 @@ packages_of() {
       if [[ $(dpkg --print-architecture 2>/dev/null) == amd64 ]]; then echo libipsec-mb-dev; fi
       ;;
     format) echo clang-format-19 ;;
-    clang) echo clang-19 libclang-rt-19-dev clang-tidy-19 llvm-19 ;;
-    *) usage_error "setup: no package group $1; there are build, format, clang" ;;
+    clang) echo clang-19 libclang-rt-19-dev llvm-19 ;;
+    clang-tidy) echo clang-tidy-19 ;;
+    *) usage_error "setup: no package group $1; there are build, format, clang, clang-tidy" ;;
   esac
 }
 

@@ -2,6 +2,8 @@
 #include <stdexcept>
 #include <string>
 
+#include <CLI/CLI.hpp>
+
 #include "tools/tern/call_options.h"
 #include "tools/tern/call_run.h"
 #include "tools/tern/commands.h"

@@ -5,6 +5,8 @@
 #include <unistd.h>
 #include <utility>
 
+#include <CLI/CLI.hpp>
+
 #include "tools/tern/environment.h"
 #include "tools/tern/exit_code.h"
 #include "tools/tern/option_values.h"

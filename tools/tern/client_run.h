@@ -6,12 +6,11 @@
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
-
 #include "base/runtime.h"
 #include "base/task.h"
 #include "base/time.h"
 #include "gateway/client.h"
+#include "tools/tern/cli11_forward.h"
 #include "tools/tern/signals.h"
 #include "transport/engine/engine.h"
 #include "transport/tls/certificate.h"

@@ -1,7 +1,6 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
-
+#include "tools/tern/cli11_forward.h"
 #include "tools/tern/exit_code.h"
 
 /// The verbs. Each adds itself to the app and, when it is the one that was asked for, leaves its

@@ -4,6 +4,7 @@
 #include <cctype>
 #include <utility>
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "base/error.h"

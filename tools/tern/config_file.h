@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-#include <CLI/CLI.hpp>
+#include "tools/tern/cli11_forward.h"
 
 /// `--config FILE`: a verb's long options as a TOML document (https://toml.io) without tables.
 

@@ -2,6 +2,8 @@
 #include <stdexcept>
 #include <string>
 
+#include <CLI/CLI.hpp>
+
 #include "tools/tern/commands.h"
 #include "tools/tern/get_options.h"
 #include "tools/tern/get_run.h"

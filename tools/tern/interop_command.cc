@@ -1,6 +1,8 @@
 #include <memory>
 #include <stdexcept>
 
+#include <CLI/CLI.hpp>
+
 #include "tools/tern/commands.h"
 #include "tools/tern/interop_endpoint.h"
 #include "tools/tern/interop_probe.h"

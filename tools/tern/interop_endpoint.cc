@@ -8,6 +8,7 @@
 #include <sstream>
 #include <utility>
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "tools/tern/interop_webtransport.h"

@@ -3,11 +3,10 @@
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
-
 #include "base/error.h"
 #include "base/runtime.h"
 #include "base/task.h"
+#include "tools/tern/cli11_forward.h"
 #include "tools/tern/exit_code.h"
 #include "tools/tern/interop_endpoint_case.h"
 #include "transport/engine/engine.h"

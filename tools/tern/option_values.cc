@@ -3,6 +3,7 @@
 #include <charconv>
 #include <stdexcept>
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "tools/tern/terminal.h"

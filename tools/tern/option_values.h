@@ -7,9 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include <CLI/CLI.hpp>
-
 #include "base/time.h"
+#include "tools/tern/cli11_forward.h"
 #include "tools/tern/exit_code.h"
 #include "transport/engine/engine.h"
 #include "transport/quic/options.h"

@@ -6,11 +6,10 @@
 #include <utility>
 #include <vector>
 
-#include <CLI/CLI.hpp>
-
 #include "base/error.h"
 #include "base/time.h"
 #include "gateway/client.h"
+#include "tools/tern/cli11_forward.h"
 #include "tools/tern/client_run.h"
 #include "tools/tern/exit_code.h"
 

@@ -2,6 +2,8 @@
 #include <stdexcept>
 #include <string>
 
+#include <CLI/CLI.hpp>
+
 #include "tools/tern/commands.h"
 #include "tools/tern/option_values.h"
 #include "tools/tern/wt_options.h"

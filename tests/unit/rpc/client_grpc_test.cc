@@ -172,9 +172,9 @@ TEST_F(GrpcClient, Resets) {
       {0xb, Code::resource_exhausted}, {0x999, Code::unknown},
   };
   for (const auto& [error, expected] : rows) {
-    EXPECT_EQ(code([error = error](Sent& sent, std::size_t) {
+    EXPECT_EQ(code([reason = error](Sent& sent, std::size_t) {
                 sent.head(200, fields({kGrpc}));
-                sent.reset(error);
+                sent.reset(reason);
               }),
               expected)
         << error;

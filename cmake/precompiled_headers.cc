@@ -1,0 +1,1 @@
+// Empty: carries the headers that cmake/tern.cmake precompiles.

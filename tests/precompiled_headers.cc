@@ -1,1 +1,0 @@
-// Empty: carries the headers that cmake/tern.cmake precompiles for the tests.

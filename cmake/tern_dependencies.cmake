@@ -21,7 +21,7 @@ _tern_dependency(ngtcp2 1.11)    # transport/quic
 _tern_dependency(liburing 2.3)   # transport/engine
 _tern_dependency(ZLIB)           # http
 _tern_dependency(Brotli)         # http
-_tern_dependency(Zstd)           # http
+_tern_dependency(Zstd)           # http, transport/quic
 _tern_dependency(Nghttp2 1.52)   # http/fallback
 _tern_dependency(Wslay)          # http
 _tern_dependency(Psl)            # http

@@ -16,6 +16,8 @@ namespace {
 constexpr std::size_t kPiece = 16 * 1024;
 constexpr std::size_t kShortBody = 4096;
 constexpr std::string_view kOrigin = "https://server";
+/// Soon, so that connections sleep in every scenario; the traces are the same (sleep_test.cc).
+constexpr Duration kRestAfter = 2ms;
 
 template <typename T>
 T must(Result<T> result) {
@@ -238,12 +240,14 @@ ServerOptions Scene::server_options(int padding_names) const {
   const tls::Identity leaf = make_leaf(authority_, padding_names);
   options.certificate(must(tls::Certificate::parse(leaf.certificate, leaf.key)));
   options.listen("[::]:443").workers(server_host.workers()).log(server_host.log());
+  options.transport().rest_after = kRestAfter;
   return options;
 }
 
 ClientOptions Scene::client_options() const {
   ClientOptions options;
   options.ca_pem(authority_.certificate).protocols(ClientProtocols::http3_only);
+  options.transport().rest_after = kRestAfter;
   auto* told = const_cast<std::vector<ClientEvent>*>(&events);
   options.watch([told](const ClientEvent& event) { told->push_back(event); });
   return options;

@@ -43,7 +43,7 @@ THIRD_PARTY = {
     "boost/": (["http/fallback"], False),
     "zlib.h": (["http", "rpc"], False),
     "brotli/": (["http", "rpc"], False),
-    "zstd.h": (["http", "rpc"], False),
+    "zstd.h": (["http", "rpc", "transport/quic"], False),
     "google/protobuf/": (["rpc", "tools/tern"], True),
     "grpcpp/": (["tools/bench/rpc", "interop/drivers"], False),  # programs of their own
     "CLI/": (["tools"], True),

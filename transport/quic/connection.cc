@@ -22,15 +22,17 @@ constexpr std::size_t kDatagramOverhead = 3 + 1 + kMaxCidLength + 4 + 16;
 Connection::Connection(Endpoint& endpoint, const TransportOptions& transport, bool is_server,
                        std::uint64_t id)
     : endpoint_(endpoint),
+      conn_(*this),
       source_(&queue_),
       id_(id),
       mtu_probes_(transport.max_udp_payload),
       keep_alive_(transport.keep_alive),
+      rest_after_(transport.rest_after),
       is_server_(is_server) {}
 
 Connection::~Connection() {
   application_.reset();
-  if (conn_ != nullptr) ngtcp2_conn_del(conn_);
+  conn_.end();
 }
 
 void Connection::set_application(std::unique_ptr<Application> application) {
@@ -48,7 +50,7 @@ ConnectionStats Connection::stats() const {
   stats.migrations = migrations_;
   stats.key_updates = key_updates_;
   if (crypto_ != nullptr) stats.peer_key_generation = crypto_->packets().rx_generation();
-  if (conn_ == nullptr) return stats;
+  if (!conn_.exists()) return stats;
   ngtcp2_conn_info info;
   ngtcp2_conn_get_conn_info(conn_, &info);
   stats.smoothed_rtt = Duration(info.smoothed_rtt);

@@ -16,6 +16,7 @@
 #include "base/timer_heap.h"
 #include "transport/quic/cid.h"
 #include "transport/quic/event.h"
+#include "transport/quic/library_connection.h"
 #include "transport/quic/mtu_probes.h"
 #include "transport/quic/path_credit.h"
 #include "transport/quic/path_monitor.h"
@@ -24,7 +25,6 @@
 #include "transport/quic/stream_queue.h"
 #include "transport/udp/network.h"
 
-struct ngtcp2_conn;
 struct ngtcp2_ccerr;
 
 namespace tern::quic {
@@ -179,6 +179,7 @@ class Connection final : private TimerNode {
 
  private:
   friend class Endpoint;
+  friend class LibraryConnection;
   friend struct Ngtcp2Callbacks;  // ngtcp2_bridge.cc
 
   enum class Written : std::uint8_t { idle, more, full, failed };
@@ -195,6 +196,7 @@ class Connection final : private TimerNode {
   void datagram_done(const DatagramSource::Datagram& datagram, bool sent);
   void expire(Timestamp now) override;
   void rearm();
+  void arm_timer();
   void fail_with(int library_error, Timestamp now);
   void note_error();
   void write_close(const ngtcp2_ccerr& error);
@@ -220,15 +222,18 @@ class Connection final : private TimerNode {
   void saw_silence(Timestamp now);
   void make_ready();
   void grant_streams();
-  bool goes_to_rest(Timestamp now) noexcept;
+  Timestamp rest_time(Timestamp now) const noexcept;
+  bool goes_to_rest(Timestamp now);
+  void woke() noexcept;
+  Duration rest_delay() const noexcept;
 
   // ngtcp2_bridge.cc
   Event& emit(Event::Type type);
   void note_key_update();
 
   Endpoint& endpoint_;
-  ngtcp2_conn* conn_ = nullptr;
   std::unique_ptr<CryptoBridge> crypto_;
+  LibraryConnection conn_;
   StreamQueue queue_;  // the default source
   StreamSource* source_;
   DatagramSource* datagram_source_ = nullptr;
@@ -251,8 +256,10 @@ class Connection final : private TimerNode {
   std::uint64_t bytes_sent_ = 0;
   std::uint64_t bytes_received_ = 0;
   std::uint64_t key_preparations_ = 0;
-  Timestamp last_progress_{};        // when the peer last acknowledged something, or nothing waited
-  Timestamp rest_at_ = kNever;       // when keys may rest, unless something is sent or received
+  Timestamp last_progress_{};   // when the peer last acknowledged something, or nothing waited
+  Timestamp due_ = kNever;      // when ngtcp2's timer is
+  Timestamp rest_at_ = kNever;  // when it may rest, unless something is sent or received
+  Timestamp asleep_since_{};
   Timestamp small_packets_until_{};  // a PMTU black hole was found (RFC 8899 §4.3)
   udp::Path known_path_;
   udp::Path fallback_path_;         // server: the last that was validated, while known_path_ is not
@@ -265,11 +272,13 @@ class Connection final : private TimerNode {
   std::unique_ptr<PathWatch> path_watch_;
   PathMonitor::Brought brought_ = PathMonitor::Brought::nothing;  // the datagram being read
   Duration keep_alive_;
+  Duration rest_after_;
   int pings_wanted_ = 0;
   StreamAllowance bidi_allowance_;
   StreamAllowance uni_allowance_;
   Connection* next_dirty_ = nullptr;  // the endpoint's list of connections to fill
   std::size_t waiting_events_ = 0;    // in the endpoint's queue
+  std::uint8_t short_sleeps_ = 0;     // in a row
   bool is_server_;
   bool dirty_ = false;
   bool ready_ = false;

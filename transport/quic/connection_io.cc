@@ -30,9 +30,10 @@ constexpr std::size_t kMaxPacketsPerFill = 64;
 constexpr std::size_t kMaxCloseReason = 256;
 /// RFC 9002 §6.1.2: no timer needs to be finer.
 constexpr Duration kTimerGranularity = std::chrono::milliseconds(1);
-/// A connection that has sent and received nothing for so long gives back what it can make anew: of
-/// ten thousand idle ones that is more than of one that wakes up every second costs.
-constexpr Duration kRestAfter = std::chrono::seconds(1);
+/// A sleep shorter than so many times what it takes to fall asleep was hardly worth waking up from
+/// (docs/decisions/0031): the next time, it takes twice as long, and at most 16 times.
+constexpr int kGoodSleep = 10;
+constexpr std::uint8_t kMostShortSleeps = 4;
 /// Later than now, and no more than that.
 constexpr Duration kNextInstant = std::chrono::microseconds(1);
 
@@ -76,7 +77,7 @@ void Connection::receive(const udp::Path& path, udp::Ecn ecn, ByteView datagram,
   if (closed()) return;
   ++packets_received_;
   bytes_received_ += datagram.size();
-  rest_at_ = now + kRestAfter;
+  rest_at_ = rest_time(now);
   const bool known_path = path == known_path_;
   if (known_path) credit_.received(datagram.size());
   if (!is_server_ || !handshake_complete_) crypto_->set_unix_time(endpoint_.unix_now_);
@@ -321,7 +322,7 @@ Connection::Written Connection::fill(MutableBytes space, std::size_t& used,
   if (waits == nullptr || (!waits->moving() && !waits->settling(now)))
     ngtcp2_conn_update_pkt_tx_time(conn_, library_now);
   if (written_bytes > 0) {
-    rest_at_ = now + kRestAfter;
+    rest_at_ = rest_time(now);
     if (path_watch_ != nullptr) watch(now);
   }
   rearm();
@@ -349,29 +350,58 @@ void Connection::rearm() {
     expiry = std::max(expiry, endpoint_.now_ + kTimerGranularity);
   }
   if (pings_wanted_ > 0) expiry = std::min(expiry, endpoint_.now_ + kNextInstant);
-  if (handshake_confirmed_) expiry = std::min(expiry, rest_at_);
   // Then what was kept back goes out, for an acknowledgement to come.
   if (waits_for_old_path(*crypto_, endpoint_.now_)) {
     expiry = std::min(expiry, crypto_->packets().old_path_first()->until());
   }
-  endpoint_.timers_.arm(*this, expiry);
+  due_ = expiry;
+  if (rest_at_ == kNever) rest_at_ = rest_time(endpoint_.now_);
+  arm_timer();
+}
+
+void Connection::arm_timer() {
+  endpoint_.timers_.arm(*this, handshake_confirmed_ ? std::min(due_, rest_at_) : due_);
+}
+
+Duration Connection::rest_delay() const noexcept { return rest_after_ * (1 << short_sleeps_); }
+
+Timestamp Connection::rest_time(Timestamp now) const noexcept {
+  return rest_after_ > Duration() ? now + rest_delay() : kNever;
 }
 
 /// True: the timer was for that alone.
-bool Connection::goes_to_rest(Timestamp now) noexcept {
-  if (now < rest_at_) return false;
-  rest_at_ = kNever;
-  if (!handshake_confirmed_) return false;
+bool Connection::goes_to_rest(Timestamp now) {
+  if (now < rest_at_ || !handshake_confirmed_) return false;
   crypto_->rest();
-  return pings_wanted_ == 0 && from_library(ngtcp2_conn_get_expiry(conn_)) > now;
+  rest_at_ = rest_time(now);
+  if (due_ <= now) return false;
+  if (due_ >= rest_at_) {  // it is worth it
+    rest_at_ = kNever;
+    conn_.sleep();
+    asleep_since_ = now;
+    endpoint_.note_sleepers();
+  }
+  arm_timer();
+  return true;
+}
+
+/// Whatever for: it is to go to rest again, should nothing come of it.
+void Connection::woke() noexcept {
+  endpoint_.counts_.woken.add();
+  endpoint_.note_sleepers();
+  if (closed()) return;
+  if (endpoint_.now_ - asleep_since_ >= kGoodSleep * rest_after_) {
+    short_sleeps_ = 0;
+  } else if (short_sleeps_ < kMostShortSleeps) {
+    ++short_sleeps_;
+  }
+  rest_at_ = rest_time(endpoint_.now_);
+  arm_timer();
 }
 
 void Connection::expire(Timestamp now) {
   endpoint_.now_ = now;
-  if (goes_to_rest(now)) {
-    rearm();
-    return;
-  }
+  if (goes_to_rest(now)) return;
   const int result = ngtcp2_conn_handle_expiry(conn_, to_library(now));
   if (result != 0) {
     fail_with(result, now);

@@ -82,7 +82,9 @@ Endpoint::Counts::Counts(Counters& c)
       key_updates(c.at("quic.key_updates")),
       stateless_dropped(c.at("quic.dropped.stateless_limit")),
       errors(c.at("quic.errors")),
-      limit_non_productive(c.at("quic.limit.non_productive")) {}
+      limit_non_productive(c.at("quic.limit.non_productive")),
+      asleep(c.at("quic.connections_asleep")),
+      woken(c.at("quic.connections_woken")) {}
 
 std::size_t Endpoint::CidHash::operator()(const ConnectionId& cid) const noexcept {
   std::uint64_t hash = salt;
@@ -409,7 +411,7 @@ void Endpoint::retire(Connection& connection) {
   const bool never_began = connection.is_server() && !connection.handshake_complete() &&
                            connection.close_packet_.empty();
   const bool silent = reason.is(Code::timed_out) || reason.is(Code::stateless_reset);
-  if (silent || never_began || connection.conn_ == nullptr || connection.local_cids_.empty() ||
+  if (silent || never_began || !connection.conn_.exists() || connection.local_cids_.empty() ||
       lingering_.size() + connection.local_cids_.size() > kMaxLingering) {
     return;
   }
@@ -431,7 +433,11 @@ void Endpoint::destroy(Connection& connection) {
   }
   connections_.erase(connection.id());
   counts_.open.set(connections_.size());
+  note_sleepers();
 }
+
+/// Some have gone to sleep, or woken up, or were asleep when they were destroyed.
+void Endpoint::note_sleepers() noexcept { counts_.asleep.set(library_memory_->packed()); }
 
 void Endpoint::close_all(std::uint64_t code, std::string_view reason) {
   for (auto& [id, connection] : connections_) connection->close(code, reason);

@@ -154,6 +154,7 @@ class Endpoint {
   StatelessResetKey::Token reset_token(const ConnectionId& cid) const noexcept;
   void mark_dirty(Connection& connection) noexcept;
   void linger(Connection& connection, Duration how_long);
+  void note_sleepers() noexcept;
   void retire(Connection& connection);
   Event& emit(Event::Type type, Connection& connection);
   void destroy(Connection& connection);
@@ -201,7 +202,7 @@ class Endpoint {
     Counter &early_data_accepted, &retries, &version_negotiations, &stateless_resets, &strays;
     Counter &dropped_short, &dropped_no_connection, &dropped_malformed, &dropped_token;
     Counter &migrations, &key_updates, &stateless_dropped;
-    Counter &errors, &limit_non_productive;
+    Counter &errors, &limit_non_productive, &asleep, &woken;
   } counts_;
 };
 

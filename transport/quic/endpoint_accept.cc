@@ -188,9 +188,14 @@ Connection* Endpoint::make_server_connection(const ngtcp2_pkt_hd& header, const 
 
   const ngtcp2_path library_path = to_library(path);
   const ngtcp2_cid library_scid = to_library(scid);
-  if (ngtcp2_conn_server_new(&connection.conn_, &header.scid, &library_scid, &library_path,
-                             header.version, &callbacks(), &settings, &params,
-                             library_memory_->native(), &connection) != 0) {
+  const bool may_sleep = transport.rest_after > Duration();
+  const int failure = connection.conn_.begin(
+      *library_memory_, may_sleep, [&](ngtcp2_conn** conn, const ngtcp2_mem* memory) {
+        return ngtcp2_conn_server_new(conn, &header.scid, &library_scid, &library_path,
+                                      header.version, &callbacks(), &settings, &params, memory,
+                                      &connection);
+      });
+  if (failure != 0) {
     log_.line(LogLevel::error, "quic: out of memory for a new connection");
     return nullptr;
   }
@@ -289,9 +294,12 @@ Result<void> Endpoint::open_library_connection(Connection& connection,
   const ngtcp2_path path = to_library(connection.known_path_);
   const ngtcp2_cid library_dcid = to_library(dcid);
   const ngtcp2_cid library_scid = to_library(scid);
-  const int failure = ngtcp2_conn_client_new(&connection.conn_, &library_dcid, &library_scid, &path,
-                                             version, &callbacks(), &settings, &params,
-                                             library_memory_->native(), &connection);
+  const bool may_sleep = transport.rest_after > Duration();
+  const int failure = connection.conn_.begin(
+      *library_memory_, may_sleep, [&](ngtcp2_conn** conn, const ngtcp2_mem* memory) {
+        return ngtcp2_conn_client_new(conn, &library_dcid, &library_scid, &path, version,
+                                      &callbacks(), &settings, &params, memory, &connection);
+      });
   if (failure != 0) {
     return fail(Error(Domain::quic, 0,
                       fmt::format("cannot open a connection: {}", ngtcp2_strerror(failure))));

@@ -1,6 +1,10 @@
 #include "transport/quic/library_memory.h"
 
 #include <bit>
+#include <cstring>
+#include <new>
+
+#include "transport/quic/poison.h"
 
 namespace tern::quic {
 
@@ -26,6 +30,64 @@ LibraryMemory::LibraryMemory(MemoryPool& pool) noexcept
       known_version_(ngtcp2_version(0)->version_num == kKnownVersion),
       sharing_(known_version_) {}
 
+ConnectionSlot* LibraryMemory::take_slot() noexcept {
+  void* const space = regions_.take();
+  if (space == nullptr) return nullptr;
+  return new (space) ConnectionSlot(
+      *this, {nullptr, slot_allocate, slot_release, slot_allocate_zeroed, slot_reallocate});
+}
+
+void LibraryMemory::give_back(ConnectionSlot& slot) noexcept { regions_.give_back(&slot); }
+
+PackedSlot LibraryMemory::pack(ConnectionSlot& slot) {
+  if (packer_ == nullptr) packer_ = std::make_unique<SlotPacker>();
+  slot.clear_free_blocks();
+  PackedSlot packed = packer_->pack(slot.used());
+  if (packed.empty()) {
+    slot.poison_free_blocks();
+  } else {
+    ++packed_;
+    SlotRegions::drop_pages(&slot);
+  }
+  return packed;
+}
+
+void LibraryMemory::unpack(ConnectionSlot& slot, PackedSlot& packed) noexcept {
+  --packed_;
+  unpoison(&slot, packed.unpacked_size());
+  packer_->unpack(packed, &slot);
+  packed.clear();
+  slot.poison_free_blocks();
+}
+
+void* LibraryMemory::slot_allocate(std::size_t size, void* self) noexcept {
+  auto& slot = *static_cast<ConnectionSlot*>(self);
+  if (void* const block = slot.allocate(size)) return block;
+  return slot.memory().pool_.allocate(size);
+}
+
+void LibraryMemory::slot_release(void* block, void* self) noexcept {
+  auto& slot = *static_cast<ConnectionSlot*>(self);
+  if (slot.holds(block)) {
+    slot.release(block);
+  } else {
+    slot.memory().pool_.release(block);
+  }
+}
+
+void* LibraryMemory::slot_allocate_zeroed(std::size_t count, std::size_t size,
+                                          void* self) noexcept {
+  if (size != 0 && count > SIZE_MAX / 2 / size) return nullptr;
+  void* const block = slot_allocate(count * size, self);
+  if (block != nullptr) std::memset(block, 0, count * size);
+  return block;
+}
+
+void* LibraryMemory::slot_reallocate(void* block, std::size_t size, void* self) noexcept {
+  auto& slot = *static_cast<ConnectionSlot*>(self);
+  return slot.memory().reallocate(slot, block, size);
+}
+
 /// The shared block of that size; nullptr if there is none of such a size.
 void* LibraryMemory::shared(std::size_t size) noexcept {
   if (size != kHeader &&
@@ -38,14 +100,32 @@ void* LibraryMemory::shared(std::size_t size) noexcept {
   return block;
 }
 
-void* LibraryMemory::reallocate(void* block, std::size_t size) noexcept {
+/// What `block` of the pool's, or none, grows to, if that is a shared one.
+void* LibraryMemory::shared_instead(const void* block, std::size_t size) noexcept {
   // What a shared payload buffer grows to is shared as well, and needs nothing of what was in it.
   // A header buffer's successor could be taken for the payload's: it is the connection's own.
   const bool may_share =
       block == nullptr ? sharing_ : MemoryPool::is_for_good(block) && block != header_;
-  if (may_share) {
-    if (void* common = shared(size)) return common;
+  return may_share ? shared(size) : nullptr;
+}
+
+void* LibraryMemory::reallocate(void* block, std::size_t size) noexcept {
+  if (void* const common = shared_instead(block, size)) return common;
+  return pool_.reallocate(block, size);
+}
+
+void* LibraryMemory::reallocate(ConnectionSlot& slot, void* block, std::size_t size) noexcept {
+  if (block != nullptr && slot.holds(block)) {
+    const std::size_t capacity = ConnectionSlot::capacity_of(block);
+    if (size <= capacity) return block;
+    void* const larger = slot_allocate(size, &slot);
+    if (larger == nullptr) return nullptr;
+    std::memcpy(larger, block, capacity);
+    slot.release(block);
+    return larger;
   }
+  if (void* const common = shared_instead(block, size)) return common;
+  if (block == nullptr) return slot_allocate(size, &slot);
   return pool_.reallocate(block, size);
 }
 

@@ -41,6 +41,9 @@ struct TransportOptions {
   Duration handshake_timeout = std::chrono::seconds(10);
   /// PING after this much silence, to keep NAT bindings and the connection; 0: none.
   Duration keep_alive{};
+  /// A connection that has sent and received nothing for so long gives back what memory it can do
+  /// without until it does; 0: never (docs/decisions/0031).
+  Duration rest_after = std::chrono::seconds(1);
   Duration initial_rtt = std::chrono::milliseconds(333);  // RFC 9002 §6.2.2
   /// What the peer may send before we consume; grow with the path up to the max_ values.
   std::uint64_t initial_window = 1024 * 1024;        // whole connection

@@ -94,8 +94,16 @@ class Side {
 class Pair {
  public:
   explicit Pair(EndpointOptions for_server = default_server(), EndpointOptions for_client = {})
-      : server(std::move(for_server), udp::Address::v4(0x0a000001, 4433), 1),
-        client(std::move(for_client), udp::Address::v4(0x0a000002, 50000), 2) {}
+      : server(drowsy(std::move(for_server)), udp::Address::v4(0x0a000001, 4433), 1),
+        client(drowsy(std::move(for_client)), udp::Address::v4(0x0a000002, 50000), 2) {}
+
+  /// Whatever is tested, connections sleep in between.
+  static EndpointOptions drowsy(EndpointOptions options) {
+    if (options.transport.rest_after == TransportOptions().rest_after) {
+      options.transport.rest_after = std::chrono::milliseconds(1);
+    }
+    return options;
+  }
 
   static EndpointOptions default_server() { return server_options(server_context()); }
   static EndpointOptions server_options(const tls::ServerContextOptions& context) {

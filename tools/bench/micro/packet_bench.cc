@@ -10,7 +10,8 @@
 #include "transport/tls/development.h"
 
 /// Packets of an established connection between two endpoints in one process: written by one
-/// (`packets_out`), read by the other (`packets_in`), with nothing between them but memory.
+/// (`packets_out`), read by the other (`packets_in`), with nothing between them but memory. And
+/// what it costs to go to sleep and to wake up (`falls_asleep`, `wakes_up`: docs/decisions/0031).
 
 namespace tern::quic {
 namespace {
@@ -72,7 +73,7 @@ class Pair {
  public:
   Pair()
       : server_(server_options(), udp::Address::v4(0x0a000001, 4433), 1),
-        client_(EndpointOptions(), udp::Address::v4(0x0a000002, 50000), 2) {
+        client_(client_options(), udp::Address::v4(0x0a000002, 50000), 2) {
     ConnectOptions options;
     options.context =
         *tls::ClientContext::create(tls::ClientContextOptions().ca_pem(authority().certificate));
@@ -97,6 +98,17 @@ class Pair {
   std::size_t write() { return client_.fill(now_); }
   void read() { server_.receive(client_, now_); }
 
+  void fall_asleep() {
+    const std::uint64_t before = asleep();
+    now_ += std::chrono::seconds(20);
+    client_.timers.expire(now_);
+    TERN_CHECK(before == 0 && asleep() == 1);
+  }
+  void wake_up() {
+    benchmark::DoNotOptimize(connection_->stats());
+    TERN_CHECK(asleep() == 0);
+  }
+
   /// Everything else: the events, the acknowledgements, what the pacer held back.
   void settle() {
     server_.drain();
@@ -104,14 +116,20 @@ class Pair {
   }
 
  private:
+  std::uint64_t asleep() { return client_.counters.at("quic.connections_asleep").value(); }
   static const tls::Identity& authority() {
     static const tls::Identity identity =
         *tls::make_authority(tls::DevelopmentOptions(kNow).days(365));
     return identity;
   }
+  static EndpointOptions client_options() {
+    EndpointOptions options;
+    options.transport.idle_timeout = Duration();  // a connection may sleep for as long as it likes
+    return options;
+  }
   static EndpointOptions server_options() {
     const tls::Identity leaf = *tls::make_leaf(authority(), tls::DevelopmentOptions(kNow));
-    EndpointOptions options;
+    EndpointOptions options = client_options();
     options.server_context = *tls::ServerContext::create(
         tls::ServerContextOptions()
             .certificate(*tls::Certificate::parse(leaf.certificate, leaf.key))
@@ -171,6 +189,28 @@ void packets_in(benchmark::State& state) {
   state.SetItemsProcessed(static_cast<std::int64_t>(packets));
 }
 BENCHMARK(packets_in);
+
+void falls_asleep(benchmark::State& state) {
+  Pair pair;
+  for (auto _ : state) {
+    pair.fall_asleep();
+    state.PauseTiming();
+    pair.wake_up();
+    state.ResumeTiming();
+  }
+}
+BENCHMARK(falls_asleep);
+
+void wakes_up(benchmark::State& state) {
+  Pair pair;
+  for (auto _ : state) {
+    state.PauseTiming();
+    pair.fall_asleep();
+    state.ResumeTiming();
+    pair.wake_up();
+  }
+}
+BENCHMARK(wakes_up);
 
 }  // namespace
 }  // namespace tern::quic

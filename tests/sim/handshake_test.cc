@@ -69,9 +69,7 @@ TEST(Handshake, SurvivesHeavyLoss) {
     Scene scene(seed() + i);
     scene.link(LinkOptions().delay(15ms).loss(0.3));
     scene.serve();
-    ClientOptions options = scene.client_options();
-    options.connect_timeout(60s);
-    scene.use_client(std::move(options));
+    scene.use_patient_client();
     EXPECT_TRUE(scene.fetch("/hello", 120s).ok()) << "SIM_SEED=" << scene.world.seed();
   }
 }
@@ -81,9 +79,7 @@ TEST(Handshake, SurvivesCorruption) {
     Scene scene(seed() + i);
     scene.link(LinkOptions().delay(15ms).corrupt(0.3));
     scene.serve();
-    ClientOptions options = scene.client_options();
-    options.connect_timeout(60s);
-    scene.use_client(std::move(options));
+    scene.use_patient_client();
     EXPECT_TRUE(scene.fetch("/hello", 120s).ok()) << "SIM_SEED=" << scene.world.seed();
   }
 }
@@ -192,9 +188,7 @@ TEST(Handshake, RetrySurvivesLoss) {
     ServerOptions options = scene.server_options();
     options.retry(quic::RetryPolicy::always);
     scene.serve(std::move(options));
-    ClientOptions patient = scene.client_options();
-    patient.connect_timeout(60s);
-    scene.use_client(std::move(patient));
+    scene.use_patient_client();
     EXPECT_TRUE(scene.fetch("/hello", 120s).ok()) << "SIM_SEED=" << scene.world.seed();
   }
 }

@@ -147,13 +147,18 @@ TEST(Reconnect, APathThatWorksAgainInTimeIsKept) {
   EXPECT_EQ(phone.open_connections(), 1u) << "the other one was not needed";
 }
 
-TEST(Reconnect, ANetworkThatComesBackIsGoodAgainWhereNoOtherAddressIsKnown) {
-  TwoFamilies phone;
+/// It knows the server by its IPv6 address alone.
+void use_client_of_one_address(TwoFamilies& phone) {
   ClientOptions options = phone.client_options();
   udp::Address only = phone.wifi.v6(phone.server_host);
   only.set_port(443);
   options.resolve("server", 443, only);
   phone.use_client(std::move(options));
+}
+
+TEST(Reconnect, ANetworkThatComesBackIsGoodAgainWhereNoOtherAddressIsKnown) {
+  TwoFamilies phone;
+  use_client_of_one_address(phone);
   phone.serve();
   const Fetch& fetch = phone.download(4'000'000);
   phone.world.at(500ms, [&] { phone.wifi.take_down(phone.client_host); });
@@ -165,11 +170,7 @@ TEST(Reconnect, ANetworkThatComesBackIsGoodAgainWhereNoOtherAddressIsKnown) {
 
 TEST(Reconnect, NoOtherAddressAndNoNetworkEndsTheConnection) {
   TwoFamilies phone;
-  ClientOptions options = phone.client_options();
-  udp::Address only = phone.wifi.v6(phone.server_host);
-  only.set_port(443);
-  options.resolve("server", 443, only);
-  phone.use_client(std::move(options));
+  use_client_of_one_address(phone);
   phone.serve();
   const Fetch& fetch = phone.download(4'000'000);
   phone.world.at(500ms, [&] { phone.wifi.take_down(phone.client_host); });

@@ -271,6 +271,12 @@ Client& Scene::use_client(ClientOptions options) {
   return *client_;
 }
 
+Client& Scene::use_patient_client() {
+  ClientOptions options = client_options();
+  options.connect_timeout(60s);
+  return use_client(std::move(options));
+}
+
 Client& Scene::client() { return client_ != nullptr ? *client_ : use_client(client_options()); }
 
 void Scene::crash_server() {

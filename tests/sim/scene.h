@@ -71,6 +71,8 @@ class Scene {
   Server& serve() { return serve(server_options()); }
   /// Replaces the client; its connections end without a word.
   Client& use_client(ClientOptions options);
+  /// The default one, but that it tries for a minute to connect.
+  Client& use_patient_client();
   Client& client();
   Server& server() { return *server_; }
 

@@ -91,18 +91,22 @@ struct Rebinding {
   bool encrypted;
 };
 
-class ServerPath : public testing::TestWithParam<Rebinding> {};
-
-TEST_P(ServerPath, BeginsOnEveryNewPathWithAChallenge) {
-  const Rebinding& how = GetParam();
-  WatchedScene scene(how.workers, how.encrypted);
+void transfer_while_the_nat_rebinds(WatchedScene& scene, const Rebinding& how, int times) {
   const Fetch& fetch = how.upload ? scene.upload(8'000'000) : scene.download(5'000'000);
-  for (int i = 1; i <= 5; ++i) {
+  for (int i = 1; i <= times; ++i) {
     scene.world.at(i * (how.upload ? 600ms : 350ms),
                    [&] { how.new_address ? scene.nat.rebind_address() : scene.nat.rebind(); });
   }
   ASSERT_TRUE(scene.wait(fetch));
   EXPECT_TRUE(fetch.ok());
+}
+
+class ServerPath : public testing::TestWithParam<Rebinding> {};
+
+TEST_P(ServerPath, BeginsOnEveryNewPathWithAChallenge) {
+  const Rebinding& how = GetParam();
+  WatchedScene scene(how.workers, how.encrypted);
+  transfer_while_the_nat_rebinds(scene, how, 5);
   EXPECT_EQ(scene.server_counter("quic.connections_accepted"), 1u);
   EXPECT_EQ(scene.server_counter("quic.handshakes_completed"), 1u);
   const std::vector<SentDatagram> paths = first_on_each_path(scene.sent());
@@ -118,13 +122,7 @@ TEST_P(ServerPath, BeginsOnEveryNewPathWithAChallenge) {
 TEST_P(ServerPath, SendsThreeTimesWhatCameUntilThePathIsValidated) {
   const Rebinding& how = GetParam();
   WatchedScene scene(how.workers, how.encrypted);
-  const Fetch& fetch = how.upload ? scene.upload(8'000'000) : scene.download(5'000'000);
-  for (int i = 1; i <= 4; ++i) {
-    scene.world.at(i * (how.upload ? 600ms : 350ms),
-                   [&] { how.new_address ? scene.nat.rebind_address() : scene.nat.rebind(); });
-  }
-  ASSERT_TRUE(scene.wait(fetch));
-  EXPECT_TRUE(fetch.ok());
+  transfer_while_the_nat_rebinds(scene, how, 4);
   const std::vector<SentDatagram> sent = scene.sent();
   const std::vector<SentDatagram> paths = first_on_each_path(sent);
   ASSERT_EQ(paths.size(), 5u);

@@ -49,9 +49,7 @@ void both_ways(const LinkOptions& options, std::uint64_t bytes, Duration limit) 
     Scene scene(seed() + i);
     scene.link(options);
     scene.serve();
-    ClientOptions patient = scene.client_options();
-    patient.connect_timeout(60s);
-    scene.use_client(std::move(patient));
+    scene.use_patient_client();
     const Fetch& down = scene.download(bytes);
     const Fetch& up = scene.upload(bytes);
     EXPECT_TRUE(scene.wait_all(limit)) << "SIM_SEED=" << scene.world.seed();

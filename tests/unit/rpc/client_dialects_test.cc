@@ -136,58 +136,61 @@ struct Odd {
   Code code;
 };
 
+using Lines = std::vector<std::pair<std::string, std::string>>;
+const Lines kJson = {{"content-type", "application/json"}};
+
+/// `kJson` and one more.
+Lines json_with(const char* name, const char* value) {
+  Lines fields = kJson;
+  fields.emplace_back(name, value);
+  return fields;
+}
+
 TEST(ConnectClient, ReadsOddUnaryResponses) {
-  const std::vector<std::pair<std::string, std::string>> json = {
-      {"content-type", "application/json"}};
-  const auto with = [&](const char* name, const char* value) {
-    auto fields = json;
-    fields.emplace_back(name, value);
-    return fields;
-  };
   const Odd cases[] = {
-      {"an answer", {200, json, R"({"text":"a"})"}, Code::ok},
+      {"an answer", {200, kJson, R"({"text":"a"})"}, Code::ok},
       {"with a charset",
        {200, {{"content-type", "application/json; charset=utf-8"}}, "{}"},
        Code::ok},
       {"in capitals", {200, {{"content-type", "Application/JSON\t;q=1"}}, "{}"}, Code::ok},
-      {"compressed", {200, with("content-encoding", "gzip"), packed("{}")}, Code::ok},
+      {"compressed", {200, json_with("content-encoding", "gzip"), packed("{}")}, Code::ok},
       {"400 without an error", {400, {}, ""}, Code::internal},
-      {"401 without an error", {401, json, "{}"}, Code::unauthenticated},
+      {"401 without an error", {401, kJson, "{}"}, Code::unauthenticated},
       {"403 of a proxy",
        {403, {{"content-type", "text/html"}}, R"({"code":"aborted"})"},
        Code::permission_denied},
       {"404", {404, {}, ""}, Code::unimplemented},
       {"409", {409, {}, ""}, Code::unknown},
       {"418", {418, {}, ""}, Code::unknown},
-      {"429", {429, json, R"({"code":null})"}, Code::unavailable},
+      {"429", {429, kJson, R"({"code":null})"}, Code::unavailable},
       {"431", {431, {}, ""}, Code::unknown},
       {"502", {502, {}, ""}, Code::unavailable},
       {"503", {503, {}, "x"}, Code::unavailable},
       {"800", {800, {}, ""}, Code::unknown},
-      {"an error", {404, json, R"({"code":"not_found","message":"m"})"}, Code::not_found},
+      {"an error", {404, kJson, R"({"code":"not_found","message":"m"})"}, Code::not_found},
       {"an error, compressed",
-       {404, with("content-encoding", "gzip"), packed(R"({"code":"aborted"})")},
+       {404, json_with("content-encoding", "gzip"), packed(R"({"code":"aborted"})")},
        Code::aborted},
       {"an error of no code",
-       {401, json, R"({"code":"strange","message":"m"})"},
+       {401, kJson, R"({"code":"strange","message":"m"})"},
        Code::unauthenticated},
       {"another type", {200, {{"content-type", "text/plain"}}, "{}"}, Code::unknown},
       {"no type", {200, {}, "{}"}, Code::unknown},
       {"another codec", {200, {{"content-type", "application/proto"}}, ""}, Code::internal},
-      {"an unknown coding", {200, with("content-encoding", "foo"), "{}"}, Code::internal},
-      {"no gzip", {200, with("content-encoding", "gzip"), "{}"}, Code::internal},
-      {"no JSON", {200, json, "{"}, Code::internal},
-      {"too long", {200, json, "{" + std::string(64, ' ') + "}"}, Code::resource_exhausted},
+      {"an unknown coding", {200, json_with("content-encoding", "foo"), "{}"}, Code::internal},
+      {"no gzip", {200, json_with("content-encoding", "gzip"), "{}"}, Code::internal},
+      {"no JSON", {200, kJson, "{"}, Code::internal},
+      {"too long", {200, kJson, "{" + std::string(64, ' ') + "}"}, Code::resource_exhausted},
       {"too long when decompressed",
-       {200, with("content-encoding", "gzip"), packed("{" + std::string(64, ' ') + "}")},
+       {200, json_with("content-encoding", "gzip"), packed("{" + std::string(64, ' ') + "}")},
        Code::resource_exhausted},
-      {"cut", {200, json, "{}", {}, true}, Code::internal},
+      {"cut", {200, kJson, "{}", {}, true}, Code::internal},
   };
   for (const Odd& each : cases) {
     const Came came = come(connect_client_dialect(), each.said);
     EXPECT_EQ(came.status.code(), each.code) << each.what << ": " << came.status.to_string();
   }
-  const Said trailing{200, with("trailer-x-t", "1"), "{}"};
+  const Said trailing{200, json_with("trailer-x-t", "1"), "{}"};
   EXPECT_EQ(come(connect_client_dialect(), trailing).trailer, "1");
   // An empty body is an empty message.
   const Said empty{200, {{"content-type", "application/proto"}}, ""};
@@ -287,27 +290,20 @@ TEST(WebClient, ReadsOddResponses) {
 }
 
 TEST(RestClient, ReadsOddUnaryResponses) {
-  const std::vector<std::pair<std::string, std::string>> json = {
-      {"content-type", "application/json"}};
-  const auto with = [&](const char* name, const char* value) {
-    auto fields = json;
-    fields.emplace_back(name, value);
-    return fields;
-  };
   const Odd cases[] = {
-      {"an answer", {200, json, R"({"text":"a"})"}, Code::ok},
+      {"an answer", {200, kJson, R"({"text":"a"})"}, Code::ok},
       {"a vendor's type", {200, {{"content-type", "application/hal+json; v=1"}}, "{}"}, Code::ok},
       {"in capitals", {200, {{"content-type", "Application/JSON"}}, "{}"}, Code::ok},
-      {"compressed", {200, with("content-encoding", "gzip"), packed("{}")}, Code::ok},
+      {"compressed", {200, json_with("content-encoding", "gzip"), packed("{}")}, Code::ok},
       {"no content", {204, {}, ""}, Code::ok},
-      {"an error", {404, json, R"({"code":5,"message":"m"})"}, Code::not_found},
+      {"an error", {404, kJson, R"({"code":5,"message":"m"})"}, Code::not_found},
       {"an error, compressed",
-       {409, with("content-encoding", "gzip"), packed(R"({"code":10})")},
+       {409, json_with("content-encoding", "gzip"), packed(R"({"code":10})")},
        Code::aborted},
       {"an error of Google's",
-       {403, json, R"({"error":{"code":403,"status":"PERMISSION_DENIED"}})"},
+       {403, kJson, R"({"error":{"code":403,"status":"PERMISSION_DENIED"}})"},
        Code::permission_denied},
-      {"a code that is none", {401, json, R"({"code":99})"}, Code::unauthenticated},
+      {"a code that is none", {401, kJson, R"({"code":99})"}, Code::unauthenticated},
       {"403 of a proxy",
        {403, {{"content-type", "text/html"}}, R"({"code":5})"},
        Code::permission_denied},
@@ -316,11 +312,11 @@ TEST(RestClient, ReadsOddUnaryResponses) {
       {"503", {503, {}, "x"}, Code::unavailable},
       {"a page", {200, {{"content-type", "text/html"}}, "<html>"}, Code::internal},
       {"no type", {200, {}, "{}"}, Code::internal},
-      {"an unknown coding", {200, with("content-encoding", "foo"), "{}"}, Code::internal},
-      {"no gzip", {200, with("content-encoding", "gzip"), "{}"}, Code::internal},
-      {"no JSON", {200, json, "{"}, Code::internal},
-      {"too long", {200, json, "{" + std::string(64, ' ') + "}"}, Code::resource_exhausted},
-      {"cut", {200, json, "{}", {}, true}, Code::internal},
+      {"an unknown coding", {200, json_with("content-encoding", "foo"), "{}"}, Code::internal},
+      {"no gzip", {200, json_with("content-encoding", "gzip"), "{}"}, Code::internal},
+      {"no JSON", {200, kJson, "{"}, Code::internal},
+      {"too long", {200, kJson, "{" + std::string(64, ' ') + "}"}, Code::resource_exhausted},
+      {"cut", {200, kJson, "{}", {}, true}, Code::internal},
   };
   for (const Odd& each : cases) {
     const Came came = come(rest_client_dialect(), each.said);

@@ -43,22 +43,38 @@ std::size_t utf8_size(std::string_view text) noexcept {
   return size;
 }
 
+/// U+0080 to U+009F: a terminal obeys the latter half of them as it does ESC and a letter.
+bool is_c1_control(std::string_view sequence) noexcept {
+  return sequence.size() == 2 && sequence[0] == '\xc2' &&
+         static_cast<std::uint8_t>(sequence[1]) < 0xa0;
+}
+
+void append_hex(std::string& out, std::string_view prefix, std::uint8_t byte) {
+  out.append(prefix).push_back(kLowerHex[byte >> 4]);
+  out.push_back(kLowerHex[byte & 15]);
+}
+
 }  // namespace
 
 std::string escaped(std::string_view text, std::size_t limit) {
-  const std::string_view taken = text.substr(0, limit);
+  std::string_view rest = text.substr(0, limit);
+  const bool all = rest.size() == text.size();
   std::string out;
-  out.reserve(taken.size());
-  for (const char c : taken) {
+  out.reserve(rest.size());
+  while (!rest.empty()) {
+    const char c = rest.front();
     const auto byte = static_cast<std::uint8_t>(c);
-    if (byte < 0x20 || byte == 0x7f || c == '"' || c == '\\') {
-      out.append("\\x").push_back(kLowerHex[byte >> 4]);
-      out.push_back(kLowerHex[byte & 15]);
+    const std::string_view sequence = rest.substr(0, std::max<std::size_t>(1, utf8_size(rest)));
+    const bool printable = byte < 0x80 ? byte >= 0x20 && byte != 0x7f && c != '"' && c != '\\'
+                                       : sequence.size() > 1 && !is_c1_control(sequence);
+    if (printable) {
+      out.append(sequence);
     } else {
-      out.push_back(c);
+      for (const char each : sequence) append_hex(out, "\\x", static_cast<std::uint8_t>(each));
     }
+    rest.remove_prefix(sequence.size());
   }
-  if (taken.size() < text.size()) out.append("…");
+  if (!all) out.append("…");
   return out;
 }
 
@@ -71,13 +87,15 @@ void append_json_escaped(std::string& out, std::string_view text) {
       out.push_back('\\');
       out.push_back(c);
     } else if (byte < 0x20 || byte == 0x7f) {
-      out.append("\\u00").push_back(kLowerHex[byte >> 4]);
-      out.push_back(kLowerHex[byte & 15]);
+      append_hex(out, "\\u00", byte);
     } else if (byte < 0x80) {
       out.push_back(c);
-    } else if (const std::size_t sequence = utf8_size(text); sequence != 0) {
-      out.append(text.substr(0, sequence));
-      size = sequence;
+    } else if (const auto sequence = text.substr(0, utf8_size(text)); is_c1_control(sequence)) {
+      append_hex(out, "\\u00", static_cast<std::uint8_t>(sequence[1]));
+      size = sequence.size();
+    } else if (!sequence.empty()) {
+      out.append(sequence);
+      size = sequence.size();
     } else {
       out.append("\xef\xbf\xbd");
     }

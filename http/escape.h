@@ -7,13 +7,13 @@
 
 namespace tern::http {
 
-/// `text` for one line of a log: control characters, DEL, the quote and the backslash as \xHH, so
-/// that what a peer sent can neither start a line of its own nor reach a terminal. Bytes from 0x80
-/// are kept. At most `limit` bytes of `text` are taken; "…" stands for the rest.
+/// `text` for one line of a log: control characters (C1's too), DEL, quote, backslash, and bytes
+/// that are not UTF-8 as \xHH, so that what a peer sent can neither start a line of its own nor
+/// command a terminal. At most `limit` bytes of `text` are taken; "…" stands for the rest.
 std::string escaped(std::string_view text, std::size_t limit = 1024);
 
-/// Appends `text` as the inside of a JSON string: quotes, backslashes and control characters
-/// escaped, bytes that are not UTF-8 as U+FFFD.
+/// Appends `text` as the inside of a JSON string: quotes, backslashes and control characters (C1's
+/// too) escaped, bytes that are not UTF-8 as U+FFFD.
 void append_json_escaped(std::string& out, std::string_view text);
 
 /// Appends `text` with &, <, >, " and ' as HTML character references.

@@ -84,6 +84,23 @@ TEST(Escape, Limits) {
   EXPECT_EQ(escaped("abc", 3), "abc");
 }
 
+TEST(Escape, NothingCommandsATerminal) {
+  EXPECT_EQ(escaped("\x1b[2J\r\n\x7f"), "\\x1b[2J\\x0d\\x0a\\x7f");
+  // CSI as one character, and as the byte of a terminal that does not know UTF-8.
+  EXPECT_EQ(escaped("a\xc2\x9b"
+                    "2J"),
+            "a\\xc2\\x9b2J");
+  EXPECT_EQ(escaped("a\x9b"
+                    "2J"),
+            "a\\x9b2J");
+  EXPECT_EQ(escaped("\xc2\xa0\xe2\x82\xac\xf0\x9f\x90\xa6"),
+            "\xc2\xa0\xe2\x82\xac\xf0\x9f\x90\xa6");
+  EXPECT_EQ(escaped("\xe2\x82\xac", 2), "\\xe2\\x82…");
+  std::string json;
+  append_json_escaped(json, "\xc2\x9b\xc2\xa0");
+  EXPECT_EQ(json, "\\u009b\xc2\xa0");
+}
+
 TEST(Escape, Html) {
   std::string out;
   append_html_escaped(out, "<a href=\"x\">'&'</a>");

@@ -39,7 +39,7 @@ TEST(AccessLog, WritesTextAndJson) {
 TEST(AccessLog, NothingFromThePeerStartsALine) {
   const AccessEntry evil = entry("/\n\x1b[31m\"\\\xc3\xa4\xff");
   EXPECT_THAT(access_line(evil, AccessLogFormat::text),
-              ::testing::HasSubstr("\"/\\x0a\\x1b[31m\\x22\\x5c\xc3\xa4\xff\""));
+              ::testing::HasSubstr("\"/\\x0a\\x1b[31m\\x22\\x5c\xc3\xa4\\xff\""));
   EXPECT_THAT(access_line(evil, AccessLogFormat::json),
               ::testing::HasSubstr("\"/\\u000a\\u001b[31m\\\"\\\\\xc3\xa4\xef\xbf\xbd\""));
 }

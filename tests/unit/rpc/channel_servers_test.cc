@@ -258,6 +258,8 @@ TEST_F(ChannelServersTest, AServerThatGoesIsWatchedNoMore) {
   calls(4);
   EXPECT_EQ(channel->loads().size(), 1U);
   EXPECT_EQ(told.ended, 1);
+  channel.reset();  // it tells at its end, too
+  EXPECT_EQ(told.ended, 2);
 }
 
 }  // namespace

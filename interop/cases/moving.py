@@ -133,7 +133,8 @@ def moves(run, name, act):
     if name in FOLLOWS:
         check((connected, moved) == (1, 1), f"{connected} connections, {moved} moves: {text}")
         return
-    check((connected, moved) == (2, 0), f"{connected} connections, {moved} moves: {text}")
+    # Where it takes a busy machine too long to answer, the second connection is given up as well.
+    check(connected >= 2 and moved == 0, f"{connected} connections, {moved} moves: {text}")
 
 
 for _name, _peer in (("nginx", "nginx"), ("gtlsserver", "gtls"), ("caddy", "caddy"),

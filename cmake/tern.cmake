@@ -45,9 +45,9 @@ set(CMAKE_VERIFY_INTERFACE_HEADER_SETS ON)
 set(CMAKE_PCH_WARN_INVALID OFF)
 find_program(CCACHE ccache)
 if(CCACHE)
-  # The sloppiness is what ccache needs to cache compilations that use precompiled headers.
+  # The sloppiness is what ccache needs to cache compilations that use precompiled headers, whose source CMake writes just before.
   set(CMAKE_CXX_COMPILER_LAUNCHER
-    "${CMAKE_COMMAND}" -E env CCACHE_SLOPPINESS=pch_defines,time_macros "${CCACHE}")
+    "${CMAKE_COMMAND}" -E env CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime "${CCACHE}")
 endif()
 # BoringSSL lies outside the loader's search path; installed programs keep the rpath to it.
 set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON)
@@ -115,6 +115,10 @@ function(_tern_precompile target carrier)
     get_target_property(position_independent ${target} POSITION_INDEPENDENT_CODE)
     if(position_independent)
       set_target_properties(${carrier} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+    endif()
+    if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+      # With the files' times in it, it would be another one after each checkout, and ccache would find nothing.
+      target_compile_options(${carrier} PRIVATE "SHELL:-Xclang -fno-pch-timestamp")
     endif()
     target_precompile_headers(${carrier} PRIVATE ${_tern_precompiled} ${arg_HEADERS})
   endif()

@@ -2,14 +2,14 @@
 #
 #   tern_library(quic                       the static library tern_quic, alias tern::quic
 #     SOURCES connection.cc ...             relative to the room; private headers may stand here too
-#     HEADERS connection.h ...              public headers: installed, and each compiled alone by
-#                                           the target all_verify_interface_header_sets
+#     HEADERS connection.h ...              public headers: installed; one without a source of its name
+#                                           is compiled alone by all_verify_interface_header_sets
 #     PUBLIC tern::base ...                 libraries that public headers need
 #     PRIVATE ngtcp2::ngtcp2 ...            libraries that only the sources need
 #     SYSTEM_PRIVATE_INCLUDES dir ...)      include folders that only the sources need
 #   tern_program(tern SOURCES ... LIBS ... [OUTPUT_DIRECTORY dir] [INSTALL])
 #   tern_test(quic_test SOURCES ... LIBS ... [LABELS unit])
-#   tern_fuzz(varint_fuzz SOURCES ... LIBS ... CORPUS dir)
+#   tern_fuzz(varint_fuzz SOURCES ... LIBS ... CORPUS dir)    in builds with sanitizers
 #   tern_embed(variable folder header namespace function)   a source that holds the folder's files
 #
 # and the third-party targets: tl::expected fmt::fmt BoringSSL::ssl BoringSSL::crypto ngtcp2::ngtcp2
@@ -97,7 +97,8 @@ endif()
 # ---- precompiled headers ------------------------------------------------------------------------
 
 # What nearly every file reads is read once: the standard library, fmt and expected, which never change. That each public header
-# includes what it needs is checked without them (all_verify_interface_header_sets).
+# includes what it needs is checked without them, in the release build: its own source includes it first (tools/tidy/tidy.py), or
+# all_verify_interface_header_sets compiles it alone.
 set(_tern_precompiled <fmt/format.h> <tl/expected.hpp>
   <algorithm> <array> <charconv> <chrono> <coroutine> <cstdint> <cstdio> <cstring> <deque> <functional> <map> <memory> <mutex>
   <optional> <set> <span> <stdexcept> <string> <string_view> <unordered_map> <utility> <variant> <vector>)
@@ -161,8 +162,18 @@ function(tern_library name)
     EXPORT_NAME ${name} LINKER_LANGUAGE CXX POSITION_INDEPENDENT_CODE ON)
   target_compile_features(${target} PUBLIC cxx_std_20)
   target_compile_options(${target} PRIVATE ${TERN_WARNINGS})
+  set(alone "")  # public headers that no source includes first
+  foreach(header IN LISTS arg_HEADERS)
+    string(REGEX REPLACE "\\.h$" ".cc" source "${header}")
+    if(NOT source IN_LIST arg_SOURCES)
+      list(APPEND alone "${header}")
+    endif()
+  endforeach()
+  list(REMOVE_ITEM arg_HEADERS ${alone})
   target_sources(${target} PUBLIC
-    FILE_SET HEADERS BASE_DIRS "${PROJECT_SOURCE_DIR}" FILES ${arg_HEADERS})
+    FILE_SET HEADERS BASE_DIRS "${PROJECT_SOURCE_DIR}" FILES ${arg_HEADERS}
+    FILE_SET headers_alone TYPE HEADERS BASE_DIRS "${PROJECT_SOURCE_DIR}" FILES ${alone})
+  set_target_properties(${target} PROPERTIES INTERFACE_HEADER_SETS_TO_VERIFY headers_alone)
   target_link_libraries(${target} PUBLIC ${arg_PUBLIC} PRIVATE ${arg_PRIVATE})
   if(arg_SYSTEM_PRIVATE_INCLUDES)
     target_include_directories(${target} SYSTEM PRIVATE ${arg_SYSTEM_PRIVATE_INCLUDES})
@@ -246,8 +257,8 @@ function(tern_test name)
   _tern_label(${name} ${arg_LABELS})
 endfunction()
 
-# SOURCES define LLVMFuzzerTestOneInput. In the fuzz preset that is a libFuzzer program; everywhere
-# else a program that runs each file of CORPUS once, and a ctest entry labelled `fuzz`.
+# SOURCES define LLVMFuzzerTestOneInput. In the fuzz preset that is a libFuzzer program; in other builds with sanitizers
+# a program that runs each file of CORPUS once, and a ctest entry labelled `fuzz`.
 function(tern_fuzz name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "CORPUS" "SOURCES;LIBS")
   if(arg_UNPARSED_ARGUMENTS OR NOT arg_CORPUS)

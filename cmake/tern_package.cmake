@@ -8,7 +8,8 @@ get_property(_tern_libraries GLOBAL PROPERTY TERN_LIBRARIES)
 install(TARGETS ${_tern_libraries} EXPORT tern_targets
   ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}"
   # Includes are written from the root of the repository: "base/bytes.h", here include/tern/base/bytes.h.
-  FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/tern")
+  FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/tern"
+  FILE_SET headers_alone DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/tern")
 install(EXPORT tern_targets FILE tern_targets.cmake NAMESPACE tern:: DESTINATION "${_tern_package_dir}")
 
 set(TERN_PROTO_DIR "${CMAKE_INSTALL_DATADIR}/tern/proto")

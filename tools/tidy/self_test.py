@@ -38,6 +38,12 @@ class Rules(unittest.TestCase):
         self.assert_clean("http3/a.cc", '#include "http/x.h"\n#include "base/bytes.h"\n#include <vector>\n')
         self.assert_clean("http/a.cc", '// #include "gateway/a.h"\n')
 
+    def test_first_include(self):
+        self.assert_found("first include", "http/x.cc", '#include <vector>\n#include "http/x.h"\n')
+        self.assert_found("first include", "http/x.cc", "int x;\n")
+        self.assert_clean("http/x.cc", '// what it does\n#include "http/x.h"\n#include <vector>\n')
+        self.assert_clean("http/y.cc", "#include <vector>\n")
+
     def test_third_party(self):
         self.assert_found("third party", "http/a.cc", "#include <openssl/ssl.h>\n")
         self.assert_found("third party", "http3/a.cc", "#include <ngtcp2/ngtcp2.h>\n")

@@ -148,6 +148,7 @@ def _check_words(path, text):
 
 
 def _check_includes(path, code, tree):
+    yield from _check_first_include(path, code, tree)
     room = room_of(path)
     for match in re.finditer(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"\n]+)[>"]', code, re.MULTILINE):
         line, quote, header = line_of(code, match.start()), match.group(1), match.group(2)
@@ -155,6 +156,16 @@ def _check_includes(path, code, tree):
             yield from _check_own_include(path, room, line, header, tree)
         else:
             yield from _check_foreign_include(path, line, header, tree)
+
+
+def _check_first_include(path, code, tree):
+    """What is included first includes all it needs, or the file does not compile."""
+    own = path[: -len(".cc")] + ".h"
+    if not path.endswith(".cc") or own not in tree.files:
+        return
+    first = re.search(r'^[ \t]*#[ \t]*include[ \t]*["<]([^">\n]+)', code, re.MULTILINE)
+    if first is None or first.group(1) != own:
+        yield line_of(code, first.start()) if first else 1, "first include", f'include "{own}" before all else'
 
 
 def _check_own_include(path, room, line, header, tree):

@@ -221,6 +221,11 @@ void EngineNetwork::deliver(SocketState& socket, const udp::Address& remote,
     socket.dropped = control.dropped;
   }
   if (bytes.empty() || socket.sink == nullptr) return;
+  if (&socket != last_receiver_) {
+    last_receiver_ = &socket;
+    arrivals_in_a_row_ = 0;
+  }
+  arrivals_in_a_row_ = std::min(arrivals_in_a_row_ + 1, kArrivalsInARow);
   udp::Arrival arrival;
   arrival.path.local = socket.local;
   if (control.local.specified()) {

@@ -88,6 +88,16 @@ class EngineNetwork : public udp::Network {
   /// queue holds something the socket polls as ready.
   void take_errors(SocketState& socket);
 
+  /// The socket to which alone something has come for a while, and may come again: the one to read
+  /// at once while polling. Null where none or several are in use.
+  SocketState* lone_receiver() const noexcept {
+    return arrivals_in_a_row_ >= kArrivalsInARow ? last_receiver_ : nullptr;
+  }
+  /// It is closed, or receives no more.
+  void forget_receiver(const SocketState& socket) noexcept {
+    if (last_receiver_ == &socket) last_receiver_ = nullptr, arrivals_in_a_row_ = 0;
+  }
+
   /// Hands one received batch to the socket's sink.
   void deliver(SocketState& socket, const udp::Address& remote, const ReceivedControl& control,
                MutableBytes bytes);
@@ -134,11 +144,14 @@ class EngineNetwork : public udp::Network {
   /// Of ICMP messages that wait for their turn, and of what one emptying of an error queue takes.
   static constexpr std::size_t kMaxUnreachable = 64;
   static constexpr int kMaxErrors = 65536;
+  static constexpr int kArrivalsInARow = 64;
 
   void split(SendOperation& whole, bool proves, bool first);
   void fail_send(SendOperation& operation, int error);
 
   const std::string description_;
+  SocketState* last_receiver_ = nullptr;
+  int arrivals_in_a_row_ = 0;            // that were last_receiver_'s, up to kArrivalsInARow
   std::vector<Failure> failures_;        // at most one for each operation, and kMaxUnreachable
   std::vector<Failure> delivering_;      // those whose turn it is; null where the socket was closed
   std::size_t unreachable_waiting_ = 0;  // among failures_
@@ -153,6 +166,7 @@ class EngineNetwork : public udp::Network {
   Counter& arrivals_ = counters_.at("udp.receive.batches");
   Counter& datagrams_received_ = counters_.at("udp.receive.datagrams");
   Counter& bytes_received_ = counters_.at("udp.receive.bytes");
+  Counter& direct_arrivals_ = counters_.at("udp.receive.by_polling");
   Counter& receive_drops_ = counters_.at("udp.receive.dropped_by_kernel");
   Counter& receive_starved_ = counters_.at("udp.receive.out_of_buffers");
   Counter& unreachable_ = counters_.at("udp.receive.unreachable");

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -15,6 +14,8 @@ namespace tern::engine {
 namespace {
 /// A wait that was over so soon had something already, and did not sleep.
 constexpr Duration kAtOnce = std::chrono::microseconds(5);
+/// While one socket is polled: of so many looks at it, one is at the others as well.
+constexpr unsigned kLooksAtOthers = 16;
 }  // namespace
 
 struct EpollNetwork::EpollSocket final : SocketState {
@@ -25,52 +26,6 @@ struct EpollNetwork::EpollSocket final : SocketState {
   bool touched = false;        // in touched_
   bool read = false;           // in batches_, or was in this turn
   std::size_t last_batch = 0;  // messages it had when last read
-};
-
-/// What recvmmsg fills; set up once, the lengths restored after each use.
-struct EpollNetwork::ReceiveSlots {
-  static constexpr std::size_t kPayloadSize = 64 * 1024;
-
-  struct Slot {
-    sockaddr_in6 name;
-    iovec data;
-    alignas(cmsghdr) std::uint8_t control[kReceiveControlSize];
-  };
-
-  static Result<std::unique_ptr<ReceiveSlots>> open(std::size_t count) {
-    const std::size_t size = count * kPayloadSize;
-    void* memory =
-        ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) return fail(Error::os(errno, "memory for receive buffers"));
-    auto slots = std::make_unique<ReceiveSlots>();
-    slots->memory = memory;
-    slots->size = size;
-    slots->slots.resize(count);
-    slots->messages.resize(count);
-    for (std::size_t i = 0; i < count; ++i) {
-      Slot& slot = slots->slots[i];
-      slot.data = {static_cast<std::uint8_t*>(memory) + i * kPayloadSize, kPayloadSize};
-      msghdr& header = slots->messages[i].msg_hdr;
-      header.msg_iov = &slot.data;
-      header.msg_iovlen = 1;
-      header.msg_name = &slot.name;
-      header.msg_control = slot.control;
-      slots->restore(i);
-    }
-    return slots;
-  }
-  ~ReceiveSlots() { ::munmap(memory, size); }
-
-  void restore(std::size_t index) noexcept {
-    msghdr& header = messages[index].msg_hdr;
-    header.msg_namelen = sizeof(sockaddr_in6);
-    header.msg_controllen = kReceiveControlSize;
-  }
-
-  void* memory = nullptr;
-  std::size_t size = 0;
-  std::vector<Slot> slots;
-  std::vector<mmsghdr> messages;
 };
 
 EpollNetwork::EpollNetwork(const EngineOptions& options, std::string description)
@@ -123,8 +78,12 @@ void EpollNetwork::close(SocketState& state) {
   socket.sink = nullptr;
   drop_backlog(socket);
   forget_failures(socket);
+  forget_receiver(socket);
   for (std::size_t i = 0; i < event_count_; ++i) {
     if (events_[i].data.ptr == &socket) events_[i].data.ptr = nullptr;
+  }
+  for (Batch& batch : batches_) {
+    if (batch.socket == &socket) batch.socket = nullptr;
   }
   // Another process may have the socket open, and then closing it alone would leave it in the set.
   ::epoll_ctl(epoll_, EPOLL_CTL_DEL, socket.fd, nullptr);
@@ -228,7 +187,14 @@ void EpollNetwork::take_events(int count) {
 Duration EpollNetwork::sleep(Timestamp start, Timestamp deadline) {
   int count = 0;
   const bool polls = busy_poll_.wanted();
-  if (!polls || !poll(start, deadline, [&] { return (count = look()) != 0; })) {
+  EpollSocket* const lone = static_cast<EpollSocket*>(lone_receiver());
+  unsigned looks = 0;
+  const auto come = [&] {
+    if (lone != nullptr && read_at_once(*lone)) return true;
+    if (lone != nullptr && looks++ % kLooksAtOthers != 0) return waker_->pending();
+    return (count = look()) != 0;
+  };
+  if (!polls || !poll(start, deadline, come)) {
     count = sleep_for(deadline == kNever ? Duration::max() : deadline - now());
   }
   take_events(count);
@@ -279,7 +245,7 @@ void EpollNetwork::reap(Timestamp now) {
 /// to the others before the last of it is there when their turn to be read comes. Delivered last:
 /// nothing of it overtakes what they have.
 void EpollNetwork::receive_all() {
-  if (!take_readable()) return;
+  if (!take_readable() && batches_.empty()) return;
   if (readable_.size() > 1) {  // it allocates, whatever there is to sort
     std::stable_sort(
         readable_.begin(), readable_.end(),
@@ -287,9 +253,9 @@ void EpollNetwork::receive_all() {
   }
   // A share is left for those that become readable meanwhile.
   const std::size_t sockets = readable_.size() + (open_sockets_ > readable_.size() ? 1 : 0);
-  const std::size_t share = std::max<std::size_t>(slots_->messages.size() / sockets, 1);
+  const std::size_t share = std::max<std::size_t>(slots_->size() / sockets, 1);
   for (EpollSocket* socket : readable_) read(*socket, share);
-  if (open_sockets_ > readable_.size()) {
+  if (open_sockets_ > batches_.size()) {
     take_events(look());
     if (take_readable()) {
       for (EpollSocket* socket : readable_) read(*socket, share);
@@ -317,15 +283,27 @@ bool EpollNetwork::take_readable() {
 
 void EpollNetwork::read(EpollSocket& socket, std::size_t most) {
   ReceiveSlots& slots = *slots_;
-  if (slots_used_ == slots.messages.size()) deliver_batches();
-  const std::size_t room = std::min(most, slots.messages.size() - slots_used_);
-  const int count = ::recvmmsg(socket.fd, slots.messages.data() + slots_used_,
-                               static_cast<unsigned>(room), MSG_DONTWAIT, nullptr);
+  if (slots_used_ == slots.size()) deliver_batches();
+  const std::size_t room = std::min(most, slots.size() - slots_used_);
+  const int count = slots.receive(socket.fd, slots_used_, room);
   if (socket.tells_unreachable && (count < 0 && errno != EAGAIN)) take_errors(socket);
   socket.last_batch = count > 0 ? static_cast<std::size_t>(count) : 0;
   socket.read = true;
   batches_.push_back({&socket, slots_used_, socket.last_batch});
   slots_used_ += socket.last_batch;
+}
+
+/// For a poll: what is there goes to the sink in the next reap.
+bool EpollNetwork::read_at_once(EpollSocket& socket) {
+  if (socket.read || socket.paused) return socket.read;
+  read(socket, std::max<std::size_t>(slots_->size() / std::min<std::size_t>(open_sockets_, 2), 1));
+  if (socket.last_batch != 0) {
+    direct_arrivals_.add(socket.last_batch);
+    return true;
+  }
+  batches_.pop_back();
+  socket.read = false;
+  return callbacks_due();
 }
 
 void EpollNetwork::deliver_batches() {
@@ -335,17 +313,11 @@ void EpollNetwork::deliver_batches() {
   }
   ReceiveSlots& slots = *slots_;
   for (const Batch& batch : batches_) {
-    batch.socket->read = false;
+    if (batch.socket != nullptr) batch.socket->read = false;
     for (std::size_t i = batch.first; i < batch.first + batch.count; ++i) {
-      const mmsghdr& message = slots.messages[i];
-      const ReceiveSlots::Slot& slot = slots.slots[i];
-      if ((message.msg_hdr.msg_flags & MSG_TRUNC) == 0) {
-        const auto remote = udp::Address::from(reinterpret_cast<const sockaddr*>(&slot.name),
-                                               message.msg_hdr.msg_namelen);
-        deliver(*batch.socket, remote, decode_control(slot.control, message.msg_hdr.msg_controllen),
-                {static_cast<std::uint8_t*>(slot.data.iov_base), message.msg_len});
-      }
-      slots.restore(i);
+      const ReceiveSlots::Message message = slots.take(i);
+      if (batch.socket == nullptr || !message.whole) continue;
+      deliver(*batch.socket, message.remote, message.control, message.bytes);
     }
   }
   batches_.clear();

@@ -8,6 +8,7 @@
 
 #include "transport/engine/engine_network.h"
 #include "transport/engine/epoll_tcp.h"
+#include "transport/engine/receive_slots.h"
 
 namespace tern::engine {
 
@@ -36,10 +37,9 @@ class EpollNetwork final : public EngineNetwork {
   struct EpollSocket;
   Result<std::unique_ptr<udp::Socket>> take_in(UdpSocket&& opened, udp::Sink& sink,
                                                bool paused) override;
-  struct ReceiveSlots;
   /// Messages of one socket, in the slots.
   struct Batch {
-    EpollSocket* socket;
+    EpollSocket* socket;  // null: closed meanwhile
     std::size_t first;
     std::size_t count;
   };
@@ -49,6 +49,7 @@ class EpollNetwork final : public EngineNetwork {
   void receive_all();
   bool take_readable();
   void read(EpollSocket& socket, std::size_t most);
+  bool read_at_once(EpollSocket& socket);
   void deliver_batches();
   void send_backlog(EpollSocket& socket);
   void watch_writable(EpollSocket& socket, bool on);
@@ -62,7 +63,7 @@ class EpollNetwork final : public EngineNetwork {
   std::array<epoll_event, kMaxEvents> events_;
   std::size_t event_count_ = 0;
   std::unique_ptr<ReceiveSlots> slots_;
-  // While a turn receives:
+  // While a turn receives, and of what a poll has read for it:
   std::size_t slots_used_ = 0;
   std::vector<EpollSocket*> readable_;
   std::vector<Batch> batches_;

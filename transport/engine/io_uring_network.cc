@@ -12,7 +12,8 @@ namespace tern::engine {
 namespace {
 
 /// The low bits of a completion's user data say what its pointer points to.
-/// From 4 on they are TCP's, IoUringTcp::Tag.
+/// From 4 on they are TCP's, IoUringTcp::Tag. `wake`: the eventfd (null), the interfaces (the
+/// network), or a socket that is watched for the next thing to read.
 enum class Tag : std::uint64_t { wake = 0, receive = 1, send = 2, writable = 3 };
 constexpr std::uint64_t kTagMask = 7;
 
@@ -46,11 +47,12 @@ static_assert(IoUringRing::kBufferSize >=
 
 struct IoUringNetwork::IoUringSocket final : SocketState {
   explicit IoUringSocket(UdpSocket&& opened) noexcept : descriptor(std::move(opened)) {}
-  bool used_by_kernel() const noexcept { return receiving || polling || sends != 0; }
+  bool used_by_kernel() const noexcept { return receiving || polling || sends != 0 || watched; }
 
   UdpSocket descriptor;
   bool receiving = false;    // a multishot recvmsg is armed
   bool polling = false;      // a poll for POLLOUT is armed
+  bool watched = false;      // a poll for POLLIN is armed
   bool retrying = false;     // in retries_
   unsigned sends = 0;        // in sends_
   std::size_t arrivals = 0;  // in arrivals_
@@ -91,6 +93,9 @@ void IoUringNetwork::close(SocketState& state) {
   socket.handle = nullptr;
   drop_backlog(socket);
   forget_failures(socket);
+  forget_receiver(socket);
+  if (direct_ == &socket) direct_ = nullptr;
+  if (direct_arrived_from_ == &socket) direct_arrived_from_ = nullptr;
   // Requests hold the open file, hence the port: cancel them before the descriptor goes.
   cancel_all(socket);
   // A cancelled request lets go of the file when its completion is posted.
@@ -110,6 +115,8 @@ void IoUringNetwork::cancel_all(IoUringSocket& socket) {
 }
 
 void IoUringNetwork::pause(SocketState& state) {
+  forget_receiver(state);
+  if (direct_ == &state) direct_ = nullptr;
   // A receive that is armed and not yet submitted could not be cancelled.
   if (ring_->has_submissions()) io_uring_submit(ring_->get());
   cancel_all(static_cast<IoUringSocket&>(state));
@@ -167,6 +174,14 @@ void IoUringNetwork::arm_receive(IoUringSocket& socket) {
   socket.receiving = true;
 }
 
+void IoUringNetwork::watch(IoUringSocket& socket) {
+  if (socket.watched) return;
+  io_uring_sqe* entry = ring_->entry();
+  io_uring_prep_poll_add(entry, socket.fd, POLLIN);
+  io_uring_sqe_set_data64(entry, tagged(&socket, Tag::wake));
+  socket.watched = true;
+}
+
 void IoUringNetwork::arm_writable(IoUringSocket& socket) {
   if (socket.polling) return;
   io_uring_sqe* entry = ring_->entry();
@@ -184,13 +199,17 @@ void IoUringNetwork::submit(udp::Slab* slab) {
   }
   for (SendOperation& operation : sending.operations()) {
     SocketState& socket = *operation.socket;
-    if (socket.blocked()) {
+    if (&socket == direct_) {
+      if (direct_->polling) sends_delayed_.add();
+      socket.hold(operation);
+    } else if (socket.blocked()) {
       sends_delayed_.add();
       socket.hold(operation);
     } else {
       send(operation);
     }
   }
+  if (direct_ != nullptr && direct_->blocked() && !direct_->polling) send_backlog(*direct_);
   if (unflushed_ >= kMaxUnflushed) flush_sends();
 }
 
@@ -237,13 +256,15 @@ Duration IoUringNetwork::wait(Timestamp deadline) {
     tcp_->flush();
     deadline = std::min(deadline, tcp_->next_deadline());
   }
+  if (direct_ != nullptr && direct_ != lone_receiver()) end_direct();
   const bool awake = callbacks_due() || waker_->pending() || io_uring_cq_ready(ring) != 0 ||
                      (tcp_ && tcp_->due()) ||
                      (slab_wanted_ && (!sends_.empty() || !pool_.exhausted()));
   if (ring_->has_submissions() || ring_->has_deferred_work()) {
     check_entered(io_uring_submit_and_get_events(ring));
   }
-  const bool idle = !awake && io_uring_cq_ready(ring) == 0 && !ring_->has_deferred_work();
+  const bool here = read_directly();
+  const bool idle = !awake && !here && io_uring_cq_ready(ring) == 0 && !ring_->has_deferred_work();
   const Duration slept = idle ? sleep(deadline) : Duration();
   unflushed_ = 0;
   slab_wanted_ = false;
@@ -259,13 +280,17 @@ Duration IoUringNetwork::sleep(Timestamp deadline) {
   Timestamp asleep = start;
   const bool polls = busy_poll_.wanted();
   if (polls) {
+    if (direct_ == nullptr) begin_direct();
     const auto come = [&] {
       if (ring_->has_deferred_work()) check_entered(io_uring_get_events(ring));
-      return io_uring_cq_ready(ring) != 0;
+      return io_uring_cq_ready(ring) != 0 || read_directly();
     };
     const bool came = poll(start, deadline, come);
     asleep = now();
     if (came || deadline <= asleep) return asleep - start;
+    if (direct_ != nullptr) watch(*direct_);
+  } else {
+    end_direct();
   }
   io_uring_cqe* first = nullptr;
   if (deadline == kNever) {
@@ -275,9 +300,56 @@ Duration IoUringNetwork::sleep(Timestamp deadline) {
     __kernel_timespec timeout{.tv_sec = left / 1'000'000'000, .tv_nsec = left % 1'000'000'000};
     check_entered(io_uring_submit_and_wait_timeout(ring, &first, 1, &timeout, nullptr));
   }
+  read_directly();
   const Duration took = now() - start;
   if (!polls) busy_poll_.slept(took);
   return took;
+}
+
+/// Nothing is left to hand over, and nothing to take: from here on the lone receiver's datagrams
+/// come and go without the ring, in order.
+void IoUringNetwork::begin_direct() {
+  auto* const socket = static_cast<IoUringSocket*>(lone_receiver());
+  if (socket == nullptr || socket->paused || socket->blocked()) return;
+  if (!slots_) {
+    auto opened = ReceiveSlots::open(std::min(options_.receive_buffers(), kMaxDirectArrivals));
+    if (!opened) return;
+    slots_ = std::move(*opened);
+  }
+  if (sends_settled() && io_uring_cq_ready(ring_->get()) == 0) finish_sends(sends_.size());
+  if (socket->sends != 0 || socket->polling) return;
+  direct_ = socket;
+  cancel_all(*socket);
+}
+
+/// Its multishot is armed again; if the last one's end has not been seen yet, it is then.
+void IoUringNetwork::end_direct() {
+  IoUringSocket* const socket = std::exchange(direct_, nullptr);
+  if (socket != nullptr && !socket->receiving) arm_receive(*socket);
+}
+
+/// There is something for the next reap that came without the ring.
+bool IoUringNetwork::read_directly() {
+  if (direct_arrived_ != 0) return true;
+  if (direct_ == nullptr) return false;
+  const int count = slots_->receive(direct_->fd, 0, slots_->size());
+  if (count < 0) {
+    if (errno != EAGAIN && direct_->tells_unreachable) take_errors(*direct_);
+    return callbacks_due();
+  }
+  direct_arrived_ = static_cast<std::size_t>(count);
+  direct_arrived_from_ = direct_;
+  direct_arrivals_.add(direct_arrived_);
+  return true;
+}
+
+void IoUringNetwork::deliver_direct() {
+  for (std::size_t i = 0; i < direct_arrived_; ++i) {
+    const ReceiveSlots::Message message = slots_->take(i);
+    if (direct_arrived_from_ == nullptr || !message.whole) continue;
+    deliver(*direct_arrived_from_, message.remote, message.control, message.bytes);
+  }
+  direct_arrived_ = 0;
 }
 
 void IoUringNetwork::reap(Timestamp now) {
@@ -302,6 +374,7 @@ void IoUringNetwork::reap(Timestamp now) {
     }
   }
   if (!arrivals_.empty()) receive_in_turn();
+  deliver_direct();  // after the others': the lone receiver has more
   reaping_ = false;
   finish_sends(sends);
   ring_->buffers().used(buffers_used_);
@@ -332,6 +405,11 @@ void IoUringNetwork::dispatch(const io_uring_cqe& completion) {
       if (completion.user_data == tagged(this, Tag::wake)) {
         interfaces_readable();
         return arm_interfaces();
+      }
+      if (completion.user_data != tagged(nullptr, Tag::wake)) {
+        auto& socket = untagged<IoUringSocket>(completion.user_data);
+        socket.watched = false;
+        return free_if_unused(socket);
       }
       if ((completion.flags & IORING_CQE_F_MORE) == 0) wake_armed_ = false;
       return;
@@ -370,7 +448,7 @@ void IoUringNetwork::received(const Arrived& arrived, bool contended) {
   socket.receiving = false;
   if (socket.sink == nullptr) {
     free_if_unused(socket);
-  } else if (!socket.paused) {
+  } else if (!socket.paused && &socket != direct_) {
     arm_receive(socket);
   }
 }

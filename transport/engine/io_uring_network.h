@@ -8,6 +8,7 @@
 #include "transport/engine/engine_network.h"
 #include "transport/engine/io_uring_ring.h"
 #include "transport/engine/io_uring_tcp.h"
+#include "transport/engine/receive_slots.h"
 
 namespace tern::engine {
 
@@ -18,6 +19,10 @@ namespace tern::engine {
 /// Sends carry MSG_DONTWAIT, so each is over when the call that submits it returns, and only those
 /// that fail leave a completion behind: a turn that only sent does not wake itself, and a send
 /// that cannot go out does.
+///
+/// While it polls, and one socket alone receives, that one is read and written with plain system
+/// calls (recvmmsg, sendmmsg), its multishot recvmsg taken back: a datagram that wakes a ring's
+/// request, is announced by a flag and fetched in another call takes a microsecond longer.
 class IoUringNetwork final : public EngineNetwork {
  public:
   IoUringNetwork(const EngineOptions& options, std::string description,
@@ -28,6 +33,8 @@ class IoUringNetwork final : public EngineNetwork {
   /// Sends wait for the next `wait` up to this many bytes, then go at once: while they are in the
   /// cache, and to have their slabs back there.
   static constexpr std::size_t kMaxUnflushed = 128 * 1024;
+  /// Messages (each of up to 64 coalesced datagrams) that one turn takes without the ring.
+  static constexpr std::size_t kMaxDirectArrivals = 64;
 
   Duration wait(Timestamp deadline) override;
   void reap(Timestamp now) override;
@@ -54,7 +61,12 @@ class IoUringNetwork final : public EngineNetwork {
   Duration sleep(Timestamp deadline);
   void cancel_all(IoUringSocket& socket);
   void arm_receive(IoUringSocket& socket);
+  void watch(IoUringSocket& socket);
   void arm_writable(IoUringSocket& socket);
+  void begin_direct();
+  void end_direct();
+  bool read_directly();
+  void deliver_direct();
   void send(SendOperation& operation);
   void send_backlog(IoUringSocket& socket);
 
@@ -77,6 +89,11 @@ class IoUringNetwork final : public EngineNetwork {
   std::size_t buffers_used_ = 0;       // in this reap
   std::vector<Arrived> arrivals_;      // likewise, of several sockets
   std::vector<std::uint8_t> spare_;    // a message's, once buffers ran out while sockets competed
+  /// The socket that is read and written without the ring; null: none.
+  IoUringSocket* direct_ = nullptr;
+  std::unique_ptr<ReceiveSlots> slots_;           // once there was one
+  IoUringSocket* direct_arrived_from_ = nullptr;  // whose messages are in the slots
+  std::size_t direct_arrived_ = 0;                // how many, for the next reap
   bool reaping_ = false;
   bool wake_armed_ = false;
   int interfaces_fd_ = -1;

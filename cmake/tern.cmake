@@ -43,11 +43,15 @@ set(CMAKE_CXX_SCAN_FOR_MODULES OFF)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 set(CMAKE_VERIFY_INTERFACE_HEADER_SETS ON)
 set(CMAKE_PCH_WARN_INVALID OFF)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  # As CMake has it, but without the header that was precompiled, whose path ccache does not know for one.
+  set(CMAKE_CXX_COMPILE_OPTIONS_USE_PCH -Xclang -include-pch -Xclang <PCH_FILE>)
+endif()
 find_program(CCACHE ccache)
 if(CCACHE)
   # The sloppiness is what ccache needs to cache compilations that use precompiled headers, whose source CMake writes just before.
-  set(CMAKE_CXX_COMPILER_LAUNCHER
-    "${CMAKE_COMMAND}" -E env CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime "${CCACHE}")
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${CMAKE_COMMAND}" -E env
+    CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime CCACHE_PCH_EXTSUM=true "${CCACHE}")
 endif()
 # BoringSSL lies outside the loader's search path; installed programs keep the rpath to it.
 set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON)
@@ -120,6 +124,10 @@ function(_tern_precompile target carrier)
     if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
       # With the files' times in it, it would be another one after each checkout, and ccache would find nothing.
       target_compile_options(${carrier} PRIVATE "SHELL:-Xclang -fno-pch-timestamp")
+      if(CCACHE)
+        set_target_properties(${carrier} PROPERTIES
+          CXX_COMPILER_LAUNCHER "${PROJECT_SOURCE_DIR}/cmake/precompile.sh;${CMAKE_CXX_COMPILER_LAUNCHER}")
+      endif()
     endif()
     target_precompile_headers(${carrier} PRIVATE ${_tern_precompiled} ${arg_HEADERS})
   endif()

@@ -44,6 +44,10 @@ class Rules(unittest.TestCase):
         self.assert_clean("http/x.cc", '// what it does\n#include "http/x.h"\n#include <vector>\n')
         self.assert_clean("http/y.cc", "#include <vector>\n")
 
+    def test_fixed_width(self):
+        self.assert_found("cstdint", "tests/a.h", "#pragma once\n#include <string>\nstd::uint8_t x;\n", 3)
+        self.assert_clean("tests/a.h", "#pragma once\n#include <cstdint>\nstd::uint8_t x;\n")
+
     def test_third_party(self):
         self.assert_found("third party", "http/a.cc", "#include <openssl/ssl.h>\n")
         self.assert_found("third party", "http3/a.cc", "#include <ngtcp2/ngtcp2.h>\n")

@@ -42,6 +42,8 @@ _CODE_RULES = [
      "a free function of this name is std::quoted to Debian 13's compiler: take another"),
 ]
 
+_FIXED_WIDTH = re.compile(r"\bstd::u?int(?:8|16|32|64|ptr|max)_t\b")
+
 _BAD_NAME = re.compile(r"(?:^|[_/])(?:utils?|common|managers?|helpers?|misc)(?:[_./]|$)")
 
 
@@ -104,6 +106,9 @@ def _check_file(path, text, tree):
     code = code_only(text)
     if path.endswith(".h") and not re.match(r"\s*#pragma once\b", code):
         yield 1, "pragma once", "start the header with #pragma once"
+    fixed_width = _FIXED_WIDTH.search(code)
+    if path.endswith(".h") and fixed_width and not re.search(r"#[ \t]*include[ \t]*<cstdint>", code):
+        yield line_of(code, fixed_width.start()), "cstdint", "include <cstdint>: a newer standard library does not by itself"
     yield from _check_includes(path, code, tree)
     yield from _check_namespace(path, code)
     yield from _check_headings(text)

@@ -20,8 +20,11 @@ FIREFOX_RESET = "TypeError: Error in input stream"
 
 def package(run):
     """tern-webtransport as npm would publish it, built once for a run."""
+    return run.once("tern-webtransport", lambda: compile_package(run.shared / "tern-webtransport"))
+
+
+def compile_package(target):
     source = INTEROP.parent / "webtransport/js"
-    target = run.folder / "tern-webtransport"
     shutil.copytree(source, target, ignore=shutil.ignore_patterns("node_modules", "dist"))
     compiler = peer_path("typescript") + "/bin/tsc"
     done = subprocess.run(["node", compiler, "-p", target / "tsconfig.json"], capture_output=True,

@@ -1,5 +1,6 @@
 """`tern serve --handover` and clients on TCP: whoever comes is served, by one process or the other."""
 
+import functools
 import http.client
 import pathlib
 import signal
@@ -14,13 +15,16 @@ HELLO = b"hello over http/1.1\n"
 
 
 class StreamHandoverTest(Generations):
+    @functools.cached_property
+    def context(self):
+        return ssl.create_default_context(cafile=self.ca)
+
     def hello(self, server, sock=None):
         """One request on a connection of its own, perhaps one that stands already."""
-        context = ssl.create_default_context(cafile=self.ca)
-        connection = http.client.HTTPSConnection("localhost", server.port, timeout=PATIENCE)
+        connection = http.client.HTTPSConnection("localhost", server.port, timeout=PATIENCE, context=self.context)
         try:
             bare = sock or socket.create_connection(("127.0.0.1", server.port), PATIENCE)
-            connection.sock = context.wrap_socket(bare, server_hostname="localhost")
+            connection.sock = self.context.wrap_socket(bare, server_hostname="localhost")
             connection.request("GET", "/hello")
             return connection.getresponse().read()
         finally:
@@ -44,7 +48,7 @@ class StreamHandoverTest(Generations):
                 served, troubles, over = [], [], threading.Event()
 
                 def come():
-                    while not over.is_set():
+                    while not over.wait(0.02):
                         try:
                             assert self.hello(server) == HELLO
                             assert self.clear_hello(clear) == HELLO

@@ -10,7 +10,8 @@ from tern_program import TERN, Server, TernTest, WatchedGet, run_where_possible
 
 SERVER_ADDRESS = "10.99.0.1"
 PREFERRED_ADDRESS = "10.99.0.2"
-SIZE = 250_000_000
+SIZE = 80_000_000
+RATE = 4_000_000  # a second, until everything has happened that is to happen during the download
 
 
 def ip(*arguments, namespace=None):
@@ -104,7 +105,7 @@ class HandoffTest(TernTest):
                 download = WatchedGet(
                     ["ip", "netns", "exec", phone.client, TERN], self.home, "--cacert", self.ca,
                     "--resolve", f"localhost:{server.port}:{SERVER_ADDRESS}", *arguments, url,
-                    fifo=self.folder / "out", rate=20_000_000)
+                    fifo=self.folder / "out", rate=RATE)
                 try:
                     act(phone, download)
                     report = download.finish()

@@ -1,56 +1,36 @@
 """Chromium and Firefox, headless, load the demo page of `tern serve`: over HTTP/3, HTTP/2 and HTTP/1.1,
 and up from TCP to HTTP/3 by alt-svc."""
 
-import json
-import re
-import subprocess
-
+from harness.browser import drive, given, shared, shared_over_quic
 from harness.matrix import POSTED, POSTED_TYPE, case, expect_answer, pattern
 from harness.namespace import Namespace
-from harness.process import INTEROP, check, peer_path
-from harness.tern import last_lines
+from harness.process import check
 
 
-def chromium_session(case, way, namespace=None, unblock=None, **serving):
-    """One Chromium that loads the demo page, presses its buttons, and fetches on its own."""
-    arguments = {"module": peer_path("playwright-core"), "browser": peer_path("chromium"),
-                 "spki": case.certs.spki, "way": way}
-    if unblock:
-        arguments["unblock"] = unblock
-    return browser_session(case, "chromium", arguments, serving, namespace)
+def session(case, browser, way, **serving):
+    """What one browser saw that loads the demo page, presses its buttons, and fetches on its own."""
+    if browser == "chromium" and way in ("h3", "alt-svc"):
+        over_quic, ports = shared_over_quic(case)
+        port = ports.popleft() if way == "h3" else None
+        server = case.subject.serve(case, port=port, **serving)
+        return over_quic.drive("chromium", {"url": server.url(), "way": way})
+    server = case.subject.serve(case, **serving)
+    if way in ("h2", "http/1.1"):
+        return over_tcp(case, browser, way).drive(browser, {"url": server.url(), "way": way})
+    return drive(case, browser, browser, given(case, browser) | {"url": server.url(), "way": way})
 
 
-def firefox_profile(case):
-    """A fresh profile that trusts the server's CA."""
-    profile = case.folder / "profile"
-    profile.mkdir()
-    for command in (["-N", "--empty-password"],
-                    ["-A", "-n", "tern", "-t", "C,,", "-i", str(case.certs.ca)]):
-        done = subprocess.run(["certutil", *command, "-d", f"sql:{profile}"], check=False,
-                              capture_output=True, text=True)
-        check(done.returncode == 0, f"certutil: {done.stderr.strip()}")
-    return str(profile)
+def over_tcp(case, browser, way):
+    """The browser that all cases share which have QUIC switched off."""
+    return shared(case, browser, f"{browser}-{way.replace('/', '')}", browser, {"way": way})
 
 
-def firefox_session(case, way, **serving):
-    arguments = {"module": peer_path("puppeteer-core"), "browser": peer_path("firefox"),
-                 "profile": firefox_profile(case), "way": way}
-    return browser_session(case, "firefox", arguments, serving)
-
-
-def browser_session(case, name, arguments, serving, namespace=None):
-    server = case.subject.serve(case, namespace=namespace, **serving)
-    arguments["url"] = server.url()
-    command = ["node", INTEROP / f"drivers/{name}.mjs", json.dumps(arguments)]
-    if namespace:
-        namespace.drop_udp(server.port)
-        command = namespace.command(command)
-    status, text = case.run(name, command, timeout=120)
-    lines = [line for line in text.splitlines() if line.startswith("{\"browser\"")]
-    errors = [line.strip() for line in text.splitlines() if re.search(r"ERR|Error", line)]
-    check(status == 0 and lines,
-          f"the browser failed ({status}): {errors[0] if errors else last_lines(text)}")
-    return json.loads(lines[-1])
+def session_without_udp(case, namespace, unblock=None):
+    """As `session`, in Chromium, by what the server says of HTTP/3, where no datagram arrives."""
+    server = case.subject.serve(case, namespace=namespace)
+    namespace.drop_udp(server.port)
+    options = given(case, "chromium") | {"url": server.url(), "way": "alt-svc", "unblock": unblock}
+    return drive(case, "chromium", "chromium", options, namespace)
 
 
 def browser_page(seen, protocol):
@@ -92,28 +72,27 @@ def browser_panels(seen, protocol):
         check(panel["protocol"] == protocol, f"panel {name} ran over {panel['protocol']!r}")
 
 
-SESSIONS = {"chromium": chromium_session, "firefox": firefox_session}
 BROWSER_CHECKS = {"page": browser_page, "5mb": browser_large, "post": browser_post,
                   "parallel": browser_parallel, "panels": browser_panels}
 
 
 def browser_case(run, browser, checks, serving):
     key = (browser, *sorted(serving.items()))
-    seen = run.once(key, lambda: SESSIONS[browser](run, "h3", **serving))
+    seen = run.once(key, lambda: session(run, browser, "h3", **serving))
     for each in checks:
         BROWSER_CHECKS[each](seen, "h3")
 
 
-def over_tcp(run, browser, protocol):
+def without_quic(run, browser, protocol):
     """All of it, with QUIC switched off in the browser."""
-    seen = SESSIONS[browser](run, protocol)
+    seen = session(run, browser, protocol)
     for each in BROWSER_CHECKS.values():
         each(seen, protocol)
 
 
 def climbs(run, browser):
     """The page comes over HTTP/2 and names HTTP/3; the browser takes it for what comes next."""
-    seen = SESSIONS[browser](run, "alt-svc")
+    seen = session(run, browser, "alt-svc")
     way = seen["climb"]
     check(way[0] == "h2" and way[-1] == "h3", f"the page and what it fetched came over {way}")
     for each in BROWSER_CHECKS.values():
@@ -123,7 +102,7 @@ def climbs(run, browser):
 def without_udp(run):
     """As `climbs`, where no datagram arrives: everything stays on HTTP/2, and works."""
     with Namespace() as namespace:
-        seen = chromium_session(run, "alt-svc", namespace)
+        seen = session_without_udp(run, namespace)
         check(namespace.dropped() > 0, "the browser never tried QUIC")
         check(set(seen["climb"]) == {"h2"}, f"fetched over {seen['climb']}")
         for each in BROWSER_CHECKS.values():
@@ -134,7 +113,7 @@ def udp_comes_back(run):
     """As `without_udp`, until nftables lets datagrams through again: the same browser, with the same page and connection,
     climbs to HTTP/3 when it tries that again. All of it works there."""
     with Namespace() as namespace:
-        seen = chromium_session(run, "alt-svc", namespace, unblock=Namespace.UNBLOCK)
+        seen = session_without_udp(run, namespace, unblock=Namespace.UNBLOCK)
     check(set(seen["climb"]) == {"h2"}, f"with UDP blocked: fetched over {seen['climb']}")
     way = seen["climbAgain"]
     check(set(way) <= {"h2", "h3"} and way[-1] == "h3", f"with UDP back: fetched over {way}")
@@ -147,8 +126,8 @@ for _browser in ("chromium", "firefox"):
         case(f"{_browser}/{_check}", _browser, browser=_browser, checks=[_check],
              serving={})(browser_case)
     _beside = _browser == "firefox"  # it takes seconds to begin
-    case(f"{_browser}/h2", _browser, _beside, browser=_browser, protocol="h2")(over_tcp)
-    case(f"{_browser}/http1.1", _browser, _beside, browser=_browser, protocol="http/1.1")(over_tcp)
+    case(f"{_browser}/h2", _browser, _beside, browser=_browser, protocol="h2")(without_quic)
+    case(f"{_browser}/http1.1", _browser, _beside, browser=_browser, protocol="http/1.1")(without_quic)
     case(f"{_browser}/alt-svc", _browser, _beside, browser=_browser)(climbs)
 case("chromium/udp-blocked", "chromium")(without_udp)
 case("chromium/udp-back", "chromium")(udp_comes_back)

@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 
+from harness.browser import over_tcp_with_quic, shared_over_quic
 from harness.matrix import case
 from harness.process import INTEROP, NotRun, check, free_port, peer_path, wait_for_quic
 from harness.servers import in_chroot
@@ -20,12 +21,12 @@ PROTO = INTEROP.parent / "examples/greeter/greeter.proto"
 INVALID_ARGUMENT, DEADLINE_EXCEEDED, UNIMPLEMENTED = 3, 4, 12
 
 
-def greeter(run):
+def greeter(run, port=None):
     """The example, serving; its URL."""
     if run.subject.name != "tern":
         raise NotRun("nothing stands in for tern here")
     path = os.environ.get("GREETER_SERVER") or run.subject.path.parent / "examples/greeter_server"
-    port = free_port()
+    port = port or free_port()
     process = run.start("greeter", [path, run.certs.cert, run.certs.key, f"[::]:{port}"])
     wait_for_quic(process, port)
     return f"https://localhost:{port}"
@@ -176,17 +177,15 @@ def expect_streams(seen, wire):
 @case("chromium/rpc-h2", "connect", quic=False, wire="h2")
 def chromium_rpc(run, quic, wire):
     script = bundle(run, "page_rpc.mjs", "browser")
-    service = greeter(run)
-    page = run.subject.serve(run)  # another port, and so another origin
-    arguments = {"module": peer_path("playwright-core"), "browser": peer_path("chromium"),
-                 "url": page.url(), "service": service, "script": str(script), "quic": quic,
-                 "schema": base64.b64encode(schema(run).read_bytes()).decode(),
-                 "spki": run.certs.spki}
-    status, text = run.run("chromium", ["node", INTEROP / "drivers/chromium_rpc.mjs",
-                                        json.dumps(arguments)], timeout=120)
-    lines = [line for line in text.splitlines() if line.startswith("{\"browser\"")]
-    check(status == 0 and lines, f"the browser failed ({status}): {last_lines(text)}")
-    seen = json.loads(lines[-1])
+    if quic:
+        browser, ports = shared_over_quic(run)
+    else:
+        browser, ports = over_tcp_with_quic(run), [None, None]
+    service = greeter(run, ports.pop())
+    page = run.subject.serve(run, port=ports.pop())  # another port, and so another origin
+    seen = browser.drive("chromium_rpc", {
+        "url": page.url(), "service": service, "script": str(script), "quic": quic,
+        "schema": base64.b64encode(schema(run).read_bytes()).decode()})
     expect_calls(seen["connect"], wire, False, "application/json")
     expect_calls(seen["connect_binary"], wire, False, "application/proto")
     expect_calls(seen["connect_get"], wire, False, "application/json")

@@ -7,7 +7,8 @@ import json
 import re
 import time
 
-from cases.browsers import firefox_profile
+from cases.browsers import over_tcp
+from harness.browser import drive, given
 from harness.matrix import case
 from harness.process import INTEROP, check, free_port, peer_path, wait_for_quic
 from harness.servers import in_chroot
@@ -39,16 +40,10 @@ def expect_carrier(lines, carrier, status=200):
 
 def browser_session(run, browser, way):
     server = run.subject.serve(run, log=True)
-    arguments = {"browser": peer_path(browser), "url": server.url(), "way": way}
-    if browser == "chromium":
-        arguments |= {"module": peer_path("playwright-core"), "spki": run.certs.spki}
-    else:
-        arguments |= {"module": peer_path("puppeteer-core"), "profile": firefox_profile(run)}
-    status, text = run.run(browser, ["node", INTEROP / f"drivers/{browser}_ws.mjs",
-                                     json.dumps(arguments)], timeout=120)
-    lines = [line for line in text.splitlines() if line.startswith("{\"browser\"")]
-    check(status == 0 and lines, f"the browser failed ({status}): {last_lines(text)}")
-    return json.loads(lines[-1]), server
+    options = {"url": server.url(), "way": way}
+    if way == "h3":  # WebSockets go over it where that is switched on
+        return drive(run, browser, f"{browser}_ws", given(run, browser) | options), server
+    return over_tcp(run, browser, way).drive(f"{browser}_ws", options), server
 
 
 def expect_talk(talk, messages, code=1000):

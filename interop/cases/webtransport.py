@@ -4,8 +4,10 @@ import json
 import shutil
 import subprocess
 
-from cases.browsers import firefox_profile
+from cases.browsers import over_tcp
 from cases.websockets import AIOQUIC, expect_carrier, logged
+from harness.browser import (
+    drive, firefox_profile, given, over_tcp_with_quic, shared_over_quic)
 from harness.matrix import case
 from harness.namespace import Namespace
 from harness.process import INTEROP, check, free_port, peer_path, wait_for_quic
@@ -78,38 +80,46 @@ def expect_door(server, door):
     expect_carrier(logged(server, "/wt/echo", 7, timeout=20.0), door)
 
 
-def browser_page(run, name, arguments, carriers, carrier, door, reset=77, namespace=None):
+def browser_page(run, name, options, carrier, reset=77, namespace=None, browser=None, port=None):
+    """browser: a shared one, instead of one of the case's own."""
     # Sessions of Firefox's own know no application protocols (ESR 153), or do (159).
     protocols = ["", "echo v1"] if name == "firefox" and carrier == "native" else ["echo v1"]
-    server = run.subject.serve(run, log=True, namespace=namespace)
-    arguments |= {"url": server.url(), "package": str(package(run)), "carriers": carriers}
-    command = ["node", INTEROP / f"drivers/{name}_wt.mjs", json.dumps(arguments)]
+    server = run.subject.serve(run, log=True, namespace=namespace, port=port)
+    options |= {"url": server.url(), "package": str(package(run))}
     if namespace:
         namespace.drop_udp(server.port)
-        command = namespace.command(command)
-    status, text = run.run(name, command, timeout=150)
-    lines = [line for line in text.splitlines() if line.startswith("{\"browser\"")]
-    check(status == 0 and lines, f"the browser failed ({status}): {last_lines(text)}")
-    expect_page(json.loads(lines[-1]), carrier, reset, protocols)
-    expect_door(server, door)
+    if browser:
+        seen = browser.drive(f"{name}_wt", options)
+    else:
+        seen = drive(run, name, f"{name}_wt", options, namespace)
+    expect_page(seen, carrier, reset, protocols)
+    expect_door(server, options["door"])
 
 
-def chromium(run, carriers, carrier, door="h3", **more):
-    browser_page(run, "chromium", {
-        "module": peer_path("playwright-core"), "browser": peer_path("chromium"),
-        "spki": run.certs.spki, "quic": more.pop("quic", door == "h3"), "door": door,
-        "features": more.pop("features", ""), "hashes": more.pop("hashes", None)},
-        carriers, carrier, door, **more)
+def chromium(run, carriers, carrier, door="h3", features=None, hashes=None, quic=None, **more):
+    options = {"carriers": carriers, "door": door, "hashes": hashes}
+    quic = door == "h3" if quic is None else quic
+    alone = features or hashes or more or door == "http/1.1"
+    if alone:
+        options |= given(run, "chromium") | {"quic": quic, "features": features}
+    elif quic:
+        more["browser"], ports = shared_over_quic(run)
+        more["port"] = ports.popleft()
+    else:
+        more["browser"] = over_tcp_with_quic(run)
+    browser_page(run, "chromium", options, carrier, **more)
 
 
-def firefox(run, carriers, carrier, door="h3", **more):
+def firefox(run, carriers, carrier, door="h3", hashes=None, quic=None, profile=None, **more):
+    options = {"carriers": carriers, "door": door, "hashes": hashes}
     if carrier == "native":
         more.setdefault("reset", FIREFOX_RESET)
-    browser_page(run, "firefox", {
-        "module": peer_path("puppeteer-core"), "browser": peer_path("firefox"),
-        "profile": more.pop("profile", None) or firefox_profile(run),
-        "quic": more.pop("quic", door == "h3"), "door": door, "hashes": more.pop("hashes", None)},
-        carriers, carrier, door, **more)
+    quic = door == "h3" if quic is None else quic
+    if quic or hashes or more.get("namespace"):
+        options |= given(run, "firefox", profile) | {"quic": quic}
+    else:
+        more["browser"] = over_tcp(run, "firefox", door)
+    browser_page(run, "firefox", options, carrier, **more)
 
 
 # The same page on each carrier that a page has: the browser's own sessions over HTTP/3, and the package's
@@ -136,10 +146,8 @@ def chromium_hashes(run):
 
 @case("firefox/webtransport-hashes", "firefox", True)
 def firefox_hashes(run):
-    stranger = run.folder / "stranger-profile"  # knows no CA of ours
-    stranger.mkdir()
-    firefox(run, ["native"], "native", quic=False, profile=str(stranger),
-            hashes=[run.certs.sha256])
+    stranger = firefox_profile(run, run.folder, knows_ca=False)
+    firefox(run, ["native"], "native", quic=False, profile=stranger, hashes=[run.certs.sha256])
 
 
 # Nobody answers on UDP: the package goes down by itself. The page came over TCP.
@@ -181,7 +189,7 @@ def chat(run):
         "chromium": {"module": peer_path("playwright-core"), "browser": peer_path("chromium"),
                      "spki": run.certs.spki},
         "firefox": {"module": peer_path("puppeteer-core"), "browser": peer_path("firefox"),
-                    "profile": firefox_profile(run)}}
+                    "profile": firefox_profile(run, run.folder)}}
     status, text = run.run("browsers", ["node", INTEROP / "drivers/chat_browsers.mjs",
                                         json.dumps(arguments)], timeout=150)
     lines = [line for line in text.splitlines() if line.startswith("{\"browsers\"")]
@@ -213,7 +221,7 @@ def ladder(run, browser, mid_session):
             arguments |= {"module": peer_path("playwright-core"), "spki": run.certs.spki,
                           "quic": mid_session}
         else:
-            arguments |= {"module": peer_path("puppeteer-core"), "profile": firefox_profile(run)}
+            arguments |= {"module": peer_path("puppeteer-core"), "profile": firefox_profile(run, run.folder)}
         if mid_session:
             arguments |= {"idle": idle, "drop": namespace.dropping_udp(server.port)}
         else:

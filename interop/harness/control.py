@@ -22,14 +22,14 @@ class Control:
         self.demo = demo  # tern's demo site as files, with /bytes/N and, for gtlsserver, /echo
 
     def serve(self, case, root=None, retry=False, engine=None, workers=None, v2=False,
-              chacha20=False, preferred_port=None, log=False, namespace=None, flags=()):
+              chacha20=False, preferred_port=None, log=False, namespace=None, port=None, flags=()):
         if log:
             raise NotRun("the stand-in has no WebSockets")
         if namespace or flags:
             raise NotRun("the stand-in has no such flags")
         if engine or workers:
             raise NotRun("the stand-in has no engines and workers")
-        port = free_port()
+        port = port or free_port()
         if case.peer == "gtls":  # what HTTP servers cannot show: QUIC's own features
             flags = ["--preferred-versions=v2,v1"]  # v1 for clients that know no v2
             if retry:

@@ -129,7 +129,7 @@ class JavaClient {
           .thenApply(JavaClient::answer));
     }
     StringJoiner answers = new StringJoiner(",", "[", "]");
-    for (CompletableFuture<String> each : parallel) answers.add(each.get(30, TimeUnit.SECONDS));
+    for (CompletableFuture<String> each : parallel) answers.add(each.get(60, TimeUnit.SECONDS));
     seen.add("\"parallel\":" + answers);
     // A download that is given up in the middle leaves the others alone.
     HttpResponse<InputStream> abandoned =
@@ -189,7 +189,7 @@ class JavaClient {
 
   static String hold(List<Message> messages, int code) throws Exception {
     Listener listener = new Listener();
-    WebSocket socket = client.newWebSocketBuilder().buildAsync(URI.create(url), listener).get(10, TimeUnit.SECONDS);
+    WebSocket socket = client.newWebSocketBuilder().buildAsync(URI.create(url), listener).get(60, TimeUnit.SECONDS);
     int wrong = 0;
     Thread sender = new Thread(() -> {
       for (Message each : messages) {
@@ -199,25 +199,25 @@ class JavaClient {
     });
     sender.start();
     for (Message each : messages) {
-      Message got = listener.messages.poll(20, TimeUnit.SECONDS);
+      Message got = listener.messages.poll(60, TimeUnit.SECONDS);
       if (got == null || got.text() != each.text() || !java.util.Arrays.equals(got.data(), each.data())) ++wrong;
     }
     sender.join();
     socket.sendClose(code, "");
     return "{\"messages\":" + messages.size() + ",\"wrong\":" + wrong + ",\"extensions\":[],\"code\":"
-        + listener.closed.get(10, TimeUnit.SECONDS) + "}";
+        + listener.closed.get(60, TimeUnit.SECONDS) + "}";
   }
 
   // One text in three fragments, with a ping in between.
   static String fragments() throws Exception {
     Listener listener = new Listener();
-    WebSocket socket = client.newWebSocketBuilder().buildAsync(URI.create(url), listener).get(10, TimeUnit.SECONDS);
+    WebSocket socket = client.newWebSocketBuilder().buildAsync(URI.create(url), listener).get(60, TimeUnit.SECONDS);
     socket.sendText("one ä", false).join();
     socket.sendPing(ByteBuffer.wrap("are you there".getBytes(StandardCharsets.UTF_8))).join();
     socket.sendText(" two", false).join();
     socket.sendText(" three", true).join();
-    Message got = listener.messages.poll(20, TimeUnit.SECONDS);
-    String pong = listener.pong.get(10, TimeUnit.SECONDS);
+    Message got = listener.messages.poll(60, TimeUnit.SECONDS);
+    String pong = listener.pong.get(60, TimeUnit.SECONDS);
     socket.sendClose(1000, "").join();
     return "{\"message\":" + quoted(new String(got.data(), StandardCharsets.UTF_8)) + ",\"pong\":" + quoted(pong) + "}";
   }

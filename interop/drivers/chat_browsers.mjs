@@ -39,11 +39,11 @@ const type = () => {
   field.dispatchEvent(new Event('input', { bubbles: true }));
 };
 
-async function until(what, condition, limit = 20_000) {
+async function until(what, condition, limit = 60_000) {
   const deadline = Date.now() + limit;
   while (!(await condition())) {
     if (Date.now() > deadline) throw new Error(`not in time: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await new Promise((resolve) => setTimeout(resolve, 200));
   }
 }
 

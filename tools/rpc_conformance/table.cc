@@ -209,7 +209,7 @@ class Table {
   void cancellation() {
     for (const Kind kind : kKinds) {
       Wish wish;
-      wish.delay_ms = 200;
+      wish.delay_ms = 1000;  // hardly anybody waits for it
       wish.responses = streams_back(kind) ? 2 : 1;
       cancelled(kind, "cancel-after-close-send", wish).set_after_close_send_ms(5);
       if (kind != Kind::unary && kind != Kind::server) {
@@ -217,6 +217,7 @@ class Table {
       }
       if (!streams_back(kind)) continue;
       wish.delay_ms = 50;
+      wish.responses = 100;
       wish.requests = kind == Kind::server ? 1 : 2;
       cancelled(kind, "cancel-after-responses", wish).set_after_num_responses(1);
     }

@@ -93,6 +93,7 @@ QpackDecoder::Step QpackDecoder::read(Section& section, quic::StreamId stream, B
   if ((flags & NGHTTP3_QPACK_DECODE_FLAG_BLOCKED) != 0) return Step::waits;
   if ((flags & NGHTTP3_QPACK_DECODE_FLAG_FINAL) == 0) return Step::more;
   section.end();
+  hurry_feedback();  // what comes is not what came before: the peer may want to evict
   return Step::done;
 }
 
@@ -108,6 +109,7 @@ bool QpackDecoder::cancel(quic::StreamId stream) noexcept {
 
 bool QpackDecoder::instructions(ByteView bytes) noexcept {
   ++generation_;
+  hurry_feedback();
   const nghttp3_ssize taken =
       nghttp3_qpack_decoder_read_encoder(decoder_, bytes.data(), bytes.size());
   if (taken < 0) failure_ = static_cast<int>(taken);
@@ -125,21 +127,26 @@ bool QpackDecoder::skip(quic::StreamId stream, ByteView section) {
   const std::uint8_t* const end = write_prefixed(feedback_.data() + before, kAcknowledgment, 7,
                                                  static_cast<std::uint64_t>(stream));
   feedback_.resize(static_cast<std::size_t>(end - feedback_.data()));
+  ++skipped_;
   return true;
 }
 
 bool QpackDecoder::has_feedback() const noexcept {
-  return !feedback_.empty() || nghttp3_qpack_decoder_get_decoder_streamlen(decoder_) > 0;
+  return urgent_ || skipped_ >= kDeferred ||
+         nghttp3_qpack_decoder_get_decoder_streamlen(decoder_) > 0;
 }
 
 Bytes QpackDecoder::take_feedback() {
   gather_feedback();
+  urgent_ = false;
+  skipped_ = 0;
   return Bytes::take(std::exchange(feedback_, std::vector<std::uint8_t>()));
 }
 
 void QpackDecoder::gather_feedback() {
   const std::size_t size = nghttp3_qpack_decoder_get_decoder_streamlen(decoder_);
   if (size == 0) return;
+  urgent_ = true;
   const std::size_t before = feedback_.size();
   feedback_.resize(before + size);
   nghttp3_buf buffer{};

@@ -24,6 +24,11 @@ namespace tern::http3 {
 /// After something has failed only the destructor may be called.
 class QpackDecoder {
  public:
+  /// Acknowledgments of sections that were skipped wait for so many of them, or for anything else
+  /// to say: the peer learns nothing from them but that it may evict again what they refer to, and
+  /// each by itself would cost as much as the half of a small request.
+  static constexpr std::size_t kDeferred = 16;
+
   struct Config {
     std::size_t capacity = 0;     ///< of the dynamic table, in bytes
     std::size_t max_streams = 0;  ///< concurrent ones of the peer
@@ -73,9 +78,14 @@ class QpackDecoder {
   bool cancel(quic::StreamId stream) noexcept;
   /// Bytes of the peer's encoder stream. False: failed.
   bool instructions(ByteView bytes) noexcept;
-  /// What the decoder stream has to carry next.
+  /// There is something that the decoder stream has to carry next.
   bool has_feedback() const noexcept;
+  /// All there is, what could have waited with it.
   Bytes take_feedback();
+  /// Something waits that `has_feedback` does not tell of.
+  bool defers_feedback() const noexcept { return !feedback_.empty() && !has_feedback(); }
+  /// From now on it does.
+  void hurry_feedback() noexcept { urgent_ = urgent_ || !feedback_.empty(); }
 
   ErrorCode error() const noexcept;
 
@@ -90,6 +100,8 @@ class QpackDecoder {
   int failure_ = 0;
   std::uint64_t generation_ = 0;
   std::vector<std::uint8_t> feedback_;  // before nghttp3's own
+  std::size_t skipped_ = 0;             // sections acknowledged there
+  bool urgent_ = false;                 // what is there is not to wait
 };
 
 }  // namespace tern::http3

@@ -234,6 +234,7 @@ bool RequestStream::recall_section(ByteView payload) noexcept {
   const KnownSection* const known =
       session_->known_sections().find(payload, begun_, decoder.generation());
   if (known == nullptr || !decoder.skip(id_, payload)) return false;
+  if (decoder.defers_feedback()) session_->watch();  // that it does not wait for ever
   whole_ = ByteView();
   rules_ = known->rules;
   if (part_ == Part::head && is_server()) {

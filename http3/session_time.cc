@@ -133,6 +133,10 @@ void SessionCore::check_streams(Timestamp now) {
     }
     pending = pending || current.wants_to_send();
   }
+  if (!over_ && decoder_ && decoder_->defers_feedback()) {
+    decoder_->hurry_feedback();
+    wake();
+  }
   if (!pending) {
     last_sent_ = now;
   } else if (now - last_sent_ >= options().send_timeout) {

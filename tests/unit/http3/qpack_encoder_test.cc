@@ -440,7 +440,7 @@ TEST(QpackEncoderTest, SectionsThatAreNotReadAgainAreAcknowledged) {
   EXPECT_EQ(peers.encode(12, response()), section);
   ASSERT_TRUE(peers.decoder.skip(12, as_bytes(section)));
   EXPECT_EQ(peers.encoder.outstanding(), 2u);
-  peers.deliver_feedback();
+  peers.deliver_feedback();  // the one before is told of at once
   EXPECT_EQ(peers.encoder.outstanding(), 0u);
   EXPECT_FALSE(peers.decoder.has_feedback());
   ASSERT_TRUE(peers.decoder.skip(16, as_bytes(std::string_view("\0\0\xd9", 3))));
@@ -452,6 +452,59 @@ TEST(QpackEncoderTest, SectionsThatAreNotReadAgainAreAcknowledged) {
   bool skipped = true;
   for (int i = 0; skipped && i < 10'000; ++i) skipped = peers.decoder.skip(24, as_bytes(section));
   EXPECT_FALSE(skipped);
+}
+
+TEST(QpackEncoderTest, AcknowledgmentsOfWhatComesAgainWait) {
+  Peers peers(0);
+  peers.exchange(0, response());
+  peers.exchange(4, response());
+  quic::StreamId stream = 4;
+  std::string section;
+  const auto skip = [&](std::size_t times) {
+    for (std::size_t i = 0; i < times; ++i) {
+      section = peers.encode(stream += 4, response());
+      ASSERT_TRUE(peers.decoder.skip(stream, as_bytes(section)));
+    }
+  };
+  // For as many as are told of together.
+  skip(QpackDecoder::kDeferred - 1);
+  EXPECT_TRUE(peers.decoder.defers_feedback());
+  EXPECT_FALSE(peers.decoder.has_feedback());
+  skip(1);
+  EXPECT_FALSE(peers.decoder.defers_feedback());
+  peers.deliver_feedback();
+  EXPECT_EQ(peers.encoder.outstanding(), 0u);
+  EXPECT_FALSE(peers.decoder.defers_feedback());
+
+  // Or for whatever else there is to say: of a section that is read, …
+  skip(2);
+  section = peers.encode(stream += 4, response());
+  EXPECT_EQ(peers.decode(stream, section), response());
+  peers.deliver_feedback();
+  EXPECT_EQ(peers.encoder.outstanding(), 0u);
+  // … of a stream that is not, …
+  skip(2);
+  section = peers.encode(stream += 4, response());
+  ASSERT_TRUE(peers.decoder.cancel(stream));
+  peers.deliver_feedback();
+  EXPECT_EQ(peers.encoder.outstanding(), 0u);
+  // … or for something to happen: an instruction, a section without references, or the time.
+  skip(2);
+  peers.encode(stream += 4, {{"server", "inserted"}});
+  peers.deliver_instructions();
+  EXPECT_TRUE(peers.decoder.has_feedback());
+  peers.deliver_feedback();
+  skip(2);
+  ASSERT_EQ(peers.decode(stream += 4, std::string("\0\0\xd9", 3)), (Lines{{":status", "200"}}));
+  EXPECT_TRUE(peers.decoder.has_feedback());
+  peers.deliver_feedback();
+  skip(2);
+  peers.decoder.hurry_feedback();
+  EXPECT_TRUE(peers.decoder.has_feedback());
+  peers.deliver_feedback();
+  EXPECT_FALSE(peers.decoder.has_feedback());
+  peers.decoder.hurry_feedback();
+  EXPECT_FALSE(peers.decoder.has_feedback()) << "there is nothing";
 }
 
 TEST(QpackEncoderTest, FeedbackThatBreaksTheRules) {

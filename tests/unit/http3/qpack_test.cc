@@ -1,3 +1,4 @@
+#include "http3/qpack_decoder.h"
 #include "tests/unit/http3/rig.h"
 
 /// Messages whose field sections wait for the peer's encoder stream (RFC 9204 §2.2.1). Streams are
@@ -166,6 +167,45 @@ TEST_F(Waiting, AResetEndsTheWait) {
   server->uni(insert_status());
   rig.world.run_for(100ms);
   EXPECT_FALSE(told) << told->to_string();
+}
+
+/// A server session, and a client whose requests are the same bytes each time.
+TEST(Acknowledgments, OfTheSameRequestsAreToldOfTogetherAndInTime) {
+  Rig rig{hello};
+  RawPeer* const peer = rig.connect_raw();
+  peer->uni(control(settings()));
+  // ":authority: server" as the table's first entry.
+  peer->uni(varint(kStreamQpackEncoder) + "\x3f\xe1\x1f" + "\xc0\x06" + "server");
+  rig.world.run_for(100ms);
+  const auto ask = [&](int times) {
+    quic::StreamId id = -1;
+    for (int i = 0; i < times; ++i) {
+      id = peer->bidi(frame(kFrameHeaders, std::string_view("\x02\x00\xd1\xd7\xc1\x80", 6)), true);
+      rig.world.run_for(25ms);
+      EXPECT_TRUE(peer->finished[id]);
+    }
+    return id;
+  };
+  // The server's stream with this type, and what came on it behind that.
+  const auto told = [&]() -> std::string {
+    for (const auto& [id, bytes] : peer->received) {
+      if (id % 4 == 3 && bytes.starts_with(varint(kStreamQpackDecoder))) return bytes.substr(1);
+    }
+    return {};
+  };
+  ask(3);  // read, and known from the third time on
+  const std::size_t first = told().size();
+  EXPECT_GE(first, 2u) << "what is read is acknowledged at once";
+  ask(5);
+  EXPECT_EQ(told().size(), first);
+  rig.world.run_for(600ms);
+  EXPECT_GE(told().size(), first + 5) << "they do not wait for ever";
+  const std::size_t second = told().size();
+  const auto last = ask(static_cast<int>(QpackDecoder::kDeferred));
+  EXPECT_GE(told().size(), second + QpackDecoder::kDeferred);
+  ASSERT_LT(last, 0x7f);
+  EXPECT_EQ(told().back(), static_cast<char>(0x80 | last)) << "in their order";
+  EXPECT_FALSE(rig.closed);
 }
 
 /// A server session, and a client whose field sections wait.

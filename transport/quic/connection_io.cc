@@ -34,6 +34,9 @@ constexpr Duration kTimerGranularity = std::chrono::milliseconds(1);
 /// (docs/decisions/0031): the next time, it takes twice as long, and at most 16 times.
 constexpr int kGoodSleep = 10;
 constexpr std::uint8_t kMostShortSleeps = 4;
+/// A packet smaller than this is no PMTUD probe, path probe or answer to one, which are padded, and
+/// whatever frames were waiting besides had room in it.
+constexpr std::size_t kSmallPacket = 512;
 /// Later than now, and no more than that.
 constexpr Duration kNextInstant = std::chrono::microseconds(1);
 
@@ -200,6 +203,7 @@ void Connection::datagram_done(const DatagramSource::Datagram& datagram, bool se
 }
 
 std::ptrdiff_t Connection::write_packet(PacketOut& out, std::uint64_t now) {
+  nothing_waits_ = false;
   for (DatagramSource::Datagram datagram; ready_ && next_datagram(datagram);) {
     int accepted = 0;
     const Vec piece{datagram.payload.data(), datagram.payload.size()};
@@ -258,6 +262,9 @@ Connection::Written Connection::fill(MutableBytes space, std::size_t& used,
   Written result = Written::more;
   std::size_t written_bytes = 0;
   if (owes_ping_) pings_wanted_ = std::max(pings_wanted_, 1);
+  // Neither a timer, which may want two probes of loss recovery, nor a change of paths.
+  const bool as_usual = handshake_confirmed_ && now < due_ && waits == nullptr &&
+                        !credit_.limited() && !awaits_challenge();
   for (std::size_t count = 0; count < kMaxPacketsPerFill; ++count) {
     if (space.size() - used < largest) {
       result = Written::full;
@@ -304,6 +311,12 @@ Connection::Written Connection::fill(MutableBytes space, std::size_t& used,
     written_bytes += length;
     ++packets_sent_;
     if (written_bytes >= quantum) break;
+    // To ask once more, for nothing, is a quarter of what the packet has cost.
+    if (as_usual && nothing_waits_ && length < kSmallPacket && pings_wanted_ == 0 && !owes_ping_ &&
+        !path_may_have_changed_ && path == known_path_) {
+      result = Written::idle;
+      break;
+    }
   }
   bytes_sent_ += written_bytes;
   endpoint_.counts_.bytes_sent.add(written_bytes);

@@ -134,10 +134,9 @@ ByteView Address::ip() const noexcept {
 }
 
 bool Address::same_ip(const Address& other) const noexcept {
-  const ByteView mine = ip();
-  const ByteView theirs = other.ip();
-  if (mine.size() != theirs.size()) return false;
-  return mine.empty() || std::memcmp(mine.data(), theirs.data(), mine.size()) == 0;
+  if (storage_.family != other.storage_.family) return false;
+  if (is_v4()) return storage_.v4.sin_addr.s_addr == other.storage_.v4.sin_addr.s_addr;
+  return !is_v6() || std::memcmp(ip().data(), other.ip().data(), sizeof(in6_addr)) == 0;
 }
 
 socklen_t Address::size() const noexcept {
@@ -162,8 +161,10 @@ std::string Address::to_string() const {
 }
 
 bool operator==(const Address& left, const Address& right) noexcept {
-  return left.storage_.family == right.storage_.family && left.port() == right.port() &&
-         left.same_ip(right) &&
+  if (!left.same_ip(right)) return false;
+  if (!left.specified()) return true;
+  // sin_port and sin6_port lie at the same offset.
+  return left.storage_.v4.sin_port == right.storage_.v4.sin_port &&
          (!left.is_v6() || left.storage_.v6.sin6_scope_id == right.storage_.v6.sin6_scope_id);
 }
 

@@ -188,9 +188,11 @@ Duration EpollNetwork::sleep(Timestamp start, Timestamp deadline) {
   int count = 0;
   const bool polls = busy_poll_.wanted();
   EpollSocket* const lone = static_cast<EpollSocket*>(lone_receiver());
+  // What comes while it polls comes by itself, mostly; more is found by the next wait.
+  const std::size_t share = slots_->size() / std::clamp<std::size_t>(open_sockets_, 1, 2);
   unsigned looks = 0;
   const auto come = [&] {
-    if (lone != nullptr && read_at_once(*lone)) return true;
+    if (lone != nullptr && read_at_once(*lone, looks > 0 ? 1 : share)) return true;
     if (lone != nullptr && looks++ % kLooksAtOthers != 0) return waker_->pending();
     return (count = look()) != 0;
   };
@@ -294,9 +296,9 @@ void EpollNetwork::read(EpollSocket& socket, std::size_t most) {
 }
 
 /// For a poll: what is there goes to the sink in the next reap.
-bool EpollNetwork::read_at_once(EpollSocket& socket) {
+bool EpollNetwork::read_at_once(EpollSocket& socket, std::size_t most) {
   if (socket.read || socket.paused) return socket.read;
-  read(socket, std::max<std::size_t>(slots_->size() / std::min<std::size_t>(open_sockets_, 2), 1));
+  read(socket, std::max<std::size_t>(most, 1));
   if (socket.last_batch != 0) {
     direct_arrivals_.add(socket.last_batch);
     return true;

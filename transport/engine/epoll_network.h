@@ -49,7 +49,7 @@ class EpollNetwork final : public EngineNetwork {
   void receive_all();
   bool take_readable();
   void read(EpollSocket& socket, std::size_t most);
-  bool read_at_once(EpollSocket& socket);
+  bool read_at_once(EpollSocket& socket, std::size_t most);
   void deliver_batches();
   void send_backlog(EpollSocket& socket);
   void watch_writable(EpollSocket& socket, bool on);

@@ -263,7 +263,7 @@ Duration IoUringNetwork::wait(Timestamp deadline) {
   if (ring_->has_submissions() || ring_->has_deferred_work()) {
     check_entered(io_uring_submit_and_get_events(ring));
   }
-  const bool here = read_directly();
+  const bool here = read_directly(kMaxDirectArrivals);
   const bool idle = !awake && !here && io_uring_cq_ready(ring) == 0 && !ring_->has_deferred_work();
   const Duration slept = idle ? sleep(deadline) : Duration();
   unflushed_ = 0;
@@ -283,7 +283,7 @@ Duration IoUringNetwork::sleep(Timestamp deadline) {
     if (direct_ == nullptr) begin_direct();
     const auto come = [&] {
       if (ring_->has_deferred_work()) check_entered(io_uring_get_events(ring));
-      return io_uring_cq_ready(ring) != 0 || read_directly();
+      return io_uring_cq_ready(ring) != 0 || read_directly(1);
     };
     const bool came = poll(start, deadline, come);
     asleep = now();
@@ -300,7 +300,7 @@ Duration IoUringNetwork::sleep(Timestamp deadline) {
     __kernel_timespec timeout{.tv_sec = left / 1'000'000'000, .tv_nsec = left % 1'000'000'000};
     check_entered(io_uring_submit_and_wait_timeout(ring, &first, 1, &timeout, nullptr));
   }
-  read_directly();
+  read_directly(kMaxDirectArrivals);
   const Duration took = now() - start;
   if (!polls) busy_poll_.slept(took);
   return took;
@@ -328,11 +328,12 @@ void IoUringNetwork::end_direct() {
   if (socket != nullptr && !socket->receiving) arm_receive(*socket);
 }
 
-/// There is something for the next reap that came without the ring.
-bool IoUringNetwork::read_directly() {
+/// There is something for the next reap that came without the ring. `most`: 1 where nothing was
+/// there just before, so that a second message need not be looked for; the next wait does.
+bool IoUringNetwork::read_directly(std::size_t most) {
   if (direct_arrived_ != 0) return true;
   if (direct_ == nullptr) return false;
-  const int count = slots_->receive(direct_->fd, 0, slots_->size());
+  const int count = slots_->receive(direct_->fd, 0, std::min(most, slots_->size()));
   if (count < 0) {
     if (errno != EAGAIN && direct_->tells_unreachable) take_errors(*direct_);
     return callbacks_due();

@@ -65,7 +65,7 @@ class IoUringNetwork final : public EngineNetwork {
   void arm_writable(IoUringSocket& socket);
   void begin_direct();
   void end_direct();
-  bool read_directly();
+  bool read_directly(std::size_t most);
   void deliver_direct();
   void send(SendOperation& operation);
   void send_backlog(IoUringSocket& socket);

@@ -3,7 +3,7 @@
 //	grpcgo_peer client HOST:PORT CA      prints {"case": "what was wrong, or empty"}
 //	grpcgo_peer server PORT CERT KEY     says "listening", serves until it is ended, with reflection
 //
-// Compiled beside what protoc makes of test.proto, as package testpb.
+// Compiled beside what protoc makes of test.proto, as package tern/testpb.
 package main
 
 import (
@@ -25,7 +25,7 @@ import (
 	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/status"
 
-	pb "testpb"
+	pb "tern/testpb"
 )
 
 const (

@@ -182,12 +182,12 @@ function httpsConnect() {
   });
 }
 
-// What TLS agrees on when the client knows this version at most.
+// What TLS agrees on when the client knows this version at most. Without the level OpenSSL 3.5 itself has none below 1.2.
 function tls(maxVersion, ALPNProtocols) {
   return new Promise((resolve) => {
     const { hostname, port } = new URL(origin);
     const socket = connectTls({ host: hostname, port, servername: hostname, maxVersion, ALPNProtocols,
-      minVersion: 'TLSv1' }, () => {
+      minVersion: 'TLSv1', ciphers: 'DEFAULT:@SECLEVEL=0' }, () => {
       resolve({ version: socket.getProtocol(), cipher: socket.getCipher().name,
         alpn: socket.alpnProtocol });
       socket.destroy();

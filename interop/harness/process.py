@@ -157,7 +157,8 @@ def wait_for_tcp(process, port, timeout=15.0):
 
 
 class Certificates:
-    """A throw-away CA and a P-256 leaf for localhost, made by the openssl program.
+    """A throw-away CA and a P-256 leaf for localhost, made by the openssl program. They have what
+    RFC 5280 wants of them: Python is strict about it from 3.13 on.
 
     ca: PEM of the CA. cert, key: PEM of the leaf. spki: base64 SHA-256 of the leaf's public key, as
     Chromium takes it.
@@ -169,13 +170,15 @@ class Certificates:
             self.folder / name for name in ("ca.pem", "cert.pem", "key.pem"))
         new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
         self._openssl("req", "-x509", *new_key, "-keyout", "ca.key", "-out", "ca.pem",
-                      "-days", "13", "-subj", "/CN=tern interop CA")
+                      "-days", "13", "-subj", "/CN=tern interop CA",
+                      "-addext", "keyUsage=critical,keyCertSign,cRLSign")
         self._openssl("req", *new_key, "-keyout", "key.pem", "-out", "leaf.csr",
                       "-subj", "/CN=localhost")
         (self.folder / "leaf.ext").write_text(
             "subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1\n"
             "basicConstraints=critical,CA:FALSE\nkeyUsage=digitalSignature\n"
-            "extendedKeyUsage=serverAuth\n")
+            "extendedKeyUsage=serverAuth\n"
+            "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n")
         self._openssl("x509", "-req", "-in", "leaf.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
                       "-CAcreateserial", "-days", "13", "-extfile", "leaf.ext", "-out", "cert.pem")
         public = self._openssl("x509", "-in", "cert.pem", "-pubkey", "-noout")

@@ -243,7 +243,7 @@ def lighttpd(work, port, root, certs, origin):
     """lighttpd over TCP: HTTP/2 and HTTP/1.1. POST /echo, /upload and /old are `origin`'s."""
     host, _, backend = origin.rpartition(":")
     config = work / "lighttpd.conf"
-    config.write_text(lighttpd_configuration(work, port, root, certs, f"""server.max-keep-alive-requests = 100000
+    config.write_text(lighttpd_configuration(work, port, root, certs, f"""server.max-keep-alive-requests = 65535
 $HTTP["url"] =~ "^/(echo|upload|old)$" {{
   proxy.server = ("" => (("host" => "{host}", "port" => {backend})))
 }}

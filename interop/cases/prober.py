@@ -35,8 +35,8 @@ class Expected:
 
 EXPECTED = {
     # quic-go: no ECN, no QPACK dynamic table; it forbids migration. Debian 12's of 2022 has no v2
-    # but its draft, and drops what comes from a new port.
-    "caddy": Expected("VHCQcGD3TRZU" if DEBIAN < 13 else "VHCQ2cGD3TRZUB"),
+    # but its draft, no extended CONNECT, and drops what comes from a new port.
+    "caddy": Expected("VHCQcGD3TRZU" if DEBIAN < 13 else "VHCQ2cGD3TRZUBX"),
     "gtlsserver": Expected("VHCQ2cGD3dTRZUMBAE"),
     # With OpenSSL's compatibility layer: no 0-RTT. No v2, no ECN.
     "nginx": Expected("VHCQcGD3dTRUMBA"),

@@ -140,7 +140,7 @@ for _name in ("caddy", "nginx", "haproxy", "apache2", "lighttpd", "node"):
 # How they are told to take seven requests on a connection: the line before, and after.
 FEW = {"nginx": ("nginx.conf", "keepalive_requests 100000000", "keepalive_requests 7"),
        "apache2": ("apache2.conf", "MaxKeepAliveRequests 0", "MaxKeepAliveRequests 7"),
-       "lighttpd": ("lighttpd.conf", "keep-alive-requests = 100000", "keep-alive-requests = 7")}
+       "lighttpd": ("lighttpd.conf", "keep-alive-requests = 65535", "keep-alive-requests = 7")}
 
 
 @case("nginx/h2-goaway", "nginx", version="h2", parallel=False)

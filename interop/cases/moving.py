@@ -141,10 +141,10 @@ for _name, _peer in (("nginx", "nginx"), ("gtlsserver", "gtls"), ("caddy", "cadd
                      ("haproxy", "haproxy")):
     for _what, _act in (("off", Town.switch_off), ("address", Town.take_address),
                         ("silent", Town.silence)):
-        case(f"moving/{_name}-{_what}", _peer, beside=True, name=_name, act=_act)(moves)
+        case(f"moving/{_name}-{_what}", _peer, beside=4, name=_name, act=_act)(moves)
 
 
-@case("moving/nginx-stuck", "nginx", beside=True)
+@case("moving/nginx-stuck", "nginx", beside=14)
 def stuck(run):
     """nginx keeps two of a client's connection IDs for the two paths that it knows, and by default takes no third one; so it drops what
     comes from a third path. Who has to go there makes a new connection, and does not wait for the old one's idle timeout."""
@@ -153,10 +153,10 @@ def stuck(run):
     check("connecting anew: the server has not followed" in text and "idle timeout" not in text, f"why: {text}")
 
 
-@case("moving/nginx-back", "nginx", beside=True, name="nginx", act=Town.there_and_back)
-@case("moving/nginx-must-back", "nginx", beside=True, name="nginx", act=Town.back_because_it_must)
-@case("moving/gtlsserver-back", "gtls", beside=True, name="gtlsserver", act=Town.there_and_back)
-@case("moving/gtlsserver-must-back", "gtls", beside=True, name="gtlsserver", act=Town.back_because_it_must)
+@case("moving/nginx-back", "nginx", beside=8, name="nginx", act=Town.there_and_back)
+@case("moving/nginx-must-back", "nginx", beside=8, name="nginx", act=Town.back_because_it_must)
+@case("moving/gtlsserver-back", "gtls", beside=8, name="gtlsserver", act=Town.there_and_back)
+@case("moving/gtlsserver-must-back", "gtls", beside=8, name="gtlsserver", act=Town.back_because_it_must)
 def back(run, name, act):
     """Wi-Fi goes and comes again: there and back on one connection."""
     text = in_town(run, name, act, HUGE, paths=8)

@@ -205,7 +205,7 @@ def chromium_rpc(run, quic, wire):
 
 # ---- the Connect suite's cases ----------------------------------------------------------------------
 
-@case("rpc-conformance", "buf", beside=True)
+@case("rpc-conformance", "buf", beside=40)
 def rpc_conformance(run):
     """tern's client and server in two programs, each told what to do as the suite's runner does."""
     if run.subject.name != "tern":
@@ -218,7 +218,7 @@ def rpc_conformance(run):
 
 # ---- plain HTTP -----------------------------------------------------------------------------------
 
-@case("curl/rest", "buf", beside=True, wires=(("--http2", "h2"), ("--http1.1", "http/1.1")))
+@case("curl/rest", "buf", beside=2, wires=(("--http2", "h2"), ("--http1.1", "http/1.1")))
 @case("curl/rest-h3", "curl", wires=(("--http3-only", "h3"),))
 def curl_rest(run, wires):
     """Debian's own curl, over TCP, as anybody has it; over HTTP/3 that of Debian 13."""

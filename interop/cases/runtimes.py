@@ -237,7 +237,7 @@ def hypercorn_everything(run, version):
 
 
 # Over HTTP/3 hypercorn 0.17 answers a close frame, and does not end its stream: `tern ws` waits for that.
-@case("hypercorn/websocket-h3", "hypercorn", beside=True, carrier="h3")
+@case("hypercorn/websocket-h3", "hypercorn", beside=4, carrier="h3")
 @case("hypercorn/websocket-h2", "hypercorn", carrier="h2")
 @case("hypercorn/websocket-http1.1", "hypercorn", carrier="http1.1")
 def hypercorn_websocket(run, carrier):

@@ -21,7 +21,7 @@ PROTOCOLS = {"SSLv2": "not offered", "SSLv3": "not offered", "TLS1": "not offere
              "TLS1_1": "not offered", "TLS1_2": "offered", "TLS1_3": "offered with final"}
 
 
-@case("testssl/findings", "testssl", beside=True)
+@case("testssl/findings", "testssl", beside=40)
 def testssl(run):
     """Protocols, kinds of ciphers, the server's defaults, and every vulnerability it knows."""
     server = run.subject.serve(run)
@@ -49,7 +49,7 @@ SLOW = 100  # connections of each kind
 SECONDS = 14  # the time limit of a head is 10 s
 
 
-@case("slowhttptest/all-modes", "slowhttptest", beside=True)
+@case("slowhttptest/all-modes", "slowhttptest", beside=15)
 def slow_clients(run):
     """Slow heads, slow bodies and slow readers at once. A good client is served as if they were not
     there, and slow heads end by their limit; those of bodies and readers are minutes, and are tried

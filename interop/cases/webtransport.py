@@ -35,7 +35,7 @@ def compile_package(target):
     return target / "dist/index.js"
 
 
-@case("esbuild/tern-webtransport", "esbuild", True)
+@case("esbuild/tern-webtransport", "esbuild", 12)
 def package_tests(run):
     """The package's build, which knows its size, and its tests; what the chat's page has of it is new."""
     folder = run.folder / "tern-webtransport-tests"
@@ -144,7 +144,7 @@ def chromium_hashes(run):
     chromium(run, ["native"], "native", quic=False, hashes=[run.certs.sha256])
 
 
-@case("firefox/webtransport-hashes", "firefox", True)
+@case("firefox/webtransport-hashes", "firefox", 8)
 def firefox_hashes(run):
     stranger = firefox_profile(run, run.folder, knows_ca=False)
     firefox(run, ["native"], "native", quic=False, profile=stranger, hashes=[run.certs.sha256])
@@ -180,7 +180,7 @@ def aioquic_server(run):
         check(seen["close"] == {"code": 0, "reason": "", "by": "client"}, f"{seen['close']}")
 
 
-@case("firefox/webtransport-chat", "firefox", True)
+@case("firefox/webtransport-chat", "firefox", 30)
 def chat(run):
     """Chromium and Firefox in one room of the demo site's chat, each over HTTP/3 and WebSocket."""
     server = run.subject.serve(run, log=True, workers=2)
@@ -240,13 +240,13 @@ def ladder(run, browser, mid_session):
 
 
 for _browser in ("chromium", "firefox"):
-    case(f"{_browser}/webtransport-ladder", _browser, True, browser=_browser,
+    case(f"{_browser}/webtransport-ladder", _browser, 6, browser=_browser,
          mid_session=False)(ladder)
-    case(f"{_browser}/webtransport-udp-ends", _browser, True, browser=_browser,
+    case(f"{_browser}/webtransport-udp-ends", _browser, 60 if _browser == "chromium" else 20, browser=_browser,
          mid_session=True)(ladder)
 
 
-@case("deno/webtransport-client", "deno", True)
+@case("deno/webtransport-client", "deno", 5)
 def deno_client(run):
     server = run.subject.serve(run, log=True)
     command = ["env", f"DENO_CERT={run.certs.ca}", f"DENO_DIR={run.folder}/deno", peer_path("deno"),
@@ -261,7 +261,7 @@ def deno_client(run):
     check(seen["closed"] == "closed" and seen["nowhere"] == "refused", f"{seen}")
 
 
-@case("deno/webtransport-server", "deno", True)
+@case("deno/webtransport-server", "deno", 5)
 def deno_server(run):
     port = free_port()
     process = run.start("deno", [
@@ -290,7 +290,7 @@ def moq(role, *arguments, ca=""):
 
 
 # By its native interface, which shows what a page's does not: the code of a close, a rejection.
-@case("moq/webtransport-client", "moq", True)
+@case("moq/webtransport-client", "moq", 3)
 def moq_client(run):
     server = run.subject.serve(run, log=True)
     status, text = run.run("moq", moq("client", f"https://localhost:{server.port}", ca=run.certs.ca),
@@ -306,7 +306,7 @@ def moq_client(run):
     check("405" in seen["nowhere"], f"{seen}")
 
 
-@case("moq/webtransport-server", "moq", True)
+@case("moq/webtransport-server", "moq", 3)
 def moq_server(run):
     port = free_port()
     process = run.start("moq", moq("server", str(port), run.certs.cert, run.certs.key))
@@ -327,7 +327,7 @@ def moq_server(run):
 
 # Over HTTP/2: capsules, windows of 16 KiB that grow, and streams of somebody else's making. (What its driver puts right for
 # that, and what is left out, is in docs/webtransport.md.)
-@case("fails/webtransport-http2-client", "fails", True)
+@case("fails/webtransport-http2-client", "fails", 1)
 def fails_client(run):
     server = run.subject.serve(run, log=True)
     command = ["env", f"NODE_EXTRA_CA_CERTS={run.certs.ca}", "node", INTEROP / "drivers/fails_wt.mjs",
@@ -341,7 +341,7 @@ def fails_client(run):
     check(seen["datagrams"] == 10 and seen["closed"]["closeCode"] == 7, f"{seen}")
 
 
-@case("fails/webtransport-http2-server", "fails", True)
+@case("fails/webtransport-http2-server", "fails", 1)
 def fails_server(run):
     port = free_port()
     process = run.start("fails", ["node", INTEROP / "drivers/fails_wt.mjs", "server", peer_path("fails"),
@@ -359,7 +359,7 @@ def fails_server(run):
         check(seen["close"] == {"code": 0, "reason": "", "by": "client"}, f"{seen['close']}")
 
 
-@case("chromium/webtransport-first-byte", "chromium", True)
+@case("chromium/webtransport-first-byte", "chromium", 7)
 def first_byte(run):
     """Round trips from a loaded page to the first byte of a session: the best of some, as a busy
     machine adds to each and takes from none."""

@@ -53,7 +53,7 @@ try {
     chromium.launch({
       executablePath: options.chromium.browser,
       ignoreDefaultArgs: ['--disable-quic'],
-      args: ['--no-sandbox', `--ignore-certificate-errors-spki-list=${options.chromium.spki}`,
+      args: ['--no-sandbox', '--disable-gpu', `--ignore-certificate-errors-spki-list=${options.chromium.spki}`,
         `--origin-to-force-quic-on=localhost:${port}`],
     }),
     puppeteer.launch({

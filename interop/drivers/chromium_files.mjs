@@ -18,6 +18,7 @@ const browser = await chromium.launch({
   ignoreDefaultArgs: ['--disable-quic'],
   args: [
     '--no-sandbox',
+    '--disable-gpu',
     `--origin-to-force-quic-on=${origin.hostname}:${origin.port || 443}`,
     `--ignore-certificate-errors-spki-list=${options.spki}`,
     `--ssl-key-log-file=${options.keys}`,

@@ -34,7 +34,7 @@ const browser = await chromium.launch({
   executablePath: options.browser,
   ignoreDefaultArgs: ['--disable-quic'],
   // The relay is on 127.0.0.1 alone.
-  args: ['--no-sandbox', `--ignore-certificate-errors-spki-list=${options.spki}`, `--origin-to-force-quic-on=localhost:${port}`,
+  args: ['--no-sandbox', '--disable-gpu', `--ignore-certificate-errors-spki-list=${options.spki}`, `--origin-to-force-quic-on=localhost:${port}`,
     '--host-resolver-rules=MAP localhost 127.0.0.1'],
 });
 try {

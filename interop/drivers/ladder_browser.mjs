@@ -15,7 +15,7 @@ function launch() {
     return library.chromium.launch({
       executablePath: options.path,
       ignoreDefaultArgs: ['--disable-quic'],
-      args: ['--no-sandbox', `--ignore-certificate-errors-spki-list=${options.spki}`, `--origin-to-force-quic-on=localhost:${options.quic ? port : 1}`],
+      args: ['--no-sandbox', '--disable-gpu', `--ignore-certificate-errors-spki-list=${options.spki}`, `--origin-to-force-quic-on=localhost:${options.quic ? port : 1}`],
     });
   }
   return library.launch({

@@ -16,10 +16,10 @@ class Definition:
     name: str  # PEER-AND-ROLE/WHAT
     peer: str  # as interop/peers knows it
     function: object
-    beside: bool = False  # it mostly waits, and runs beside the others
+    beside: int = 0  # it mostly waits, and runs beside the others; how long, about, in seconds
 
 
-def case(name, peer, /, beside=False, **parameters):
+def case(name, peer, /, beside=0, **parameters):
     """Registers a function of (run, **parameters) as a case; one function may be several."""
     def register(function):
         CASES.append(Definition(name, peer, lambda run: function(run, **parameters), beside))

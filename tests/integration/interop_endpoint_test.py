@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 
+from relay_test import Relay
 from tern_program import PATIENCE, TERN, TernTest, environment, free_port
 
 UNSUPPORTED = 127
@@ -58,6 +59,34 @@ class InteropEndpointTest(TernTest):
         for name in files:
             self.assertEqual((downloads / name).read_bytes(), (self.www / name).read_bytes(), name)
         return done.stderr
+
+    def test_a_nat_forgets_a_client_that_only_listens(self):
+        """What was on the way is lost, and the server sends to where the client was: the client has to say something.
+        At several times, as it may have something to repeat anyway: a window that it has opened."""
+        (self.www / "file").write_bytes(os.urandom(100_000))
+        server = self.serve_case("transfer").removeprefix("https://")
+        for cut in range(200, 340, 20):
+            with self.subTest(cut=cut):
+                script = self.folder / "forgetful.toml"
+                script.write_text(f"""
+delay = "5ms"
+rate = "1500kbps"
+queue = "8KiB"
+at = [
+  {{ time = "{cut}ms", do = "cut", direction = "down" }},
+  {{ time = "{cut + 150}ms", do = "rebind" }},
+  {{ time = "{cut + 200}ms", do = "restore", direction = "down" }},
+]
+""")
+                downloads = self.folder / f"downloads-{cut}"
+                downloads.mkdir()
+                relay = Relay(self.home, server, "--script", script)
+                self.addCleanup(relay.stop)
+                done = self.endpoint("client", "transfer", "--downloads", downloads,
+                                     requests=f"https://127.0.0.1:{relay.port}/file")
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertEqual((downloads / "file").read_bytes(), (self.www / "file").read_bytes())
+                self.assertEqual(relay.stop()["rebindings"], 1)
 
     def test_unknown_cases_are_refused_before_anything_else(self):
         for role in ("client", "server"):

@@ -17,6 +17,7 @@ class InteropConnection::Application final : public quic::Application {
       owner_.changed_.notify_all();
     } else if (event.type == Type::handshake_confirmed) {
       owner_.confirmed_ = true;
+      event.connection->watch_path([&owner = owner_] { return owner.requests() > 0; }, true);
       owner_.changed_.notify_all();
     }
     session_->handle(event);
@@ -87,6 +88,11 @@ Result<std::unique_ptr<http::ClientExchange>> InteropConnection::open() {
   if (hq_ != nullptr) return hq_->open();
   if (h3_ != nullptr) return h3_->open();
   return fail(closed_ ? *closed_ : Error::closed());
+}
+
+std::size_t InteropConnection::requests() const noexcept {
+  if (hq_ != nullptr) return hq_->requests();
+  return h3_ != nullptr ? h3_->requests() : 0;
 }
 
 Result<void> InteropConnection::update_keys() {

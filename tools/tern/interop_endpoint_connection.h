@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -49,6 +50,8 @@ class InteropConnection {
 
   std::unique_ptr<quic::Application> begin(quic::Connection& connection);
   void end(const Error& reason);
+  /// That are not answered completely.
+  std::size_t requests() const noexcept;
 
   quic::BoundEndpoint& endpoint_;
   http3::Context& http3_;

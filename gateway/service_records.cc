@@ -1,6 +1,7 @@
 #include "gateway/service_records.h"
 
 #include <algorithm>
+#include <chrono>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -13,6 +14,8 @@ namespace {
 
 /// Aliases followed one after the other (RFC 9460 §2.4.2 asks for a limit).
 constexpr int kMaxAliases = 4;
+/// How long a host's records are waited for when it has no addresses; no answer is one.
+constexpr Duration kWithoutAddresses = std::chrono::seconds(5);
 
 const udp::ServiceRecord* choose(const udp::ServiceAnswer& answer, bool over_tcp) {
   for (const udp::ServiceRecord& record : answer.records) {
@@ -116,8 +119,9 @@ Task<Result<ServicePlace>> locate(ClientPool& pool, http::Url url, bool over_tcp
   Result<std::vector<udp::Address>> own = co_await look_up(pool, url.host(), url.port());
   std::string host = url.host();
   std::optional<udp::ServiceRecord> record;
+  const Duration patience = own ? pool.options.service_delay() : kWithoutAddresses;
   for (int i = 0; !name.empty() && i <= kMaxAliases; ++i) {
-    const Timestamp deadline = pool.runtime.now() + pool.options.service_delay();
+    const Timestamp deadline = pool.runtime.now() + patience;
     Task<void> waiting = pool.services.answered(name, deadline);
     co_await waiting;
     const udp::ServiceAnswer* answer = pool.services.find(name);

@@ -69,7 +69,8 @@ std::string service_name(const ClientPool& pool, const http::Url& url);
 
 /// The addresses to try for a URL: what its host's HTTPS records say for that protocol (ALPN), and
 /// behind it what the host's own name does. The records are asked for at the same time as the
-/// addresses, and waited for no longer than `ClientOptions::service_delay` beyond them.
+/// addresses, and waited for no longer than `ClientOptions::service_delay` beyond them; for five
+/// seconds where the host has no addresses, as there is nothing else then.
 Task<Result<ServicePlace>> locate(ClientPool& pool, http::Url url, bool over_tcp);
 
 /// Whether a record that is known says that the URL's origin speaks HTTP/3.

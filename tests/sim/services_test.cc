@@ -211,6 +211,22 @@ TEST(HttpsRecords, ASlowAnswerKeepsNobodyWaiting) {
   scene.world.run_for(11s);  // it comes when nobody waits any more
 }
 
+TEST(HttpsRecords, AreAllThatIsThereWithoutAnAddress) {
+  Services scene;
+  scene.world.alias("pool.example", scene.server_host);
+  scene.serve();
+  scene.zone->add("www.example", alias("pool.example")).delay(2s);
+  scene.go();
+  EXPECT_EQ(scene.get("https://www.example/hello"), "h3") << "nothing else is there to wait for";
+
+  scene.zone->delay(1min);
+  scene.go();
+  const Duration begun = scene.world.elapsed();
+  const std::string error = scene.get("https://nowhere.example/hello");
+  EXPECT_NE(error.find("nowhere.example"), std::string::npos) << error;
+  EXPECT_LE(scene.world.elapsed() - begun, 11s) << "5 s for each protocol";
+}
+
 TEST(HttpsRecords, WhatTheyNameMayBeDead) {
   Services scene;
   scene.world.alias("www.example", scene.server_host);

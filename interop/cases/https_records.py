@@ -7,6 +7,7 @@ from harness.process import NotRun, check, peer_path
 from harness.tern import last_lines, wait_for_text
 
 ORIGIN_PORT = 4443  # of nobody else: the namespace has nothing but this case
+OTHER_PORT = 8443  # nobody listens there
 
 ZONE = f"""$ORIGIN tern.test.
 $TTL 300
@@ -22,7 +23,7 @@ later HTTPS 1 . mandatory=key65000 key65000=x port=1
 later HTTPS 2 . alpn=h3 port={ORIGIN_PORT}
 later A 127.0.0.1
 plain A 127.0.0.1
-_{ORIGIN_PORT}._https.plain HTTPS 1 www alpn=h3 port={ORIGIN_PORT}
+_{OTHER_PORT}._https.plain HTTPS 1 www alpn=h3 port={ORIGIN_PORT}
 """
 
 CONFIGURATION = """server:
@@ -77,9 +78,9 @@ class Island:
 @case("knot/cname-to-alias", "knot", url="https://chain.tern.test/hello")
 @case("knot/hints", "knot", url="https://hinted.tern.test/hello")
 @case("knot/mandatory-unknown", "knot", url="https://later.tern.test/hello")
-@case("knot/other-port", "knot", url=f"https://plain.tern.test:{ORIGIN_PORT}/hello")
+@case("knot/other-port", "knot", url=f"https://plain.tern.test:{OTHER_PORT}/hello")
 def http3_by_record(run, url):
-    """Port 443 has nobody: only the record leads there. Not by the ladder, where TCP wins on a machine that is busy."""
+    """The URL's port has nobody: only the record leads there. Not by the ladder, where TCP wins on a machine that is busy."""
     with Namespace() as namespace:
         body, text = Island(run, namespace).get("--http3-only", url)
         check(body == "hello over h3\n", body)

@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 
-from tern_program import PATIENCE, TERN, TernTest, environment, free_port
+from tern_program import HTTP3, PATIENCE, TERN, TernTest, environment, free_port
 
 GREETER = os.environ["GREETER"]
 SERVICE = "greeter.v1.Greeter"
@@ -198,7 +198,7 @@ class CallTest(TernTest):
                         f"--descriptor_set_out={descriptors}", PROTO], check=True)
         for schema in ([], ["--schema", PROTO], ["--schema", descriptors],
                        ["--schema", "greeter.proto", "--proto-path", PROTO.parent]):
-            done = self.call("SayHello", *schema, "-d", '{"name":"you"}')
+            done = self.call("SayHello", HTTP3, *schema, "-d", '{"name":"you"}')
             self.assertEqual((done.returncode, done.stdout), (0, '{"text":"hello you over h3"}\n'),
                              done.stderr)
             for where in ([self.url], [])[:2 if schema else 1]:
@@ -264,7 +264,7 @@ class CallTest(TernTest):
                 self.assertEqual((nowhere.returncode, nowhere.stderr.count("\n")), (22, 1), nowhere.stderr)
 
     def test_json(self):
-        done = self.call("SayHello", "--json", "-d", '{"name":"you"}')
+        done = self.call("SayHello", HTTP3, "--json", "-d", '{"name":"you"}')
         report = json.loads(done.stdout)
         self.assertEqual((done.returncode, report["exit_code"]), (0, 0))
         self.assertEqual(report["method"], f"{SERVICE}/SayHello")
@@ -280,7 +280,7 @@ class CallTest(TernTest):
 
     def test_metadata_and_get_are_sent(self):
         token = base64.b64encode(b"\0\xff").decode()
-        done = self.call("SayHello", "-v", "-H", "X-Token: abc", "-H", f"x-bytes-bin: {token}",
+        done = self.call("SayHello", HTTP3, "-v", "-H", "X-Token: abc", "-H", f"x-bytes-bin: {token}",
                          "--compress", "gzip", "-d", '{"name":"you"}')
         self.assertEqual(done.returncode, 0, done.stderr)
         for line in (f"> POST /{SERVICE}/SayHello HTTP/3", "> x-token: abc", "> x-bytes-bin: AP8",

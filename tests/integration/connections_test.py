@@ -3,7 +3,7 @@
 import json
 import pathlib
 
-from tern_program import Fetched, TernTest
+from tern_program import HTTP3, Fetched, TernTest
 
 
 class HandshakeTest(TernTest):
@@ -148,20 +148,20 @@ class PathTest(TernTest):
         server = self.serve(listen=":0")
         for address in ("127.0.0.1", "::1"):
             fetched = self.tern(
-                "get", "--cacert", self.ca, "--resolve", f"localhost:{server.port}:{address}",
+                "get", HTTP3, "--cacert", self.ca, "--resolve", f"localhost:{server.port}:{address}",
                 server.url + "/hello")
             self.assertEqual(fetched.stdout, "hello over h3\n", fetched.stderr)
 
     def test_the_next_address_is_tried(self):
         # localhost is ::1 first on most machines; the server has IPv4 alone.
         server = self.serve()
-        fetched = self.tern("get", "--cacert", self.ca, server.url + "/hello")
+        fetched = self.tern("get", HTTP3, "--cacert", self.ca, server.url + "/hello")
         self.assertEqual(fetched.stdout, "hello over h3\n", fetched.stderr)
 
     def test_early_data_goes_where_the_ticket_came_from(self):
         server = self.serve()
         for early in (False, True):
-            fetched = Fetched(self.tern("get", "--json", "--cacert", self.ca, "--session",
+            fetched = Fetched(self.tern("get", HTTP3, "--json", "--cacert", self.ca, "--session",
                                         self.folder / "session", "--early-data",
                                         server.url + "/hello"))
             self.assert_done(fetched)
@@ -170,7 +170,7 @@ class PathTest(TernTest):
     def test_several_addresses(self):
         server = self.serve("--listen", "127.0.0.2:0")
         second = server.start["addresses"].split(", ")[1]
-        fetched = self.tern("get", "-k", f"https://{second}/hello")
+        fetched = self.tern("get", HTTP3, "-k", f"https://{second}/hello")
         self.assertEqual(fetched.stdout, "hello over h3\n", fetched.stderr)
 
     def test_preferred_address(self):
@@ -188,10 +188,12 @@ class AddressTest(TernTest):
         server = self.serve()
         dead = [word for n in range(2, 9)
                 for word in ("--resolve", f"localhost:{server.port}:127.0.0.{n}")]
-        # Seven delays of 250 ms would not fit.
-        fetched = Fetched(self.tern("get", "--json", "--cacert", self.ca, *dead, *self.reach(server),
-                                    "--connect-timeout", "1500ms", server.url + "/hello"))
-        self.assertEqual(fetched.body, "hello over h3\n", fetched.report)
+        # With seven delays of 250 ms none could be as fast as this; without them one of ten is, on a busy machine too.
+        for _ in range(10):
+            fetched = self.assert_done(self.get(server, *dead, "/hello"))
+            if (took := fetched.transfer["timings_ms"]["connected"]) < 1500:
+                break
+        self.assertLess(took, 1500, fetched.report)
 
     def test_localhost_where_the_server_has_one_family(self):
         for listen in ("127.0.0.1:0", "[::1]:0"):
@@ -199,7 +201,7 @@ class AddressTest(TernTest):
             url = f"https://localhost:{server.port}/hello"
             for kind in self.engines():
                 with self.subTest(listen=listen, engine=kind):
-                    shown = self.tern("get", "--engine", kind, "--cacert", self.ca, url)
+                    shown = self.tern("get", HTTP3, "--engine", kind, "--cacert", self.ca, url)
                     self.assertEqual(shown.stdout, "hello over h3\n", shown.stderr)
                     load = self.tern("bench", "--engine", kind, "-n", "10", "-c", "2", "--json",
                                      "--cacert", self.ca, url)

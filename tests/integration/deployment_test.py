@@ -3,7 +3,7 @@
 import os
 import subprocess
 
-from tern_program import TernTest
+from tern_program import HTTP3, TernTest
 
 
 class LoadBalancerTest(TernTest):
@@ -29,7 +29,7 @@ class LoadBalancerTest(TernTest):
         clients = 12
         for _ in range(clients):
             out = self.folder / "out"
-            fetched = self.tern("get", "--json", "--cacert", self.ca, "-o", out, "--migrate-at",
+            fetched = self.tern("get", HTTP3, "--json", "--cacert", self.ca, "-o", out, "--migrate-at",
                                 "500KB", "--resolve", f"localhost:{port}:127.0.0.1",
                                 f"https://localhost:{port}/bytes/20000000")
             self.assertEqual(fetched.returncode, 0, fetched.stdout + fetched.stderr)

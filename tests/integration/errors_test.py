@@ -4,7 +4,7 @@ import json
 import pathlib
 import socket
 
-from tern_program import TernTest
+from tern_program import HTTP3, TernTest
 
 
 class ExitCodeTest(TernTest):
@@ -102,7 +102,9 @@ class ExitCodeTest(TernTest):
         url = f"https://127.0.0.1:{silent.getsockname()[1]}/"
         self.assert_code(
             self.tern("get", "-k", "--http3-only", "--connect-timeout", "300ms", url), 28)
-        self.assert_code(self.tern("get", "-k", "--connect-timeout", "300ms", url), 7,
+        told = json.loads(self.tern("get", "-k", "--json", "--connect-timeout", "1s", url).stdout)
+        self.assertEqual({each["version"] for each in told["connections"]}, {"", "TCP"}, told)
+        self.assert_code(self.tern("get", "-k", "--connect-timeout", "2s", url), 7,
                          "nobody listens on that TCP port, and nobody answers over UDP")
 
     def test_nobody_listens(self):
@@ -156,7 +158,7 @@ class ExitCodeTest(TernTest):
 
     def test_max_time(self):
         server = self.serve()
-        fetched = self.get(server, "/bytes/10000000000", "-o", pathlib.Path("/dev/null"), "-m", "300ms")
+        fetched = self.get(server, "/events", "-o", pathlib.Path("/dev/null"), "-m", "3s")
         self.assertEqual(fetched.code, 28, fetched.report)
         self.assertGreater(fetched.transfer["received_bytes"], 0)
 
@@ -192,7 +194,7 @@ class ExitCodeTest(TernTest):
                           f"other.test:{server.port}:127.0.0.1",
                           f"https://other.test:{server.port}/hello")
         self.assert_code(wrong, 60)
-        trusted = self.tern("get", "-k", *self.reach(server), server.url + "/hello")
+        trusted = self.tern("get", HTTP3, "-k", *self.reach(server), server.url + "/hello")
         self.assertEqual(trusted.stdout, "hello over h3\n", trusted.stderr)
 
     def test_server_errors(self):

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 
-from tern_program import PATIENCE, TERN, TernTest, WatchedGet, environment
+from tern_program import HTTP3, PATIENCE, TERN, TernTest, WatchedGet, environment
 
 SIZE, MOST_OF_IT = 60_000_000, "45MB"
 
@@ -37,7 +37,7 @@ class Generations(TernTest):
     def download(self, server, *arguments, url=None):
         """One that lasts, however fast the machine is, until `assert_whole` wants its end."""
         self.downloads += 1
-        download = WatchedGet([TERN], self.home, "--cacert", self.ca, *self.reach(server), *arguments,
+        download = WatchedGet([TERN], self.home, HTTP3, "--cacert", self.ca, *self.reach(server), *arguments,
                               f"{url or server.url}/bytes/{SIZE}",
                               fifo=self.folder / f"body-{self.downloads}", rate=3_000_000)
         self.addCleanup(download.stop)
@@ -156,7 +156,7 @@ class HandoverTest(Generations):
     def test_an_old_process_that_dies_leaves_resets(self):
         old = self.start("--workers", "2")
         # An upload: who only receives may have said its last word already, and would wait for more.
-        upload = self.client("get", "--json", "--cacert", self.ca, "-o", "/dev/null",
+        upload = self.client("get", HTTP3, "--json", "--cacert", self.ca, "-o", "/dev/null",
                              *self.reach(old), "-X", "POST", "-T", "/dev/zero",
                              f"{old.url}/echo")
         self.wait_for(lambda: old.counters()["quic.handshakes_completed"] >= 1)

@@ -6,7 +6,7 @@ import os
 import subprocess
 import unittest
 
-from tern_program import TERN, Server, TernTest, WatchedGet, run_where_possible
+from tern_program import HTTP3, TERN, Server, TernTest, WatchedGet, run_where_possible
 
 SERVER_ADDRESS = "10.99.0.1"
 PREFERRED_ADDRESS = "10.99.0.2"
@@ -103,7 +103,7 @@ class HandoffTest(TernTest):
             try:
                 url = f"https://localhost:{server.port}/bytes/{SIZE}"
                 download = WatchedGet(
-                    ["ip", "netns", "exec", phone.client, TERN], self.home, "--cacert", self.ca,
+                    ["ip", "netns", "exec", phone.client, TERN], self.home, HTTP3, "--cacert", self.ca,
                     "--resolve", f"localhost:{server.port}:{SERVER_ADDRESS}", *arguments, url,
                     fifo=self.folder / "out", rate=RATE)
                 try:

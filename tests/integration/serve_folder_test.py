@@ -2,7 +2,7 @@
 
 import gzip
 
-from tern_program import TernTest
+from tern_program import HTTP3, TernTest
 
 
 class FolderTest(TernTest):
@@ -49,7 +49,7 @@ class FolderTest(TernTest):
         followed = self.assert_done(self.get(server, "/docs", "-L"))
         self.assertEqual(followed.transfer["redirects"], 1)
         self.assertTrue(followed.transfer["final_url"].endswith("/docs/"))
-        heads = self.tern("get", "-i", "-L", "--cacert", self.ca, *self.reach(server),
+        heads = self.tern("get", HTTP3, "-i", "-L", "--cacert", self.ca, *self.reach(server),
                           server.url + "/docs").stdout
         self.assertIn("location: /docs/", heads)
         self.assertEqual(heads.count("HTTP/3 "), 2, heads)  # as curl shows them

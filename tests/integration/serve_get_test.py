@@ -1,6 +1,6 @@
 """Bodies both ways, on both engines, with one worker and with two."""
 
-from tern_program import TernTest
+from tern_program import HTTP3, TernTest
 
 
 class EngineTest(TernTest):
@@ -81,7 +81,7 @@ class RequestTest(TernTest):
         self.assertEqual(head.transfer["status"], 200)
         self.assertEqual(head.transfer["body_bytes"], 0)
         self.assertIn(["content-length", "1000"], head.transfer["headers"])
-        shown = self.tern("get", "-i", "--cacert", self.ca, *self.reach(server),
+        shown = self.tern("get", HTTP3, "-i", "--cacert", self.ca, *self.reach(server),
                           "-H", "content-type: text/x-tern", "-d", "body", server.url + "/echo")
         self.assertEqual(shown.stdout.splitlines()[0], "HTTP/3 200 OK")
         self.assertIn("content-type: text/x-tern", shown.stdout.splitlines())
@@ -89,8 +89,8 @@ class RequestTest(TernTest):
 
     def test_who_asks_and_for_what(self):
         server = self.serve()
-        shown = self.tern("get", "-v", "-A", "me/1.0", "-u", "user:pass word", "-r", "0-3", "--cacert", self.ca,
-                          *self.reach(server), server.url + "/style.css")
+        shown = self.tern("get", HTTP3, "-v", "-A", "me/1.0", "-u", "user:pass word", "-r", "0-3",
+                          "--cacert", self.ca, *self.reach(server), server.url + "/style.css")
         self.assertEqual((shown.returncode, len(shown.stdout)), (0, 4), shown.stderr)
         for line in ("> user-agent: me/1.0", "> authorization: Basic dXNlcjpwYXNzIHdvcmQ=", "> range: bytes=0-3",
                      "< HTTP/3 206 Partial Content"):
@@ -102,7 +102,7 @@ class RequestTest(TernTest):
         reach = ["--cacert", self.ca, *self.reach(server), "-o", out]
         for flags, ending in ((["-i"], "\n\nhello over h3\n"), (["-I"], "\n\n")):
             with self.subTest(flags=flags):
-                shown = self.tern("get", *flags, *reach, server.url + "/hello")
+                shown = self.tern("get", HTTP3, *flags, *reach, server.url + "/hello")
                 self.assertEqual((shown.returncode, shown.stdout), (0, ""), shown.stderr)
                 text = out.read_text()
                 self.assertEqual(text.splitlines()[0], "HTTP/3 200 OK")
@@ -113,7 +113,7 @@ class RequestTest(TernTest):
 
     def test_verbose_tells_the_handshake_and_the_end(self):
         server = self.serve()
-        shown = self.tern("get", "-v", "--stats", "--cacert", self.ca, *self.reach(server),
+        shown = self.tern("get", HTTP3, "-v", "--stats", "--cacert", self.ca, *self.reach(server),
                           server.url + "/hello")
         self.assertEqual(shown.stdout, "hello over h3\n")
         for part in ("connected: QUICv1, h3, TLS_", "> GET /hello HTTP/3", "< HTTP/3 200 OK",

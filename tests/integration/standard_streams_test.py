@@ -5,7 +5,7 @@ import signal
 import socket
 import subprocess
 
-from tern_program import PATIENCE, TERN, TernTest, environment, free_port
+from tern_program import HTTP3, PATIENCE, TERN, TernTest, environment, free_port
 
 
 class StandardStreamsTest(TernTest):
@@ -49,7 +49,7 @@ class StandardStreamsTest(TernTest):
 
     def test_no_socket_gets_the_number_of_a_closed_stream(self):
         server = self.serve()
-        words = ["get", "--cacert", self.ca, *self.reach(server), server.url + "/hello"]
+        words = ["get", HTTP3, "--cacert", self.ca, *self.reach(server), server.url + "/hello"]
         shown = self.shell("<&-", *words)
         self.assertEqual((shown.returncode, shown.stdout), (0, "hello over h3\n"))
         quiet = self.shell("2>&-", *words)

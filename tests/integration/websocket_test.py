@@ -61,7 +61,7 @@ class WebSocketTest(TernTest):
         done = self.ws("--json", "-m", "one", "-m", "x" * 10_000, self.url(server))
         self.assertEqual(done.returncode, 0, done.stderr)
         report = json.loads(done.stdout)
-        self.assertEqual(report["carrier"], "h3")
+        self.assertIn(report["carrier"], ("h3", "h2"))  # HTTP/2's where TCP was there first
         self.assertTrue(report["compressed"])
         self.assertEqual([each["text"] for each in report["messages"]], ["one", "x" * 10_000])
         self.assertEqual(report["close"], {"code": 1000, "reason": "", "clean": True})
@@ -211,7 +211,7 @@ class WebSocketTest(TernTest):
 
     def test_events(self):
         server = self.serve()
-        fetched = self.tern("get", "-k", "-m", "2500ms", "-o", self.folder / "events",
+        fetched = self.tern("get", "-k", "-m", "5s", "-o", self.folder / "events",
                             server.url + "/events")
         self.assertEqual(fetched.returncode, 28)
         text = (self.folder / "events").read_text()

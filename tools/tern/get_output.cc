@@ -311,7 +311,9 @@ void write_connection(JsonWriter& json, const ClientConnectionInfo& connection) 
   json.begin_object().member("id", connection.id).member("origin", connection.origin);
   json.member("local", connection.path.local.to_string());
   json.member("remote", connection.path.remote.to_string());
-  json.member("version", version_name(facts.version)).member("alpn", facts.alpn);
+  // QUIC has none before the server has answered.
+  const bool none = !connection.over_tcp && facts.version == 0;
+  json.member("version", none ? "" : version_name(facts.version)).member("alpn", facts.alpn);
   if (!facts.tls_version.empty()) json.member("tls_version", facts.tls_version);
   json.member("cipher", facts.cipher).member("group", facts.group);
   json.member("certificate", facts.peer_certificate_subject);

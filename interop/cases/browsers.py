@@ -1,36 +1,36 @@
 """Chromium and Firefox, headless, load the demo page of `tern serve`: over HTTP/3, HTTP/2 and HTTP/1.1,
 and up from TCP to HTTP/3 by alt-svc."""
 
-from harness.browser import drive, given, shared, shared_over_quic
+from harness.browser import behind_walls, chromium, firefox, firefox_port, over_tcp
 from harness.matrix import POSTED, POSTED_TYPE, case, expect_answer, pattern
-from harness.namespace import Namespace
 from harness.process import check
 
 
 def session(case, browser, way, **serving):
     """What one browser saw that loads the demo page, presses its buttons, and fetches on its own."""
-    if browser == "chromium" and way in ("h3", "alt-svc"):
-        over_quic, ports = shared_over_quic(case)
-        port = ports.popleft() if way == "h3" else None
-        server = case.subject.serve(case, port=port, **serving)
-        return over_quic.drive("chromium", {"url": server.url(), "way": way})
-    server = case.subject.serve(case, **serving)
     if way in ("h2", "http/1.1"):
-        return over_tcp(case, browser, way).drive(browser, {"url": server.url(), "way": way})
-    return drive(case, browser, browser, given(case, browser) | {"url": server.url(), "way": way})
+        used, port, host = over_tcp(case, browser, way), None, "localhost"
+    elif way == "alt-svc":
+        used, port, host = {"chromium": chromium, "firefox": firefox}[browser](case), None, "localhost"
+    elif browser == "chromium":
+        used, host = chromium(case), "localhost"
+        port = used.ports.popleft()
+    else:
+        used, port, host = firefox(case), firefox_port(case), "127.0.0.1"
+    server = case.subject.serve(case, port=port, **serving)
+    return used.drive(browser, {"url": f"https://{host}:{server.port}/", "climbs": way == "alt-svc"})
 
 
-def over_tcp(case, browser, way):
-    """The browser that all cases share which have QUIC switched off."""
-    return shared(case, browser, f"{browser}-{way.replace('/', '')}", browser, {"way": way})
-
-
-def session_without_udp(case, namespace, unblock=None):
-    """As `session`, in Chromium, by what the server says of HTTP/3, where no datagram arrives."""
+def session_without_udp(case, unblock):
+    """As `session`, in Chromium, by what the server says of HTTP/3, where no datagram arrives; how many did not."""
+    browser = behind_walls(case, "chromium")
+    namespace = browser.fleet.namespace
     server = case.subject.serve(case, namespace=namespace)
     namespace.drop_udp(server.port)
-    options = given(case, "chromium") | {"url": server.url(), "way": "alt-svc", "unblock": unblock}
-    return drive(case, "chromium", "chromium", options, namespace)
+    options = {"url": server.url(), "climbs": True}
+    if unblock:
+        return browser.drive("chromium", options | {"unblock": namespace.passing_udp(server.port)}), None
+    return browser.drive("chromium", options), namespace.dropped(server.port)
 
 
 def browser_page(seen, protocol):
@@ -101,19 +101,17 @@ def climbs(run, browser):
 
 def without_udp(run):
     """As `climbs`, where no datagram arrives: everything stays on HTTP/2, and works."""
-    with Namespace() as namespace:
-        seen = session_without_udp(run, namespace)
-        check(namespace.dropped() > 0, "the browser never tried QUIC")
-        check(set(seen["climb"]) == {"h2"}, f"fetched over {seen['climb']}")
-        for each in BROWSER_CHECKS.values():
-            each(seen, "h2")
+    seen, dropped = session_without_udp(run, unblock=False)
+    check(dropped > 0, "the browser never tried QUIC")
+    check(set(seen["climb"]) == {"h2"}, f"fetched over {seen['climb']}")
+    for each in BROWSER_CHECKS.values():
+        each(seen, "h2")
 
 
 def udp_comes_back(run):
     """As `without_udp`, until nftables lets datagrams through again: the same browser, with the same page and connection,
     climbs to HTTP/3 when it tries that again. All of it works there."""
-    with Namespace() as namespace:
-        seen = session_without_udp(run, namespace, unblock=Namespace.UNBLOCK)
+    seen, _ = session_without_udp(run, unblock=True)
     check(set(seen["climb"]) == {"h2"}, f"with UDP blocked: fetched over {seen['climb']}")
     way = seen["climbAgain"]
     check(set(way) <= {"h2", "h3"} and way[-1] == "h3", f"with UDP back: fetched over {way}")

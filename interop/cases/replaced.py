@@ -1,7 +1,6 @@
 """Real clients across what operators do: the server process is replaced while they download, and a
 load balancer is in front of several machines."""
 
-import json
 import os
 import pathlib
 import re
@@ -10,8 +9,9 @@ import time
 
 from cases.gtls_client import gtlsclient
 from cases.http_clients import curl
-from harness.matrix import HUGE, LARGE, case, digest
-from harness.process import INTEROP, NotRun, check, free_port, peer_path, wait_for_quic
+from harness.browser import chromium
+from harness.matrix import HUGE, LARGE, case, digest, expect_answer
+from harness.process import NotRun, check, free_port, wait_for_quic
 from harness.relay import Relay
 from harness.tern import Serving, last_lines, wait_for_text
 
@@ -76,12 +76,14 @@ def across(run, client, workers):
     tern(run)
     servers = Generations(run, run.site)
     servers.start(workers[0])
-    relay = Relay(run, servers.port, "--delay", "5ms", "--rate", "30mbps")
+    port = chromium(run).ports.popleft() if client is chromium_download else None
+    relay = Relay(run, servers.port, "--delay", "5ms", "--rate", "30mbps", port=port)
 
     def replace():
         for count in workers[1:]:
-            begun = relay.counters()["to_client"]["bytes"]
+            begun, deadline = relay.counters()["to_client"]["bytes"], time.monotonic() + PATIENCE
             while relay.counters()["to_client"]["bytes"] < begun + 1_000_000:
+                check(time.monotonic() < deadline, "the download does not go on")
                 time.sleep(0.02)
             servers.start(count)
 
@@ -105,17 +107,8 @@ def curl_download(run, server, meanwhile):
 
 
 def chromium_download(run, server, meanwhile):
-    downloads = run.folder / "downloads"
-    downloads.mkdir()
-    options = {"groups": [[f"https://127.0.0.1:{server.port}/{HUGE}"]], "between": "forget",
-               "downloads": str(downloads), "module": peer_path("playwright-core"),
-               "browser": peer_path("chromium"), "spki": run.certs.spki,
-               "keys": str(run.folder / "keys.log")}
-    status, text = run.run("chromium", ["node", INTEROP / "drivers/chromium_files.mjs", json.dumps(options)],
-                           timeout=60.0, meanwhile=meanwhile)
-    check(status == 0, f"chromium exited with {status}: {last_lines(text)}")
-    body = (downloads / HUGE).read_bytes()
-    check(digest(body) == digest((run.site / HUGE).read_bytes()), f"{len(body)} bytes, or the wrong ones")
+    seen = chromium(run).drive("browser_fetch", {"url": f"https://127.0.0.1:{server.port}/{HUGE}"}, meanwhile=meanwhile)
+    expect_answer(seen, (run.site / HUGE).read_bytes())
 
 
 for _workers in ((1, 3), (3, 1), (1, 3, 1)):

@@ -10,7 +10,7 @@ import os
 import re
 import subprocess
 
-from harness.browser import over_tcp_with_quic, shared_over_quic
+from harness.browser import chromium, over_tcp
 from harness.matrix import case
 from harness.process import INTEROP, NotRun, check, free_port, peer_path, wait_for_quic
 from harness.servers import in_chroot
@@ -177,14 +177,11 @@ def expect_streams(seen, wire):
 @case("chromium/rpc-h2", "connect", quic=False, wire="h2")
 def chromium_rpc(run, quic, wire):
     script = bundle(run, "page_rpc.mjs", "browser")
-    if quic:
-        browser, ports = shared_over_quic(run)
-    else:
-        browser, ports = over_tcp_with_quic(run), [None, None]
-    service = greeter(run, ports.pop())
-    page = run.subject.serve(run, port=ports.pop())  # another port, and so another origin
-    seen = browser.drive("chromium_rpc", {
-        "url": page.url(), "service": service, "script": str(script), "quic": quic,
+    browser = chromium(run) if quic else over_tcp(run, "chromium", "h2")
+    service = greeter(run, browser.ports.popleft())
+    page = run.subject.serve(run, port=browser.ports.popleft())  # another port, and so another origin
+    seen = browser.drive("browser_rpc", {
+        "url": page.url(), "service": service, "script": str(script), "native": quic,
         "schema": base64.b64encode(schema(run).read_bytes()).decode()})
     expect_calls(seen["connect"], wire, False, "application/json")
     expect_calls(seen["connect_binary"], wire, False, "application/proto")

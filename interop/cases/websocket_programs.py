@@ -1,6 +1,7 @@
 """WebSockets with programs over HTTP/1.1 and HTTP/2: npm's ws, undici, Python's websockets, aiohttp, Tornado and libwebsockets as
 clients of `tern serve` or as servers of `tern ws`, and proxies in between."""
 
+import functools
 import json
 
 from harness.matrix import case
@@ -145,6 +146,12 @@ def program_server(run, name, tls, *command):
     return f"{'wss' if tls else 'ws'}://localhost:{port}"
 
 
+@functools.cache
+def binary():
+    """3 MiB, which `tern ws --binary` sends in blocks."""
+    return bytes((i * 31 + (i >> 7)) % 256 for i in range(3 << 20))
+
+
 MESSAGES = [f"message {i} " + "ä" * i for i in range(100)]
 
 
@@ -177,8 +184,7 @@ def server_session(run, url, paths=("/echo", "/fragments"), flags=(), pause=(), 
     line = ("0123456789abcdef" * 65_536)[:-1] + "\n"
     check(run.subject.websocket_pipe(run, url + "/echo", (line * 3).encode(), *flags, *pause) ==
           (line * 3).encode(), "long lines came back otherwise")
-    blocks = bytes((i * 31 + (i >> 7)) % 256 for i in range(3 << 20))
-    check(run.subject.websocket_pipe(run, url + "/echo", blocks, "--binary", *flags, *pause) == blocks,
+    check(run.subject.websocket_pipe(run, url + "/echo", binary(), "--binary", *flags, *pause) == binary(),
           "binary came back otherwise")
 
 
@@ -249,9 +255,8 @@ def node_h2_server(run, slow):
     process = run.start("node", ["node", DRIVERS / "node_ws_h2_server.mjs", json.dumps(options)])
     wait_for_text(process, "READY", timeout=15.0)
     url = f"wss://localhost:{port}/"
-    blocks = bytes((i * 31 + (i >> 7)) % 256 for i in range(3 << 20))
     flags = ["--binary", "--carrier", "h2"]
-    check(run.subject.websocket_pipe(run, url, blocks, *flags) == blocks, "binary came back otherwise")
+    check(run.subject.websocket_pipe(run, url, binary(), *flags) == binary(), "binary came back otherwise")
     line = ("0123456789abcdef" * 65_536)[:-1] + "\n"
     check(run.subject.websocket_pipe(run, url, (line * 3).encode(), "--carrier", "h2") == (line * 3).encode(),
           "long lines came back otherwise")
@@ -270,8 +275,7 @@ def behind_proxy(run, proxy, carrier):
         carrier = seen["carrier"]
         check(carrier in ("http/1.1", "h3"), f"it ran over {carrier}")
     expect_facts(run, url, carrier)
-    blocks = bytes((i * 31 + (i >> 7)) % 256 for i in range(3 << 20))
-    check(run.subject.websocket_pipe(run, url, blocks, "--binary", "--carrier", "http1.1") == blocks,
+    check(run.subject.websocket_pipe(run, url, binary(), "--binary", "--carrier", "http1.1") == binary(),
           "binary came back otherwise")
     expect_carrier(logged(server, "/ws/echo", 3 if proxy == "caddy" else 2), "http/1.1")
 

@@ -7,8 +7,7 @@ import json
 import re
 import time
 
-from cases.browsers import over_tcp
-from harness.browser import drive, given
+from harness.browser import chromium_with_features, over_tcp
 from harness.matrix import case
 from harness.process import INTEROP, check, free_port, peer_path, wait_for_quic
 from harness.servers import in_chroot
@@ -39,11 +38,13 @@ def expect_carrier(lines, carrier, status=200):
 # ---- browsers ---------------------------------------------------------------------------------
 
 def browser_session(run, browser, way):
-    server = run.subject.serve(run, log=True)
-    options = {"url": server.url(), "way": way}
-    if way == "h3":  # WebSockets go over it where that is switched on
-        return drive(run, browser, f"{browser}_ws", given(run, browser) | options), server
-    return over_tcp(run, browser, way).drive(f"{browser}_ws", options), server
+    if way == "h3":
+        used = chromium_with_features(run)
+        port = used.ports.popleft()
+    else:
+        used, port = over_tcp(run, browser, way), None
+    server = run.subject.serve(run, log=True, port=port)
+    return used.drive("browser_ws", {"url": server.url()}), server
 
 
 def expect_talk(talk, messages, code=1000):

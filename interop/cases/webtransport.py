@@ -2,14 +2,11 @@
 
 import json
 import shutil
-import subprocess
 
-from cases.browsers import over_tcp
 from cases.websockets import AIOQUIC, expect_carrier, logged
 from harness.browser import (
-    drive, firefox_profile, given, over_tcp_with_quic, shared_over_quic)
+    behind_walls, chromium, chromium_with_features, firefox, over_tcp, stranger, waved_through)
 from harness.matrix import case
-from harness.namespace import Namespace
 from harness.process import INTEROP, check, free_port, peer_path, wait_for_quic
 from harness.relay import Relay
 from harness.servers import in_chroot
@@ -21,35 +18,31 @@ FIREFOX_RESET = "TypeError: Error in input stream"
 
 
 def package(run):
-    """tern-webtransport as npm would publish it, built once for a run."""
-    return run.once("tern-webtransport", lambda: compile_package(run.shared / "tern-webtransport"))
+    """tern-webtransport as npm would publish it, and as one file for pages: its folder. Built once for a run."""
+    return run.once("tern-webtransport", lambda: build_package(run))
 
 
-def compile_package(target):
-    source = INTEROP.parent / "webtransport/js"
-    shutil.copytree(source, target, ignore=shutil.ignore_patterns("node_modules", "dist"))
-    compiler = peer_path("typescript") + "/bin/tsc"
-    done = subprocess.run(["node", compiler, "-p", target / "tsconfig.json"], capture_output=True,
-                          text=True, check=False)
-    check(done.returncode == 0, f"tsc: {last_lines(done.stdout)}")
-    return target / "dist/index.js"
+def build_package(run):
+    folder = run.shared / "tern-webtransport"
+    shutil.copytree(INTEROP.parent / "webtransport/js", folder, ignore=shutil.ignore_patterns("node_modules", "dist"))
+    npm(run, folder / "build.mjs", "--typescript", peer_path("typescript"), "--esbuild", peer_path("esbuild"),
+        "--page", folder / "page.js")
+    return folder
+
+
+def npm(run, *command):
+    status, text = run.run("npm", ["node", *command], timeout=90)
+    check(status == 0, f"{' '.join(map(str, command[:2]))}: {last_lines(text, 8)}")
 
 
 @case("esbuild/tern-webtransport", "esbuild", 12)
 def package_tests(run):
     """The package's build, which knows its size, and its tests; what the chat's page has of it is new."""
-    folder = run.folder / "tern-webtransport-tests"
-    shutil.copytree(INTEROP.parent / "webtransport/js", folder,
-                    ignore=shutil.ignore_patterns("node_modules", "dist"))
-    typescript, page = peer_path("typescript"), folder / "page.js"
-    for command in (["node", folder / "build.mjs", "--typescript", typescript, "--esbuild",
-                     peer_path("esbuild"), "--page", page],
-                    ["node", f"{typescript}/bin/tsc", "-p", folder / "test/tsconfig.json"],
-                    ["node", "--test", folder / "test/"]):
-        status, text = run.run("npm", command, timeout=90)
-        check(status == 0, f"{' '.join(map(str, command[:2]))}: {last_lines(text, 8)}")
+    folder = package(run)
+    npm(run, f"{peer_path('typescript')}/bin/tsc", "-p", folder / "test/tsconfig.json")
+    npm(run, "--test", folder / "test/")
     served = INTEROP.parent / "examples/chat/page/tern-webtransport.js"
-    check(page.read_bytes() == served.read_bytes(),
+    check((folder / "page.js").read_bytes() == served.read_bytes(),
           "examples/chat/page/tern-webtransport.js is old: webtransport/js/build.mjs --page makes it")
 
 
@@ -80,82 +73,61 @@ def expect_door(server, door):
     expect_carrier(logged(server, "/wt/echo", 7, timeout=20.0), door)
 
 
-def browser_page(run, name, options, carrier, reset=77, namespace=None, browser=None, port=None):
-    """browser: a shared one, instead of one of the case's own."""
-    # Sessions of Firefox's own know no application protocols (ESR 153), or do (159).
-    protocols = ["", "echo v1"] if name == "firefox" and carrier == "native" else ["echo v1"]
-    server = run.subject.serve(run, log=True, namespace=namespace, port=port)
-    options |= {"url": server.url(), "package": str(package(run))}
+def browser_page(run, name, browser, carriers, carrier, door, port=None, certs=None):
+    """The page of tests in a shared browser. certs: that pages and sessions are not to trust by themselves."""
+    namespace = browser.fleet.namespace
+    server = run.subject.serve(run, log=True, namespace=namespace, port=port, certs=certs)
     if namespace:
         namespace.drop_udp(server.port)
-    if browser:
-        seen = browser.drive(f"{name}_wt", options)
-    else:
-        seen = drive(run, name, f"{name}_wt", options, namespace)
-    expect_page(seen, carrier, reset, protocols)
-    expect_door(server, options["door"])
-
-
-def chromium(run, carriers, carrier, door="h3", features=None, hashes=None, quic=None, **more):
-    options = {"carriers": carriers, "door": door, "hashes": hashes}
-    quic = door == "h3" if quic is None else quic
-    alone = features or hashes or more or door == "http/1.1"
-    if alone:
-        options |= given(run, "chromium") | {"quic": quic, "features": features}
-    elif quic:
-        more["browser"], ports = shared_over_quic(run)
-        more["port"] = ports.popleft()
-    else:
-        more["browser"] = over_tcp_with_quic(run)
-    browser_page(run, "chromium", options, carrier, **more)
-
-
-def firefox(run, carriers, carrier, door="h3", hashes=None, quic=None, profile=None, **more):
-    options = {"carriers": carriers, "door": door, "hashes": hashes}
-    if carrier == "native":
-        more.setdefault("reset", FIREFOX_RESET)
-    quic = door == "h3" if quic is None else quic
-    if quic or hashes or more.get("namespace"):
-        options |= given(run, "firefox", profile) | {"quic": quic}
-    else:
-        more["browser"] = over_tcp(run, "firefox", door)
-    browser_page(run, "firefox", options, carrier, **more)
+    seen = browser.drive("browser_wt", {
+        "url": server.url(), "package": str(package(run) / "dist/index.js"), "carriers": carriers,
+        "hashes": [certs.sha256] if certs else None})
+    # Sessions of Firefox's own know no application protocols (ESR 153), or do (159).
+    native = name == "firefox" and carrier == "native"
+    expect_page(seen, carrier, FIREFOX_RESET if native else 77, ["", "echo v1"] if native else ["echo v1"])
+    expect_door(server, door)
 
 
 # The same page on each carrier that a page has: the browser's own sessions over HTTP/3, and the package's
 # over a WebSocket, which is a stream of HTTP/2 or a connection of HTTP/1.1.
-for _name, _browser in (("chromium", chromium), ("firefox", firefox)):
-    for _way, _carrier, _door in (("h3", "native", "h3"), ("websocket-h2", "websocket", "h2"),
-                                  ("websocket-http1.1", "websocket", "http/1.1")):
-        case(f"{_name}/webtransport-{_way}", _name, browser=_browser, carriers=[_carrier],
-             carrier=_carrier, door=_door)(
-                 lambda run, browser, carriers, carrier, door: browser(run, carriers, carrier, door))
+def over_websocket(run, name, door):
+    browser_page(run, name, over_tcp(run, name, door), ["websocket"], "websocket", door)
 
 
-@case("chromium/webtransport-h3-draft07", "chromium")
-def chromium_draft07(run):
-    chromium(run, ["native"], "native", features="EnableWebTransportDraft07")
+for _name in ("chromium", "firefox"):
+    for _door in ("h2", "http/1.1"):
+        case(f"{_name}/webtransport-websocket-{_door.replace('/', '')}", _name, name=_name, door=_door)(over_websocket)
+
+
+@case("chromium/webtransport-h3", "chromium", browser=chromium)
+@case("chromium/webtransport-h3-draft07", "chromium", browser=chromium_with_features)
+def chromium_native(run, browser):
+    used = browser(run)
+    browser_page(run, "chromium", used, ["native"], "native", "h3", port=used.ports.popleft())
+
+
+@case("firefox/webtransport-h3", "firefox")
+def firefox_native(run):
+    browser_page(run, "firefox", firefox(run), ["native"], "native", "h3")
 
 
 # The page was waved through, as people do with development certificates; for sessions that counts
 # for nothing, and the certificate's hash does.
 @case("chromium/webtransport-hashes", "chromium")
 def chromium_hashes(run):
-    chromium(run, ["native"], "native", quic=False, hashes=[run.certs.sha256])
+    browser_page(run, "chromium", chromium(run), ["native"], "native", "h3", certs=stranger(run))
 
 
-@case("firefox/webtransport-hashes", "firefox", 8)
+@case("firefox/webtransport-hashes", "firefox")
 def firefox_hashes(run):
-    stranger = firefox_profile(run, run.folder, knows_ca=False)
-    firefox(run, ["native"], "native", quic=False, profile=stranger, hashes=[run.certs.sha256])
+    browser_page(run, "firefox", firefox(run), ["native"], "native", "h3", port=waved_through(run), certs=stranger(run))
 
 
 # Nobody answers on UDP: the package goes down by itself. The page came over TCP.
-@case("chromium/webtransport-without-udp", "chromium", browser=chromium)
-@case("firefox/webtransport-without-udp", "firefox", browser=firefox)
-def without_udp(run, browser):
-    with Namespace() as namespace:
-        browser(run, ["native", "websocket"], "websocket", "h2", namespace=namespace)
+@case("chromium/webtransport-without-udp", "chromium", 12, name="chromium")
+@case("firefox/webtransport-without-udp", "firefox", 12, name="firefox")
+def without_udp(run, name):
+    browser_page(run, name, behind_walls(run, name), ["native", "websocket"], "websocket", "h2")
 
 
 # aioquic 1.2 speaks draft 02.
@@ -183,18 +155,9 @@ def aioquic_server(run):
 @case("firefox/webtransport-chat", "firefox", 30)
 def chat(run):
     """Chromium and Firefox in one room of the demo site's chat, each over HTTP/3 and WebSocket."""
-    server = run.subject.serve(run, log=True, workers=2)
-    arguments = {
-        "url": server.url(),
-        "chromium": {"module": peer_path("playwright-core"), "browser": peer_path("chromium"),
-                     "spki": run.certs.spki},
-        "firefox": {"module": peer_path("puppeteer-core"), "browser": peer_path("firefox"),
-                    "profile": firefox_profile(run, run.folder)}}
-    status, text = run.run("browsers", ["node", INTEROP / "drivers/chat_browsers.mjs",
-                                        json.dumps(arguments)], timeout=150)
-    lines = [line for line in text.splitlines() if line.startswith("{\"browsers\"")]
-    check(status == 0 and lines, f"the browsers failed ({status}): {last_lines(text)}")
-    seen = json.loads(lines[-1])
+    one, other = chromium(run), firefox(run)
+    server = run.subject.serve(run, log=True, workers=2, port=one.ports.popleft())
+    seen = one.drive("browser_chat", {"url": server.url()}, other)
     carriers = {name: "websocket" if "WebSocket" in name else "h3" for name in seen["heard"]}
     check(seen["here"] == carriers, f"{seen['here']}")
     check(len(seen["heard"]) == 4, f"{seen['heard'].keys()}")
@@ -208,30 +171,22 @@ def chat(run):
     check(any("Slower" in note for note in seen["flood"]["notes"]) and seen["flood"]["others"] == 0, f"{seen['flood']}")
 
 
-def ladder(run, browser, mid_session):
+def ladder(run, name, mid_session):
     """The chat goes on over WebSocket when UDP stops passing, or begins with it where none ever did."""
-    with Namespace() as namespace:
-        # What is silent for so long is lost, to either side. Firefox sends something every few
-        # seconds; Chromium leaves it to the server to keep a silent session, which does every 20 s.
-        timeout, idle = ("25s", 30) if browser == "chromium" else ("6s", 8)
-        server = run.subject.serve(run, log=True, namespace=namespace,
-                                   flags=("--idle-timeout", timeout))
-        arguments = {"browser": browser, "path": peer_path(browser), "url": server.url()}
-        if browser == "chromium":
-            arguments |= {"module": peer_path("playwright-core"), "spki": run.certs.spki,
-                          "quic": mid_session}
-        else:
-            arguments |= {"module": peer_path("puppeteer-core"), "profile": firefox_profile(run, run.folder)}
-        if mid_session:
-            arguments |= {"idle": idle, "drop": namespace.dropping_udp(server.port)}
-        else:
-            namespace.drop_udp(server.port)
-        command = ["node", INTEROP / "drivers/ladder_browser.mjs", json.dumps(arguments)]
-        status, text = run.run(browser, namespace.command(command), timeout=150)
-        lines = [line for line in text.splitlines() if line.startswith("{\"browser\"")]
-        check(status == 0 and lines, f"the browser failed ({status}): {last_lines(text)}")
-        seen = json.loads(lines[-1])
-        check(namespace.dropped() > 0, "the browser sent nothing over UDP")
+    browser = behind_walls(run, name)
+    namespace = browser.fleet.namespace
+    # What is silent for so long is lost, to either side. Firefox sends something every few
+    # seconds; Chromium leaves it to the server to keep a silent session, which does every 20 s.
+    timeout, idle = ("25s", 30) if name == "chromium" else ("6s", 8)
+    port = browser.ports.popleft() if mid_session and name == "chromium" else None
+    server = run.subject.serve(run, log=True, namespace=namespace, port=port, flags=("--idle-timeout", timeout))
+    options = {"url": server.url()}
+    if mid_session:
+        options |= {"idle": idle, "drop": namespace.dropping_udp(server.port)}
+    else:
+        namespace.drop_udp(server.port)
+    seen = browser.drive("browser_ladder", options)
+    check(namespace.dropped(server.port) > 0, "the browser sent nothing over UDP")
     check(seen["first"] == ("h3" if mid_session else "websocket"), f"{seen}")
     check(seen["stayed"], f"a session in which nobody says anything does not last: {seen}")
     if mid_session:
@@ -240,9 +195,8 @@ def ladder(run, browser, mid_session):
 
 
 for _browser in ("chromium", "firefox"):
-    case(f"{_browser}/webtransport-ladder", _browser, 6, browser=_browser,
-         mid_session=False)(ladder)
-    case(f"{_browser}/webtransport-udp-ends", _browser, 60 if _browser == "chromium" else 20, browser=_browser,
+    case(f"{_browser}/webtransport-ladder", _browser, 6, name=_browser, mid_session=False)(ladder)
+    case(f"{_browser}/webtransport-udp-ends", _browser, 60 if _browser == "chromium" else 20, name=_browser,
          mid_session=True)(ladder)
 
 
@@ -359,19 +313,14 @@ def fails_server(run):
         check(seen["close"] == {"code": 0, "reason": "", "by": "client"}, f"{seen['close']}")
 
 
-@case("chromium/webtransport-first-byte", "chromium", 7)
+@case("chromium/webtransport-first-byte", "chromium", 20)
 def first_byte(run):
-    """Round trips from a loaded page to the first byte of a session: the best of some, as a busy
-    machine adds to each and takes from none."""
-    delay = 50  # ms, each way
-    relay = Relay(run, run.subject.serve(run).port, "--delay", f"{delay}ms")
-    arguments = {"module": peer_path("playwright-core"), "browser": peer_path("chromium"),
-                 "spki": run.certs.spki, "url": relay.serving().url("/hello"), "tries": 5}
-    status, text = run.run("chromium", ["node", INTEROP / "drivers/chromium_first_byte.mjs",
-                                        json.dumps(arguments)], timeout=120)
-    lines = [line for line in text.splitlines() if line.startswith("{\"browser\"")]
-    check(status == 0 and lines, f"the browser failed ({status}): {last_lines(text)}")
-    seen = json.loads(lines[-1])
+    """Round trips from a loaded page to the first byte of a session: the best of some, each so long that what a busy machine
+    adds to it is less than one more."""
+    delay = 150  # ms, each way
+    browser = chromium(run)
+    relay = Relay(run, run.subject.serve(run).port, "--delay", f"{delay}ms", port=browser.ports.popleft())
+    seen = browser.drive("browser_first_byte", {"url": f"https://127.0.0.1:{relay.port}/hello", "tries": 5})
     trips = {what: {kind: min(each[kind] for each in seen[what]) / (2 * delay)
                     for kind in ("ready", "first")} for what in ("room", "echo")}
     # A handshake, and the CONNECT with what a server says at once.

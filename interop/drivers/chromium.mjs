@@ -1,45 +1,43 @@
-// Drives Debian's Chromium, headless: node browser.mjs chromium.mjs '{"module", "browser", "url", "spki"}'
+// Drives Debian's Chromium, headless: node browser.mjs chromium '{"module", "browser", "url", "spki"}'
 //
-// Loads the demo page and says what the browser saw. It decides nothing: interop/run compares. `way` in
-// the argument is how the browser comes to the server: "h3" at once (the default), "h2" or "http/1.1"
-// with QUIC switched off, or "alt-svc": over TCP, with QUIC left to what the server says. `hosts` are the
-// hosts with ports that are to be asked over QUIC at once, where it is not the URL's alone. `screenshot`
-// keeps a picture of the page. `unblock` is a command that lets UDP through again: it is run when all that the
-// page has fetched came over TCP, and fetching goes on until something comes over HTTP/3.
+// Loads the demo page and says what the browser saw. It decides nothing: interop/run compares. `climbs`: the page comes over TCP, and
+// HTTP/3 is left to what the server says. `screenshot` keeps a picture of the page. `unblock` is a command that lets UDP through again: it is
+// run when all that the page has fetched came over TCP, and fetching goes on until something comes over HTTP/3.
 import { execFileSync } from 'node:child_process';
-import { launchChromium } from './launch.mjs';
+import { createRequire } from 'node:module';
+import { inPage } from './in_page.mjs';
 import { climb, demoPanels, pageMeasurements } from './page.mjs';
 
+// module: the library; browser: the program; spki: the key that it trusts. hosts: those (with ports) that are asked over QUIC at once.
+// retry: where QUIC has failed, it is tried again after so many seconds, not 5 minutes.
+//
 // Over QUIC, Chromium trusts the web's own roots alone, however well a certificate of another is trusted
 // over TCP: it closes the connection with certificate_unknown, and believes alt-svc no longer. The hosts
-// of --origin-to-force-quic-on are excused from that, at every port; naming a port where nothing is
-// excuses the host and forces nothing.
-export function launch(options) {
-  const { host, hostname } = new URL(options.url ?? 'https://localhost');
-  const ways = {
-    h3: [`--origin-to-force-quic-on=${(options.hosts ?? [host]).join()}`],
-    h2: [],
-    'http/1.1': ['--disable-http2'],
-    'alt-svc': [`--origin-to-force-quic-on=${hostname}:1`],
-  };
-  const way = options.way ?? 'h3';
-  return launchChromium(options, ['h3', 'alt-svc'].includes(way), [...ways[way],
-    // Where QUIC has failed, it is tried again after 2 s, not 5 minutes.
-    ...(options.unblock ? ['--force-fieldtrials=QUIC/Enabled',
-      '--force-fieldtrial-params=QUIC.Enabled:initial_delay_for_broken_alternative_service_seconds/2'] : [])]);
+// of --origin-to-force-quic-on are excused from that, at every port.
+export function launch({ module, browser, spki, url, hosts = [new URL(url).host], quic = true, http2 = true, features = [], retry }) {
+  const { chromium } = createRequire(import.meta.url)(module);
+  return chromium.launch({
+    executablePath: browser,
+    ignoreDefaultArgs: quic ? ['--disable-quic'] : [],
+    args: [
+      '--no-sandbox',
+      '--disable-gpu', // Nobody looks: a process that draws in software is not needed.
+      `--ignore-certificate-errors-spki-list=${spki}`,
+      ...(quic ? [`--origin-to-force-quic-on=${hosts.join()}`] : []),
+      ...(http2 ? [] : ['--disable-http2']),
+      ...(features.length > 0 ? [`--enable-features=${features.join()}`] : []),
+      ...(retry ? ['--force-fieldtrials=QUIC/Enabled',
+        `--force-fieldtrial-params=QUIC.Enabled:initial_delay_for_broken_alternative_service_seconds/${retry}`] : []),
+    ],
+  });
 }
 
-export async function drive(browser, options) {
-  const page = await browser.newPage({
+export function drive(browser, options) {
+  return inPage(browser, (page) => look(page, options), {
     viewport: { width: options.width ?? 1200, height: options.height ?? 900 },
     colorScheme: options.scheme ?? 'light',
     javaScriptEnabled: !options.noScript,
   });
-  try {
-    return await look(page, options);
-  } finally {
-    await page.close();
-  }
 }
 
 async function look(page, options) {
@@ -50,7 +48,7 @@ async function look(page, options) {
   page.on('pageerror', (error) => complaints.push(String(error)));
   const response = await page.goto(options.url, { waitUntil: 'load', timeout: 20000 });
   const result = { status: response.status() };
-  if (options.way === 'alt-svc') {
+  if (options.climbs) {
     result.climb = await page.evaluate(climb);
     if (options.unblock) {
       execFileSync(options.unblock[0], options.unblock.slice(1));

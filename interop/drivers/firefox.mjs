@@ -1,29 +1,34 @@
-// Drives Firefox ESR, headless: node browser.mjs firefox.mjs '{"module", "browser", "url", "profile"}'
+// Drives Firefox ESR, headless: node browser.mjs firefox '{"module", "browser", "url", "profile"}'
 //
-// Loads the demo page and says what the browser saw; `way` as in chromium.mjs.
-import { inContext, launchFirefox } from './launch.mjs';
+// Loads the demo page and says what the browser saw; options as for chromium.mjs.
+import { createRequire } from 'node:module';
+import { inPage } from './in_page.mjs';
 import { climb, demoPanels, pageMeasurements } from './page.mjs';
 
-const ownRoots = { 'network.http.http3.disable_when_third_party_roots_found': false };
-
-export function launch(options) {
-  const port = options.url ? new URL(options.url).port : 0;
-  const ways = {
-    h3: { ...ownRoots, 'network.http.http3.alt-svc-mapping-for-testing': `localhost;h3=:${port}` },
-    h2: { 'network.http.http3.enable': false },
-    'http/1.1': { 'network.http.http3.enable': false, 'network.http.http2.enabled': false },
-    'alt-svc': ownRoots,
-  };
-  return launchFirefox(options, ways[options.way ?? 'h3']);
+// module: the library; browser: the program; profile: a fresh folder whose certificate store trusts the server's CA (certutil).
+// host, port: asked over HTTP/3 at once.
+export function launch({ module, browser, profile, url, host, port, quic = true, http2 = true }) {
+  if (url) [host, port] = [new URL(url).hostname, new URL(url).port];
+  return createRequire(import.meta.url)(module).launch({
+    browser: 'firefox',
+    executablePath: browser,
+    userDataDir: profile,
+    extraPrefsFirefox: {
+      'network.http.http3.enable': quic,
+      'network.http.http3.disable_when_third_party_roots_found': false,
+      'network.http.http3.alt-svc-mapping-for-testing': host ? `${host};h3=:${port}` : '',
+      'network.http.http2.enabled': http2,
+    },
+  });
 }
 
 export function drive(browser, options) {
-  return inContext(browser, async (page) => {
+  return inPage(browser, async (page) => {
     const complaints = [];
     page.on('pageerror', (error) => complaints.push(String(error)));
     const response = await page.goto(options.url, { waitUntil: 'load', timeout: 30000 });
     const result = { status: response.status() };
-    if (options.way === 'alt-svc') {
+    if (options.climbs) {
       result.climb = await page.evaluate(climb);
       await page.goto(`${options.url}?again`, { waitUntil: 'load', timeout: 30000 });
     }

@@ -22,10 +22,11 @@ class Control:
         self.demo = demo  # tern's demo site as files, with /bytes/N and, for gtlsserver, /echo
 
     def serve(self, case, root=None, retry=False, engine=None, workers=None, v2=False,
-              chacha20=False, preferred_port=None, log=False, namespace=None, port=None, flags=()):
+              chacha20=False, preferred_port=None, log=False, namespace=None, port=None,
+              certs=None, flags=()):
         if log:
             raise NotRun("the stand-in has no WebSockets")
-        if namespace or flags:
+        if namespace or flags or certs:
             raise NotRun("the stand-in has no such flags")
         if engine or workers:
             raise NotRun("the stand-in has no engines and workers")

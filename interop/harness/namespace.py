@@ -32,22 +32,24 @@ class Namespace:
 
     @staticmethod
     def dropping_udp(port):
-        """The command, to be run in here, that drops datagrams from then on."""
-        rules = ("table inet tern { chain input { type filter hook input priority 0; "
+        """The command, to be run in here, that drops datagrams to the port from then on."""
+        rules = (f"table inet tern-{port} {{ chain input {{ type filter hook input priority 0; "
                  f"udp dport {port} counter drop; }}; }}")
         return ["nft", rules]
+
+    @staticmethod
+    def passing_udp(port):
+        """What undoes that."""
+        return ["nft", "delete", "table", "inet", f"tern-{port}"]
 
     def drop_udp(self, port):
         """Nothing says so to the sender, as with a firewall that drops."""
         self._run(*self.command(self.dropping_udp(port)))
 
-    def dropped(self):
-        """How many packets drop_udp has kept away."""
-        listing = self._run(*self.command(["nft", "list", "table", "inet", "tern"]))
+    def dropped(self, port):
+        """How many packets drop_udp has kept away from it."""
+        listing = self._run(*self.command(["nft", "list", "table", "inet", f"tern-{port}"]))
         return int(listing.split("counter packets ")[1].split()[0])
-
-    # What undoes drop_udp, run in here.
-    UNBLOCK = ["nft", "delete", "table", "inet", "tern"]
 
     @staticmethod
     def _run(*command):

@@ -164,13 +164,13 @@ class Certificates:
     Chromium takes it.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder, authority="tern interop CA"):
         self.folder = pathlib.Path(folder)
         self.ca, self.cert, self.key = (
             self.folder / name for name in ("ca.pem", "cert.pem", "key.pem"))
         new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
         self._openssl("req", "-x509", *new_key, "-keyout", "ca.key", "-out", "ca.pem",
-                      "-days", "13", "-subj", "/CN=tern interop CA",
+                      "-days", "13", "-subj", f"/CN={authority}",
                       "-addext", "keyUsage=critical,keyCertSign,cRLSign")
         self._openssl("req", *new_key, "-keyout", "key.pem", "-out", "leaf.csr",
                       "-subj", "/CN=localhost")

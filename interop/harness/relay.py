@@ -9,13 +9,13 @@ from harness.tern import Serving, wait_for_text
 
 
 class Relay:
-    """Listens on a port of its own on 127.0.0.1; `flags` say what it does to packets."""
+    """Listens on 127.0.0.1, on a port of its own or `port`; `flags` say what it does to packets."""
 
-    def __init__(self, case, to_port, *flags):
+    def __init__(self, case, to_port, *flags, port=None):
         path = getattr(case.subject, "path", None)
         if path is None:
             raise NotRun("nothing stands in for the relay")
-        self.port = free_port()
+        self.port = port or free_port()
         self.process = case.start(
             "tern-relay", [path, "relay", "--json", "-l", f"127.0.0.1:{self.port}",
                            "-t", f"127.0.0.1:{to_port}", *flags], on_stop=self._stopped)

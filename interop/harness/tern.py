@@ -86,16 +86,17 @@ class Tern:
 
     def serve(self, case, root=None, retry=False, engine=None, workers=None, v2=False,
               chacha20=False, preferred_port=None, log=False, namespace=None, clear=False,
-              port=None, flags=()):
+              port=None, certs=None, flags=()):
         """`tern serve`: the built-in demo site, or the files of `root`.
 
         v2: moves clients that know v2 to it. preferred_port: announced as preferred address.
         log: the access log is in the process's output, as JSON lines. namespace: where it runs.
         clear: HTTP/2 and HTTP/1.1 without TLS, too. port: instead of one that is free.
+        certs: instead of those of the run.
         """
-        port = port or free_port()
+        port, certs = port or free_port(), certs or self.certs
         command = [self.path, "serve", *([root] if root else []), "--listen", f"[::]:{port}",
-                   "--cert", self.certs.cert, "--key", self.certs.key]
+                   "--cert", certs.cert, "--key", certs.key]
         if retry:
             command.append("--retry")
         if engine:

@@ -1,30 +1,9 @@
-// The chat of tern's demo site in Chromium or Firefox, in a network that stops passing UDP in the middle of the session:
-//   node ladder_browser.mjs '{"browser": "chromium" | "firefox", "module", "path", "spki" | "profile", "url", "idle", "drop"}'
+// The chat of tern's demo site in a browser whose network stops passing UDP in the middle of the session: {"url", "idle", "drop"}
 //
-// idle: seconds in which nobody says anything, before; drop: the command that has the network drop UDP, null when it does already.
-// Prints one JSON object: what carried the session, when, and what was heard. It decides nothing.
+// idle: seconds in which nobody says anything, before; drop: the command that has the network drop UDP, absent when it does already.
+// Says what carried the session, when, and what was heard. Decides nothing.
 import { execFileSync } from 'node:child_process';
-import { createRequire } from 'node:module';
-
-const options = JSON.parse(process.argv[2]);
-const library = createRequire(import.meta.url)(options.module);
-const { port } = new URL(options.url);
-
-function launch() {
-  if (options.browser === 'chromium') {
-    return library.chromium.launch({
-      executablePath: options.path,
-      ignoreDefaultArgs: ['--disable-quic'],
-      args: ['--no-sandbox', '--disable-gpu', `--ignore-certificate-errors-spki-list=${options.spki}`, `--origin-to-force-quic-on=localhost:${options.quic ? port : 1}`],
-    });
-  }
-  return library.launch({
-    browser: 'firefox',
-    executablePath: options.path,
-    userDataDir: options.profile,
-    extraPrefsFirefox: { 'network.http.http3.disable_when_third_party_roots_found': false },
-  });
-}
+import { inPage } from './in_page.mjs';
 
 // Each is sent to the page as source text.
 const carrier = () => (document.querySelector('.chat').dataset.state === 'open'
@@ -44,12 +23,10 @@ async function until(what, condition, limit = 60_000) {
   }
 }
 
-const browser = await launch();
-try {
-  const page = await browser.newPage();
+async function look(page, options) {
   await page.goto(new URL('/chat/', options.url).href, { waitUntil: 'load', timeout: 30_000 });
   await until('the room', () => page.evaluate(carrier));
-  const result = { browser: String(await browser.version()), first: await page.evaluate(carrier) };
+  const result = { first: await page.evaluate(carrier) };
   await page.evaluate(say, 'before');
   await until('the first message', async () => (await page.evaluate(said)).includes('before'));
   await new Promise((resolve) => setTimeout(resolve, 1000 * (options.idle ?? 0)));
@@ -67,7 +44,7 @@ try {
     await until('the second message', async () => (await page.evaluate(said)).includes('after'));
   }
   result.said = await page.evaluate(said);
-  console.log(JSON.stringify(result));
-} finally {
-  await browser.close();
+  return result;
 }
+
+export const drive = (browser, options) => inPage(browser, (page) => look(page, options));

@@ -1,14 +1,7 @@
-// Chromium and Firefox in the chat of tern's demo site, each over HTTP/3 and over WebSocket, four people in one room:
-//   node chat_browsers.mjs '{"chromium": {"module", "browser", "spki"}, "firefox": {"module", "browser", "profile"}, "url"}'
+// Chromium and Firefox in the chat of tern's demo site, each over HTTP/3 and over WebSocket, four people in one room: {"url"}
 //
-// Prints one JSON object with what each page shows at the end, and decides nothing.
-import { createRequire } from 'node:module';
-
-const options = JSON.parse(process.argv[2]);
-const require = createRequire(import.meta.url);
-const { chromium } = require(options.chromium.module);
-const puppeteer = require(options.firefox.module);
-const { port } = new URL(options.url);
+// Says what each page shows at the end, and decides nothing.
+import { newContext } from './in_page.mjs';
 
 // Each is sent to the page as source text.
 const said = () => [...document.querySelectorAll('.chat-message')].map((message) => ({
@@ -47,35 +40,28 @@ async function until(what, condition, limit = 60_000) {
   }
 }
 
-const browsers = [];
-try {
-  const [first, second] = await Promise.all([
-    chromium.launch({
-      executablePath: options.chromium.browser,
-      ignoreDefaultArgs: ['--disable-quic'],
-      args: ['--no-sandbox', '--disable-gpu', `--ignore-certificate-errors-spki-list=${options.chromium.spki}`,
-        `--origin-to-force-quic-on=localhost:${port}`],
-    }),
-    puppeteer.launch({
-      browser: 'firefox',
-      executablePath: options.firefox.browser,
-      userDataDir: options.firefox.profile,
-      extraPrefsFirefox: {
-        'network.http.http3.disable_when_third_party_roots_found': false,
-        'network.http.http3.alt-svc-mapping-for-testing': `localhost;h3=:${port}`,
-      },
-    }),
-  ]);
-  browsers.push(first, second);
+export async function drive(chromium, firefox, options) {
+  const contexts = [];
+  const newPage = async (browser, more) => {
+    contexts.push(await newContext(browser, more));
+    return contexts.at(-1).newPage();
+  };
+  try {
+    return await talk(chromium, firefox, newPage, options);
+  } finally {
+    await Promise.all(contexts.map((context) => context.close()));
+  }
+}
 
+async function talk(chromium, firefox, newPage, options) {
   const people = {};
   for (const [name, browser, carrier] of [
-    ['Chromium over HTTP/3', first, 'native'],
-    ['Firefox over WebSocket', second, 'websocket'],
-    ['Firefox over HTTP/3', second, 'native'],
-    ['Chromium <b>over</b> WebSocket', first, 'websocket'],
+    ['Chromium over HTTP/3', chromium, 'native'],
+    ['Firefox over WebSocket', firefox, 'websocket'],
+    ['Firefox over HTTP/3', firefox, 'native'],
+    ['Chromium <b>over</b> WebSocket', chromium, 'websocket'],
   ]) {
-    const page = await browser.newPage();
+    const page = await newPage(browser);
     await page.goto(new URL(`/chat/?carrier=${carrier}`, options.url).href, { waitUntil: 'load', timeout: 30_000 });
     await until(`${name} comes in`, async () => (await page.evaluate(state)) === 'open');
     await page.evaluate(rename, name);
@@ -115,7 +101,7 @@ try {
   const flood = { notes: await flooder.evaluate(notes), others: (await pages[0].evaluate(notes)).length };
 
   // A phone shows the end of what was said, though names take room above it then, and after its own message in any case.
-  const phone = await first.newPage({ viewport: { width: 400, height: 500 } });
+  const phone = await newPage(chromium, { viewport: { width: 400, height: 500 } });
   await phone.goto(new URL('/chat/?carrier=native', options.url).href, { waitUntil: 'load', timeout: 30_000 });
   await until('the phone comes in', async () => (await phone.evaluate(state)) === 'open');
   await until('the phone shows the end', async () => (await phone.evaluate(fromEnd)) < 2);
@@ -129,7 +115,5 @@ try {
   await people[names[3]].close();
   await until('one has left', async () => !(names[3] in (await pages[0].evaluate(present))));
 
-  console.log(JSON.stringify({ browsers: [first.version(), await second.version()], here, heard, typing: seen, flood }));
-} finally {
-  for (const browser of browsers) await browser.close();
+  return { here, heard, typing: seen, flood };
 }

@@ -65,7 +65,7 @@ class Http3Scene {
       if (websockets) rig_.runtime().spawn(echo_on(*session, outcome_));
     }
     rig_.world.run_for(200ms);
-    const std::size_t before = allocated();
+    MemoryMeter memory;
     outcome_ = Outcome();
     for (std::size_t i = 0; attack != nullptr && i < attack->connections; ++i) begin(*attack);
     const Duration round = attack != nullptr ? attack->pace : 100ms;
@@ -76,10 +76,7 @@ class Http3Scene {
         ++peer->rounds;
       }
       rig_.world.run_for(round);
-      if (!measures_memory) continue;
-      if (const std::size_t now = allocated(); now > before) {
-        outcome_.memory = std::max(outcome_.memory, now - before);
-      }
+      if (measures_memory) memory.look(at, outcome_.memory);
     }
     for (const auto& peer : peers_) {
       outcome_.left += peer->closed ? 0 : 1;

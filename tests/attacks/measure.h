@@ -52,6 +52,21 @@ inline std::size_t allocated() {
   return info.uordblks + info.hblkhd;
 }
 
+/// Looks how much more than at its beginning is allocated. Malloc walks all that is free in small
+/// pieces for its account, so this is done each 10 ms of an attack: what hurts stays for longer.
+class MemoryMeter {
+ public:
+  void look(Duration at, std::size_t& most) {
+    if (at < next_) return;
+    next_ = at + 10ms;
+    if (const std::size_t now = allocated(); now > before_) most = std::max(most, now - before_);
+  }
+
+ private:
+  std::size_t before_ = allocated();
+  Duration next_{0};
+};
+
 /// Limits of the WebSockets: their times are short enough for a measurement.
 inline http::WebSocketOptions websocket_limits() {
   return http::WebSocketOptions()

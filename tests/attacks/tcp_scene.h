@@ -71,7 +71,7 @@ class TcpScene final : private tcp::ListenSink {
       if (websockets) connect_good(fallback::Protocol::http1, true);
     }
     world.run_for(200ms);
-    const std::size_t before = allocated();
+    MemoryMeter memory;
     outcome_ = Outcome();
     if (attack != nullptr) {
       for (std::size_t i = 0; i < attack->connections; ++i) {
@@ -82,9 +82,7 @@ class TcpScene final : private tcp::ListenSink {
     for (Duration at{0}; at < kTime; at += round) {
       for (const auto& one : attackers_) one->go_on();
       world.run_for(round);
-      if (const std::size_t now = allocated(); now > before) {
-        outcome_.memory = std::max(outcome_.memory, now - before);
-      }
+      memory.look(at, outcome_.memory);
     }
     for (const auto& one : attackers_) outcome_.left += one->over ? 0 : 1;
     return outcome_;

@@ -7,7 +7,6 @@
 
 #include "rpc/client_streams.h"
 #include "tests/sim/rpc_calls.h"
-#include "tools/rpc_interop/client_cases.h"
 
 /// Calls between the public `Server` and `Client`, over networks.
 
@@ -21,22 +20,13 @@ using grpc::testing::StreamingOutputCallRequest;
 using grpc::testing::StreamingOutputCallResponse;
 using TestClient = grpc::testing::TestService::Client;
 
-Task<void> run_named(rpc::Channel& channel, std::string_view name, std::string& verdict) {
-  verdict = co_await rpc_interop::run_case(name, channel);
-}
-
 class RpcOver : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(RpcOver, TheInteropCases) {
   Calls calls(GetParam());
   calls.scene.link(LinkOptions().delay(5ms).mbps(1000));
   calls.begin();
-  for (const std::string_view name : rpc_interop::case_names()) {
-    std::string verdict = "did not end";
-    calls.run(run_named(*calls.channel, name, verdict), 300s);
-    EXPECT_EQ(verdict, "") << name;
-  }
-  calls.channel.reset();
+  calls.run_interop_cases(Calls::kAllLarge);
 }
 
 TEST_P(RpcOver, TheInteropCasesOverABadNetwork) {
@@ -46,9 +36,7 @@ TEST_P(RpcOver, TheInteropCasesOverABadNetwork) {
   for (const std::string_view name :
        {"large_unary", "client_streaming", "server_streaming", "ping_pong",
         "client_compressed_streaming", "custom_metadata"}) {
-    std::string verdict = "did not end";
-    calls.run(run_named(*calls.channel, name, verdict), 300s);
-    EXPECT_EQ(verdict, "") << name;
+    calls.run_interop_case(name);
   }
   calls.channel.reset();
 }
@@ -67,14 +55,10 @@ TEST_P(RpcDialectOver, TheInteropCases) {
                         ? &rpc::connect_client_dialect(dialect == "connect-get")
                         : &rpc::grpc_web_client_dialect();
   calls.begin(rpc::ServeOptions(), options);
-  for (const std::string_view name : rpc_interop::case_names()) {
-    // A thousand bodies of 300 kB in base64 are a test of json_util, and take it 20 s.
-    if (name == "concurrent_large_unary" && options.codec == rpc::Codec::json) continue;
-    std::string verdict = "did not end";
-    calls.run(run_named(*calls.channel, name, verdict), 300s);
-    EXPECT_EQ(verdict, "") << name;
-  }
-  calls.channel.reset();
+  // A thousand bodies of 300 kB in base64 would be a test of json_util, and take it 20 s.
+  calls.run_interop_cases(options.codec == rpc::Codec::json ? 10
+                          : wire == "http/1.1"              ? Calls::kAllLarge
+                                                            : Calls::kSomeLarge);
 }
 
 INSTANTIATE_TEST_SUITE_P(

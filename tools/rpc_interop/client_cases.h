@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,5 +21,8 @@ const std::vector<std::string_view>& case_names();
 /// that is made for it. Empty: it passed; else what did not hold. The channel outlives the task. A
 /// name that is not among the above does not pass.
 Task<std::string> run_case(std::string_view name, rpc::Channel& channel);
+
+/// "concurrent_large_unary" with that many calls instead of the document's thousand.
+Task<std::string> concurrent_large_unary(rpc::Channel& channel, std::size_t calls);
 
 }  // namespace tern::rpc_interop

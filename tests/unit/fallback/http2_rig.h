@@ -17,6 +17,7 @@
 #include "http/fallback/http2_code.h"
 #include "tests/unit/fallback/hand_stream.h"
 #include "tests/unit/fallback/http2_frames.h"
+#include "tests/unit/sanitizers.h"
 #include "transport/sim/world.h"
 
 /// HTTP/2 by hand: a session of ours on a stream that the test holds the other end of.
@@ -24,6 +25,10 @@
 namespace tern::fallback::testing {
 
 using namespace std::chrono_literals;
+
+/// From one place where a rule's bytes are cut to the next. With the sanitizers it is each fourth:
+/// each rule's bytes come one by one as well.
+inline constexpr std::size_t kCutStride = test::kSanitized ? 4 : 1;
 
 /// Collects a runtime's log.
 class Lines final : public LogSink {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "tests/unit/fallback/http1_rig.h"
+#include "tests/unit/sanitizers.h"
 
 /// RFC 9112 as a table: what a client sends, and what a server of ours says. Each case is also run
 /// split at every byte: what a message means may not depend on how it arrives.
@@ -421,10 +422,16 @@ TEST(Rfc9112, Whole) {
 }
 
 TEST(Rfc9112, SplitAtEveryByte) {
+  // Long ones are all alike. With the sanitizers the others are split at each fourth byte, which is
+  // another one in each exchange: they have much in common, and all come byte by byte as well.
+  constexpr std::size_t kStride = test::kSanitized ? 4 : 1;
+  std::size_t first = 0;
   for (const Exchange9112& test : exchanges()) {
     Rig rig(echo, small_limits());
-    for (std::size_t split = 1; split < test.sent.size(); ++split) {
-      if (test.sent.size() > 1000 && split % 97 != 0) continue;  // long ones are all alike
+    first = first % kStride + 1;
+    const bool is_long = test.sent.size() > 1000;
+    const std::size_t step = is_long ? 97 : kStride;
+    for (std::size_t split = is_long ? 97 : first; split < test.sent.size(); split += step) {
       const std::string received = rig.talk(test.sent, split);
       expect_case(test, received, rig.last_closed, split);
       if (::testing::Test::HasFailure()) return;

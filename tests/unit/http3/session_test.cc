@@ -300,7 +300,7 @@ TEST(Session, TheClientCancels) {
   Rig rig([&](http::Exchange& exchange) -> Task<void> {
     http::Response head;
     co_await exchange.start(head);
-    for (int i = 0; i < 1000; ++i) {
+    for (int i = 0; i < 100; ++i) {
       Bytes piece = Bytes::copy(std::string(50'000, 'x'));
       auto sent = co_await exchange.write(std::move(piece));
       if (!sent) {
@@ -323,7 +323,7 @@ TEST(Session, TheClientCancels) {
   EXPECT_EQ(seen->origin, Origin::remote);
   EXPECT_EQ(rig.server_session->requests(), 0u);
   EXPECT_EQ(rig.session->requests(), 0u);
-  EXPECT_EQ(rig.ask(get("/")).body.size(), 50'000'000u) << "the connection goes on";
+  EXPECT_EQ(rig.ask(get("/")).body.size(), 5'000'000u) << "the connection goes on";
 }
 
 TEST(Session, TheServerAborts) {

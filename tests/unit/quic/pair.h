@@ -188,16 +188,15 @@ class Pair {
     bool moved = false;
     bool more = true;
     while (more) {
-      std::vector<std::uint8_t> space(udp::Slab::kSize);
       std::vector<udp::Transmit> transmits;
       std::size_t used = 0;
-      more = from.endpoint->fill(space, used, transmits, now);
+      more = from.endpoint->fill(space_, used, transmits, now);
       for (const udp::Transmit& transmit : transmits) {
         moved = true;
         for (std::uint32_t at = 0; at < transmit.length; at += transmit.segment_size) {
           const std::uint32_t size = std::min(transmit.segment_size, transmit.length - at);
-          std::vector<std::uint8_t> datagram(space.begin() + transmit.offset + at,
-                                             space.begin() + transmit.offset + at + size);
+          std::vector<std::uint8_t> datagram(space_.begin() + transmit.offset + at,
+                                             space_.begin() + transmit.offset + at + size);
           (&to == &server ? datagrams_to_server : datagrams_to_client) += 1;
           if (&to == &client) bytes_to_client += size;
           going = transmit.path;
@@ -216,6 +215,8 @@ class Pair {
     to.drain();
     return moved;
   }
+
+  std::vector<std::uint8_t> space_ = std::vector<std::uint8_t>(udp::Slab::kSize);
 };
 
 }  // namespace tern::quic::testing

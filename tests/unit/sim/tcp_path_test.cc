@@ -4,6 +4,7 @@
 #include <cmath>
 #include <sstream>
 
+#include "tests/unit/sanitizers.h"
 #include "tests/unit/sim/tcp_pair.h"
 #include "transport/sim/capture.h"
 
@@ -24,9 +25,10 @@ double goodput(TcpPair& pair, std::uint64_t bytes, Duration limit = 600s) {
 }
 
 TEST(SimTcpPath, ACleanLinkIsFilled) {
+  constexpr double kSeconds = test::kSanitized ? 4 : 10;
   for (const double mbps : {5.0, 50.0}) {
     TcpPair pair(LinkOptions().delay(20ms).mbps(mbps).queue_bytes(256 * 1024));
-    const double rate = goodput(pair, static_cast<std::uint64_t>(mbps * 1e6 / 8 * 10));
+    const double rate = goodput(pair, static_cast<std::uint64_t>(mbps * 1e6 / 8 * kSeconds));
     // 1448 of 1500 bytes are payload; slow start takes a little.
     EXPECT_GT(rate, 0.88 * mbps * 1e6) << mbps;
     EXPECT_LT(rate, 0.966 * mbps * 1e6) << mbps;
@@ -48,7 +50,7 @@ double mathis(double loss, double rtt) { return 8 * 1448 / rtt * std::sqrt(1.5 /
 
 TEST(SimTcpPath, RenoAtTwoPercentLossIsAsFastAsTheFormulaSays) {
   double sum = 0;
-  constexpr int kSeeds = 8;
+  constexpr int kSeeds = test::kSanitized ? 2 : 8;
   for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
     TcpPair pair(LinkOptions().down(ChannelOptions().loss(0.02)).delay(50ms), seed);
     TcpModel model;
@@ -64,9 +66,10 @@ TEST(SimTcpPath, RenoAtTwoPercentLossIsAsFastAsTheFormulaSays) {
 TEST(SimTcpPath, CubicIsNotSlowerThanReno) {
   // RFC 9438 §4.3: where Reno would be faster, CUBIC grows as Reno does; on a longer path with less
   // loss it is much faster.
+  constexpr std::uint64_t kSeeds = test::kSanitized ? 1 : 6;
   const auto average = [](TcpAlgorithm algorithm, double loss, Duration delay) {
     double sum = 0;
-    for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+    for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
       TcpPair pair(LinkOptions().down(ChannelOptions().loss(loss)).delay(delay), seed);
       TcpModel model;
       model.algorithm = algorithm;
@@ -157,7 +160,7 @@ TEST(SimTcpPath, ReorderingIsNotTakenForLoss) {
 
 TEST(SimTcpPath, AnOutageEndsWithTheNextOfEverRarerTries) {
   TcpPair pair(LinkOptions().delay(20ms).mbps(20));
-  pair.server.on_accept = [](TcpEnd& end) { end.send(20'000'000); };
+  pair.server.on_accept = [](TcpEnd& end) { end.send(5'000'000); };
   ASSERT_TRUE(pair.connect());
   ASSERT_TRUE(pair.world.run_until([&] { return pair.client.received > 2'000'000; }));
   const Duration cut_at = pair.world.elapsed();
@@ -189,7 +192,7 @@ TEST(SimTcpPath, AnOutageEndsWithTheNextOfEverRarerTries) {
 
 TEST(SimTcpPath, ADelaySpikeIsRecognisedAsNone) {
   TcpPair pair(LinkOptions().delay(20ms).mbps(20).queue_bytes(2'000'000));
-  pair.server.on_accept = [](TcpEnd& end) { end.send(20'000'000); };
+  pair.server.on_accept = [](TcpEnd& end) { end.send(10'000'000); };
   ASSERT_TRUE(pair.connect());
   ASSERT_TRUE(pair.world.run_until([&] { return pair.client.received > 3'000'000; }));
   const std::uint64_t before = pair.accepted().stream->info().congestion_window;

@@ -102,12 +102,11 @@ class WebSocketTest(TernTest):
 
     def waiting(self, server, carrier):
         """`tern ws` with an open WebSocket that nothing is sent on."""
-        waiting = subprocess.Popen([TERN, "ws", "-k", "--json", "--wait", "10m", "--carrier", carrier,
+        waiting = subprocess.Popen([TERN, "ws", "-k", "-v", "--json", "--wait", "10m", "--carrier", carrier,
                                     self.url(server)],
                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, env=environment(self.folder))
-        while server.counters().get("websocket.opened", 0) == 0:
-            pass
+        next(line for line in waiting.stderr if b" open over " in line)
         return waiting
 
     def test_a_server_that_drains(self):

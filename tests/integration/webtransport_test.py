@@ -168,12 +168,11 @@ class WebTransportTest(TernTest):
 
     def waiting(self, server, carrier):
         """`tern wt` with an open session that nothing is sent on."""
-        waiting = subprocess.Popen([TERN, "wt", "-k", "--json", "--wait", "10m", "--carrier",
+        waiting = subprocess.Popen([TERN, "wt", "-k", "-v", "--json", "--wait", "10m", "--carrier",
                                     carrier, self.url(server)],
                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, env=environment(self.folder))
-        while server.counters().get("webtransport.opened", 0) == 0:
-            pass
+        next(line for line in waiting.stderr if b" open over " in line)
         return waiting
 
     def test_a_server_that_dies(self):

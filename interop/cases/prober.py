@@ -79,7 +79,7 @@ def start(run, name, **options):
     return port
 
 
-@case("prober/hypercorn", "hypercorn", name="hypercorn", server=hypercorn)
+@case("prober/hypercorn", "hypercorn", 13, name="hypercorn", server=hypercorn)
 @case("prober/go", "go", name="go", server=lambda run: go_server(run)[0])
 def programs_matrix(run, name, server):
     """Servers without a file of 5 MB for the throughput."""
@@ -102,7 +102,7 @@ def expect(endpoint, expected, letters):
 @case("prober/nginx", "nginx", name="nginx")
 @case("prober/haproxy", "haproxy", name="haproxy")
 @case("prober/bun", "bun", name="bun")
-@case("prober/aioquic", "aioquic", name="aioquic")
+@case("prober/aioquic", "aioquic", 9, name="aioquic")
 def whole_matrix(run, name):
     port = start(run, name)
     endpoint, status = run.subject.probe(

@@ -108,12 +108,12 @@ JUDGED = {"V": Client.version_negotiation, "H": Client.handshake, "2": Client.ve
 OTHERWISE = {"aioquic": "M"}
 
 
-@case("prober-control/caddy", "caddy", name="caddy")
-@case("prober-control/gtlsserver", "gtls", name="gtlsserver")
-@case("prober-control/nginx", "nginx", name="nginx")
-@case("prober-control/haproxy", "haproxy", name="haproxy")
-@case("prober-control/bun", "bun", name="bun")
-@case("prober-control/aioquic", "aioquic", name="aioquic")
+@case("prober-control/caddy", "caddy", 7, name="caddy")
+@case("prober-control/gtlsserver", "gtls", 7, name="gtlsserver")
+@case("prober-control/nginx", "nginx", 7, name="nginx")
+@case("prober-control/haproxy", "haproxy", 7, name="haproxy")
+@case("prober-control/bun", "bun", 7, name="bun")
+@case("prober-control/aioquic", "aioquic", 7, name="aioquic")
 def same_verdicts(run, name):
     client = Client(run, start(run, name))
     found = {letter: bool(judge(client)) for letter, judge in JUDGED.items()}

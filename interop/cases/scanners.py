@@ -55,7 +55,8 @@ def slow_clients(run):
     there, and slow heads end by their limit; those of bodies and readers are minutes, and are tried
     in virtual time (tests/attacks)."""
     server = run.subject.serve(run)
-    common = ["-c", str(SLOW), "-r", str(SLOW), "-l", str(SECONDS), "-p", "5"]
+    # The attackers' own look at the server is to last as long: they spin once they have given up on its answer.
+    common = ["-c", str(SLOW), "-r", str(SLOW), "-l", str(SECONDS), "-p", str(SECONDS + 6)]
     modes = {
         "heads": ["-H", "-i", "1", "-u", server.url("/hello")],
         "bodies": ["-B", "-i", "1", "-s", "8192", "-u", server.url("/echo")],

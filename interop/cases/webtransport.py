@@ -131,7 +131,7 @@ def without_udp(run, name):
 
 
 # aioquic 1.2 speaks draft 02.
-@case("aioquic-server/webtransport", "aioquic")
+@case("aioquic-server/webtransport", "aioquic", 12)
 def aioquic_server(run):
     peer_path("aioquic")
     port = free_port()
@@ -215,7 +215,7 @@ def deno_client(run):
     check(seen["closed"] == "closed" and seen["nowhere"] == "refused", f"{seen}")
 
 
-@case("deno/webtransport-server", "deno", 5)
+@case("deno/webtransport-server", "deno", 12)
 def deno_server(run):
     port = free_port()
     process = run.start("deno", [

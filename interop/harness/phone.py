@@ -31,9 +31,10 @@ class Link:
 LINKS = {"wifi0": Link(1, 600, 10, 40, 64), "wwan0": Link(2, 700, 30, 20, 64)}
 
 
-def run(*command):
+def run(*command, lines=None):
+    """What it prints; `lines` are its input."""
     return subprocess.run([str(word) for word in command], check=True, capture_output=True,
-                          text=True).stdout
+                          text=True, input="\n".join(lines or [])).stdout
 
 
 class Phone:
@@ -48,18 +49,9 @@ class Phone:
 
     def __enter__(self):
         try:
-            for name in self.names:
-                run("ip", "netns", "add", self.names[name])
-                self.ip(name, "link", "set", "lo", "up")
-            self.ip("server", "addr", "add", f"{MACHINE}/32", "dev", "lo")
-            for name, link in LINKS.items():
-                self._wire("phone", name, f"10.77.{link.number}.2", name, "to-phone",
-                           f"10.77.{link.number}.1")
-                self._wire(name, "to-server", f"10.78.{link.number}.2", "server", f"from-{name}",
-                           f"10.78.{link.number}.1")
-                self.ip(name, "addr", "add", f"{PUBLIC}/32", "dev", "lo")
-                self.ip(name, "route", "add", MACHINE, "via", f"10.78.{link.number}.1")
-                self.route(name, link.metric)
+            for name in self.names.values():
+                run("ip", "netns", "add", name)
+            self._lay_out()
         except BaseException:
             self.__exit__()
             raise
@@ -72,17 +64,33 @@ class Phone:
     def ip(self, name, *arguments):
         return run("ip", "-n", self.names[name], *arguments)
 
+    def _lay_out(self):
+        """Wires, addresses and routes: a batch for the wires, and one for each namespace."""
+        wires, inside = [], {name: ["link set lo up"] for name in self.names}
+
+        def wire(one, one_device, one_address, other, other_device, other_address):
+            wires.append(f"link add {one_device} netns {self.names[one]} type veth "
+                         f"peer name {other_device} netns {self.names[other]}")
+            for name, device, address in ((one, one_device, one_address),
+                                          (other, other_device, other_address)):
+                inside[name] += [f"addr add {address}/24 dev {device}", f"link set {device} up"]
+
+        inside["server"].append(f"addr add {MACHINE}/32 dev lo")
+        for name, link in LINKS.items():
+            wire("phone", name, f"10.77.{link.number}.2", name, "to-phone", f"10.77.{link.number}.1")
+            wire(name, "to-server", f"10.78.{link.number}.2", "server", f"from-{name}",
+                 f"10.78.{link.number}.1")
+            inside[name] += [f"addr add {PUBLIC}/32 dev lo",
+                             f"route add {MACHINE} via 10.78.{link.number}.1"]
+            inside["phone"].append(
+                f"route add default via 10.77.{link.number}.1 dev {name} metric {link.metric}")
+        run("ip", "-batch", "-", lines=wires)
+        for name, lines in inside.items():
+            run("ip", "-n", self.names[name], "-batch", "-", lines=lines)
+
     def inside(self, name, command):
         """`command`, to be run in one of the namespaces."""
         return ["ip", "netns", "exec", self.names[name], *command]
-
-    def _wire(self, one, one_device, one_address, other, other_device, other_address):
-        run("ip", "link", "add", one_device, "netns", self.names[one], "type", "veth", "peer",
-            "name", other_device, "netns", self.names[other])
-        for name, device, address in ((one, one_device, one_address),
-                                      (other, other_device, other_address)):
-            self.ip(name, "addr", "add", f"{address}/24", "dev", device)
-            self.ip(name, "link", "set", device, "up")
 
     # ---- what happens to the phone
 

@@ -202,7 +202,7 @@ def chromium_rpc(run, quic, wire):
 
 # ---- the Connect suite's cases ----------------------------------------------------------------------
 
-@case("rpc-conformance", "buf", beside=40)
+@case("rpc-conformance", "buf", beside=20)
 def rpc_conformance(run):
     """tern's client and server in two programs, each told what to do as the suite's runner does."""
     if run.subject.name != "tern":

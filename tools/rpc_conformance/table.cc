@@ -25,6 +25,12 @@ const char* name_of(Kind kind) {
                                     "bidi-stream/half-duplex", "bidi-stream/full-duplex"};
   return kNames[static_cast<std::size_t>(kind)];
 }
+
+/// How long a call lasts that ends by itself where it is to end early: longer than any machine is
+/// slow. Milliseconds, and those between two responses where some of them are waited for.
+constexpr std::uint32_t kMinute = 60'000;
+constexpr std::uint32_t kBetween = 50;
+
 bool streams_back(Kind kind) { return kind != Kind::unary && kind != Kind::client; }
 
 /// What a case's first message asks for, whatever its type.
@@ -200,7 +206,7 @@ class Table {
     for (const Kind kind : kKinds) {
       Wish wish;
       add("Deadline Propagation", kind, "timeout", wish).set_timeout_ms(60'000);
-      wish.delay_ms = 1500;
+      wish.delay_ms = kMinute;
       add("Timeouts", kind, "timeout", wish, CODEC_PROTO, COMPRESSION_IDENTITY, 4)
           .set_timeout_ms(200);
     }
@@ -209,15 +215,19 @@ class Table {
   void cancellation() {
     for (const Kind kind : kKinds) {
       Wish wish;
-      wish.delay_ms = 1000;  // hardly anybody waits for it
+      wish.delay_ms = kMinute;
       wish.responses = streams_back(kind) ? 2 : 1;
+      if (kind == Kind::full) {  // its first response comes before it is cancelled
+        wish.delay_ms = kBetween;
+        wish.responses = kMinute / kBetween;
+      }
       cancelled(kind, "cancel-after-close-send", wish).set_after_close_send_ms(5);
       if (kind != Kind::unary && kind != Kind::server) {
         (void)cancelled(kind, "cancel-before-close-send", wish).mutable_before_close_send();
       }
       if (!streams_back(kind)) continue;
-      wish.delay_ms = 50;
-      wish.responses = 100;
+      wish.delay_ms = kBetween;
+      wish.responses = kMinute / kBetween;
       wish.requests = kind == Kind::server ? 1 : 2;
       cancelled(kind, "cancel-after-responses", wish).set_after_num_responses(1);
     }

@@ -60,12 +60,21 @@ QuicOriginConnection::~QuicOriginConnection() = default;
 Task<Result<void>> QuicOriginConnection::establish() {
   for (;;) {
     Result<void> tried = co_await try_to_establish();
-    if (tried || given_up_ || !pool_.lost_its_networks()) co_return tried;
-    // One may come back before connect_timeout has passed.
+    if (tried || given_up_) co_return tried;
+    const bool waits = pool_.lost_its_networks();  // one may come back
+    if (!waits && !idled_out()) co_return tried;
     attempts_.clear();
     winner_ = nullptr;
-    co_await changed_.wait();
+    if (waits) co_await changed_.wait();
   }
+}
+
+/// Nobody has answered, and connect_timeout, which ends this, is longer than the idle timeout.
+bool QuicOriginConnection::idled_out() const {
+  return pool_.options.connect_timeout_ > Duration::zero() && !attempts_.empty() &&
+         std::all_of(attempts_.begin(), attempts_.end(), [](const auto& entry) {
+           return entry->failure && entry->failure->is(Code::timed_out);
+         });
 }
 
 Task<Result<void>> QuicOriginConnection::try_to_establish() {

@@ -55,6 +55,7 @@ class QuicOriginConnection final : public RacingConnection {
   class Handshake;
 
   Task<Result<void>> try_to_establish();
+  bool idled_out() const;
   Task<Result<ServicePlace>> find();
   void attempt(const Target& target, bool more) override;
   /// Of a successor: the networks that are not avoided.

@@ -50,6 +50,28 @@ TEST(Handshake, SurvivesLongRoundTrips) {
   EXPECT_EQ(fetch.took(), 3s);
 }
 
+TEST(Handshake, AServerIsTriedForAsLongAsItWasAskedForThoughConnectionsIdleOutEarlier) {
+  Scene scene;
+  scene.link(LinkOptions().delay(20ms)).blackhole(0s, 35s);
+  scene.serve();
+  scene.use_patient_client();  // a minute; the idle timeout is 30 s
+  const Fetch& fetch = scene.fetch("/hello", 61s);
+  ASSERT_TRUE(fetch.ok());
+  EXPECT_GT(fetch.took(), 35s);
+  EXPECT_LT(fetch.took(), 40s) << "begun anew after 30 s, when the time between packets was 16 s";
+}
+
+TEST(Handshake, NorIsAServerThatIsNotThereTriedForLonger) {
+  Scene scene;
+  scene.link(LinkOptions().delay(20ms)).cut();
+  scene.serve();
+  scene.use_patient_client();
+  const Fetch& fetch = scene.fetch("/hello", 61s);
+  ASSERT_TRUE(fetch.error);
+  EXPECT_TRUE(fetch.error->is(Code::timed_out)) << fetch.error->to_string();
+  EXPECT_EQ(fetch.took(), 60s);
+}
+
 TEST(Handshake, SurvivesTheLossOfAnyOneDatagram) {
   for (int direction = 0; direction < 2; ++direction) {
     for (int n = 1; n <= 6; ++n) {

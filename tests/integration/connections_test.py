@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import time
 
 from tern_program import HTTP3, Fetched, TernTest
 
@@ -94,7 +95,7 @@ class HandshakeTest(TernTest):
 
         before = secrets()
         while before & secrets():
-            pass
+            time.sleep(0.01)
         fetched = self.assert_done(self.get(server, "/hello", "--session", session))
         self.assertFalse(fetched.connection["resumed"])
 

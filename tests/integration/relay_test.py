@@ -7,6 +7,7 @@ import socket
 import struct
 import subprocess
 import threading
+import time
 
 from tern_program import PATIENCE, TERN, TernTest, environment
 
@@ -260,7 +261,7 @@ class DatagramTest(RelayTest):
         # Nobody is behind the old ones any more.
         echo.socket.sendto(b"anyone?", seen[0])
         while relay.counters()["nat_dropped"] == 0:
-            pass
+            time.sleep(0.01)
         stats = relay.stop()
         self.assertEqual(stats["rebindings"], 2)
         self.assertEqual(stats["bindings"], 3)

@@ -77,7 +77,7 @@ TEST(Http1Session, BigBodiesBothWaysAtOnce) {
     co_await exchange.finish();
   });
   rig.connect();
-  std::string body(5'000'000, '\0');
+  std::string body(2'000'000, '\0');
   for (std::size_t i = 0; i < body.size(); ++i) body[i] = static_cast<char>(i * 31 + i / 251);
   const Reply reply = rig.ask(request("POST", "/"), body);
   EXPECT_TRUE(reply.body == body);
@@ -99,7 +99,7 @@ TEST(Http1Session, AHandlerThatDoesNotReadStopsTheClient) {
     co_await exchange.respond(http::Status::ok, std::to_string(body->size()));
   });
   rig.connect();
-  auto reply = rig.start(request("POST", "/"), std::string(20'000'000, 'x'));
+  auto reply = rig.start(request("POST", "/"), std::string(4'000'000, 'x'));
   rig.world.run_for(5s);
   EXPECT_FALSE(reply->done);
   EXPECT_GE(most, SessionOptions().max_buffered_body);
@@ -107,7 +107,7 @@ TEST(Http1Session, AHandlerThatDoesNotReadStopsTheClient) {
   EXPECT_TRUE(rig.server_session->stream().paused());
   go = true;
   rig.world.run_until([&] { return reply->done; });
-  EXPECT_EQ(reply->body, "20000000");
+  EXPECT_EQ(reply->body, "4000000");
 }
 
 TEST(Http1Session, AClientThatDoesNotReadStopsTheHandler) {
@@ -115,7 +115,7 @@ TEST(Http1Session, AClientThatDoesNotReadStopsTheHandler) {
   Rig rig([&](http::Exchange& exchange) -> Task<void> {
     http::Response head;
     co_await exchange.start(head);
-    for (int i = 0; i < 400; ++i) {
+    for (int i = 0; i < 100; ++i) {
       auto sent = co_await exchange.write(Bytes::take(std::string(64 * 1024, 'x')));
       if (!sent) co_return;
       written += 64 * 1024;
@@ -126,10 +126,10 @@ TEST(Http1Session, AClientThatDoesNotReadStopsTheHandler) {
   client.stream->pause();
   client.say("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
   rig.world.run_for(20s);
-  EXPECT_LT(written, 16'000'000u);
+  EXPECT_LT(written, 4'000'000u);
   client.stream->resume();
   rig.world.run_until([&] { return client.received.ends_with("\r\n0\r\n\r\n"); });
-  EXPECT_EQ(written, 400u * 64 * 1024);
+  EXPECT_EQ(written, 100u * 64 * 1024);
   // Chunked: each byte is there once.
   const std::string_view body =
       std::string_view(client.received).substr(client.received.find("\r\n\r\n"));

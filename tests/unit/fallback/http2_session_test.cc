@@ -92,7 +92,7 @@ TEST(Http2, BodiesAndTrailersBothWays) {
   Http2Pair pair(all_kinds);
   http::Fields trailers;
   trailers.add("x-sum", "42");
-  const std::string body = big(5'000'000);
+  const std::string body = big(2'000'000);
   const Reply reply = pair.ask(post("/echo"), body, trailers);
   EXPECT_FALSE(reply.error.has_value());
   EXPECT_TRUE(reply.body == body);

@@ -151,7 +151,7 @@ TEST(CookieJarTest, Limits) {
     jar.store(url("https://big.com/"), std::to_string(i) + "=" + std::string(4000, 'x'), kNow);
   }
   EXPECT_LE(jar.header_for(url("https://big.com/"), kNow).size(), CookieJar::kMaxHeader);
-  for (int i = 0; i < 4000; ++i) {
+  for (std::size_t i = 0; i < CookieJar::kMaxCookies + 10; ++i) {
     jar.store(url("https://h" + std::to_string(i) + ".com/"), "a=1", kNow);
   }
   EXPECT_EQ(jar.size(), CookieJar::kMaxCookies);

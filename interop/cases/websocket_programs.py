@@ -146,7 +146,7 @@ def program_server(run, name, tls, *command):
 
 
 MESSAGES = [f"message {i} " + "ä" * i for i in range(100)]
-BINARY = bytes((i * 31 + (i >> 7)) % 256 for i in range(1 << 15)) * 96  # 3 MiB
+BINARY = bytes((i * 31 + (i >> 7)) % 256 for i in range(32_749)) * 96  # 3 MB, of a period that no block has
 
 
 def expect_session(seen, status, messages, carrier, close=None, exit_status=0):

@@ -190,8 +190,7 @@ def ladder(run, name, mid_session):
     check(seen["first"] == ("h3" if mid_session else "websocket"), f"{seen}")
     check(seen["stayed"], f"a session in which nobody says anything does not last: {seen}")
     if mid_session:
-        check(seen["second"] == "websocket" and seen["seconds"] < 60, f"{seen}")
-        check("after" in seen["said"], f"{seen}")
+        check(seen["second"] == "websocket" and "after" in seen["said"], f"{seen}")
 
 
 for _browser in ("chromium", "firefox"):

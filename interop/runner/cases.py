@@ -195,7 +195,8 @@ def amplification_limit(evidence):
 
 
 def several_paths(evidence):
-    """The server's first packet on each new path has a PATH_CHALLENGE, and each is answered."""
+    """The server's first packet on each new path has a PATH_CHALLENGE, and each that the link's queue has not dropped
+    is answered."""
     evidence.needs_keys()
     first = {}
     for datagram in evidence.right.of(False):
@@ -207,9 +208,11 @@ def several_paths(evidence):
         check(found, "the server's first packet to port "
               f"{datagram.destination[1]} has no PATH_CHALLENGE")
         challenges += found
-    answers = {data for packet in evidence.left.packets(from_client=True)
-               for data in packet.frame_data(PATH_RESPONSE)}
-    missing = [each.hex() for each in challenges if each not in answers]
+    arrived, answers = (
+        {data for packet in evidence.left.packets(from_client=from_client) for data in packet.frame_data(what)}
+        for from_client, what in ((False, PATH_CHALLENGE), (True, PATH_RESPONSE)))
+    check(arrived.intersection(challenges), "no PATH_CHALLENGE has come to the client")
+    missing = [each.hex() for each in challenges if each in arrived and each not in answers]
     check(not missing, f"PATH_CHALLENGE without a PATH_RESPONSE: {', '.join(missing)}")
 
 

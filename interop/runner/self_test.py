@@ -323,12 +323,15 @@ class Checks(unittest.TestCase):
         before = sent(False, Kind.ONE_RTT)
         moved = sent(False, Kind.ONE_RTT, destination=ELSEWHERE, frames=[challenge()])
         answer = sent(True, Kind.ONE_RTT, frames=[response()])
-        self.passes(cases.several_paths, [answer], [before, moved])
+        lost = sent(False, Kind.ONE_RTT, destination=("192.0.2.9", 9), frames=[challenge(b"dropped!")])
+        self.passes(cases.several_paths, [moved, answer], [before, moved])
+        self.passes(cases.several_paths, [moved, answer], [before, moved, lost])
         self.refuses("a single path", cases.several_paths, [answer], [before])
         self.refuses("no PATH_CHALLENGE", cases.several_paths, [answer],
                      [before, sent(False, Kind.ONE_RTT, destination=ELSEWHERE), moved])
+        self.refuses("has come to the client", cases.several_paths, [answer], [before, moved])
         self.refuses("without a PATH_RESPONSE", cases.several_paths,
-                     [sent(True, Kind.ONE_RTT, frames=[response(b"another!")])], [before, moved])
+                     [moved, sent(True, Kind.ONE_RTT, frames=[response(b"another!")])], [before, moved])
 
     def test_deaf_server(self):
         moved = [sent(True, Kind.ONE_RTT), sent(True, Kind.ONE_RTT, source=ELSEWHERE)]

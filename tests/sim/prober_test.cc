@@ -154,6 +154,30 @@ TEST(Prober, WorksOnALossyPath) {
   EXPECT_EQ(probing.letters(), "HQGD3RUMB");
 }
 
+/// The server's answer, from when on `change` is made to what the client sends.
+Probing close_when(const std::function<void(Channel&)>& change) {
+  Scene scene;
+  Link& link = scene.link(LinkOptions().delay(10ms));
+  scene.router.get("/last", [&](http::Exchange& exchange) -> Task<void> {
+    change(link.up());
+    co_await exchange.respond(http::Status::ok, "x");
+  });
+  scene.serve();
+  return Probing(scene, target("/last"), only("C"));
+}
+
+TEST(Prober, HearsThatAServerHasNotUnderstoodTheClose) {
+  const Probing probing = close_when([](Channel& up) { up.cut(); });
+  EXPECT_EQ(probing.outcome('C'), Outcome::fail);
+  EXPECT_THAT(probing.detail('C'), HasSubstr("no end of them"));
+}
+
+TEST(Prober, WaitsForAServerThatIsBusy) {
+  const Probing probing =
+      close_when([](Channel& up) { up.change([](ChannelModel& model) { model.delay = 500ms; }); });
+  EXPECT_EQ(probing.letters(), "C") << probing.detail('C');
+}
+
 TEST(Prober, SeesRetryAtItsPort) {
   Scene scene;
   scene.link(LinkOptions().delay(10ms));

@@ -370,10 +370,10 @@ class QuicTest(RelayTest):
                 f"drop-rate {base} --rate_to_client=5 --rate_to_server=5 --burst_to_client=2",
                 f"corrupt-rate {base} --rate_to_client=5 --rate_to_server=5 --burst_to_client=2",
                 f"droplist {base} --drops_to_client=2,4 --drops_to_server=3",
-                # Holes of the relay's clock: so many that a download meets one whenever it begins.
-                f"blackhole {base} --on=100ms --off=100ms --repeat=1000"):
+                # Whenever a download begins that takes 1.6 s, it meets a hole of the relay's clock.
+                "blackhole --delay=2ms --bandwidth=20Mbps --queue=100 --on=1s --off=100ms --repeat=1000"):
             with self.subTest(scenario=scenario):
-                _, _, stats = self.download(2_000_000, "--scenario", scenario)
+                _, _, stats = self.download(4_000_000, "--scenario", scenario)
                 down = stats["to_client"]
                 name = scenario.split()[0]
                 if name == "corrupt-rate":

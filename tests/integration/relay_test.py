@@ -241,8 +241,9 @@ class DatagramTest(RelayTest):
 
     def test_a_rebinding_is_a_new_port_and_then_a_new_address(self):
         script = self.folder / "nat.toml"
-        script.write_text('[[at]]\ntime = "100ms"\ndo = "rebind"\n'
-                          '[[at]]\ntime = "200ms"\ndo = "rebind-address"\n')
+        # An answer that comes later than the next of them would be nobody's.
+        script.write_text('[[at]]\ntime = "2s"\ndo = "rebind"\n'
+                          '[[at]]\ntime = "4s"\ndo = "rebind-address"\n')
         echo = self.echo()
         relay = self.relay(echo.port, "--script", script)
         client = self.client(relay)

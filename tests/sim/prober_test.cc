@@ -155,9 +155,9 @@ TEST(Prober, WorksOnALossyPath) {
 }
 
 /// The server's answer, from when on `change` is made to what the client sends.
-Probing close_when(const std::function<void(Channel&)>& change) {
+Probing close_when(const std::function<void(Channel&)>& change, Duration delay = 10ms) {
   Scene scene;
-  Link& link = scene.link(LinkOptions().delay(10ms));
+  Link& link = scene.link(LinkOptions().delay(delay));
   scene.router.get("/last", [&](http::Exchange& exchange) -> Task<void> {
     change(link.up());
     co_await exchange.respond(http::Status::ok, "x");
@@ -170,6 +170,11 @@ TEST(Prober, HearsThatAServerHasNotUnderstoodTheClose) {
   const Probing probing = close_when([](Channel& up) { up.cut(); });
   EXPECT_EQ(probing.outcome('C'), Outcome::fail);
   EXPECT_THAT(probing.detail('C'), HasSubstr("no end of them"));
+}
+
+TEST(Prober, HearsItInTimeOfAServerFarAway) {
+  const Probing probing = close_when([](Channel& up) { up.cut(); }, 250ms);
+  EXPECT_EQ(probing.outcome('C'), Outcome::fail) << probing.detail('C');
 }
 
 TEST(Prober, WaitsForAServerThatIsBusy) {

@@ -88,7 +88,9 @@ Task<Result<void>> QuicOriginConnection::try_to_establish() {
   if (targets.empty()) {
     co_return fail(Error(Code::not_found, "no other network leads to " + join(order)));
   }
-  Result<void> raced = co_await race(std::move(targets));
+  if (avoided_) place->awaited.clear();
+  Task<Result<void>> racing = race(std::move(targets), std::move(place->awaited));
+  Result<void> raced = co_await racing;
   co_return raced;
 }
 

@@ -56,7 +56,7 @@ class QuicOriginConnection final : public RacingConnection {
 
   Task<Result<void>> try_to_establish();
   bool idled_out() const;
-  Task<Result<ServicePlace>> find();
+  Task<Result<ServicePlace>> find() override;
   void attempt(const Target& target, bool more) override;
   /// Of a successor: the networks that are not avoided.
   std::vector<Target> other_targets_for(const std::vector<udp::Address>& addresses) const;

@@ -22,7 +22,7 @@ void RacingConnection::close() {
 }
 
 void RacingConnection::tell_resolved(const ServicePlace& place) {
-  resolved_at_ = pool_.runtime.now();
+  if (!resolved_at_) resolved_at_ = pool_.runtime.now();
   tell(ClientEvent::Type::resolved,
        join(place.addresses) + (place.by_record ? " by its HTTPS record" : ""));
 }
@@ -43,15 +43,28 @@ std::vector<RacingConnection::Target> RacingConnection::targets_for(
   return targets;
 }
 
-Task<Result<void>> RacingConnection::race(std::vector<Target> targets) {
+Task<Result<void>> RacingConnection::race(std::vector<Target> targets, std::string awaited) {
   Runtime& runtime = pool_.runtime;
   Timer timer(runtime.timers(), [this](Timestamp) { changed_.notify_all(); });
   Timestamp next_start = runtime.now();
+  const Timestamp patience = runtime.now() + ServiceRecords::kPatience;
+  const auto wake = [this, weak = weak_from_this()] {
+    if (weak.lock() != nullptr) changed_.notify_all();
+  };
+  if (!awaited.empty()) pool_.services.when_answered(awaited, wake);
   std::size_t begun = 0;
   while (session() == nullptr) {
     if (given_up_) co_return fail(Error::closed("the client was closed"));
     for (std::size_t i = 0; i < attempts_.size(); ++i) {
       if (attempts_[i]->take()) co_return Result<void>();
+    }
+    if (!awaited.empty() && runtime.now() >= patience) awaited.clear();
+    if (!awaited.empty() && pool_.services.find(awaited) != nullptr) {
+      Task<std::string> looking = go_by_records(targets, begun);
+      awaited = co_await looking;
+      if (!awaited.empty()) pool_.services.when_answered(awaited, wake);
+      next_start = runtime.now();
+      continue;
     }
     const bool running = std::any_of(attempts_.begin(), attempts_.end(),
                                      [](const auto& entry) { return !entry->failure; });
@@ -66,11 +79,26 @@ Task<Result<void>> RacingConnection::race(std::vector<Target> targets) {
       if (begun < targets.size()) next_start = runtime.now() + targets[begun].after;
       continue;
     }
-    if (!running) co_return fail(why_none_connected());
-    timer.arm(more ? next_start : kNever);
+    if (!running && awaited.empty()) co_return fail(why_none_connected());
+    timer.arm(std::min(more ? next_start : kNever, awaited.empty() ? kNever : patience));
     co_await changed_.wait();
   }
   co_return Result<void>();
+}
+
+Task<std::string> RacingConnection::go_by_records(std::vector<Target>& targets, std::size_t next) {
+  Result<ServicePlace> place = co_await find();
+  if (!place) co_return std::string();
+  std::erase_if(place->addresses, [&](const udp::Address& address) {
+    return std::any_of(targets.begin(), targets.end(),
+                       [&](const Target& target) { return target.remote == address; });
+  });
+  if (place->by_record && !place->addresses.empty()) {
+    tell_resolved(*place);
+    const std::vector<Target> found = targets_for(place->addresses);
+    targets.insert(targets.begin() + static_cast<std::ptrdiff_t>(next), found.begin(), found.end());
+  }
+  co_return std::move(place->awaited);
 }
 
 /// Whoever answered knows best what is wrong; else the first address, which people expect to work.

@@ -5,6 +5,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/error.h"
@@ -54,12 +55,16 @@ class RacingConnection : public OriginConnection {
     std::optional<Error> failure;
   };
 
+  /// Where the host is, by everything that is known now.
+  virtual Task<Result<ServicePlace>> find() = 0;
   /// The addresses are known.
   void tell_resolved(const ServicePlace& place);
   /// The addresses; and if nobody answers there, perhaps it is for the network's sake, where there
   /// is another.
   std::vector<Target> targets_for(const std::vector<udp::Address>& addresses) const;
-  Task<Result<void>> race(std::vector<Target> targets);
+  /// Records that are `awaited` (ServicePlace) keep nobody waiting, but lead the race elsewhere if
+  /// they come while it lasts; who fails before waits for them, `ServiceRecords::kPatience` in all.
+  Task<Result<void>> race(std::vector<Target> targets, std::string awaited);
   /// Appends to `attempts_`; `more`: there are other addresses.
   virtual void attempt(const Target& target, bool more) = 0;
   /// What to say when nobody has answered; `error` is the first attempt's.
@@ -70,6 +75,9 @@ class RacingConnection : public OriginConnection {
   std::deque<std::unique_ptr<Attempt>> attempts_;
 
  private:
+  /// Inserts before the target `next` what the records say that have come; returns whose are
+  /// awaited now.
+  Task<std::string> go_by_records(std::vector<Target>& targets, std::size_t next);
   Error why_none_connected() const;
 };
 

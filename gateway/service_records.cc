@@ -14,8 +14,6 @@ namespace {
 
 /// Aliases followed one after the other (RFC 9460 §2.4.2 asks for a limit).
 constexpr int kMaxAliases = 4;
-/// How long a host's records are waited for when it has no addresses; no answer is one.
-constexpr Duration kWithoutAddresses = std::chrono::seconds(5);
 
 const udp::ServiceRecord* choose(const udp::ServiceAnswer& answer, bool over_tcp) {
   for (const udp::ServiceRecord& record : answer.records) {
@@ -75,6 +73,7 @@ void ServiceRecords::ask(udp::ServiceResolver& resolver, const std::string& name
     }
     waiting->expires = runtime_.now() + ttl;
     changed_.notify_all();
+    for (const auto& then : std::exchange(waiting->waiting, {})) then();
   });
 }
 
@@ -91,6 +90,12 @@ Task<void> ServiceRecords::answered(std::string name, Timestamp deadline) {
   Timer timer(runtime_.timers(), [this](Timestamp) { changed_.notify_all(); });
   timer.arm(deadline);
   while (find(name) == nullptr && runtime_.now() < deadline) co_await changed_.wait();
+}
+
+void ServiceRecords::when_answered(const std::string& name, std::function<void()> then) {
+  for (const auto& entry : entries_) {
+    if (entry->name == name && entry->pending) return entry->waiting.push_back(std::move(then));
+  }
 }
 
 std::string service_name(const ClientPool& pool, const http::Url& url) {
@@ -119,13 +124,16 @@ Task<Result<ServicePlace>> locate(ClientPool& pool, http::Url url, bool over_tcp
   Result<std::vector<udp::Address>> own = co_await look_up(pool, url.host(), url.port());
   std::string host = url.host();
   std::optional<udp::ServiceRecord> record;
-  const Duration patience = own ? pool.options.service_delay() : kWithoutAddresses;
+  const Duration patience = own ? pool.options.service_delay() : ServiceRecords::kPatience;
   for (int i = 0; !name.empty() && i <= kMaxAliases; ++i) {
     const Timestamp deadline = pool.runtime.now() + patience;
     Task<void> waiting = pool.services.answered(name, deadline);
     co_await waiting;
     const udp::ServiceAnswer* answer = pool.services.find(name);
-    if (answer == nullptr) break;
+    if (answer == nullptr) {
+      place.awaited = name;
+      break;
+    }
     if (const udp::ServiceRecord* alias = alias_of(*answer)) {
       host = name = alias->target;
       pool.services.ask(*pool.options.services(), name);

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <list>
 #include <memory>
 #include <string>
@@ -30,6 +31,8 @@ class ServiceRecords {
   static constexpr Duration kMostTtl = std::chrono::hours(1);
   /// After a resolver's failure.
   static constexpr Duration kFailureTtl = std::chrono::seconds(30);
+  /// How long an answer is waited for where there is nothing else to try.
+  static constexpr Duration kPatience = std::chrono::seconds(5);
 
   explicit ServiceRecords(Runtime& runtime) : runtime_(runtime), changed_(runtime) {}
 
@@ -39,6 +42,8 @@ class ServiceRecords {
   const udp::ServiceAnswer* find(const std::string& name);
   /// Waits until it is known, but not beyond `deadline`.
   Task<void> answered(std::string name, Timestamp deadline);
+  /// Calls back, once, when the answer comes that is on its way. It may never come.
+  void when_answered(const std::string& name, std::function<void()> then);
   /// The network is another, and may have its own answers.
   void forget() noexcept { entries_.clear(); }
 
@@ -48,6 +53,7 @@ class ServiceRecords {
     bool pending = true;
     udp::ServiceAnswer answer;
     Timestamp expires{};
+    std::vector<std::function<void()>> waiting;
   };
 
   Runtime& runtime_;
@@ -59,6 +65,7 @@ class ServiceRecords {
 struct ServicePlace {
   std::vector<udp::Address> addresses;  ///< in the order in which they are to be tried
   bool by_record = false;               ///< an HTTPS record said so, for the first of them
+  std::string awaited;                  ///< whose records had not come yet; empty: nobody's
 };
 
 /// The name that the URL's HTTPS records are under (RFC 9460 §9.1); empty: they are not asked for,
@@ -69,8 +76,8 @@ std::string service_name(const ClientPool& pool, const http::Url& url);
 
 /// The addresses to try for a URL: what its host's HTTPS records say for that protocol (ALPN), and
 /// behind it what the host's own name does. The records are asked for at the same time as the
-/// addresses, and waited for no longer than `ClientOptions::service_delay` beyond them; for five
-/// seconds where the host has no addresses, as there is nothing else then.
+/// addresses, and waited for no longer than `ClientOptions::service_delay` beyond them;
+/// `ServiceRecords::kPatience` where the host has no addresses, as there is nothing else then.
 Task<Result<ServicePlace>> locate(ClientPool& pool, http::Url url, bool over_tcp);
 
 /// Whether a record that is known says that the URL's origin speaks HTTP/3.

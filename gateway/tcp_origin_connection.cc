@@ -80,7 +80,8 @@ Task<Result<void>> TcpOriginConnection::establish() {
   if (!place) co_return fail(std::move(place).error());
   tell_resolved(*place);
   std::vector<Target> targets = targets_for(place->addresses);
-  Result<void> raced = co_await race(std::move(targets));
+  Task<Result<void>> racing = race(std::move(targets), std::move(place->awaited));
+  Result<void> raced = co_await racing;
   co_return raced;
 }
 

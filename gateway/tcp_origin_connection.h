@@ -37,7 +37,7 @@ class TcpOriginConnection final : public RacingConnection {
  private:
   class Dial;
 
-  Task<Result<ServicePlace>> find();
+  Task<Result<ServicePlace>> find() override;
   void attempt(const Target& target, bool more) override;
   /// The stream to the origin, or to the proxy that forwards to it.
   Result<std::unique_ptr<tcp::Stream>> connect(const tcp::ConnectOptions& to, Dial& entry);

@@ -211,6 +211,56 @@ TEST(HttpsRecords, ASlowAnswerKeepsNobodyWaiting) {
   scene.world.run_for(11s);  // it comes when nobody waits any more
 }
 
+TEST(HttpsRecords, AreWaitedForWhereNobodyListens) {
+  for (const auto& [protocols, spoken] :
+       {std::pair(ClientProtocols::automatic, "h3"), std::pair(ClientProtocols::http3_only, "h3"),
+        std::pair(ClientProtocols::http2, "h2")}) {
+    Services scene;
+    scene.world.alias("www.example", scene.server_host);
+    scene.world.alias("pool.example", scene.server_host);
+    scene.serve();
+    udp::ServiceRecord record = service(1, {"h3", "h2"});
+    record.port = 443;
+    scene.zone->add("_99._https.www.example", alias("pool.example"))
+        .add("pool.example", record)
+        .delay(1s);
+    scene.go(protocols);
+    EXPECT_EQ(scene.get("https://www.example:99/hello"), spoken);
+    EXPECT_TRUE(scene.resolved().ends_with(" by its HTTPS record")) << scene.resolved();
+    EXPECT_LE(scene.world.elapsed(), 3s);
+  }
+}
+
+TEST(HttpsRecords, ThatDoNotComeLeaveTheFailureAsItWas) {
+  Services scene;
+  scene.world.alias("www.example", scene.server_host);
+  scene.serve();
+  scene.zone->delay(1min);
+  scene.go(ClientProtocols::http2);
+  const std::string error = scene.get("https://www.example:99/hello");
+  EXPECT_NE(error.find("nobody listens"), std::string::npos) << error;
+  EXPECT_GE(scene.world.elapsed(), 5s);
+  EXPECT_LE(scene.world.elapsed(), 6s);
+}
+
+TEST(HttpsRecords, LeadOnFromAServerThatIsSilent) {
+  for (const ClientProtocols protocols : {ClientProtocols::http3_only, ClientProtocols::http2}) {
+    Services scene;
+    Host& silent = scene.world.host("silent");
+    scene.world.link(scene.client_host, silent, LinkOptions().loss(1));
+    scene.world.alias("www.example", silent);
+    scene.world.alias("pool.example", scene.server_host);
+    scene.serve();
+    udp::ServiceRecord record = service(1, {"h3", "h2"});
+    record.target = "pool.example";
+    scene.zone->add("www.example", record).delay(2s);
+    scene.go(protocols);
+    const std::string spoken = protocols == ClientProtocols::http2 ? "h2" : "h3";
+    EXPECT_EQ(scene.get("https://www.example/hello"), spoken);
+    EXPECT_LE(scene.world.elapsed(), 2s + 50ms + 5 * kLinkRtt) << "as soon as it comes";
+  }
+}
+
 TEST(HttpsRecords, AreAllThatIsThereWithoutAnAddress) {
   Services scene;
   scene.world.alias("pool.example", scene.server_host);

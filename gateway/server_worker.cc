@@ -408,7 +408,8 @@ void ServerWorker::close() {
                                   "server stops");
   if (streams_ != nullptr) streams_->close();
   forget_listeners();
-  deadline_.arm(runtime_.now() + kLastWords);
+  closed_at_ = runtime_.now();
+  deadline_.arm(closed_at_ + kLastWords);
 }
 
 void ServerWorker::drain(Timestamp) {
@@ -422,6 +423,12 @@ void ServerWorker::deadline_passed() {
   } else if (phase_ == Phase::draining) {
     close();
   } else if (phase_ == Phase::closing) {
+    // Ten thousand connections' close packets take longer than a few connections'.
+    const bool all_said = !endpoint_->endpoint().has_work();
+    if (!all_said && runtime_.now() - closed_at_ < kMostLastWords) {
+      deadline_.arm(runtime_.now() + kLastWords);
+      return;
+    }
     phase_ = Phase::ended;
     shared_->worker_ended();
   }

@@ -20,8 +20,10 @@ class Forwarder;
 /// One worker of a server: its endpoint and its connections, on one runtime and thread.
 class ServerWorker final : public std::enable_shared_from_this<ServerWorker>, private TurnHook {
  public:
-  /// How long the close packets get to leave before the worker is done.
+  /// How long the close packets get to leave before the worker is done; as often as that, should
+  /// there be so many that some are still here, up to kMostLastWords.
   static constexpr Duration kLastWords = std::chrono::milliseconds(20);
+  static constexpr Duration kMostLastWords = std::chrono::seconds(2);
   static constexpr std::uint16_t kDefaultPort = 4433;
 
   /// Binds the server's addresses.
@@ -92,6 +94,7 @@ class ServerWorker final : public std::enable_shared_from_this<ServerWorker>, pr
   std::vector<udp::Address> tcp_addresses_;
   Timer tend_keys_;
   Timer deadline_;  // of draining, then of closing
+  Timestamp closed_at_{};
   Counter& handed_over_;
   Counter& handed_over_dropped_;
   Counter& forwarded_;

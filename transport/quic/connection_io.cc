@@ -496,7 +496,9 @@ void Connection::write_close(const ngtcp2_ccerr& error) {
       ngtcp2_conn_write_connection_close(conn_, &path.path, &info, close_packet_.data(),
                                          close_packet_.size(), &error, to_library(endpoint_.now_));
   close_packet_.resize(written > 0 ? static_cast<std::size_t>(written) : 0);
-  if (!close_packet_.empty()) endpoint_.push_stateless(known_path_, close_packet_);
+  // Not among the stateless packets, whose number is limited: each connection has one such packet,
+  // and many may end at once.
+  if (!close_packet_.empty()) endpoint_.closes_.push_back({known_path_, close_packet_});
 }
 
 void Connection::end(Error reason) {

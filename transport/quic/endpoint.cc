@@ -321,16 +321,8 @@ bool Endpoint::is_elsewhere(ByteView dcid, bool initial, const udp::Path& path, 
 bool Endpoint::fill(MutableBytes space, std::size_t& used, std::vector<udp::Transmit>& out,
                     Timestamp now) {
   now_ = now;
-  while (!stateless_.empty()) {
-    const Stateless& packet = stateless_.front();
-    if (space.size() - used < packet.packet.size()) return true;
-    std::memcpy(space.data() + used, packet.packet.data(), packet.packet.size());
-    udp::Transmit& transmit = out.emplace_back();
-    transmit.path = packet.path;
-    transmit.offset = static_cast<std::uint32_t>(used);
-    transmit.length = transmit.segment_size = static_cast<std::uint32_t>(packet.packet.size());
-    used += packet.packet.size();
-    stateless_.pop_front();
+  if (!write_out(closes_, space, used, out) || !write_out(stateless_, space, used, out)) {
+    return true;
   }
   // Up to the one that is last now: who has more to send goes to the end and waits its turn.
   const Connection* last = last_dirty_;
@@ -351,6 +343,23 @@ bool Endpoint::fill(MutableBytes space, std::size_t& used, std::vector<udp::Tran
     if (written == Connection::Written::full || &connection == last) break;
   }
   return has_work();
+}
+
+/// False: there is no room for all of them.
+bool Endpoint::write_out(std::deque<Stateless>& packets, MutableBytes space, std::size_t& used,
+                         std::vector<udp::Transmit>& out) {
+  while (!packets.empty()) {
+    const Stateless& packet = packets.front();
+    if (space.size() - used < packet.packet.size()) return false;
+    std::memcpy(space.data() + used, packet.packet.data(), packet.packet.size());
+    udp::Transmit& transmit = out.emplace_back();
+    transmit.path = packet.path;
+    transmit.offset = static_cast<std::uint32_t>(used);
+    transmit.length = transmit.segment_size = static_cast<std::uint32_t>(packet.packet.size());
+    used += packet.packet.size();
+    packets.pop_front();
+  }
+  return true;
 }
 
 void Endpoint::mark_dirty(Connection& connection) noexcept {
@@ -449,12 +458,15 @@ std::uint64_t Endpoint::probe(const udp::Path& path, PathProbes::Answered answer
   return id;
 }
 
+/// Asked before such a packet is made: in a flood, what is not sent must not cost its keys either.
+bool Endpoint::stateless_full() noexcept {
+  if (stateless_.size() < options_.max_stateless_packets) return false;
+  counts_.stateless_dropped.add();
+  return true;
+}
+
 void Endpoint::push_stateless(const udp::Path& path, std::vector<std::uint8_t> packet) {
-  if (stateless_.size() >= options_.max_stateless_packets) {
-    counts_.stateless_dropped.add();
-    return;
-  }
-  stateless_.push_back({path, std::move(packet)});
+  if (!stateless_full()) stateless_.push_back({path, std::move(packet)});
 }
 
 }  // namespace tern::quic

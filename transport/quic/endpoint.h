@@ -74,7 +74,9 @@ class Endpoint {
   /// connection at most once, so a busy one does not starve the rest; one that has received
   /// something, only when its events were taken.
   bool fill(MutableBytes space, std::size_t& used, std::vector<udp::Transmit>& out, Timestamp now);
-  bool has_work() const noexcept { return first_dirty_ != nullptr || !stateless_.empty(); }
+  bool has_work() const noexcept {
+    return first_dirty_ != nullptr || !stateless_.empty() || !closes_.empty();
+  }
 
   /// Takes datagrams whose connection ID names another worker of this machine. The bytes are valid
   /// during the call. Without it they are dropped.
@@ -114,7 +116,8 @@ class Endpoint {
   friend class Connection;
   friend struct Ngtcp2Callbacks;
 
-  /// A packet that belongs to no connection: version negotiation, Retry, stateless reset, refusal.
+  /// A packet that belongs to no connection: version negotiation, Retry, stateless reset, refusal;
+  /// or the last one of a connection.
   struct Stateless {
     udp::Path path;
     std::vector<std::uint8_t> packet;
@@ -144,7 +147,10 @@ class Endpoint {
   void send_refusal(const udp::Path& path, const ngtcp2_pkt_hd& header, std::uint64_t code,
                     std::string_view reason);
   void send_stateless_reset(const udp::Path& path, ByteView dcid, std::size_t received_size);
+  bool stateless_full() noexcept;
   void push_stateless(const udp::Path& path, std::vector<std::uint8_t> packet);
+  static bool write_out(std::deque<Stateless>& packets, MutableBytes space, std::size_t& used,
+                        std::vector<udp::Transmit>& out);
 
   ConnectionId fresh_cid();
   void add_cid(const ConnectionId& cid, Connection& connection);
@@ -187,7 +193,8 @@ class Endpoint {
   std::unordered_map<ConnectionId, std::shared_ptr<Lingering>, CidHash> lingering_;
   /// A stateless reset carries no connection ID, only its token at the end (RFC 9000 §10.3.1).
   std::unordered_map<ConnectionId, Connection*, CidHash> by_reset_token_;
-  std::deque<Stateless> stateless_;
+  std::deque<Stateless> stateless_;  // at most max_stateless_packets
+  std::deque<Stateless> closes_;     // one of each connection that has ended since the last `fill`
   PathProbes probes_;
   std::vector<Event> events_;
   std::size_t next_event_ = 0;

@@ -78,6 +78,7 @@ void Endpoint::accept(const udp::Path& path, udp::Ecn ecn, MutableBytes datagram
       token = *opened;
     } else if (AddressTokens::looks_like_retry(bytes) && opened.error() != TokenRefusal::unknown) {
       counts_.dropped_token.add();
+      if (stateless_full()) return;
       // For an Initial "that is otherwise valid" (RFC 9000 §8.1.3). The answer to one that was
       // damaged on its way would come from a connection ID of nobody's, in keys of nobody's.
       if (is_intact_initial(datagram)) {
@@ -322,6 +323,7 @@ void Endpoint::send_version_negotiation(const udp::Path& path, ByteView dcid, By
     counts_.dropped_malformed.add();
     return;
   }
+  if (stateless_full()) return;
   // One reserved version keeps clients from relying on the list (RFC 9000 §15).
   std::vector<std::uint32_t> versions = options_.transport.versions;
   versions.push_back(0x0a0a0a0a | (static_cast<std::uint32_t>(random_.next()) & 0xf0f0f0f0));
@@ -336,6 +338,7 @@ void Endpoint::send_version_negotiation(const udp::Path& path, ByteView dcid, By
 }
 
 void Endpoint::send_retry(const udp::Path& path, const ngtcp2_pkt_hd& header) {
+  if (stateless_full()) return;
   const ConnectionId retry_scid = fresh_cid();
   const ByteView original_dcid(header.dcid.data, header.dcid.datalen);
   std::array<std::uint8_t, 18> address;
@@ -356,6 +359,7 @@ void Endpoint::send_retry(const udp::Path& path, const ngtcp2_pkt_hd& header) {
 
 void Endpoint::send_refusal(const udp::Path& path, const ngtcp2_pkt_hd& header, std::uint64_t code,
                             std::string_view reason) {
+  if (stateless_full()) return;
   std::vector<std::uint8_t> packet(NGTCP2_MAX_UDP_PAYLOAD_SIZE);
   const auto written =
       write_initial_close(packet, header.version, {header.scid.data, header.scid.datalen},
@@ -369,7 +373,7 @@ void Endpoint::send_refusal(const udp::Path& path, const ngtcp2_pkt_hd& header, 
 /// not answer each other for ever.
 void Endpoint::send_stateless_reset(const udp::Path& path, ByteView dcid,
                                     std::size_t received_size) {
-  if (received_size <= kShortestReset) return;
+  if (received_size <= kShortestReset || stateless_full()) return;
   const std::size_t size = std::min(received_size - 1, kMaxResetSize);
   std::vector<std::uint8_t> packet(size);
   std::array<std::uint8_t, kMaxResetSize> noise;

@@ -13,6 +13,7 @@
 #include "gateway/server.h"
 #include "transport/sim/world.h"
 #include "transport/tls/development.h"
+#include "transport/udp/forwarding_network.h"
 #include "webtransport/server.h"
 
 namespace tern {
@@ -239,6 +240,36 @@ TEST(Server, DrainLetsRequestsFinish) {
   ASSERT_TRUE(response) << response.error().to_string();
   EXPECT_EQ(response->body(), "at last");
   EXPECT_TRUE(pair.world().run_until([&] { return pair.server().stopped(); }, 2s));
+}
+
+/// Has no room for packets for a while, as an engine whose socket is full of those before.
+class Hesitating final : public udp::ForwardingNetwork {
+ public:
+  using ForwardingNetwork::ForwardingNetwork;
+  udp::Slab* acquire() override {
+    return now() < until ? nullptr : udp::ForwardingNetwork::acquire();
+  }
+  Timestamp until{};
+};
+
+TEST(Server, HasStoppedWhenItsLastWordsHaveLeft) {
+  sim::World world(1);
+  sim::Host& server_host = world.host("server");
+  sim::Host& client_host = world.host("client");
+  world.link(server_host, client_host, sim::LinkOptions().delay(10ms));
+  Hesitating network(server_host.network());
+  std::optional<Server> server(std::in_place,
+                               ServerOptions().certificate(leaf()).listen("[::]:443"));
+  ASSERT_TRUE(server->start(server_host.runtime(), network, site()));
+  Client client(client_host.runtime(), client_host.network(),
+                ClientOptions().ca_pem(authority().certificate));
+  ASSERT_TRUE(client_host.runtime().block_on(client.get("https://server/hello")));
+  network.until = server_host.runtime().now() + 50ms;
+  server->stop();
+  ASSERT_TRUE(world.run_until([&] { return server->stopped(); }, 1s));
+  server.reset();
+  world.run_for(1s);
+  EXPECT_FALSE(client.connections().front().open) << "it was not told";
 }
 
 TEST(Server, SaysWhatIsWrongWithItsOptions) {

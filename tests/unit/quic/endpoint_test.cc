@@ -701,6 +701,39 @@ TEST(Endpoint, RefusesBeyondItsConnectionLimit) {
   EXPECT_FALSE(first->closed());
 }
 
+TEST(Endpoint, EveryCloseLeavesHoweverManyThereAre) {
+  constexpr std::size_t kClients = 20;
+  EndpointOptions options = Pair::default_server();
+  options.max_stateless_packets = 4;
+  Pair pair(options);
+  for (std::size_t i = 0; i < kClients; ++i) pair.connect();
+  pair.run();
+  ASSERT_EQ(pair.server.endpoint->connections(), kClients);
+  pair.server.endpoint->close_all(0x100, "server stops");
+  pair.run();
+  EXPECT_EQ(pair.client.closed.size(), kClients);
+  for (const Error& error : pair.client.closed) {
+    EXPECT_EQ(error.domain, Domain::application) << error.to_string();
+    EXPECT_EQ(error.code, 0x100u);
+    EXPECT_EQ(error.origin, Origin::remote);
+  }
+  EXPECT_EQ(pair.server.count("quic.dropped.stateless_limit"), 0u);
+}
+
+TEST(Endpoint, StatelessPacketsBeyondTheLimitAreNotMade) {
+  EndpointOptions options = Pair::default_server();
+  options.retry = RetryPolicy::always;
+  options.max_stateless_packets = 4;
+  Pair pair(options);
+  for (int i = 0; i < 10; ++i) pair.connect();
+  pair.run();  // not long enough for a client to ask again
+  EXPECT_EQ(pair.server.count("quic.retries_sent"), 4u);
+  EXPECT_EQ(pair.server.count("quic.dropped.stateless_limit"), 6u);
+  EXPECT_EQ(pair.server.count("quic.handshakes_completed"), 4u);
+  pair.run(5s);
+  EXPECT_EQ(pair.server.count("quic.handshakes_completed"), 10u);
+}
+
 TEST(Endpoint, AmplificationStaysUnderThreeTimes) {
   Pair pair;
   std::size_t to_server = 0;

@@ -65,9 +65,10 @@ class Multipart {
 
 /// Sends a part of the source; false when that failed and the exchange is over.
 Task<bool> send_range(Exchange& exchange, BodySource& source, ByteRange range, bool last) {
-  while (range.length > 0) {
+  for (std::size_t chunk = kFirstReadChunk; range.length > 0;
+       chunk = std::min(2 * chunk, kReadChunk)) {
     const std::size_t wanted =
-        static_cast<std::size_t>(std::min<std::uint64_t>(range.length, kReadChunk));
+        static_cast<std::size_t>(std::min<std::uint64_t>(range.length, chunk));
     Result<Bytes> piece = source.read(range.first, wanted);
     if (!piece) {
       LogSink& log = exchange.runtime().log();

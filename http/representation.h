@@ -55,6 +55,9 @@ class MemorySource final : public BodySource {
 /// A read asks the source for at most this many bytes. Larger ones read no faster (exchange_bench,
 /// read_chunks), and every slow client holds one more than Outgoing::kHighWater.
 inline constexpr std::size_t kReadChunk = 64 * 1024;
+/// The first read, of which the next is twice as large: a client may ask for much at once and take
+/// nothing, and then has that of each request, whatever else it may queue (QueuedBytes).
+inline constexpr std::size_t kFirstReadChunk = 16 * 1024;
 
 /// Whether the request may be answered by the representation as it is (200, GET, no conditions, no
 /// range): then its fields and body are all there is to send.

@@ -65,10 +65,11 @@ void RequestStream::begin(SessionCore& session, quic::StreamId id, Timestamp now
 }
 
 void RequestStream::clear() noexcept {
+  queue_.clear();
+  count_queued();
   session_ = nullptr;
   ends_ = nullptr;
   id_ = -1;
-  queue_.clear();
   walker_ = FrameWalker();
   drop_exchange();
   head_.reset();
@@ -254,6 +255,7 @@ bool RequestStream::rewind() noexcept {
   if (ends_ == nullptr || write_shut_ || waiting_) return waiting_;
   // No section of 0-RTT refers to a dynamic table, so what is queued may go as it is.
   queue_.rewind();
+  count_queued();
   walker_ = FrameWalker();
   id_ = -1;
   submitted_ = fin_sent_ = blocked_ = false;
@@ -339,6 +341,7 @@ void RequestStream::queue_head(ByteView frame) {
     queue_frame(frame);
   } else {
     queue_.push_front(Bytes::copy(frame));
+    count_queued();
   }
 }
 
@@ -346,12 +349,14 @@ void RequestStream::queue_frame(ByteView bytes) {
   if (frames_ == nullptr) frames_ = std::make_unique_for_overwrite<FrameSpace>();
   if (bytes.size() > frames_->bytes.size() - frames_->size) {
     queue_.push(Bytes::copy(bytes));
+    count_queued();
     return;
   }
   std::uint8_t* const at = frames_->bytes.data() + frames_->size;
   std::memcpy(at, bytes.data(), bytes.size());
   frames_->size += bytes.size();
   if (!queue_.extend(at, bytes.size())) queue_.push(Bytes::literal(as_text({at, bytes.size()})));
+  count_queued();
 }
 
 /// A DATA frame.
@@ -363,7 +368,20 @@ void RequestStream::queue_body(Bytes bytes) {
   const bool small = bytes.size() <= kSmallBody;
   if (small) out = std::copy(bytes.begin(), bytes.end(), out);
   queue_frame({frame.data(), out});
-  if (!small) queue_.push(std::move(bytes));
+  if (small) return;
+  queue_.push(std::move(bytes));
+  count_queued();
+}
+
+/// After each change of the queue.
+void RequestStream::count_queued() noexcept {
+  const std::size_t unsent = queue_.unsent();
+  session_->queued().changed(counted_, unsent);
+  counted_ = unsent;
+}
+
+std::size_t RequestStream::unsent() const noexcept {
+  return session_->queued().felt(queue_.unsent());
 }
 
 void RequestStream::resume_sending() {
@@ -432,6 +450,7 @@ std::size_t RequestStream::offer(std::span<quic::Vec> vecs, bool& fin) const noe
 
 void RequestStream::sent(std::size_t count, bool fin, Timestamp now) noexcept {
   queue_.sent(count);
+  count_queued();
   fin_sent_ = fin_sent_ || fin;
   last_sent_ = now;
   if (ends_ != nullptr) ends_->outgoing().drained();

@@ -60,7 +60,7 @@ class RequestStream final : public http::Carrier {
   void send_response(http::Status status, http::Fields fields, bool end) override;
   void send_body(Bytes bytes, bool end) override;
   void send_trailers(const http::Fields& trailers) override;
-  std::size_t unsent() const noexcept override { return queue_.unsent(); }
+  std::size_t unsent() const noexcept override;
   void consumed(std::size_t count) override;
   void abort(http::Abort why) override;
   void stop_reading(http::Abort why) override;
@@ -149,7 +149,9 @@ class RequestStream final : public http::Carrier {
   /// Something may become late.
   bool watched() const noexcept;
   void touch(Timestamp now) noexcept { last_received_ = now; }
-  bool wants_to_send() const noexcept { return submitted_ && !sending_done() && unsent() > 0; }
+  bool wants_to_send() const noexcept {
+    return submitted_ && !sending_done() && queue_.unsent() > 0;
+  }
 
   // The session's list and table.
   RequestStream* previous = nullptr;
@@ -204,6 +206,7 @@ class RequestStream final : public http::Carrier {
   void queue_head(ByteView frame);
   void queue_frame(ByteView bytes);
   void queue_body(Bytes bytes);
+  void count_queued() noexcept;
   void queue_trailers(const http::Fields& trailers);
   void drop_exchange() noexcept;
   void stop_receiving(ErrorCode code) noexcept;
@@ -214,6 +217,7 @@ class RequestStream final : public http::Carrier {
   http::detail::Ends* ends_ = nullptr;
   quic::StreamId id_ = -1;
   SendQueue queue_;
+  std::size_t counted_ = 0;  // of the queue, in the session's sum
   FrameWalker walker_;
 
   // What comes in.

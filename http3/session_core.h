@@ -13,6 +13,7 @@
 
 #include "base/bytes.h"
 #include "base/timer_heap.h"
+#include "http/queued_bytes.h"
 #include "http/rate_limit.h"
 #include "http3/context.h"
 #include "http3/control_reader.h"
@@ -74,6 +75,7 @@ class SessionCore final : public Session,
   bool is_server() const noexcept { return server_; }
   Timestamp now() noexcept { return context_.runtime().now(); }
   Http3Qlog& qlog() noexcept { return qlog_; }
+  http::QueuedBytes& queued() noexcept { return queued_; }
 
   bool over() const noexcept { return over_; }
 
@@ -246,6 +248,7 @@ class SessionCore final : public Session,
   std::optional<Settings> peer_settings_;
   std::optional<Settings> remembered_;
   ControlReader control_reader_;
+  http::QueuedBytes queued_;
   StreamTable table_;
   Scheduler scheduler_;
   StreamRouter* router_ = nullptr;

@@ -15,6 +15,7 @@
 #include "http/fallback/http2_stream.h"
 #include "http/fallback/http2_table.h"
 #include "http/fallback/session_base.h"
+#include "http/queued_bytes.h"
 #include "http/rate_limit.h"
 
 namespace tern::fallback {
@@ -58,6 +59,7 @@ class Http2Session final : public SessionBase,
   /// The body of a section that is being built; reused.
   std::vector<Http2Bridge::Line>& lines() noexcept { return pool_.lines(); }
   void count_response() noexcept { counts().responses.add(); }
+  http::QueuedBytes& queued() noexcept { return queued_; }
 
   /// There is something new to send.
   void wake_up() { wake(); }
@@ -134,6 +136,7 @@ class Http2Session final : public SessionBase,
   Http2Pool& pool_;
   Http2Bridge bridge_;
   Http2Guard guard_;
+  http::QueuedBytes queued_;
   Http2Table table_;
   std::vector<Http2Stream*> flagged_;
   std::vector<Http2Stream*> waiting_;

@@ -77,10 +77,11 @@ void Http2Stream::begin(Http2Session& session, Http2StreamId id, Timestamp now) 
 }
 
 void Http2Stream::clear() noexcept {
+  body_.clear();
+  count_queued();
   session_ = nullptr;
   ends_ = nullptr;
   id_ = 0;
-  body_.clear();
   head_.method.clear();
   head_.scheme.clear();
   head_.authority.clear();
@@ -255,6 +256,7 @@ void Http2Stream::send_response(http::Status status, http::Fields fields, bool e
 void Http2Stream::send_body(Bytes bytes, bool end) {
   if (sending_done() || closed_) return;
   if (!bytes.empty()) body_.push(std::move(bytes));
+  count_queued();
   body_ended_ = end;
   resume_body();
 }
@@ -361,7 +363,17 @@ Http2Bridge::Body Http2Stream::read_body(std::size_t room) noexcept {
   return body;
 }
 
+/// After each change of the body that waits.
+void Http2Stream::count_queued() noexcept {
+  const std::size_t unsent = body_.unsent();
+  session_->queued().changed(counted_, unsent);
+  counted_ = unsent;
+}
+
+std::size_t Http2Stream::unsent() const noexcept { return session_->queued().felt(body_.unsent()); }
+
 void Http2Stream::sent() noexcept {
+  count_queued();
   blocked_since_ = kNever;
   if (ends_ != nullptr) ends_->outgoing().drained();
 }

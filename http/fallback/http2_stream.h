@@ -61,7 +61,7 @@ class Http2Stream final : public http::Carrier {
   void send_response(http::Status status, http::Fields fields, bool end) override;
   void send_body(Bytes bytes, bool end) override;
   void send_trailers(const http::Fields& trailers) override;
-  std::size_t unsent() const noexcept override { return body_.unsent(); }
+  std::size_t unsent() const noexcept override;
   void consumed(std::size_t count) override;
   void abort(http::Abort why) override;
   void stop_reading(http::Abort why) override;
@@ -136,7 +136,9 @@ class Http2Stream final : public http::Carrier {
   bool reset_by_us() const noexcept { return reset_; }
   bool peer_has_reset() const noexcept { return peer_reset_; }
   http::RequestHead& head() noexcept { return head_; }
-  bool wants_to_send() const noexcept { return submitted_ && !sending_done() && unsent() > 0; }
+  bool wants_to_send() const noexcept {
+    return submitted_ && !sending_done() && body_.unsent() > 0;
+  }
 
   /// Which of the session's time limits this stream has passed at `now`, if any. `window`: what the
   /// peer allows to send on it.
@@ -165,11 +167,13 @@ class Http2Stream final : public http::Carrier {
   bool may_linger() const noexcept;
   void linger() noexcept;
   void resume_body();
+  void count_queued() noexcept;
 
   Http2Session* session_ = nullptr;
   http::detail::Ends* ends_ = nullptr;
   Http2StreamId id_ = 0;
   Http2Body body_;
+  std::size_t counted_ = 0;  // of it, in the session's sum
 
   // What comes in.
   http::RequestHead head_;  // server: the request; client: the request until it is sent

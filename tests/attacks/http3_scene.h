@@ -36,6 +36,8 @@ struct Http3Attack {
   /// With that error.
   Domain domain = Domain::application;
   std::uint64_t code = static_cast<std::uint64_t>(http3::ErrorCode::excessive_load);
+  /// What it may have allocated, in bytes.
+  std::size_t memory = 64 * 1024 * 1024;
   /// The windows it gives the server, in bytes; 0: the usual ones.
   std::uint64_t window = 0;
 };

@@ -98,7 +98,8 @@ inline Task<void> websocket(http::WebSocket& socket) {
 constexpr std::size_t kPage = 3000;
 
 /// "/page": 3 kB that cost the backend something; a POST as well, when its body is there or lost.
-/// "/large": without end, as fast as the client takes it.
+/// "/large": without end, as fast as the client takes it; each piece has its own memory, as one
+/// that is read from a file.
 inline Task<void> handle(Backend& backend, http::Exchange& exchange) {
   const std::string path = exchange.request().path;
   if (exchange.request().protocol == "websocket") {
@@ -107,11 +108,10 @@ inline Task<void> handle(Backend& backend, http::Exchange& exchange) {
     co_return;
   }
   if (path == "/large") {
-    // Without end, as fast as the client takes it.
     static const std::string piece(16 * 1024, 'x');
     co_await exchange.start(http::Response(http::Status::ok));
     while (true) {
-      Bytes bytes = Bytes::literal(piece);
+      Bytes bytes = Bytes::copy(piece);
       auto sent = co_await exchange.write(std::move(bytes));
       if (!sent) co_return;
     }

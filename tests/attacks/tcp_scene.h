@@ -32,6 +32,9 @@ struct TcpAttack {
   bool reads = true;
   /// The server ends all of its connections within the time of the measurement.
   bool is_ended = true;
+  /// What it may have allocated: what 200 connections cost, some 50 KiB each for either end, and
+  /// what is under way.
+  std::size_t memory = 32 * 1024 * 1024;
 };
 
 inline void PrintTo(const TcpAttack& attack, std::ostream* out) { *out << attack.name; }

@@ -15,6 +15,7 @@
 
 #include "http/beneath.h"
 #include "http/embedded_files.h"
+#include "http/representation.h"
 #include "http/router.h"
 #include "tests/unit/http/recording_carrier.h"
 #include "tests/unit/temporary_folder.h"
@@ -403,6 +404,18 @@ TEST_F(Files, ALargeFileMayHaveASmallSibling) {
     EXPECT_EQ(ask(with(get("/big.txt"), "accept-encoding", "br"))->body, "tiny");
     EXPECT_EQ(ask("/big.txt")->body.size(), 2'000'000u);
   }
+}
+
+/// A client that takes nothing costs no more than the first piece, if its connection has queued
+/// much already.
+TEST_F(Files, ALargeFileIsReadInPiecesThatGrow) {
+  write("big.bin", std::string(2'000'000, 'x'));
+  const auto sent = ask("/big.bin");
+  ASSERT_GE(sent->pieces.size(), 4u);
+  EXPECT_EQ(sent->pieces[0], kFirstReadChunk);
+  EXPECT_EQ(sent->pieces[1], 2 * kFirstReadChunk);
+  EXPECT_EQ(sent->pieces[2], kReadChunk);
+  EXPECT_EQ(sent->pieces[3], kReadChunk);
 }
 
 TEST_F(Files, AChangeIsSeenAfterASecond) {

@@ -1,3 +1,4 @@
+#include "http/queued_bytes.h"
 #include "tests/unit/http3/rig.h"
 
 namespace tern::http3::testing {
@@ -398,7 +399,7 @@ TEST(Limits, AHeaderSectionThatNeverEnds) {
   const auto silent = peer->bidi("\x40");
   for (int i = 0; i < 9; ++i) {
     rig.world.run_for(1s);
-    peer->connection().send_datagram(Bytes::copy(varint(400)));  // keeps the connection alive
+    peer->connection().send_datagram(Bytes::copy(varint(100)));  // keeps the connection alive
   }
   EXPECT_EQ(peer->resets.count(id), 0u);
   rig.world.run_for(2s);
@@ -514,12 +515,12 @@ TEST(Limits, AClientThatStopsReadingIsLeft) {
   const auto id = peer->bidi(get_headers(), true);
   for (int i = 0; i < 9; ++i) {
     rig.world.run_for(1s);
-    peer->connection().send_datagram(Bytes::copy(varint(400)));
+    peer->connection().send_datagram(Bytes::copy(varint(100)));
   }
   EXPECT_FALSE(seen.has_value());
   for (int i = 0; i < 3; ++i) {
     rig.world.run_for(1s);
-    if (!rig.closed) peer->connection().send_datagram(Bytes::copy(varint(400)));
+    if (!rig.closed) peer->connection().send_datagram(Bytes::copy(varint(100)));
   }
   EXPECT_TRUE(seen.has_value());
   if (!rig.closed) {
@@ -548,10 +549,45 @@ TEST(Limits, AConnectionThatTakesNothingIsClosed) {
   peer->bidi(get_headers(), true);
   for (int i = 0; i < 12 && !rig.closed; ++i) {
     rig.world.run_for(1s);
-    if (!rig.closed) peer->connection().send_datagram(Bytes::copy(varint(400)));
+    if (!rig.closed) peer->connection().send_datagram(Bytes::copy(varint(100)));
   }
   ASSERT_TRUE(rig.closed.has_value());
   EXPECT_EQ(static_cast<ErrorCode>(rig.closed->code), ErrorCode::excessive_load);
+}
+
+/// Who asks for much and takes nothing does not make the server keep as much for each request.
+TEST(Limits, RequestsShareWhatAConnectionMayQueue) {
+  constexpr std::size_t kRequests = 40;
+  constexpr std::size_t kPieces = 20;
+  constexpr std::size_t kPiece = 16 * 1024;
+  std::size_t queued = 0;
+  std::size_t answered = 0;
+  quic::TransportOptions transport;
+  transport.initial_stream_window = 1000;
+  Rig rig(
+      [&](http::Exchange& exchange) -> Task<void> {
+        http::Response head;
+        co_await exchange.start(head);
+        for (std::size_t i = 0; i < kPieces; ++i) {
+          queued += kPiece;
+          auto sent = co_await exchange.write(Bytes::copy(std::string(kPiece, 'x')));
+          if (!sent) co_return;
+        }
+        co_await exchange.finish();
+        ++answered;
+      },
+      RigOptions().client_transport(transport));
+  RawPeer* peer = rig.connect_raw();
+  peer->consume = false;
+  peer->uni(control(settings()));
+  for (std::size_t i = 0; i < kRequests; ++i) peer->bidi(get_headers(), true);
+  rig.world.run_for(1s);
+  EXPECT_LE(queued, http::QueuedBytes::kMost + http::Outgoing::kHighWater + 2 * kPiece * kRequests);
+  EXPECT_EQ(answered, 0u);
+  // Nobody is forgotten.
+  peer->consume = true;
+  for (const auto& [id, bytes] : peer->received) peer->connection().consumed(id, bytes.size());
+  EXPECT_TRUE(rig.world.run_until([&] { return answered == kRequests; }, 60s));
 }
 
 TEST(Limits, SmallPiecesDoNotPinLargeBlocks) {

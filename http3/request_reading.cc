@@ -71,7 +71,7 @@ std::size_t RequestStream::receive(ByteView bytes, bool fin) noexcept {
 void RequestStream::stream_ends() noexcept {
   if (walker_.in_type()) {
     session_->fail(
-        ErrorCode::general_protocol_error,
+        ErrorCode::frame_error,
         fmt::format("stream {} ended within a frame's type (RFC 9114 section 7.1)", id_));
   } else if (!walker_.between_frames()) {
     fatal(ErrorCode::frame_error, ": the stream ended within it (RFC 9114 section 7.1)");

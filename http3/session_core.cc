@@ -371,6 +371,12 @@ void SessionCore::on_datagram(const quic::Event& event) {
     return;
   }
   const auto id = static_cast<quic::StreamId>(quarter->value * 4);
+  if (server_ && quarter->value >= max_client_streams_) {
+    fail(ErrorCode::id_error,
+         fmt::format("a datagram of stream {}, which is above our limit (RFC 9297 section 2.1)",
+                     id));
+    return;
+  }
   Bytes payload = event.data.slice(quarter->size);
   if (qlog_.on()) qlog_.datagram(false, id, payload.size());
   if (router_ != nullptr && router_->take_datagram(id, payload)) return;

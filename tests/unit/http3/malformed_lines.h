@@ -89,6 +89,8 @@ inline const CaseLines& connection_lines() {
        "7)"},
       {"DatagramWithoutAnId", "a datagram without a quarter stream ID (RFC 9297 section 2.1)"},
       {"DatagramIdTooLarge", "a datagram without a quarter stream ID (RFC 9297 section 2.1)"},
+      {"DatagramBeyondTheLimit",
+       "a datagram of stream 400000, which is above our limit (RFC 9297 section 2.1)"},
   };
   return all;
 }

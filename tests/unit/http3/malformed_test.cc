@@ -149,7 +149,7 @@ const ConnectionCase kConnectionCases[] = {
      [](RawPeer& peer) { peer.bidi(frame(kFrameHeaders, std::string("\0\0\xff\xff\x7f", 5))); }},
     {"TruncatedFrame", ErrorCode::frame_error,
      [](RawPeer& peer) { peer.bidi(truncated(get_headers()), true); }},
-    {"TruncatedFrameHeader", ErrorCode::general_protocol_error,
+    {"TruncatedFrameHeader", ErrorCode::frame_error,
      [](RawPeer& peer) { peer.bidi(get_headers() + "\x40", true); }},
     {"HeadersAfterTrailers", ErrorCode::frame_unexpected,
      [](RawPeer& peer) {
@@ -190,6 +190,8 @@ const ConnectionCase kConnectionCases[] = {
      [](RawPeer& peer) { peer.connection().send_datagram(Bytes::copy("\x40")); }},
     {"DatagramIdTooLarge", ErrorCode::datagram_error,
      [](RawPeer& peer) { peer.connection().send_datagram(Bytes::copy(varint(kMaxVarint))); }},
+    {"DatagramBeyondTheLimit", ErrorCode::id_error,
+     [](RawPeer& peer) { peer.connection().send_datagram(Bytes::copy(varint(100'000))); }},
 };
 
 INSTANTIATE_TEST_SUITE_P(All, MalformedConnection, ::testing::ValuesIn(kConnectionCases),

@@ -581,7 +581,7 @@ TEST_F(Http3Peer, DatagramsOfNoSessionAreDropped) {
   const auto send = [&](std::uint64_t quarter) {
     EXPECT_TRUE(peer->connection().send_datagram(Bytes::take(varint(quarter) + "payload")));
   };
-  for (const std::uint64_t quarter : {1u, 7u, 100'000u}) send(quarter);
+  for (const std::uint64_t quarter : {1u, 7u, 100u}) send(quarter);
   open_session();
   EXPECT_EQ(seen.datagrams, 0u);
   send(0);

@@ -92,6 +92,14 @@ Result<void> ServerShared::prepare(Runtime& runtime) {
       return fail(Error::invalid("preferred address '" + text +
                                  "': give an address and a port that clients can reach"));
     }
+    // RFC 9000 §18.2 has room for one of each family.
+    const bool second =
+        std::any_of(preferred_.begin(), preferred_.end(),
+                    [&](const udp::Address& other) { return other.is_v4() == address->is_v4(); });
+    if (second) {
+      return fail(Error::invalid("preferred address '" + text + "': a second one for " +
+                                 (address->is_v4() ? "IPv4" : "IPv6")));
+    }
     (address->is_v4() ? options.transport_.preferred_v4 : options.transport_.preferred_v6) =
         *address;
     preferred_.push_back(*address);

@@ -45,6 +45,10 @@ class ExitCodeTest(TernTest):
                       ["cert", "bad name"], ["cert", ""],
                       ["get", "-X", "BAD METHOD", "https://x/"],
                       ["get", "-H", "content-length: 5", "-d", "abc", "https://x/"],
+                      ["get", "-I", "-d", "x", "https://x/"], ["get", "-I", "-T", __file__, "https://x/"],
+                      ["get", "-o", "a", "-o", "b", "https://x/"],
+                      ["serve", "--max-connection-age-grace", "5s"], ["serve", "--handover-drain", "5s"],
+                      ["serve", "--preferred-address", "127.0.0.1:1", "--preferred-address", "127.0.0.2:1"],
                       ["bench", "--idle", "-n", "5", "https://x/"],
                       ["bench", "--server-pid", "99999999", "https://x/"],
                       ["bench", "-D", "0", "https://x/"]):

@@ -47,6 +47,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
         elif self.path == "/gzip":
             self.answer(200, gzip.compress(b"x" * 1_000_000), [("content-encoding", "gzip")])
+        elif self.path == "/asked":
+            said = (self.command, *(self.headers.get(name, "none") for name in
+                                    ("user-agent", "content-type", "content-length")))
+            self.answer(200, " ".join(said).encode())
         else:
             self.answer(200, (self.headers.get("cookie") or "none").encode())
 
@@ -94,6 +98,14 @@ class RequestsTest(TernTest):
                          "x=y; a=1; c=3")
         printed = self.tern("get", "-c", "-", "-o", "/dev/null", self.url + "/set").stdout
         self.assertIn("#HttpOnly_127.0.0.1\tFALSE\t/\tFALSE\t0\tc\t3\n", printed)
+
+    def test_empty_words_are_not_passed_over(self):
+        self.assertEqual(self.fetch("-A", "", self.url + "/asked").body, "GET none none none")
+        self.assertEqual(self.fetch("-A", "x", self.url + "/asked").body, "GET x none none")
+        self.assertEqual(self.fetch("-A", "x", "--json-body", "", self.url + "/asked").body,
+                         "POST x application/json 0")
+        self.assertEqual(self.fetch("-A", "x", "-d", "", self.url + "/asked").body,
+                         "POST x application/x-www-form-urlencoded 0")
 
     def test_another_programs_file(self):
         jar = self.folder / "jar.txt"

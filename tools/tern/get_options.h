@@ -21,10 +21,10 @@ struct GetOptions : ConnectFlags {
   std::vector<std::string> fields;
   std::vector<std::string> data;
   std::vector<std::string> data_binary;
-  std::string json_body;
+  std::optional<std::string> json_body;
   std::string upload;
-  std::string user_agent;
-  std::string user;  ///< with its password
+  std::optional<std::string> user_agent;  ///< empty: none
+  std::string user;                       ///< with its password
   std::string range;
   bool head = false;
   bool compressed = false;

@@ -86,6 +86,11 @@ class Get {
     if (options_.remote_name && !options_.outputs.empty()) {
       fail_with(ExitCode::usage, "--output and --remote-name exclude each other");
     }
+    if (options_.outputs.size() > options_.urls.size()) {
+      fail_with(ExitCode::usage,
+                fmt::format("{} files by --output, and {} URL{}", options_.outputs.size(),
+                            options_.urls.size(), options_.urls.size() == 1 ? "" : "s"));
+    }
     if (options_.versions.size() > 1) {
       fail_with(ExitCode::usage, "--quic-version takes one version, 1 or 2");
     }

@@ -66,9 +66,9 @@ RequestPlan RequestPlan::from(const GetOptions& options) {
     }
   }
   if (has_body) plan.fields.set("content-type", "application/x-www-form-urlencoded");
-  if (!options.json_body.empty()) {
+  if (options.json_body) {
     if (has_body) fail_with(ExitCode::usage, "--json-body and --data exclude each other");
-    body = data_of(options.json_body, true);
+    body = data_of(*options.json_body, true);
     has_body = true;
     plan.fields.set("content-type", "application/json");
     plan.fields.set("accept", "application/json");
@@ -90,6 +90,9 @@ RequestPlan RequestPlan::from(const GetOptions& options) {
       plan.fields.set("content-length", std::to_string(*plan.upload_size));
     }
   }
+  if (options.head && (has_body || !options.upload.empty())) {
+    fail_with(ExitCode::usage, "--head asks for no more than a head: it goes with no data to send");
+  }
   if (options.compressed) {
     plan.fields.set("accept-encoding", http::ContentDecoder::kAcceptEncoding);
   }
@@ -109,7 +112,13 @@ RequestPlan RequestPlan::from(const GetOptions& options) {
     }
     plan.fields.set(name, value);
   };
-  if (!options.user_agent.empty()) set("--user-agent", "user-agent", options.user_agent);
+  if (options.user_agent) {
+    if (options.user_agent->empty()) {
+      plan.fields.remove("user-agent");
+    } else {
+      set("--user-agent", "user-agent", *options.user_agent);
+    }
+  }
   if (!options.range.empty()) set("--range", "range", "bytes=" + options.range);
   if (!options.user.empty()) {
     if (options.user.find(':') == std::string::npos) {

@@ -121,6 +121,7 @@ class Serve {
     if (options_.max_connections) server.max_connections(*options_.max_connections);
     if (options_.idle_timeout) server.idle_timeout(*options_.idle_timeout);
     if (options_.drain_timeout) server.drain_timeout(*options_.drain_timeout);
+    check_combinations();
     if (options_.max_connection_age) server.max_connection_age(*options_.max_connection_age);
     if (options_.max_connection_age_grace) {
       server.max_connection_age_grace(*options_.max_connection_age_grace);
@@ -171,12 +172,21 @@ class Serve {
     return wish;
   }
 
-  /// "4433" and "localhost:4433" are short for what people mean by them.
+  /// "4433" is short for ":4433".
   static std::string listen_address(const std::string& text) {
     if (!text.empty() && text.find_first_not_of("0123456789") == std::string::npos) {
       return ":" + text;
     }
     return text;
+  }
+
+  void check_combinations() const {
+    if (options_.max_connection_age_grace && !options_.max_connection_age) {
+      fail_with(ExitCode::usage, "--max-connection-age-grace wants --max-connection-age");
+    }
+    if (options_.handover_drain && options_.handover.empty()) {
+      fail_with(ExitCode::usage, "--handover-drain wants --handover");
+    }
   }
 
   void check_no_folder_flags() const {

@@ -288,6 +288,13 @@ TEST(Server, SaysWhatIsWrongWithItsOptions) {
   EXPECT_TRUE(start(ServerOptions().certificate(leaf()).listen(":443").preferred_address(":444"))
                   .error()
                   .is(Code::invalid));
+  EXPECT_TRUE(start(ServerOptions()
+                        .certificate(leaf())
+                        .preferred_address("10.0.0.1:444")
+                        .preferred_address("10.0.0.2:444"))
+                  .error()
+                  .is(Code::invalid))
+      << "two for one family";
   EXPECT_TRUE(start(ServerOptions().certificate(leaf()).listen(":443")));
 }
 

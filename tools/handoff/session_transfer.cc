@@ -150,7 +150,8 @@ Task<void> take_upload(Service& service, Stream& stream, Command command) {
     if (next->empty()) break;
     piece = std::move(*next);
   }
-  co_await stream.finish(Bytes::copy(std::string_view(wanted ? "ok" : "no")));
+  const std::string_view verdict = wanted ? "ok" : "no";
+  co_await stream.finish(Bytes::copy(verdict));
 }
 
 Task<void> answer(Service& service, Runtime& runtime, std::unique_ptr<Stream> stream) {

@@ -145,7 +145,8 @@ Task<Verdict> nat_rebinding(Probe& probe) {
   const std::function<bool()> challenged = [&link, challenges] {
     return link.qlog().frames_received("path_challenge") > challenges;
   };
-  const bool validated = co_await link.until(challenged, answer ? 1s : 0s);
+  const Duration patience = answer ? 1s : 0s;
+  const bool validated = co_await link.until(challenged, patience);
   note_path(probe, link);
   if (!answer && answer.error().is(Code::timed_out) && forbids_migration(link)) {
     // RFC 9000 §9 leaves such a server the choice to drop them; a reset would be wrong.

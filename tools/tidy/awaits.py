@@ -1,8 +1,8 @@
 """Finds the full-expressions around `co_await` that gcc 12.2 miscompiles.
 
 gcc 12.2 loses, or destroys twice, some temporaries of a full-expression that suspends: braced
-aggregates, initializer lists, lambdas that capture by value; and `co_return` inside a statement
-expression. Named locals are safe, and so are classes with constructors.
+aggregates, initializer lists, lambdas that capture by value, what a conditional operator chooses
+between; and `co_return` inside a statement expression. Named locals are safe, and so are classes with constructors.
 """
 
 import re
@@ -161,6 +161,8 @@ def risky_awaits(code):
         text = _without_lambda_bodies(code, start, end, offset)
         if any(not _opens_block(code, start + brace.start()) for brace in re.finditer(r"\{", text)):
             yield offset, "a braced temporary beside co_await"
+        if "?" in text:
+            yield offset, "a conditional operator beside co_await"
         lambdas = list(_LAMBDA.finditer(text)) + list(_RETURN_CAPTURES.finditer(text))
         if any(_captures_by_value(found.group("captures")) for found in lambdas):
             yield offset, "a lambda that captures by value beside co_await"

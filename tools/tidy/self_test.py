@@ -144,6 +144,7 @@ class Awaits(unittest.TestCase):
             "Task<int> f(int a, Options options = {});",
             "Task<int> f(int a, Options options = Options{});",
             "co_await std::vector<int>{1, 2};",
+            "co_await f(a, b ? T() : std::move(c));",
             "Task<void> f() { if (x) { g(); } co_await h(T{1}); }",
         ):
             self.assertEqual([1], self.lines(text), text)
@@ -164,6 +165,8 @@ class Awaits(unittest.TestCase):
             "co_await f([&] { return T{x}; });",
             "co_await f([this, &x] { return x; });",
             "co_await f(a[i], b[j](1));",
+            "auto b = a ? T() : U(); co_await f(b);",
+            "co_await f([&] { return x ? T() : U(); });",
             "switch (x) { case 1: co_await f(); break; default: co_await g(); }",
             "namespace a { struct S { int x{1}; Task<void> f() const { co_await g(); } }; }",
             "T t{1};\nco_await f();\nU u{2};",

@@ -178,7 +178,8 @@ TEST(Http1Session, HeadHasALengthAndNoBody) {
 TEST(Http1Session, NoContentAndNotModifiedHaveNoFraming) {
   Rig rig([](http::Exchange& exchange) -> Task<void> {
     const bool first = exchange.request().path == "/204";
-    co_await exchange.respond(first ? http::Status::no_content : http::Status::not_modified);
+    const http::Status status = first ? http::Status::no_content : http::Status::not_modified;
+    co_await exchange.respond(status);
   });
   const std::string said = rig.talk(
       "GET /204 HTTP/1.1\r\nHost: a\r\n\r\nGET /304 HTTP/1.1\r\nHost: a\r\nConnection: "

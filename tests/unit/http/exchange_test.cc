@@ -493,8 +493,9 @@ TEST(Exchange, ReadAllHasALimit) {
   World world;
   const Handler handler = [](Exchange& exchange) -> Task<void> {
     const Result<std::string> body = co_await exchange.read_all(5);
-    co_await exchange.respond(body ? Status::ok : Status::content_too_large,
-                              body ? *body : body.error().detail);
+    const Status status = body ? Status::ok : Status::content_too_large;
+    const std::string& said = body ? *body : body.error().detail;
+    co_await exchange.respond(status, said);
   };
   EXPECT_EQ(answer(world, handler, request("POST", "/"), "12345")->body, "12345");
   EXPECT_EQ(answer(world, handler, request("POST", "/"), "123456")->status, 413);

@@ -9,7 +9,8 @@ using ::testing::ElementsAre;
 using ::testing::SizeIs;
 
 Task<void> early_or_late(http::Exchange& exchange) {
-  co_await exchange.respond(http::Status::ok, exchange.early_data() ? "early" : "late");
+  const char* const when = exchange.early_data() ? "early" : "late";
+  co_await exchange.respond(http::Status::ok, when);
 }
 
 /// A session to resume with.

@@ -63,6 +63,7 @@ class ClientRequest {
 
   const std::string& url() const noexcept { return url_; }
   const std::string& method() const noexcept { return method_; }
+  const http::Fields& fields() const noexcept { return fields_; }
   bool is_streaming() const noexcept { return streaming_; }
   /// Becomes the request that a redirect response (301, 302, 303, 307, 308) asks for: another URL,
   /// perhaps GET, no credentials for another origin. False if `head` is none, or names no place.

@@ -1,6 +1,9 @@
 #include "gateway/client_options.h"
 
+#include <string_view>
 #include <utility>
+
+#include "base/ascii.h"
 
 namespace tern {
 
@@ -62,8 +65,11 @@ ClientOptions& ClientOptions::tcp_delay(Duration delay) {
 std::vector<udp::Address> ClientOptions::addresses_for(const std::string& host,
                                                        std::uint16_t port) const {
   std::vector<udp::Address> addresses;
-  for (const Override& entry : overrides_) {
-    if (entry.host == host && entry.port == port) addresses.push_back(entry.address);
+  for (const std::string_view name : {std::string_view(host), std::string_view("*")}) {
+    for (const Override& entry : overrides_) {
+      if (entry.host == name && entry.port == port) addresses.push_back(entry.address);
+    }
+    if (!addresses.empty()) break;
   }
   return addresses;
 }
@@ -73,8 +79,9 @@ ClientOptions& ClientOptions::only_version(std::uint32_t version) {
   return *this;
 }
 
-ClientOptions& ClientOptions::resolve(std::string host, std::uint16_t port, udp::Address address) {
-  overrides_.push_back({std::move(host), port, address});
+ClientOptions& ClientOptions::resolve(std::string_view host, std::uint16_t port,
+                                      udp::Address address) {
+  overrides_.push_back({ascii::lower_case(host), port, address});
   return *this;
 }
 

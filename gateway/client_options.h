@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -109,8 +110,9 @@ class ClientOptions {
   /// Speaks this QUIC version alone: quic::kVersion1 or kVersion2. Default: begins with version 1
   /// (or that of the remembered session) and takes what the server chooses.
   ClientOptions& only_version(std::uint32_t version);
-  /// Connects to `address` for that host and port (curl --resolve). Call it again for more.
-  ClientOptions& resolve(std::string host, std::uint16_t port, udp::Address address);
+  /// Connects to `address` for that host and port (curl --resolve). Call it again for more. "*" is
+  /// every host that is not named.
+  ClientOptions& resolve(std::string_view host, std::uint16_t port, udp::Address address);
   /// What was said so.
   std::vector<udp::Address> addresses_for(const std::string& host, std::uint16_t port) const;
   /// Which requests go through an HTTP proxy (gateway/proxy.h). Default: none; the environment is

@@ -28,9 +28,11 @@ Error why_neither(const OriginConnection* quic, const OriginConnection* tcp) {
   const bool alike =
       udp.domain == Domain::os && error.domain == Domain::os && udp.code == error.code;
   if (alike && error.code != ECONNREFUSED) return error;
-  error.detail += udp.domain == Domain::os && udp.code == ECONNREFUSED
-                      ? ", nor on the UDP port"
-                      : ", and nobody answers over UDP";
+  const bool refused = error.domain == Domain::os && error.code == ECONNREFUSED;
+  error.detail += udp.domain != Domain::os || udp.code != ECONNREFUSED
+                      ? ", and nobody answers over UDP"
+                  : refused ? ", nor on the UDP port"
+                            : ", and nobody listens on the UDP port";
   return error;
 }
 

@@ -165,7 +165,8 @@ Result<Url> Url::resolve(std::string_view reference) const {
 Result<void> Url::set_authority(std::string_view text) {
   if (text.find('@') != std::string_view::npos) {
     // Not repeated here: it may hold a password.
-    return fail(Error::invalid("a URL with a user name or password is not supported"));
+    return fail(Error::invalid(
+        "a user name or password in the URL: send it in a field 'authorization' instead"));
   }
   port_ = 0;
   if (text.empty()) return fail(Error::invalid("the URL has no host"));

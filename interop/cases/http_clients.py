@@ -1,4 +1,4 @@
-"""curl and bun as HTTP/3 clients of `tern serve`."""
+"""curl, bun and impit as HTTP/3 clients of `tern serve`."""
 
 import json
 import re
@@ -6,7 +6,7 @@ import re
 from harness.matrix import LARGE, POSTED, POSTED_TYPE, case, digest, expect_answer, pattern
 from harness.process import INTEROP, check, peer_path
 from harness.servers import in_chroot
-from harness.tern import last_lines
+from harness.tern import last_lines, wait_for_text
 
 
 def curl(case, server, *arguments, paths, expect=0, meanwhile=None):
@@ -132,3 +132,27 @@ def bun_case(run, what):
 
 for _what in BUN_CHECKS:
     case(f"bun-client/{_what}", "bun", what=_what)(bun_case)
+
+
+# --- impit --------------------------------------------------------------------------------------
+
+@case("impit/h3", "impit", browser="")
+# As a browser it begins over TCP, and finds HTTP/3 by Alt-Svc.
+@case("impit/alt-svc-chrome", "impit", browser="chrome")
+@case("impit/alt-svc-firefox", "impit", browser="firefox")
+@case("impit/alt-svc-okhttp", "impit", browser="okhttp5")
+def impit(run, browser):
+    server = run.subject.serve(run, log=True)
+    status, text = run.run("impit", in_chroot(
+        [(INTEROP / "drivers", "/srv/drivers"), (peer_path("impit"), "/srv/impit")],
+        ["node", "/srv/drivers/impit_client.mjs", "/srv/impit/impit", server.url(""), browser]), timeout=60)
+    lines = [line for line in text.splitlines() if line.startswith("{")]
+    check(status == 0 and lines, f"impit exited with {status}: {last_lines(text)}")
+    seen = json.loads(lines[-1])
+    for each in BUN_CHECKS.values():
+        each(run, seen)
+    expect_answer(seen["first"], pattern(10))
+    count = len(seen) - 1 + len(seen["parallel"])
+    wait_for_text(server.process, rf'(?s)(?:"protocol".*?){{{count}}}')  # the log is written after the answers
+    spoken = re.findall(r'"protocol":"([^"]*)"', server.process.text())
+    check(spoken == ["h2" if browser else "h3"] + ["h3"] * (count - 1), f"spoken: {spoken}")

@@ -43,6 +43,13 @@ class ExitCodeTest(TernTest):
                       ["serve", "--cache-control", "max-age=1"], ["serve", "--autoindex"],
                       ["serve", "--dotfiles"], ["serve", "/", "--cache-control", "a\nb"],
                       ["cert", "bad name"], ["cert", ""],
+                      # A variable of the shell that is not set.
+                      ["serve", ""], ["serve", "--client-ca", ""], ["serve", "--state-dir", ""],
+                      ["serve", "--handover", ""], ["serve", "--config", ""], ["serve", "--server-id", ""],
+                      ["serve", "--qlog", ""], ["serve", "--cid-key", ""],
+                      ["get", "--cacert", "", "https://x/"], ["get", "--local-address", "", "https://x/"],
+                      ["get", "-T", "", "https://x/"],
+                      ["get", "-u", "", "https://x/"], ["get", "-r", "", "https://x/"], ["get", "-X", "", "https://x/"],
                       ["get", "-X", "BAD METHOD", "https://x/"],
                       ["get", "-H", "content-length: 5", "-d", "abc", "https://x/"],
                       ["get", "-I", "-d", "x", "https://x/"], ["get", "-I", "-T", __file__, "https://x/"],

@@ -3,6 +3,7 @@
 import gzip
 import http.cookiejar
 import http.server
+import json
 import os
 import stat
 import threading
@@ -45,6 +46,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(b"half")
             self.close_connection = True
+        elif self.path.startswith("/told"):
+            # Bodies come by content-length or in chunks, and are left where they are but for their size.
+            length = self.headers.get("content-length")
+            self.close_connection = True
+            self.answer(200, json.dumps({"method": self.command, "path": self.path, "length": length,
+                                         "fields": [[n.lower(), v] for n, v in self.headers.items()]}).encode())
         elif self.path == "/gzip":
             self.answer(200, gzip.compress(b"x" * 1_000_000), [("content-encoding", "gzip")])
         elif self.path == "/asked":
@@ -54,7 +61,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         else:
             self.answer(200, (self.headers.get("cookie") or "none").encode())
 
-    do_POST = do_GET
+    do_POST = do_PUT = do_GET
 
 
 class Site(http.server.ThreadingHTTPServer):
@@ -157,3 +164,54 @@ class RequestsTest(TernTest):
         self.assertEqual(fetched.code, 0, fetched.stderr)
         self.assertEqual((self.folder / "out").read_bytes(), b"x" * 1_000_000)
         self.assertLess(fetched.transfer["received_bytes"], 10_000)
+
+    # ---- what curl's flags mean
+
+    def told(self, *words, path="/told"):
+        """What the server saw of the request, and its fields by name."""
+        fetched = self.fetch(*words, self.url + path)
+        self.assertEqual(fetched.code, 0, fetched.stderr + str(fetched.report))
+        told = json.loads(fetched.body)
+        return told, dict(told["fields"])
+
+    def test_fields_as_in_curl(self):
+        file = self.folder / "fields"
+        file.write_text("X-One: 1\r\n\nx-two:2\naccept:\n")
+        fields = self.told("-H", f"@{file}", "-H", "x-none;")[1]
+        self.assertEqual([fields.get(name) for name in ("x-one", "x-two", "x-none", "accept")], ["1", "2", "", None])
+        self.assertEqual(self.tern("get", "-H", "@/nonexistent", self.url).returncode, 26)
+
+    def test_host_is_said_once(self):
+        shown = self.tern("get", "-v", "-H", "Host: other.test", self.url + "/told")
+        self.assertIn(["host", "other.test"], json.loads(shown.stdout)["fields"])
+        self.assertEqual([line for line in shown.stderr.splitlines() if line.startswith("> host:")], ["> host: other.test"])
+
+    def test_credentials_in_the_url(self):
+        at = self.url.replace("//", "//us%65r:pass%3Aw@")
+        for words, sent in (([], "Basic dXNlcjpwYXNzOnc="), (["-u", "a:b"], "Basic YTpi"),
+                            (["-H", "authorization: Bearer x"], "Bearer x")):
+            fetched = self.fetch(*words, at + "/told")
+            self.assertEqual(dict(json.loads(fetched.body)["fields"])["authorization"], sent)
+            self.assertEqual(fetched.transfer["url"], self.url + "/told", "a password is not repeated")
+        only = self.fetch(self.url.replace("//", "//user@") + "/told")
+        self.assertEqual(dict(json.loads(only.body)["fields"])["authorization"], "Basic dXNlcjo=")
+
+    def test_upload_into_a_folder(self):
+        file = self.folder / "a b#c.txt"
+        file.write_text("abc")
+        for path, sent in (("/told/", "/told/a%20b%23c.txt"), ("/told/?x=1", "/told/a%20b%23c.txt?x=1"),
+                           ("/told/other", "/told/other")):
+            told, _ = self.told("-T", file, path=path)
+            self.assertEqual((told["method"], told["path"], told["length"]), ("PUT", sent, "3"))
+        told, _ = self.told("-T", "/proc/version")  # which says that it has no bytes
+        self.assertIsNone(told["length"])
+
+    def test_resolve_as_in_curl(self):
+        port = self.site.server_port
+        for entry in (f"ANY.test:{port}:127.0.0.1", f"*:{port}:127.0.0.1", f"+any.test:{port}:[127.0.0.1]",
+                      f"any.test:{port}:127.0.0.2,127.0.0.1"):
+            with self.subTest(entry=entry):
+                fetched = self.fetch("--resolve", entry, "--connect-timeout", "0", f"http://Any.TEST:{port}/show")
+                self.assertEqual(fetched.code, 0, fetched.report)
+        for entry in (f"any.test:{port}:", f"any.test:{port}:127.0.0.1,", f"any.test:{port}:,127.0.0.1", f"any.test:{port}"):
+            self.assertEqual(self.tern("get", "--resolve", entry, self.url).returncode, 2, entry)

@@ -1,6 +1,11 @@
 """Bodies both ways, on both engines, with one worker and with two."""
 
-from tern_program import HTTP3, TernTest
+import os
+import select
+import signal
+import subprocess
+
+from tern_program import HTTP3, PATIENCE, TERN, TernTest, environment
 
 
 class EngineTest(TernTest):
@@ -74,6 +79,50 @@ class RequestTest(TernTest):
         server = self.serve()
         fetched = self.get(server, "/echo", "-X", "POST", "-T", "-", input="from a pipe")
         self.assertEqual(fetched.body, "from a pipe")
+
+    def test_an_upload_from_a_pipe_holds_nothing_up(self):
+        """What the server says meanwhile is shown, a time limit counts, and so does Ctrl-C."""
+        server = self.serve()
+        words = ["get", HTTP3, "--cacert", self.ca, *self.reach(server), "-X", "POST", server.url + "/echo"]
+        fifo = self.folder / "fifo"
+        os.mkfifo(fifo)
+        for file in ("-", fifo):
+            with self.subTest(file=file):
+                late = self.start(*words, "-m", "500ms", "-T", file)
+                self.assertEqual(late.wait(timeout=PATIENCE), 28)
+        talking = self.start(*words, "-T", "-")
+        talking.stdin.write(b"one")
+        talking.stdin.flush()
+        shown, _, _ = select.select([talking.stdout], [], [], PATIENCE)
+        self.assertTrue(shown, "no answer before the end of stdin")
+        self.assertEqual(talking.stdout.read(3), b"one")
+        talking.send_signal(signal.SIGINT)
+        self.assertEqual(talking.wait(timeout=PATIENCE), 130)
+
+    def test_a_reader_that_takes_its_time_holds_nothing_up(self):
+        """Who pages through a download does not lose it; a time limit counts meanwhile, and so does Ctrl-C."""
+        server = self.serve()
+        words = ["get", "--cacert", self.ca, *self.reach(server), server.url + "/bytes/50000000"]
+        for protocol in (HTTP3, "--http2"):
+            with self.subTest(protocol=protocol):
+                late = self.start(*words, protocol, "-m", "1s")
+                self.assertEqual(late.wait(timeout=PATIENCE), 28)
+                paging = self.start(*words, protocol)
+                self.assertEqual(paging.stdout.read(3), b"\0\1\2")
+                paging.send_signal(signal.SIGINT)
+                self.assertEqual(paging.wait(timeout=PATIENCE), 130)
+        whole = self.start(*words, HTTP3)
+        body, _ = whole.communicate(timeout=PATIENCE)
+        period = bytes(range(251))
+        self.assertTrue(body == (period * (len(body) // 251 + 1))[:50_000_000], f"{len(body)} other bytes")
+
+    def start(self, *words):
+        """`tern WORDS`, whose stdin stays open."""
+        process = subprocess.Popen([TERN, *map(str, words)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   stderr=subprocess.DEVNULL, env=environment(self.home))
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.kill)
+        return process
 
     def test_head_and_headers(self):
         server = self.serve()

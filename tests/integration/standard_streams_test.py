@@ -47,6 +47,29 @@ class StandardStreamsTest(TernTest):
                 closed = self.shell(">&-", *words)
                 self.assertEqual(closed.returncode, 23, closed.stderr)
 
+    def test_nobody_hears_what_is_told(self):
+        """A full disk, or `2>&1 | head`, which has seen enough: the run ends as it would have."""
+        server = self.serve()
+        reach = ["--cacert", self.ca, *self.reach(server)]
+        hello = server.url + "/hello"
+        closed, deaf = os.pipe()
+        os.close(closed)
+        self.addCleanup(os.close, deaf)
+        for code, output, words in (
+                (0, "hello over h3\n", ["get", HTTP3, "-v", "--stats", *reach, hello]),
+                (0, "hello over h2\n", ["get", "--http2", "-v", "--stats", *reach, hello]),
+                (60, "", ["get", *self.reach(server), hello]),
+                (0, "hi\n", ["ws", "-v", *reach, "-m", "hi", hello.replace("https", "wss").replace("hello", "ws/echo")]),
+                (0, "hi\n", ["wt", "-v", *reach, "-m", "hi", server.url + "/wt/echo"]),
+                (2, "", ["call", "-v", *reach, "--schema", "google/protobuf/empty.proto", server.url + "/a.B/C"]),
+                (2, "", ["nonsense"]), (2, "", ["get", "--nonsense"]), (2, "", [])):
+            with self.subTest(words=words):
+                full = self.shell("2>/dev/full", *words)
+                self.assertEqual((full.returncode, full.stdout), (code, output))
+                piped = subprocess.run([TERN, *words], stdout=subprocess.PIPE, stderr=deaf, text=True,
+                                       timeout=PATIENCE, env=environment(self.home))
+                self.assertEqual((piped.returncode, piped.stdout), (code, output))
+
     def test_no_socket_gets_the_number_of_a_closed_stream(self):
         server = self.serve()
         words = ["get", HTTP3, "--cacert", self.ca, *self.reach(server), server.url + "/hello"]
@@ -119,6 +142,14 @@ class NoFileTest(TernTest):
                 self.assertEqual(shown.returncode, code, shown.stderr)
                 self.assertEqual(shown.stderr.count("\n"), 1, shown.stderr)
                 self.assertIn(str(self.folder), shown.stderr)
+
+    def test_stdin_is_a_folder(self):
+        server = self.serve()
+        with subprocess.Popen([TERN, "get", "-k", HTTP3, *self.reach(server), "-X", "POST", "-T", "-", server.url + "/echo"],
+                              stdin=os.open(self.folder, os.O_RDONLY), stderr=subprocess.PIPE, text=True,
+                              env=environment(self.home)) as process:
+            _, told = process.communicate(timeout=PATIENCE)
+        self.assertEqual((process.returncode, told), (26, "tern get: cannot read stdin: Is a directory\n"))
 
     def test_an_endless_file(self):
         for words, code in ((["get", "-b", "/dev/zero", "https://x/"], 26),

@@ -38,7 +38,7 @@ Task<void> CallInput::fill() {
   Source& source = sources_[at_];
   if (source.is_stdin) {
     if (stdin_ == nullptr) {
-      stdin_ = std::make_unique<StdinReader>(runtime_, StdinReader::Pieces::blocks);
+      stdin_ = std::make_unique<InputReader>(runtime_, InputReader::Pieces::blocks);
     }
     std::optional<std::string> piece = co_await stdin_->next();
     if (piece) {
@@ -46,7 +46,7 @@ Task<void> CallInput::fill() {
       co_return;
     }
   } else if (source.file != nullptr) {
-    std::string block(StdinReader::kBlock, '\0');
+    std::string block(InputReader::kBlock, '\0');
     source.file->read(block.data(), static_cast<std::streamsize>(block.size()));
     if (const auto count = static_cast<std::size_t>(source.file->gcount()); count > 0) {
       documents_->push(std::string_view(block).substr(0, count));

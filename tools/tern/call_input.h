@@ -11,7 +11,7 @@
 #include "base/task.h"
 #include "rpc/json_values.h"
 #include "tools/tern/exit_code.h"
-#include "tools/tern/stdin_reader.h"
+#include "tools/tern/input_reader.h"
 
 namespace tern::cli {
 
@@ -45,7 +45,7 @@ class CallInput {
   std::size_t at_ = 0;
   std::optional<rpc::JsonValues> documents_;  // of the source
   bool all_read_ = false;                     // of the source
-  std::unique_ptr<StdinReader> stdin_;
+  std::unique_ptr<InputReader> stdin_;
 };
 
 }  // namespace tern::cli

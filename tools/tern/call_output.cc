@@ -24,7 +24,7 @@ std::string shown_entry(const rpc::Metadata::Entry& entry) {
 
 void print_metadata(const rpc::Metadata& metadata) {
   for (const rpc::Metadata::Entry& entry : metadata) {
-    fmt::print(stderr, "< {}: {}\n", printable(entry.key), printable(shown_entry(entry)));
+    tell("< {}: {}\n", printable(entry.key), printable(shown_entry(entry)));
   }
 }
 
@@ -70,7 +70,7 @@ rpc::Result<void> CallOutput::show(const pb::Message& message) {
 void CallOutput::show_headers(const rpc::Metadata& headers) const {
   if (!options_.verbose) return;
   print_metadata(headers);
-  fmt::print(stderr, "<\n");
+  tell("<\n");
 }
 
 std::string CallOutput::detail_json(const rpc::Detail& detail) const {
@@ -90,21 +90,20 @@ void CallOutput::show_result(const CallResult& result) const {
   const Paint paint(stderr);
   if (options_.verbose) {
     print_metadata(result.trailers);
-    fmt::print(stderr, "{}\n",
-               paint.dim(fmt::format("* {} over {}: {} sent, {} received in {}",
-                                     rpc::upper_name_of(result.status.code()),
-                                     result.wire.empty() ? "nothing" : result.wire, result.sent,
-                                     result.received, human_duration(result.took))));
+    tell("{}\n", paint.dim(fmt::format("* {} over {}: {} sent, {} received in {}",
+                                       rpc::upper_name_of(result.status.code()),
+                                       result.wire.empty() ? "nothing" : result.wire, result.sent,
+                                       result.received, human_duration(result.took))));
   }
   if (options_.json) return print_json(result);
   if (result.message.empty()) return;
-  fmt::print(stderr, "{} {}\n", paint.red("tern call:"), printable(result.message));
+  tell("{} {}\n", paint.red("tern call:"), printable(result.message));
   for (const rpc::Detail& detail : result.status.details()) {
     const std::string json = detail_json(detail);
-    fmt::print(stderr, "  {} {}\n", printable(detail.type()),
-               json.empty() ? fmt::format("({} bytes: {})", detail.value.size(),
-                                          hex(std::string_view(detail.value).substr(0, 64)))
-                            : printable(json));
+    tell("  {} {}\n", printable(detail.type()),
+         json.empty() ? fmt::format("({} bytes: {})", detail.value.size(),
+                                    hex(std::string_view(detail.value).substr(0, 64)))
+                      : printable(json));
   }
 }
 

@@ -56,10 +56,15 @@ ClientOptions client_options(const ConnectFlags& flags) {
       .key_log(key_log_from_environment())
       .proxy(proxy_options(flags))
       .qlog(qlog_from_environment(flags.qlog));
-  if (flags.connect_timeout) client.connect_timeout(*flags.connect_timeout);
+  // curl's 0 is the default.
+  if (flags.connect_timeout && *flags.connect_timeout > Duration::zero()) {
+    client.connect_timeout(*flags.connect_timeout);
+  }
   for (const std::string& entry : flags.resolve) {
     const ResolveEntry parsed = parse_resolve(entry);
-    client.resolve(parsed.host, parsed.port, parsed.address);
+    for (const udp::Address& address : parsed.addresses) {
+      client.resolve(parsed.host, parsed.port, address);
+    }
   }
   return client;
 }

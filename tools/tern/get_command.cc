@@ -22,8 +22,13 @@ void add_get(CLI::App& app, ExitCode& result) {
       ->type_name("");
 
   const std::string kRequest = "Request";
-  verb->add_option("-X,--request", o.method, "Method")->type_name("NAME")->group(kRequest);
-  verb->add_option("-H,--header", o.fields, "Header field; 'name:' removes a default one")
+  verb->add_option("-X,--request", o.method, "Method")
+      ->check(not_empty())
+      ->type_name("NAME")
+      ->group(kRequest);
+  verb->add_option(
+          "-H,--header", o.fields,
+          "Header field, or @FILE of them; 'name:' removes a\ndefault one, 'name;' has no value")
       ->type_name("'NAME: VALUE'")
       ->group(kRequest)
       ->allow_extra_args(false);
@@ -38,10 +43,11 @@ void add_get(CLI::App& app, ExitCode& result) {
   verb->add_option("--json-body", o.json_body, "POST this JSON, or @FILE")
       ->type_name("JSON")
       ->group(kRequest);
-  verb->add_option("-T,--upload-file", o.upload, "PUT this file, '-' for stdin")
+  verb->add_option("-T,--upload-file", o.upload,
+                   "PUT this file, '-' for stdin; to a URL that ends\nwith '/' by its name")
       ->type_name("FILE")
       ->group(kRequest);
-  verb->add_option("-A,--user-agent", o.user_agent, "Say to be this program")
+  verb->add_option("-A,--user-agent", o.user_agent, "Say to be this program; '': say nothing")
       ->type_name("NAME")
       ->group(kRequest);
   verb->add_option("-u,--user", o.user, "Basic authentication")

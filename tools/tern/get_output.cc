@@ -2,13 +2,16 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cstdio>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
 
+#include "tools/tern/output_room.h"
 #include "tools/tern/terminal.h"
 
 namespace tern::cli {
@@ -16,6 +19,18 @@ namespace {
 
 double seconds_of(Duration duration) { return std::chrono::duration<double>(duration).count(); }
 double milliseconds(Duration duration) { return seconds_of(duration) * 1e3; }
+
+/// Above it, what one piece has grown to (--compressed) is written at once, however long that
+/// takes.
+constexpr std::size_t kMaxWaiting = 4 * 1024 * 1024;
+/// Who reads steadily makes room sooner; to wait for longer is left to a thread.
+constexpr int kPatienceMs = 5;
+
+bool may_block(int file) noexcept {
+  struct stat facts{};
+  if (::fstat(file, &facts) != 0) return false;
+  return S_ISFIFO(facts.st_mode) || S_ISSOCK(facts.st_mode) || ::isatty(file) == 1;
+}
 
 }  // namespace
 
@@ -25,12 +40,10 @@ BodyOutput::~BodyOutput() {
 
 Result<void> BodyOutput::open() {
   if (fd_ >= 0) return {};
-  if (path_ == "-") {
-    fd_ = STDOUT_FILENO;
-    return {};
-  }
-  fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  fd_ = path_ == "-" ? STDOUT_FILENO
+                     : ::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (fd_ < 0) return fail(Error::os(errno, "cannot write " + path_));
+  may_block_ = may_block(fd_);
   return {};
 }
 
@@ -55,6 +68,13 @@ Result<void> BodyOutput::write(ByteView bytes) {
 Result<void> BodyOutput::write_to_file(ByteView bytes) {
   const Result<void> opened = open();
   if (!opened) return opened;
+  if (may_block_) {
+    waiting_.append(as_text(bytes));
+    if (waiting_.size() <= kMaxWaiting) return {};
+    const Result<bool> written = write_waiting(-1);
+    if (!written) return fail(written.error());
+    return {};
+  }
   while (!bytes.empty()) {
     const ssize_t count = ::write(fd_, bytes.data(), bytes.size());
     if (count < 0 && errno == EINTR) continue;
@@ -64,6 +84,40 @@ Result<void> BodyOutput::write_to_file(ByteView bytes) {
     bytes = bytes.subspan(static_cast<std::size_t>(count));
   }
   return {};
+}
+
+/// Writes what waits, as far as the file takes it; false when it takes nothing for so long.
+Result<bool> BodyOutput::write_waiting(int milliseconds) {
+  pollfd room{};
+  room.fd = fd_;
+  room.events = POLLOUT;
+  while (waits()) {
+    const int ready = ::poll(&room, 1, milliseconds);
+    if (ready < 0 && errno == EINTR) continue;
+    if (ready == 0) return false;
+    // So much does not block where poll sees room, whatever the file's mode is.
+    const std::size_t size = std::min<std::size_t>(waiting_.size() - taken_, PIPE_BUF);
+    const ssize_t count = ::write(fd_, waiting_.data() + taken_, size);
+    if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+    if (count < 0) {
+      return fail(
+          Error::os(errno, path_ == "-" ? "cannot write to stdout" : "cannot write " + path_));
+    }
+    taken_ += static_cast<std::size_t>(count);
+  }
+  waiting_.clear();
+  taken_ = 0;
+  return true;
+}
+
+Task<Result<void>> BodyOutput::drain(Runtime& runtime) {
+  while (true) {
+    const Result<bool> all = write_waiting(kPatienceMs);
+    if (!all) co_return fail(all.error());
+    if (*all) co_return Result<void>();
+    OutputRoom room(runtime, fd_);
+    co_await room.wait();
+  }
 }
 
 Result<void> BodyOutput::finish() {
@@ -153,7 +207,7 @@ std::string event_text(const ClientEvent& event) {
 }  // namespace
 
 void print_event(const ClientEvent& event) {
-  fmt::print(stderr, "{}\n", Paint(stderr).dim("* " + event_text(event)));
+  tell("{}\n", Paint(stderr).dim("* " + event_text(event)));
 }
 
 namespace {
@@ -171,15 +225,17 @@ void print_request(std::string_view protocol, const std::string& method,
                    const http::Fields& fields) {
   const Paint paint(stderr);
   if (protocol.starts_with("webtransport/")) {
-    fmt::print(stderr, "> {}\n", paint.bold(target));
+    tell("> {}\n", paint.bold(target));
   } else {
-    fmt::print(stderr, "> {} {} {}\n> host: {}\n", paint.bold(method), target,
-               http_version(protocol), authority);
+    // A field "host" of the request's own takes the URL's place.
+    const std::string host(fields.find("host").value_or(authority));
+    tell("> {} {} {}\n> host: {}\n", paint.bold(method), target, http_version(protocol),
+         printable(host));
   }
   for (const http::Field& field : fields) {
-    fmt::print(stderr, "> {}: {}\n", field.name, printable(field.value));
+    if (field.name != "host") tell("> {}: {}\n", field.name, printable(field.value));
   }
-  fmt::print(stderr, ">\n");
+  tell(">\n");
 }
 
 namespace {
@@ -187,6 +243,12 @@ namespace {
 std::string status_line(std::string_view protocol, const http::Response& head) {
   return fmt::format("{} {} {}", http_version(protocol), http::code(head.status()),
                      http::reason(head.status()));
+}
+
+/// Whether it arrived on stdout is asked at the end (finish_stdout).
+void put(std::FILE* stream, std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stream);
+  std::fflush(stream);
 }
 
 std::string field_lines(std::string_view prefix, const http::Response& head) {
@@ -208,26 +270,25 @@ void print_head(std::FILE* stream, std::string_view prefix, std::string_view pro
   const Paint paint(stream);
   const int status = http::code(head.status());
   const std::string line = status_line(protocol, head);
-  fmt::print(stream, "{}{}\n{}", prefix,
-             status >= 400   ? paint.red(line)
-             : status >= 300 ? paint.yellow(line)
-                             : paint.green(line),
-             field_lines(prefix, head));
-  std::fflush(stream);
+  put(stream, fmt::format("{}{}\n{}", prefix,
+                          status >= 400   ? paint.red(line)
+                          : status >= 300 ? paint.yellow(line)
+                                          : paint.green(line),
+                          field_lines(prefix, head)));
 }
 
 void print_trailers(std::FILE* stream, std::string_view prefix, const http::Fields& trailers) {
   for (const http::Field& field : trailers) {
-    fmt::print(stream, "{}{}: {}\n", prefix, field.name, printable(field.value));
+    put(stream, fmt::format("{}{}: {}\n", prefix, field.name, printable(field.value)));
   }
 }
 
 void print_stats(const TransferResult& result, const ClientConnectionInfo* connection) {
   const Paint paint(stderr);
   const auto row = [&](std::string_view name, const std::string& value) {
-    fmt::print(stderr, "  {} {}\n", paint.dim(fmt::format("{:<12}", name)), value);
+    tell("  {} {}\n", paint.dim(fmt::format("{:<12}", name)), value);
   };
-  fmt::print(stderr, "{}\n", paint.bold(result.final_url));
+  tell("{}\n", paint.bold(result.final_url));
   std::string times;
   const auto time = [&](std::string_view name, Duration at) {
     if (at > Duration::zero()) {

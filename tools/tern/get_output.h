@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -7,6 +8,8 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/runtime.h"
+#include "base/task.h"
 #include "gateway/client.h"
 #include "http/message.h"
 #include "tools/tern/exit_code.h"
@@ -33,7 +36,11 @@ class BodyOutput {
   /// it.
   Result<void> write_head(std::string_view protocol, const http::Response& head);
   Result<void> write(ByteView bytes);
-  /// An empty body makes an empty file.
+  /// A pipe or a terminal that takes its time has not got all that was written: `drain` is to be
+  /// awaited before more is read for it.
+  bool waits() const noexcept { return taken_ < waiting_.size(); }
+  Task<Result<void>> drain(Runtime& runtime);
+  /// Once nothing waits. An empty body makes an empty file.
   Result<void> finish();
   /// Forgets what was written, where that is possible; false on a pipe that has got something.
   bool restart();
@@ -49,10 +56,14 @@ class BodyOutput {
  private:
   Result<void> open();
   Result<void> write_to_file(ByteView bytes);
+  Result<bool> write_waiting(int milliseconds);
 
   std::string path_ = "-";
   bool memory_ = false;
   int fd_ = -1;
+  bool may_block_ = false;
+  std::string waiting_;
+  std::size_t taken_ = 0;  // of waiting_
   std::uint64_t written_ = 0;
   std::string kept_;
 };

@@ -177,7 +177,7 @@ class Get {
       if (i < options_.outputs.size()) {
         transfer->output().to_file(options_.outputs[i]);
       } else if (options_.remote_name) {
-        transfer->output().to_file(remote_name(options_.urls[i]));
+        transfer->output().to_file(remote_name(transfer->result().url));
       } else if (options_.json) {
         transfer->output().to_memory();
       }
@@ -278,7 +278,7 @@ class Get {
 
   void warn(const std::string& text) {
     progress_.clear();
-    fmt::print(stderr, "tern get: {}\n", printable(text));
+    tell("tern get: {}\n", printable(text));
   }
 
   void show_progress(Timestamp now, Timer& timer) {
@@ -326,8 +326,7 @@ class Get {
       if (result.code == ExitCode::done) continue;
       if (code == ExitCode::done) code = result.code;
       if (!options_.json && (!options_.silent || options_.show_error)) {
-        fmt::print(stderr, "{} {}{}\n", Paint(stderr).red("tern get:"), printable(result.message),
-                   hint(result));
+        tell("{} {}{}\n", Paint(stderr).red("tern get:"), printable(result.message), hint(result));
       }
     }
     if (options_.json) print_json(code);

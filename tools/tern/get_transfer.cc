@@ -1,5 +1,6 @@
 #include "tools/tern/get_transfer.h"
 
+#include <algorithm>
 #include <cctype>
 #include <cerrno>
 #include <charconv>
@@ -16,6 +17,7 @@
 #include "http/escape.h"
 #include "http/uri.h"
 #include "tools/tern/input_file.h"
+#include "tools/tern/input_reader.h"
 #include "tools/tern/terminal.h"
 
 namespace tern::cli {
@@ -24,6 +26,7 @@ namespace {
 constexpr std::size_t kUploadPiece = 128 * 1024;
 /// Of -d @FILE, which is held in memory; --upload-file has no limit.
 constexpr std::size_t kMaxBody = std::size_t{1} << 30;
+constexpr std::size_t kMaxHeaderFile = 1024 * 1024;
 
 /// curl's -d: "@file" is read without its line ends.
 std::string data_of(const std::string& argument, bool binary) {
@@ -34,6 +37,45 @@ std::string data_of(const std::string& argument, bool binary) {
     std::erase_if(*text, [](char c) { return c == '\n' || c == '\r'; });
   }
   return *std::move(text);
+}
+
+std::string basic(std::string_view credentials) {
+  std::string value = "Basic ";
+  http::append_base64(value, as_bytes(credentials));
+  return value;
+}
+
+/// Each -H, and each line of a -H @FILE.
+std::vector<std::string> header_lines(const GetOptions& options) {
+  std::vector<std::string> lines;
+  for (const std::string& argument : options.fields) {
+    if (!argument.starts_with('@')) {
+      lines.push_back(argument);
+      continue;
+    }
+    const Result<std::string> text = read_input(argument.substr(1), kMaxHeaderFile);
+    if (!text) fail_with(ExitCode::cannot_read, "--header: " + text.error().detail);
+    std::string_view rest = *text;
+    while (!rest.empty()) {
+      const std::size_t end = std::min(rest.find('\n'), rest.size());
+      std::string_view line = rest.substr(0, end);
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+      if (line.ends_with('\r')) line.remove_suffix(1);
+      if (!line.empty()) lines.emplace_back(line);
+    }
+  }
+  return lines;
+}
+
+/// Where the file goes: a URL that ends with '/' is a folder, as in curl, and gets its name.
+std::string upload_url(const std::string& text, const std::string& file) {
+  const auto url = http::Url::parse(text);
+  if (!url || file.empty() || file == "-" || !url->path().ends_with('/')) return text;
+  std::string name;
+  http::append_percent_encoded(name, file.substr(file.rfind('/') + 1), "");
+  if (url->query()) name += "?" + *url->query();
+  const auto inside = url->resolve(name);
+  return inside ? inside->to_string() : text;
 }
 
 class FileDescriptor {
@@ -84,7 +126,10 @@ RequestPlan RequestPlan::from(const GetOptions& options) {
       if (S_ISDIR(facts.st_mode)) {
         fail_with(ExitCode::cannot_read, Error::os(EISDIR, "cannot read " + plan.upload).detail);
       }
-      if (S_ISREG(facts.st_mode)) plan.upload_size = static_cast<std::uint64_t>(facts.st_size);
+      // A file of /proc says that it is empty.
+      if (S_ISREG(facts.st_mode) && facts.st_size > 0) {
+        plan.upload_size = static_cast<std::uint64_t>(facts.st_size);
+      }
     }
     if (plan.upload_size) {
       plan.fields.set("content-length", std::to_string(*plan.upload_size));
@@ -124,12 +169,12 @@ RequestPlan RequestPlan::from(const GetOptions& options) {
     if (options.user.find(':') == std::string::npos) {
       fail_with(ExitCode::usage, "--user: write it as USER:PASSWORD");
     }
-    std::string credentials = "Basic ";
-    http::append_base64(credentials, as_bytes(options.user));
-    plan.fields.set("authorization", credentials);
+    plan.fields.set("authorization", basic(options.user));
   }
-  for (const std::string& line : options.fields) {
-    const std::size_t colon = line.find(':');
+  for (const std::string& line : header_lines(options)) {
+    // As in curl, "name;" is a field without a value.
+    const bool blank = line.ends_with(';') && line.find(':') == std::string::npos;
+    const std::size_t colon = blank ? line.size() - 1 : line.find(':');
     std::string name = line.substr(0, colon);
     for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
     if (colon == std::string::npos || !http::Fields::valid_name(name)) {
@@ -143,7 +188,7 @@ RequestPlan RequestPlan::from(const GetOptions& options) {
     const bool replaces = name == "authorization" || name == "range" || name == "user-agent" ||
                           name == "accept" || name == "content-type" || name == "accept-encoding" ||
                           name == "content-length" || name == "host";
-    if (value.empty()) {
+    if (value.empty() && !blank) {
       plan.fields.remove(name);
     } else if (replaces) {
       plan.fields.set(name, value);
@@ -170,17 +215,35 @@ RequestPlan RequestPlan::from(const GetOptions& options) {
   return plan;
 }
 
+std::optional<std::string> take_credentials(std::string& url) {
+  const std::size_t scheme = url.find("://");
+  const std::size_t begin = scheme == std::string::npos ? 0 : scheme + 3;
+  const std::size_t end = std::min(url.find_first_of("/?#", begin), url.size());
+  const std::size_t at = std::string_view(url).substr(0, end).rfind('@');
+  if (at == std::string::npos || at < begin) return std::nullopt;
+  std::string credentials;
+  const std::string written = url.substr(begin, at - begin);
+  if (!http::percent_decode(written, credentials)) credentials = written;
+  if (credentials.find(':') == std::string::npos) credentials += ':';
+  url.erase(begin, at + 1 - begin);
+  return credentials;
+}
+
 Transfer::Transfer(Client& client, Runtime& runtime, const GetOptions& options,
                    const RequestPlan& plan, std::string url)
-    : client_(client), runtime_(runtime), options_(options), plan_(plan) {
+    : client_(client), runtime_(runtime), options_(options), plan_(plan), fields_(plan.fields) {
+  const std::optional<std::string> credentials = take_credentials(url);
+  if (credentials && !fields_.contains("authorization")) {
+    fields_.set("authorization", basic(*credentials));
+  }
   result_.url = std::move(url);
-  result_.final_url = result_.url;
+  result_.final_url = upload_url(result_.url, plan_.upload);
 }
 
 ClientRequest Transfer::make_request() const {
-  ClientRequest request(result_.url);
+  ClientRequest request(result_.final_url);
   request.method(plan_.method);
-  for (const http::Field& field : plan_.fields) request.field(field.name, field.value);
+  for (const http::Field& field : fields_) request.field(field.name, field.value);
   if (!plan_.upload.empty()) {
     request.streaming();
   } else {
@@ -291,7 +354,7 @@ Task<Result<void>> Transfer::attempt_once(ClientRequest& request, bool& redirect
   if (options_.verbose) {
     const auto url = http::Url::parse(request.url());
     print_request(stream->exchange().protocol(), request.method(), url->authority(), url->target(),
-                  plan_.fields);
+                  request.fields());
   }
   Scope sending(runtime_.ready());
   Result<void> outcome;
@@ -330,18 +393,34 @@ Task<void> Transfer::run_upload(http::ClientExchange& exchange) {
 }
 
 Task<Result<void>> Transfer::send_upload(http::ClientExchange& exchange) {
-  const FileDescriptor file(
-      plan_.upload == "-" ? STDIN_FILENO : ::open(plan_.upload.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file.get() < 0) {
+  // Of a FIFO that nobody writes yet, open waits without O_NONBLOCK.
+  const FileDescriptor file(plan_.upload == "-"
+                                ? STDIN_FILENO
+                                : ::open(plan_.upload.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  struct stat facts{};
+  if (file.get() < 0 || ::fstat(file.get(), &facts) != 0) {
     trouble_ = Trouble::reading;
     co_return fail(Error::os(errno, "cannot read " + plan_.upload));
   }
+  Result<void> sent;
+  if (S_ISREG(facts.st_mode)) {
+    sent = co_await send_file(exchange, file.get());
+  } else {
+    sent = co_await send_stream(exchange, file.get());
+  }
+  if (!sent) co_return sent;
+  Result<void> finished = co_await exchange.finish();
+  co_return finished;
+}
+
+/// A disk answers at once.
+Task<Result<void>> Transfer::send_file(http::ClientExchange& exchange, int file) {
   while (true) {
     int failure = 0;
     Bytes piece = Bytes::make(kUploadPiece, [&](MutableBytes space) -> std::size_t {
       ssize_t count = 0;
       do {
-        count = ::read(file.get(), space.data(), space.size());
+        count = ::read(file, space.data(), space.size());
       } while (count < 0 && errno == EINTR);
       if (count < 0) failure = errno;
       return count < 0 ? 0 : static_cast<std::size_t>(count);
@@ -350,12 +429,25 @@ Task<Result<void>> Transfer::send_upload(http::ClientExchange& exchange) {
       trouble_ = Trouble::reading;
       co_return fail(Error::os(failure, "cannot read " + plan_.upload));
     }
-    if (piece.empty()) break;
+    if (piece.empty()) co_return Result<void>();
     Result<void> written = co_await exchange.write(std::move(piece));
     if (!written) co_return written;
   }
-  Result<void> finished = co_await exchange.finish();
-  co_return finished;
+}
+
+/// A pipe or a terminal takes its time; meanwhile the connection lives, and the answer is read.
+Task<Result<void>> Transfer::send_stream(http::ClientExchange& exchange, int file) {
+  InputReader input(runtime_, InputReader::Pieces::blocks, file);
+  while (true) {
+    std::optional<std::string> piece = co_await input.next();
+    if (!piece) break;
+    Result<void> written = co_await exchange.write(Bytes::take(std::move(*piece)));
+    if (!written) co_return written;
+  }
+  if (input.failure() == 0) co_return Result<void>();
+  trouble_ = Trouble::reading;
+  const std::string name = plan_.upload == "-" ? "stdin" : plan_.upload;
+  co_return fail(Error::os(input.failure(), "cannot read " + name));
 }
 
 Task<Result<void>> Transfer::receive(ClientStream& stream, ClientRequest& request,
@@ -418,6 +510,12 @@ Result<void> Transfer::write_head(std::string_view protocol, const http::Respons
   return written;
 }
 
+Task<Result<void>> Transfer::drain() {
+  Result<void> drained = co_await output_.drain(runtime_);
+  if (!drained) trouble_ = Trouble::writing;
+  co_return drained;
+}
+
 Task<Result<void>> Transfer::receive_body(http::ClientExchange& exchange,
                                           const http::Response& head) {
   if (const auto length = head.fields().find("content-length")) {
@@ -455,6 +553,13 @@ Task<Result<void>> Transfer::receive_body(http::ClientExchange& exchange,
       co_return taken;
     }
     if (on_bytes) on_bytes(piece->size());
+    if (output_.waits()) {
+      Result<void> drained = co_await drain();
+      if (!drained) {
+        exchange.abort();
+        co_return drained;
+      }
+    }
   }
   if (decoder) {
     const Result<void> complete = decoder->finish();
@@ -464,6 +569,10 @@ Task<Result<void>> Transfer::receive_body(http::ClientExchange& exchange,
     }
   }
   if (options_.verbose) print_trailers(stderr, "< ", exchange.trailers());
+  if (output_.waits()) {
+    Result<void> drained = co_await drain();
+    if (!drained) co_return drained;
+  }
   const Result<void> finished = output_.finish();
   if (!finished) trouble_ = Trouble::writing;
   co_return finished;

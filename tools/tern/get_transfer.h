@@ -28,9 +28,14 @@ struct RequestPlan {
   static RequestPlan from(const GetOptions& options);
 };
 
+/// Takes "user:password@" out of a URL, where results do not repeat it; nothing if there is none.
+/// Percent-decoded, with a colon behind a user without a password.
+std::optional<std::string> take_credentials(std::string& url);
+
 /// One URL, from the request to the last byte of its output.
 class Transfer {
  public:
+  /// `url` may hold credentials; those of `plan` come before them.
   Transfer(Client& client, Runtime& runtime, const GetOptions& options, const RequestPlan& plan,
            std::string url);
 
@@ -53,8 +58,11 @@ class Transfer {
   Task<Result<void>> attempt_once(ClientRequest& request, bool& redirected);
   Task<void> run_upload(http::ClientExchange& exchange);
   Task<Result<void>> send_upload(http::ClientExchange& exchange);
+  Task<Result<void>> send_file(http::ClientExchange& exchange, int file);
+  Task<Result<void>> send_stream(http::ClientExchange& exchange, int file);
   Task<Result<void>> receive(ClientStream& stream, ClientRequest& request, bool& redirected);
   Result<void> write_head(std::string_view protocol, const http::Response& head);
+  Task<Result<void>> drain();
   Task<Result<void>> receive_body(http::ClientExchange& exchange, const http::Response& head);
   std::optional<Duration> may_repeat(const ClientRequest& request, const Error& error,
                                      const ClientStream* stream);
@@ -66,6 +74,7 @@ class Transfer {
   Runtime& runtime_;
   const GetOptions& options_;
   const RequestPlan& plan_;
+  http::Fields fields_;  // the plan's, and what this URL alone has
   BodyOutput output_;
   TransferResult result_;
   std::optional<std::uint64_t> expected_;

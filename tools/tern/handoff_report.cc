@@ -48,12 +48,11 @@ void print_violations(const HandoffResults& results) {
     for (const Outcome& outcome : runs.outcomes) {
       if (outcome.violations.empty()) continue;
       if (++bad > kMaxTold) continue;
-      fmt::print(stderr, "{} {}: {}\n  replay: {}\n", paint.red("check failed:"),
-                 results.scenario->name, outcome.violations.front(),
-                 handoff::replay_line(*results.scenario, outcome));
+      tell("{} {}: {}\n  replay: {}\n", paint.red("check failed:"), results.scenario->name,
+           outcome.violations.front(), handoff::replay_line(*results.scenario, outcome));
     }
     if (bad > kMaxTold) {
-      fmt::print(stderr, "  and {} more runs of {}\n", bad - kMaxTold, results.scenario->name);
+      tell("  and {} more runs of {}\n", bad - kMaxTold, results.scenario->name);
     }
   }
 }

@@ -79,8 +79,7 @@ namespace {
 }
 
 ExitCode unsupported(const std::string& testcase) {
-  fmt::print(stderr, "tern interop endpoint: test case '{}' is not supported\n",
-             printable(testcase));
+  tell("tern interop endpoint: test case '{}' is not supported\n", printable(testcase));
   return ExitCode::unsupported;
 }
 

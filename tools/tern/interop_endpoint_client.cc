@@ -238,9 +238,7 @@ class InteropClient {
   /// Files named one by one at most.
   static constexpr std::size_t kMaxLines = 100;
 
-  void say(const std::string& text) const {
-    fmt::print(stderr, "{}: {}\n", test_.name, printable(text));
-  }
+  void say(const std::string& text) const { tell("{}: {}\n", test_.name, printable(text)); }
   void complain(const std::string& what, const Error& error) {
     ++failures_;
     say(what + (error.domain == Domain::tern ? error.detail : error.to_string()));

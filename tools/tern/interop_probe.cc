@@ -160,7 +160,7 @@ class Run {
     if (options_.timeout) settings.limit(*options_.timeout);
     for (const std::string& text : options_.resolve) {
       const ResolveEntry entry = parse_resolve(text);
-      settings.resolve(entry.host, entry.port, entry.address);
+      settings.resolve(entry.host, entry.port, entry.addresses.front());
     }
     return settings;
   }
@@ -197,7 +197,7 @@ class Run {
       fmt::print("{}\n", interop_json(reports_, static_cast<int>(code)));
     } else {
       print_interop(reports_);
-      if (interrupted_) fmt::print(stderr, "{}\n", Paint(stderr).red("tern interop: interrupted"));
+      if (interrupted_) cli::tell("{}\n", Paint(stderr).red("tern interop: interrupted"));
     }
     if (std::fflush(stdout) != 0) fail_with(ExitCode::cannot_write, "cannot write to stdout");
     if (options_.html) write_output("--html", *options_.html, interop_page(reports_, when));

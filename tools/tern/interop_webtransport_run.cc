@@ -28,7 +28,7 @@ using webtransport::Session;
 using Requests = std::map<std::string, std::vector<std::string>>;
 
 void complain(std::string_view what, std::string_view why) {
-  fmt::print(stderr, "tern interop endpoint: {}: {}\n", printable(std::string(what)), why);
+  tell("tern interop endpoint: {}: {}\n", printable(std::string(what)), why);
 }
 
 Requests requests_of(const InteropEndpointOptions& options) {

@@ -12,6 +12,7 @@
 
 #include "tools/tern/commands.h"
 #include "tools/tern/nearest_names.h"
+#include "tools/tern/option_values.h"
 #include "tools/tern/standard_streams.h"
 #include "tools/tern/terminal.h"
 
@@ -54,10 +55,21 @@ std::string what_is_wrong(const CLI::App& app, const std::string& verb,
                      did_you_mean(nearest_names(word, known)));
 }
 
+/// An empty file name, folder, address or request is a variable that was not set.
+void refuse_empty_names(CLI::App& verb) {
+  for (CLI::Option* option : verb.get_options()) {
+    const std::string type = option->get_type_name();
+    for (const char* const named :
+         {"FILE", "DIR", "PATH", "ID", "ADDR", "RANGE", "USER:PASSWORD"}) {
+      if (type == named) option->check(not_empty());
+    }
+  }
+}
+
 int complain(std::string_view verb, std::string_view message, ExitCode code) {
   const Paint paint(stderr);
   const std::string name = verb.empty() ? "tern" : fmt::format("tern {}", verb);
-  fmt::print(stderr, "{} {}\n", paint.red(name + ":"), printable(message));
+  tell("{} {}\n", paint.red(name + ":"), printable(message));
   return static_cast<int>(code);
 }
 
@@ -98,6 +110,7 @@ int run(int argument_count, char** arguments) {
   add_version(app, result);
   for (CLI::App* known : app.get_subcommands(nullptr)) {
     known->set_help_flag("-h,--help", "Show this");
+    refuse_empty_names(*known);
   }
 
   std::string verb;
@@ -111,7 +124,7 @@ int run(int argument_count, char** arguments) {
     return finish(verb, app.exit(wanted));
   } catch (const CLI::ParseError& error) {
     if (argument_count == 1) {
-      fmt::print(stderr, "{}", app.help());
+      tell("{}", app.help());
       return static_cast<int>(ExitCode::usage);
     }
     return complain(verb,

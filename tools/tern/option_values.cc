@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "base/ascii.h"
 #include "tools/tern/terminal.h"
 #include "transport/tls/client_context.h"
 
@@ -25,6 +26,12 @@ CLI::Validator no_flag() {
       "");
 }
 
+CLI::Validator not_empty() {
+  return CLI::Validator(
+      [](std::string& text) { return text.empty() ? std::string("it is empty") : std::string(); },
+      "");
+}
+
 void refuse_over_tcp(const CLI::App& verb, std::initializer_list<const char*> flags,
                      std::string_view chosen) {
   if (chosen.empty()) return;
@@ -36,18 +43,26 @@ void refuse_over_tcp(const CLI::App& verb, std::initializer_list<const char*> fl
 }
 
 ResolveEntry parse_resolve(const std::string& text) {
-  const std::size_t first = text.find(':');
-  const std::size_t second = first == std::string::npos ? first : text.find(':', first + 1);
-  if (second != std::string::npos) {
+  // curl's '+' lets an entry time out, which none does here.
+  const std::string_view all = std::string_view(text).substr(text.starts_with('+') ? 1 : 0);
+  const std::size_t first = all.find(':');
+  const std::size_t second = first == std::string_view::npos ? first : all.find(':', first + 1);
+  if (second != std::string_view::npos) {
     ResolveEntry entry;
-    const char* begin = text.data() + first + 1;
-    const auto [end, error] = std::from_chars(begin, text.data() + second, entry.port);
-    std::string ip = text.substr(second + 1);
-    if (ip.starts_with('[') && ip.ends_with(']')) ip = ip.substr(1, ip.size() - 2);
-    const auto address = udp::Address::parse_ip(ip, entry.port);
-    if (error == std::errc() && end == text.data() + second && entry.port != 0 && address) {
-      entry.host = text.substr(0, first);
-      entry.address = *address;
+    const char* const last = all.data() + second;
+    const auto [end, error] = std::from_chars(all.data() + first + 1, last, entry.port);
+    bool good = error == std::errc() && end == last && entry.port != 0;
+    for (std::string_view rest = all.substr(second); good && !rest.empty();) {
+      rest.remove_prefix(1);  // ':' or ','
+      std::string_view ip = rest.substr(0, rest.find(','));
+      rest.remove_prefix(ip.size());
+      if (ip.starts_with('[') && ip.ends_with(']')) ip = ip.substr(1, ip.size() - 2);
+      const auto address = udp::Address::parse_ip(std::string(ip), entry.port);
+      good = address.has_value();
+      if (good) entry.addresses.push_back(*address);
+    }
+    if (good) {
+      entry.host = ascii::lower_case(all.substr(0, first));
       return entry;
     }
   }

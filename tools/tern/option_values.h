@@ -23,16 +23,18 @@ void check_ca_file(const std::string& path, std::string_view flag = "--cacert",
                    ExitCode code = ExitCode::usage);
 /// "-4" where a URL should be: to CLI11 it is a number, and so none of its flags.
 CLI::Validator no_flag();
+/// "" is no file: `--client-ca "$CA"` without a CA asks for no certificates, and nobody meant that.
+CLI::Validator not_empty();
 /// Throws a Failure (usage) for the first of `flags` that was given: they are about QUIC, and
 /// `chosen` goes over TCP. Nothing when `chosen` is empty.
 void refuse_over_tcp(const CLI::App& verb, std::initializer_list<const char*> flags,
                      std::string_view chosen);
 
-/// "--resolve localhost:4433:127.0.0.1" or "…:[::1]", as curl's.
+/// "--resolve localhost:4433:127.0.0.1" or "…:[::1],127.0.0.1", as curl's.
 struct ResolveEntry {
-  std::string host;
+  std::string host;  ///< "*" for every one
   std::uint16_t port = 0;
-  udp::Address address;  ///< with that port
+  std::vector<udp::Address> addresses;  ///< with that port
 };
 /// Throws a Failure (usage) for anything else.
 ResolveEntry parse_resolve(const std::string& text);

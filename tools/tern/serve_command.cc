@@ -385,6 +385,7 @@ void add_serve(CLI::App& app, ExitCode& result) {
   CLI::App* verb = app.add_subcommand(
       "serve", "Serve a folder, or the demo site, over HTTP/3, HTTP/2 and HTTP/1.1");
   verb->add_option("DIR", options->folder, "Folder to serve; without one, the built-in demo site")
+      ->check(not_empty())
       ->type_name("");
   verb->add_option("--config", options->config,
                    "TOML file: the long options below are its keys; the command line overrides it")

@@ -71,7 +71,7 @@ std::string hex(std::string_view bytes) {
   return out;
 }
 
-void note(const std::string& text) { fmt::print(stderr, "{}\n", Paint(stderr).dim("* " + text)); }
+void note(const std::string& text) { tell("{}\n", Paint(stderr).dim("* " + text)); }
 
 std::string failure_message(const Error& error, ExitCode code) {
   std::string message = describe(error);

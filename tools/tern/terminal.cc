@@ -15,6 +15,11 @@ namespace tern::cli {
 
 bool is_terminal(std::FILE* stream) noexcept { return isatty(fileno(stream)) == 1; }
 
+void tell_text(std::string_view text) noexcept {
+  std::fwrite(text.data(), 1, text.size(), stderr);
+  std::fflush(stderr);
+}
+
 Paint::Paint(std::FILE* stream) noexcept {
   const char* no_color = std::getenv("NO_COLOR");
   on_ = is_terminal(stream) && (no_color == nullptr || *no_color == '\0');
@@ -29,15 +34,13 @@ void ProgressLine::show(std::string_view text) {
   winsize size{};
   const std::size_t columns =
       ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col - 1u : 79u;
-  fmt::print(stderr, "\r\x1b[K{}", text.substr(0, columns));
-  std::fflush(stderr);
+  tell("\r\x1b[K{}", text.substr(0, columns));
   shown_ = true;
 }
 
 void ProgressLine::clear() noexcept {
   if (!shown_) return;
-  std::fputs("\r\x1b[K", stderr);
-  std::fflush(stderr);
+  tell_text("\r\x1b[K");
   shown_ = false;
 }
 

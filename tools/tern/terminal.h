@@ -4,6 +4,9 @@
 #include <cstdio>
 #include <string>
 #include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
 
 #include "base/time.h"
 
@@ -13,6 +16,14 @@ namespace tern::cli {
 
 /// Is the stream a terminal?
 bool is_terminal(std::FILE* stream) noexcept;
+
+/// What goes to stderr goes this way. When nobody reads there (`2>&1 | head`) or the disk is full,
+/// the run goes on and ends as it would have; fmt::print would throw, in the midst of it.
+void tell_text(std::string_view text) noexcept;
+template <typename... Arguments>
+void tell(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
+  tell_text(fmt::format(format, std::forward<Arguments>(arguments)...));
+}
 
 /// Paints text for one stream: on a terminal, and never with NO_COLOR. Elsewhere text stays as it
 /// is.

@@ -14,8 +14,8 @@
 #include "gateway/client.h"
 #include "http/websocket.h"
 #include "tools/tern/client_run.h"
+#include "tools/tern/input_reader.h"
 #include "tools/tern/json_writer.h"
-#include "tools/tern/stdin_reader.h"
 #include "tools/tern/terminal.h"
 
 namespace tern::cli {
@@ -104,8 +104,8 @@ class Ws {
         more = more && co_await send_one(message);
       }
     } else {
-      StdinReader input(runtime,
-                        options_.binary ? StdinReader::Pieces::blocks : StdinReader::Pieces::lines);
+      InputReader input(runtime,
+                        options_.binary ? InputReader::Pieces::blocks : InputReader::Pieces::lines);
       while (more) {
         std::optional<std::string> piece = co_await input.next();
         if (!piece) break;
@@ -158,9 +158,7 @@ class Ws {
                  std::fflush(stdout) == 0;
   }
 
-  static void warn(const std::string& text) {
-    fmt::print(stderr, "tern ws: {}\n", printable(text));
-  }
+  static void warn(const std::string& text) { tell("tern ws: {}\n", printable(text)); }
 
   // ---- the end
 
@@ -193,8 +191,7 @@ class Ws {
     if (options_.json) {
       print_json(result, message);
     } else if (!message.empty()) {
-      fmt::print(stderr, "{} {}: {}\n", Paint(stderr).red("tern ws:"), options_.url,
-                 printable(message));
+      tell("{} {}: {}\n", Paint(stderr).red("tern ws:"), options_.url, printable(message));
     }
     return result;
   }

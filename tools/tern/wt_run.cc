@@ -15,8 +15,8 @@
 #include "gateway/client.h"
 #include "http/utf8.h"
 #include "tools/tern/client_run.h"
+#include "tools/tern/input_reader.h"
 #include "tools/tern/json_writer.h"
-#include "tools/tern/stdin_reader.h"
 #include "tools/tern/terminal.h"
 #include "webtransport/session.h"
 
@@ -164,8 +164,8 @@ class Wt {
         more = more && co_await send(std::move(piece));
       }
     } else {
-      StdinReader input(session_->runtime(),
-                        blocks ? StdinReader::Pieces::blocks : StdinReader::Pieces::lines);
+      InputReader input(session_->runtime(),
+                        blocks ? InputReader::Pieces::blocks : InputReader::Pieces::lines);
       while (more) {
         std::optional<std::string> piece = co_await input.next();
         if (!piece) break;
@@ -200,8 +200,8 @@ class Wt {
     const Bytes payload = Bytes::take(std::move(piece));
     while (!session_->ended()) {
       if (payload.size() > session_->max_datagram()) {
-        fmt::print(stderr, "tern wt: not sent: {} bytes, a datagram takes {}\n", payload.size(),
-                   session_->max_datagram());
+        tell("tern wt: not sent: {} bytes, a datagram takes {}\n", payload.size(),
+             session_->max_datagram());
         co_return true;
       }
       if (session_->send_datagram(payload)) {
@@ -256,8 +256,8 @@ class Wt {
     if (text) {
       show_line(*text);
     } else if (!session_->ended()) {
-      fmt::print(stderr, "tern wt: a stream of the server's is not whole: {}\n",
-                 printable(text.error().to_string()));
+      tell("tern wt: a stream of the server's is not whole: {}\n",
+           printable(text.error().to_string()));
     }
     ++answers_;
     check_answers();
@@ -337,8 +337,7 @@ class Wt {
     if (options_.json) {
       print_json(result, text);
     } else if (!text.empty()) {
-      fmt::print(stderr, "{} {}: {}\n", Paint(stderr).red("tern wt:"), options_.url,
-                 printable(text));
+      tell("{} {}: {}\n", Paint(stderr).red("tern wt:"), options_.url, printable(text));
     }
     return result;
   }

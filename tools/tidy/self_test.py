@@ -78,6 +78,7 @@ class Rules(unittest.TestCase):
             ("random", "int n = rand() % 6;"),
             ("assert", "assert(x);"),
             ("get_", "int get_size() const;"),
+            ("stderr", 'fmt::print(stderr, "{}", text);'),
             ("std name", "std::string quoted(std::string_view text) {"),
         ):
             self.assert_found(rule, "http/a.cc", text + "\n")

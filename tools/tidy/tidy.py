@@ -37,6 +37,7 @@ _CODE_RULES = [
     ("skipped test", r"\bGTEST_SKIP\b|\bDISABLED_\w+", [], "a test runs, or it does not exist"),
     ("get_", r"(?<![\w:.>])get_(?!if\b|id\b|time\b|money\b|deleter\b|allocator\b|return_object)\w+\s*\(",
      ["tests", "tools"], "name the thing itself, without `get_`"),  # there, GET is often meant
+    ("stderr", r"\bfmt::print\s*\(\s*stderr\b", ["tools/bench"], "use cli::tell: fmt::print throws when nobody reads stderr"),
     # <chrono> includes <iomanip> from gcc 13 on, and argument-dependent lookup finds what is there.
     ("std name", r"(?m)^[A-Za-z][\w:<>,&* ]* quoted\s*\(", [],
      "a free function of this name is std::quoted to Debian 13's compiler: take another"),

@@ -1,4 +1,4 @@
-#include "tools/tern/stdin_reader.h"
+#include "tools/tern/input_reader.h"
 
 #include <array>
 #include <cerrno>
@@ -10,8 +10,8 @@
 
 namespace tern::cli {
 
-StdinReader::StdinReader(Runtime& runtime, Pieces pieces)
-    : runtime_(runtime), pieces_(pieces), arrived_(runtime) {
+InputReader::InputReader(Runtime& runtime, Pieces pieces, int file)
+    : runtime_(runtime), pieces_(pieces), file_(file), arrived_(runtime) {
   std::array<int, 2> ends{};
   TERN_CHECK(::pipe(ends.data()) == 0);
   stop_read_ = ends[0];
@@ -19,7 +19,7 @@ StdinReader::StdinReader(Runtime& runtime, Pieces pieces)
   thread_ = std::thread([this] { run(); });
 }
 
-StdinReader::~StdinReader() {
+InputReader::~InputReader() {
   {
     const std::lock_guard lock(mutex_);
     done_ = true;
@@ -32,7 +32,7 @@ StdinReader::~StdinReader() {
   ::close(stop_write_);
 }
 
-Task<std::optional<std::string>> StdinReader::next() {
+Task<std::optional<std::string>> InputReader::next() {
   while (!at_hand_ && !ended_) co_await arrived_.wait();
   if (!at_hand_) co_return std::nullopt;
   at_hand_ = false;
@@ -46,7 +46,7 @@ Task<std::optional<std::string>> StdinReader::next() {
   co_return piece;
 }
 
-bool StdinReader::hand_over(std::optional<std::string> piece) {
+bool InputReader::hand_over(std::optional<std::string> piece) {
   std::unique_lock lock(mutex_);
   taken_.wait(lock, [this] { return may_go_on_ || done_; });
   if (done_) return false;
@@ -54,7 +54,7 @@ bool StdinReader::hand_over(std::optional<std::string> piece) {
   runtime_.submit([weak = std::weak_ptr(self_), given = std::move(piece)]() mutable {
     const auto self = weak.lock();
     if (self == nullptr) return;
-    StdinReader& reader = **self;
+    InputReader& reader = **self;
     reader.piece_ = std::move(given);
     reader.at_hand_ = true;
     reader.arrived_.notify();
@@ -62,9 +62,9 @@ bool StdinReader::hand_over(std::optional<std::string> piece) {
   return true;
 }
 
-bool StdinReader::wait_for_input() const {
+bool InputReader::wait_for_input() const {
   std::array<pollfd, 2> watched{};
-  watched[0].fd = STDIN_FILENO;
+  watched[0].fd = file_;
   watched[0].events = POLLIN;
   watched[1].fd = stop_read_;
   watched[1].events = POLLIN;
@@ -74,11 +74,14 @@ bool StdinReader::wait_for_input() const {
   return watched[1].revents == 0;
 }
 
-void StdinReader::run() {
+void InputReader::run() {
   std::string block(kBlock, '\0');
   std::string rest;
   while (wait_for_input()) {
-    const ssize_t count = ::read(STDIN_FILENO, block.data(), block.size());
+    const ssize_t count = ::read(file_, block.data(), block.size());
+    // EAGAIN: another process has made it non-blocking, and has taken what was there.
+    if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+    if (count < 0) failure_ = errno;
     if (count <= 0) break;
     const std::string_view text(block.data(), static_cast<std::size_t>(count));
     if (pieces_ == Pieces::blocks) {

@@ -1,4 +1,4 @@
-#include "tools/tern/stdin_reader.h"
+#include "tools/tern/input_reader.h"
 
 #include <array>
 #include <atomic>
@@ -46,16 +46,16 @@ class WakingDriver final : public Driver {
 };
 
 /// Stdin is a pipe that the test writes.
-class StdinReaderTest : public ::testing::Test {
+class InputReaderTest : public ::testing::Test {
  protected:
-  StdinReaderTest() : before_(::dup(STDIN_FILENO)) {
+  InputReaderTest() : before_(::dup(STDIN_FILENO)) {
     std::array<int, 2> ends{};
     EXPECT_EQ(::pipe(ends.data()), 0);
     EXPECT_EQ(::dup2(ends[0], STDIN_FILENO), STDIN_FILENO);
     ::close(ends[0]);
     write_end_ = ends[1];
   }
-  ~StdinReaderTest() override {
+  ~InputReaderTest() override {
     end();
     ::dup2(before_, STDIN_FILENO);
     ::close(before_);
@@ -75,7 +75,7 @@ class StdinReaderTest : public ::testing::Test {
   int write_end_ = -1;
 };
 
-Task<void> read_all(StdinReader& reader, std::vector<std::string>& pieces, bool& ended) {
+Task<void> read_all(InputReader& reader, std::vector<std::string>& pieces, bool& ended) {
   for (;;) {
     std::optional<std::string> piece = co_await reader.next();
     if (!piece) break;
@@ -84,10 +84,10 @@ Task<void> read_all(StdinReader& reader, std::vector<std::string>& pieces, bool&
   ended = true;
 }
 
-TEST_F(StdinReaderTest, GivesLinesAndALastOneWithoutEnd) {
+TEST_F(InputReaderTest, GivesLinesAndALastOneWithoutEnd) {
   std::vector<std::string> pieces;
   bool ended = false;
-  StdinReader reader(runtime_, StdinReader::Pieces::lines);
+  InputReader reader(runtime_, InputReader::Pieces::lines);
   runtime_.spawn(read_all(reader, pieces, ended));
   type("one\n\ntw");
   type("o\nthree");
@@ -96,8 +96,8 @@ TEST_F(StdinReaderTest, GivesLinesAndALastOneWithoutEnd) {
   EXPECT_THAT(pieces, ::testing::ElementsAre("one", "", "two", "three"));
 }
 
-TEST_F(StdinReaderTest, KeepsWhatCameBeforeItIsAskedFor) {
-  StdinReader reader(runtime_, StdinReader::Pieces::lines);
+TEST_F(InputReaderTest, KeepsWhatCameBeforeItIsAskedFor) {
+  InputReader reader(runtime_, InputReader::Pieces::lines);
   type("one\ntwo\n");
   driver_.wait_for(1);
   runtime_.turn();  // a piece is at hand, and nobody takes it
@@ -109,8 +109,8 @@ TEST_F(StdinReaderTest, KeepsWhatCameBeforeItIsAskedFor) {
   EXPECT_THAT(pieces, ::testing::ElementsAre("one", "two"));
 }
 
-TEST_F(StdinReaderTest, MayGoWhileAPieceIsOnItsWay) {
-  auto reader = std::make_unique<StdinReader>(runtime_, StdinReader::Pieces::lines);
+TEST_F(InputReaderTest, MayGoWhileAPieceIsOnItsWay) {
+  auto reader = std::make_unique<InputReader>(runtime_, InputReader::Pieces::lines);
   type("one\n");
   driver_.wait_for(1);  // its thread has handed it over, and the runtime has not looked yet
   reader.reset();

@@ -10,7 +10,7 @@ import { createRequire } from 'node:module';
 
 const [, , module, origin, browser] = process.argv;
 const { Impit } = createRequire(import.meta.url)(module);
-const client = new Impit({ browser, http3: true, ignoreTlsErrors: true, timeout: 60000 });
+const client = new Impit({ browser: browser || undefined, http3: true, ignoreTlsErrors: true, timeout: 60000 });
 
 async function request(path, init = {}) {
   const response = await client.fetch(origin + path, { forceHttp3: !browser, ...init });

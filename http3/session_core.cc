@@ -142,6 +142,7 @@ void SessionCore::log(LogLevel level, std::string_view text) const {
 void SessionCore::fail(ErrorCode code, std::string_view reason) noexcept {
   if (over_) return;
   over_ = true;
+  if (connection_.closed()) return;  // for an error of QUIC's in the same packet, which was told
   context_.counts().errors.add();
   log(LogLevel::warning, fmt::format("closed with {}: {}", name(code), reason));
   connection_.close(http3::code(code), reason);

@@ -323,8 +323,9 @@ void print_stats(const TransferResult& result, const ClientConnectionInfo* conne
                               human_bytes(stats.bytes_in_flight)));
     return;
   }
-  row("packets", fmt::format("{} sent · {} received", human_count(stats.packets_sent),
-                             human_count(stats.packets_received)));
+  row("packets",
+      fmt::format("{} sent · {} received · {} missing", human_count(stats.packets_sent),
+                  human_count(stats.packets_received), human_count(stats.packets_missing)));
   row("bytes", fmt::format("{} sent · {} received · {} UDP payload", human_bytes(stats.bytes_sent),
                            human_bytes(stats.bytes_received), human_bytes(stats.max_udp_payload)));
   row("window", fmt::format("{} congestion · {} in flight", human_bytes(stats.congestion_window),
@@ -386,6 +387,7 @@ void write_connection(JsonWriter& json, const ClientConnectionInfo& connection) 
   json.member("min_rtt_ms", milliseconds(stats.min_rtt));
   json.member("packets_sent", stats.packets_sent);
   json.member("packets_received", stats.packets_received);
+  if (!connection.over_tcp) json.member("packets_missing", stats.packets_missing);
   json.member("bytes_sent", stats.bytes_sent).member("bytes_received", stats.bytes_received);
   json.member("congestion_window", stats.congestion_window);
   json.member("max_udp_payload", static_cast<std::uint64_t>(stats.max_udp_payload));

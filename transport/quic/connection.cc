@@ -49,7 +49,10 @@ ConnectionStats Connection::stats() const {
   stats.bytes_received = bytes_received_;
   stats.migrations = migrations_;
   stats.key_updates = key_updates_;
-  if (crypto_ != nullptr) stats.peer_key_generation = crypto_->packets().rx_generation();
+  if (crypto_ != nullptr) {
+    stats.packets_missing = crypto_->packets().missing();
+    stats.peer_key_generation = crypto_->packets().rx_generation();
+  }
   if (!conn_.exists()) return stats;
   ngtcp2_conn_info info;
   ngtcp2_conn_get_conn_info(conn_, &info);

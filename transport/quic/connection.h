@@ -44,6 +44,9 @@ struct ConnectionStats {
   std::uint64_t bytes_in_flight = 0;
   std::uint64_t packets_sent = 0;
   std::uint64_t packets_received = 0;
+  /// Numbers that the peer's later packets have passed, 0-RTT's and 1-RTT's: what was lost on the
+  /// way here, and what the peer leaves out.
+  std::uint64_t packets_missing = 0;
   std::uint64_t bytes_sent = 0;
   std::uint64_t bytes_received = 0;
   std::uint64_t migrations = 0;  ///< path changes after the handshake

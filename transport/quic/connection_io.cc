@@ -5,6 +5,7 @@
 #include <ngtcp2/ngtcp2.h>
 
 #include "base/check.h"
+#include "transport/quic/broken_rule.h"
 #include "transport/quic/connection.h"
 #include "transport/quic/crypto_bridge.h"
 #include "transport/quic/endpoint.h"
@@ -458,7 +459,7 @@ void Connection::fail_with(int library_error, Timestamp) {
     }
     default: break;
   }
-  ngtcp2_ccerr error;
+  ngtcp2_ccerr error;  // refers to `reason`
   Error reason;
   if (library_error == NGTCP2_ERR_CRYPTO) {
     reason = crypto_->failure();
@@ -467,10 +468,11 @@ void Connection::fail_with(int library_error, Timestamp) {
                                reinterpret_cast<const std::uint8_t*>(reason.detail.data()),
                                std::min(reason.detail.size(), kMaxCloseReason));
   } else {
-    const std::string_view text = ngtcp2_strerror(library_error);
+    reason = Error(Domain::quic, 0, broken_rule(library_error));
     ngtcp2_ccerr_set_liberr(&error, library_error,
-                            reinterpret_cast<const std::uint8_t*>(text.data()), text.size());
-    reason = Error(Domain::quic, error.error_code, std::string(text));
+                            reinterpret_cast<const std::uint8_t*>(reason.detail.data()),
+                            reason.detail.size());
+    reason.code = error.error_code;
   }
   write_close(error);
   end(std::move(reason));
@@ -484,7 +486,7 @@ void Connection::note_error() {
   if (!is_server_ || !endpoint_.log_.enabled(LogLevel::warning)) return;
   endpoint_.log_.line(LogLevel::warning,
                       fmt::format("quic connection {} with {}: closed with {}", id_,
-                                  known_path_.remote.to_string(), close_reason_->to_string()));
+                                  known_path_.remote.to_string(), close_reason_->detail));
 }
 
 void Connection::write_close(const ngtcp2_ccerr& error) {

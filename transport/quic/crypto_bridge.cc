@@ -12,6 +12,7 @@
 #include <openssl/x509.h>
 
 #include "base/check.h"
+#include "transport/quic/broken_rule.h"
 #include "transport/quic/ngtcp2_bridge.h"
 #include "transport/quic/packet_aead.h"
 #include "transport/quic/packet_callbacks.h"
@@ -347,7 +348,7 @@ int CryptoBridge::read_crypto_data(ngtcp2_encryption_level level, ByteView data)
   if (ssl_ == nullptr) {  // a server whose handshake is complete
     alert_ = SSL_AD_UNEXPECTED_MESSAGE;
     ngtcp2_conn_set_tls_alert(conn_, alert_);
-    failure_ = "a TLS message after the handshake";
+    failure_ = "a TLS message after the handshake (RFC 9001 section 6)";
     return NGTCP2_ERR_CRYPTO;
   }
   const tls::ScopedTime time(state_.now);
@@ -393,6 +394,9 @@ int CryptoBridge::advance() {
 }
 
 int CryptoBridge::fail_handshake() {
+  if (failure_.empty() && alert_ == SSL_AD_NO_APPLICATION_PROTOCOL) {
+    failure_ = "no protocol in common, by ALPN (RFC 9001 section 8.1)";
+  }
   if (failure_.empty()) failure_ = tls_reason();
   ERR_clear_error();
   if (transport_error_ != 0) return transport_error_;
@@ -499,7 +503,8 @@ bool CryptoBridge::set_remote_transport_params() {
   const std::uint8_t* params = nullptr;
   std::size_t length = 0;
   SSL_get_peer_quic_transport_params(ssl_, &params, &length);
-  const int result = ngtcp2_conn_decode_and_set_remote_transport_params(conn_, params, length);
+  int result = ngtcp2_conn_decode_and_set_remote_transport_params(conn_, params, length);
+  if (result == 0 && has_parameter_twice({params, length})) result = NGTCP2_ERR_TRANSPORT_PARAM;
   if (result == 0) return true;
   transport_error_ = result;
   failure_ = std::string("the peer's transport parameters: ") + ngtcp2_strerror(result);

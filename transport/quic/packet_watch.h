@@ -54,6 +54,10 @@ class PacketWatch {
   /// Key updates behind the newest keys that have opened a packet of the peer's.
   std::uint64_t rx_generation() const noexcept { return rx_generation_; }
 
+  /// Numbers below the peer's newest whose packets have not come: lost, or on their way. Those that
+  /// it has left out are among them (RFC 9000 §21.4), and a packet that came twice hides one.
+  std::uint64_t missing() const noexcept { return next_ > opened_ ? next_ - opened_ : 0; }
+
   // ---- from packet protection
 
   /// A 1-RTT packet, before it is sealed.
@@ -65,6 +69,8 @@ class PacketWatch {
   }
   /// A 0-RTT or 1-RTT packet of the peer's, by keys of so many updates.
   void opened(std::uint64_t number, MutableBytes payload, std::uint64_t generation) noexcept {
+    ++opened_;
+    next_ = std::max(next_, number + 1);
     non_productive_.opened(number, payload);
     if (answers_ != nullptr) answers_->opened(payload);
     if (old_path_first_ != nullptr) old_path_first_->opened(payload);
@@ -79,6 +85,8 @@ class PacketWatch {
   bool sealed_probe_ = false;
   bool from_elsewhere_ = false;
   std::uint64_t rx_generation_ = 0;
+  std::uint64_t opened_ = 0;
+  std::uint64_t next_ = 0;
   NonProductivePackets non_productive_;
   std::unique_ptr<OldPathFirst> old_path_first_;
   Random* challenges_ = nullptr;

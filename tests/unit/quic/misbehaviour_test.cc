@@ -1,6 +1,7 @@
 // Frames no honest client sends: the server closes with the error code RFC 9000 §20.1 names, and
 // other connections go on.
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "tests/unit/quic/forger.h"
@@ -9,6 +10,7 @@ namespace tern::quic::testing {
 namespace {
 
 using namespace std::chrono_literals;
+using ::testing::HasSubstr;
 
 constexpr std::uint64_t kFlowControlError = 0x03;
 constexpr std::uint64_t kStreamLimitError = 0x04;
@@ -17,6 +19,18 @@ constexpr std::uint64_t kFinalSizeError = 0x06;
 constexpr std::uint64_t kFrameEncodingError = 0x07;
 constexpr std::uint64_t kConnectionIdLimitError = 0x09;
 constexpr std::uint64_t kProtocolViolation = 0x0a;
+
+const char* name_of(std::uint64_t code) {
+  switch (code) {
+    case kFlowControlError: return "FLOW_CONTROL_ERROR";
+    case kStreamLimitError: return "STREAM_LIMIT_ERROR";
+    case kStreamStateError: return "STREAM_STATE_ERROR";
+    case kFinalSizeError: return "FINAL_SIZE_ERROR";
+    case kFrameEncodingError: return "FRAME_ENCODING_ERROR";
+    case kConnectionIdLimitError: return "CONNECTION_ID_LIMIT_ERROR";
+    default: return "PROTOCOL_VIOLATION";
+  }
+}
 
 struct Case {
   const char* name;
@@ -37,7 +51,11 @@ TEST_P(Misbehaviour, ClosesWithTheRightCode) {
   EXPECT_EQ(seen.code, GetParam().code) << seen.to_string();
   EXPECT_EQ(seen.origin, Origin::remote);
   EXPECT_EQ(forger.pair.server.count("quic.errors"), 1u);
-  EXPECT_EQ(forger.pair.server.log.all.size(), 1u);
+  ASSERT_EQ(forger.pair.server.log.all.size(), 1u);
+  // The rule is named to whoever reads the log, and to the peer.
+  EXPECT_THAT(forger.pair.server.log.all[0],
+              HasSubstr(std::string("closed with ") + name_of(GetParam().code) + ": "));
+  EXPECT_THAT(seen.detail, HasSubstr("RFC 9000 section "));
   ASSERT_FALSE(other->closed());
   forger.pair.server.received.clear();
   const StreamId stream = *other->open_bidi();

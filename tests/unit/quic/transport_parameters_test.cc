@@ -55,6 +55,8 @@ INSTANTIATE_TEST_SUITE_P(
         ParametersCase{"value_is_cut_off", {0x01, 0x02, 0x40}},
         ParametersCase{"value_is_longer_than_its_varint", parameter(0x01, {0x01, 0x00})},
         ParametersCase{"value_is_shorter_than_its_varint", parameter(0x01, {0x80, 0x00})},
+        ParametersCase{"one_is_there_twice", parameter(0x04, {0x3f})},
+        ParametersCase{"an_unknown_one_is_there_twice", {0x3a, 0x00, 0x3a, 0x00}},
         ParametersCase{"flag_with_a_value", parameter(0x0c, {0x01})},
         ParametersCase{"max_udp_payload_size_1199", parameter(0x03, {0x44, 0xaf})},
         ParametersCase{"ack_delay_exponent_21", parameter(0x0a, {21})},

@@ -28,7 +28,9 @@ Connection::Connection(Endpoint& endpoint, const TransportOptions& transport, bo
       mtu_probes_(transport.max_udp_payload),
       keep_alive_(transport.keep_alive),
       rest_after_(transport.rest_after),
-      is_server_(is_server) {}
+      max_non_productive_(transport.max_non_productive_packets),
+      is_server_(is_server),
+      ecn_(transport.ecn) {}
 
 Connection::~Connection() {
   application_.reset();

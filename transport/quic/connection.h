@@ -276,6 +276,7 @@ class Connection final : private TimerNode {
   PathMonitor::Brought brought_ = PathMonitor::Brought::nothing;  // the datagram being read
   Duration keep_alive_;
   Duration rest_after_;
+  std::uint64_t max_non_productive_;
   int pings_wanted_ = 0;
   StreamAllowance bidi_allowance_;
   StreamAllowance uni_allowance_;
@@ -283,6 +284,7 @@ class Connection final : private TimerNode {
   std::size_t waiting_events_ = 0;    // in the endpoint's queue
   std::uint8_t short_sleeps_ = 0;     // in a row
   bool is_server_;
+  bool ecn_;
   bool dirty_ = false;
   bool ready_ = false;
   bool handshake_complete_ = false;

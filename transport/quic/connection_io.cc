@@ -111,8 +111,7 @@ void Connection::receive(const udp::Path& path, udp::Ecn ecn, ByteView datagram,
     watch(now);
   }
   note_progress();
-  if (crypto_->packets().non_productive().too_many(
-          now, packets_sent_, endpoint_.options_.transport.max_non_productive_packets)) {
+  if (crypto_->packets().non_productive().too_many(now, packets_sent_, max_non_productive_)) {
     endpoint_.counts_.limit_non_productive.add();
     close_transport(NGTCP2_PROTOCOL_VIOLATION, "too many packets that bring nothing");
     note_error();
@@ -293,8 +292,7 @@ Connection::Written Connection::fill(MutableBytes space, std::size_t& used,
     const udp::Path path = from_library(packet.path.path);
     if (is_server_) note_written(path, length);
     if (awaits_challenge() && holds_back(path, bytes_in_flight() == in_flight)) continue;
-    const auto ecn =
-        static_cast<udp::Ecn>(endpoint_.options_.transport.ecn ? packet.info.ecn & 3 : 0);
+    const auto ecn = static_cast<udp::Ecn>(ecn_ ? packet.info.ecn & 3 : 0);
     if (batch != nullptr && batch->ecn == ecn && length <= batch->segment_size &&
         batch->length % batch->segment_size == 0 &&
         batch->length + length <= udp::Slab::kMaxTransmit &&

@@ -171,7 +171,8 @@ class Pair {
 
   /// Called for each datagram: return false to lose it. May change it.
   std::function<bool(const Side& from, std::vector<std::uint8_t>& datagram)> network;
-  udp::Path going;  ///< its path, as its sender sees it
+  udp::Path going;       ///< its path, as its sender sees it
+  udp::Ecn going_ecn{};  ///< and its mark
 
   Timestamp now{std::chrono::seconds(1)};
   UnixSeconds unix_now = kNow;
@@ -200,6 +201,7 @@ class Pair {
           (&to == &server ? datagrams_to_server : datagrams_to_client) += 1;
           if (&to == &client) bytes_to_client += size;
           going = transmit.path;
+          going_ecn = transmit.ecn;
           if (network && !network(from, datagram)) continue;
           udp::Arrival arrival;
           arrival.path = {transmit.path.remote, transmit.path.local};

@@ -17,6 +17,20 @@ namespace {
 constexpr std::size_t kMaxReason = 256;
 /// Type, length (2 bytes) and the AEAD's and header's share of a packet around a DATAGRAM payload.
 constexpr std::size_t kDatagramOverhead = 3 + 1 + kMaxCidLength + 4 + 16;
+/// Blocks of memory that ngtcp2 may have of a connection beside its slot. It takes one for each gap
+/// in what has come on a stream, and of those 5,000 a stream: with the windows that we give, half a
+/// million, 80 bytes each. A connection that carries all that it may has a few thousand blocks, of
+/// data out of order for the most; one whose peer may open more streams, some more for each.
+constexpr std::size_t kMaxBlocks = 64 * 1024;
+constexpr std::uint64_t kBlocksOfAStream = 8;
+constexpr std::uint64_t kMostStreams = 1 << 20;
+
+std::size_t blocks_for(const TransportOptions& transport) {
+  const std::uint64_t streams = std::min(transport.max_bidi_streams, kMostStreams) +
+                                std::min(transport.max_uni_streams, kMostStreams);
+  return kMaxBlocks + streams * kBlocksOfAStream;
+}
+
 }  // namespace
 
 Connection::Connection(Endpoint& endpoint, const TransportOptions& transport, bool is_server,
@@ -29,6 +43,7 @@ Connection::Connection(Endpoint& endpoint, const TransportOptions& transport, bo
       keep_alive_(transport.keep_alive),
       rest_after_(transport.rest_after),
       max_non_productive_(transport.max_non_productive_packets),
+      max_blocks_(blocks_for(transport)),
       is_server_(is_server),
       ecn_(transport.ecn) {}
 

@@ -210,6 +210,7 @@ class Connection final : private TimerNode {
   void note_other_path(const udp::Path& path, std::size_t came);
   void note_written(const udp::Path& path, std::size_t size);
   bool gave_up_path();
+  bool went_too_far(Timestamp now);
   bool holds_back(const udp::Path& path, bool acknowledges_only);
   std::uint64_t bytes_in_flight() const;
   void note_progress();
@@ -277,6 +278,7 @@ class Connection final : private TimerNode {
   Duration keep_alive_;
   Duration rest_after_;
   std::uint64_t max_non_productive_;
+  std::size_t max_blocks_;
   int pings_wanted_ = 0;
   StreamAllowance bidi_allowance_;
   StreamAllowance uni_allowance_;

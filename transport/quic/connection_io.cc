@@ -111,12 +111,7 @@ void Connection::receive(const udp::Path& path, udp::Ecn ecn, ByteView datagram,
     watch(now);
   }
   note_progress();
-  if (crypto_->packets().non_productive().too_many(now, packets_sent_, max_non_productive_)) {
-    endpoint_.counts_.limit_non_productive.add();
-    close_transport(NGTCP2_PROTOCOL_VIOLATION, "too many packets that bring nothing");
-    note_error();
-    return;
-  }
+  if (went_too_far(now)) return;
   grant_streams();  // the peer may have come near its limit
   // NAT rebinding moves the path before it is validated.
   if (is_server_ && !(path == known_path_)) path_may_have_changed_ = true;
@@ -125,6 +120,21 @@ void Connection::receive(const udp::Path& path, udp::Ecn ecn, ByteView datagram,
   if (is_server_ && !known_path) note_other_path(path, datagram.size());
   // Otherwise when its events are taken: what they bring about goes with the acknowledgement.
   if (waiting_events_ == 0) wake();
+}
+
+/// What ngtcp2 takes without end. True: the connection is over.
+bool Connection::went_too_far(Timestamp now) {
+  if (crypto_->packets().non_productive().too_many(now, packets_sent_, max_non_productive_)) {
+    endpoint_.counts_.limit_non_productive.add();
+    close_transport(NGTCP2_PROTOCOL_VIOLATION, "too many packets that bring nothing");
+  } else if (conn_.blocks_beyond() > max_blocks_) {
+    endpoint_.counts_.limit_fragments.add();
+    close_transport(NGTCP2_INTERNAL_ERROR, "too many gaps in what came on streams");
+  } else {
+    return false;
+  }
+  note_error();
+  return true;
 }
 
 void Connection::note_progress() {

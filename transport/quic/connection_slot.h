@@ -45,6 +45,11 @@ class ConnectionSlot {
                                              ~(kSize - 1));
   }
 
+  /// Blocks that did not fit: who has given one elsewhere, or taken it back, says so.
+  void gave_beyond() noexcept { ++beyond_; }
+  void took_beyond() noexcept { --beyond_; }
+  std::size_t blocks_beyond() const noexcept { return beyond_; }
+
   MutableBytes used() noexcept { return {reinterpret_cast<std::uint8_t*>(this), used_}; }
   /// So that they compress to nothing. AddressSanitizer lets them be read.
   void clear_free_blocks() noexcept;
@@ -77,6 +82,7 @@ class ConnectionSlot {
   LibraryMemory& memory_;
   ngtcp2_mem native_;
   std::uint32_t used_;
+  std::uint32_t beyond_ = 0;
   std::array<std::uint16_t, kClasses> free_{};  // in steps from here; 0: none
 };
 

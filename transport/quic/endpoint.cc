@@ -83,6 +83,7 @@ Endpoint::Counts::Counts(Counters& c)
       stateless_dropped(c.at("quic.dropped.stateless_limit")),
       errors(c.at("quic.errors")),
       limit_non_productive(c.at("quic.limit.non_productive")),
+      limit_fragments(c.at("quic.limit.fragments")),
       asleep(c.at("quic.connections_asleep")),
       woken(c.at("quic.connections_woken")) {}
 

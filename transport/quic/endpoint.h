@@ -209,7 +209,7 @@ class Endpoint {
     Counter &early_data_accepted, &retries, &version_negotiations, &stateless_resets, &strays;
     Counter &dropped_short, &dropped_no_connection, &dropped_malformed, &dropped_token;
     Counter &migrations, &key_updates, &stateless_dropped;
-    Counter &errors, &limit_non_productive, &asleep, &woken;
+    Counter &errors, &limit_non_productive, &limit_fragments, &asleep, &woken;
   } counts_;
 };
 

@@ -21,6 +21,10 @@ const ngtcp2_mem* LibraryConnection::allocator(LibraryMemory& memory, bool may_s
   return slot_ != nullptr ? slot_->native() : memory.native();
 }
 
+std::size_t LibraryConnection::blocks_beyond() const noexcept {
+  return slot_ != nullptr ? slot_->blocks_beyond() : 0;
+}
+
 void LibraryConnection::sleep() {
   if (slot_ != nullptr && !asleep()) packed_ = memory_->pack(*slot_);
 }

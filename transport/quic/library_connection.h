@@ -33,6 +33,8 @@ class LibraryConnection {
   }
   bool exists() const noexcept { return conn_ != nullptr; }
   bool asleep() const noexcept { return !packed_.empty(); }
+  /// Blocks that it has beside its slot; 0 without one. Awake.
+  std::size_t blocks_beyond() const noexcept;
 
   /// Makes it: `make(ngtcp2_conn**, const ngtcp2_mem*)` is ngtcp2_conn_server_new or _client_new,
   /// whose result this is. Only one that `may_sleep` has memory that can be packed.

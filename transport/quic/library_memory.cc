@@ -63,14 +63,18 @@ void LibraryMemory::unpack(ConnectionSlot& slot, PackedSlot& packed) noexcept {
 void* LibraryMemory::slot_allocate(std::size_t size, void* self) noexcept {
   auto& slot = *static_cast<ConnectionSlot*>(self);
   if (void* const block = slot.allocate(size)) return block;
-  return slot.memory().pool_.allocate(size);
+  void* const block = slot.memory().pool_.allocate(size);
+  if (block != nullptr) slot.gave_beyond();
+  return block;
 }
 
 void LibraryMemory::slot_release(void* block, void* self) noexcept {
   auto& slot = *static_cast<ConnectionSlot*>(self);
+  if (block == nullptr) return;
   if (slot.holds(block)) {
     slot.release(block);
-  } else {
+  } else if (!MemoryPool::is_for_good(block)) {
+    slot.took_beyond();
     slot.memory().pool_.release(block);
   }
 }
@@ -126,7 +130,10 @@ void* LibraryMemory::reallocate(ConnectionSlot& slot, void* block, std::size_t s
   }
   if (void* const common = shared_instead(block, size)) return common;
   if (block == nullptr) return slot_allocate(size, &slot);
-  return pool_.reallocate(block, size);
+  const bool was_shared = MemoryPool::is_for_good(block);
+  void* const larger = pool_.reallocate(block, size);
+  if (was_shared && larger != nullptr) slot.gave_beyond();
+  return larger;
 }
 
 }  // namespace tern::quic

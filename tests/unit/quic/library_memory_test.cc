@@ -1,6 +1,7 @@
 #include "transport/quic/library_memory.h"
 
 #include <cstring>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -59,6 +60,36 @@ TEST(LibraryMemory, ButNothingElse) {
   one.free(longer);
   memory.share(true);
   EXPECT_EQ(one.grow(nullptr, 2048), payload);
+}
+
+TEST(LibraryMemory, CountsWhatASlotHasNoRoomFor) {
+  MemoryPool pool;
+  LibraryMemory memory(pool);
+  ConnectionSlot& slot = *memory.take_slot();
+  const ngtcp2_mem& mem = *slot.native();
+  const auto grow = [&](void* block, std::size_t size) {
+    return mem.realloc(block, size, mem.user_data);
+  };
+  std::vector<void*> blocks;
+  while (slot.blocks_beyond() < 3) blocks.push_back(mem.malloc(1000, mem.user_data));
+  EXPECT_GT(blocks.size(), 50u);
+  blocks.push_back(mem.calloc(10, 100, mem.user_data));
+  EXPECT_EQ(slot.blocks_beyond(), 4u);
+  blocks.back() = grow(blocks.back(), 5000);
+  EXPECT_EQ(slot.blocks_beyond(), 4u) << "the same in another place";
+  blocks.front() = grow(blocks.front(), 2000);
+  EXPECT_EQ(slot.blocks_beyond(), 5u) << "from the slot";
+  // The shared buffers are nobody's; what a header's grows to is this one's.
+  void* const header = grow(nullptr, LibraryMemory::kHeader);
+  void* const payload = grow(nullptr, LibraryMemory::kFirstPayload);
+  EXPECT_EQ(slot.blocks_beyond(), 5u);
+  blocks.push_back(grow(header, LibraryMemory::kFirstPayload));
+  EXPECT_EQ(slot.blocks_beyond(), 6u);
+  for (void* const block : {payload, static_cast<void*>(nullptr)}) mem.free(block, mem.user_data);
+  EXPECT_EQ(slot.blocks_beyond(), 6u);
+  for (void* const block : blocks) mem.free(block, mem.user_data);
+  EXPECT_EQ(slot.blocks_beyond(), 0u);
+  memory.give_back(slot);
 }
 
 }  // namespace

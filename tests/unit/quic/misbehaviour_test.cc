@@ -12,6 +12,7 @@ namespace {
 using namespace std::chrono_literals;
 using ::testing::HasSubstr;
 
+constexpr std::uint64_t kInternalError = 0x01;
 constexpr std::uint64_t kFlowControlError = 0x03;
 constexpr std::uint64_t kStreamLimitError = 0x04;
 constexpr std::uint64_t kStreamStateError = 0x05;
@@ -206,6 +207,38 @@ INSTANTIATE_TEST_SUITE_P(
                       Case{"max_streams", many(Frame(0x12).number(10)), kProtocolViolation},
                       Case{"streams_blocked", many(Frame(0x16).number(10)), kProtocolViolation}),
     [](const auto& test) { return std::string(test.param.name); });
+
+/// Every other byte of many streams, within all windows: for each byte that came ngtcp2 notes a gap
+/// (RFC 9000 §21.7).
+TEST(MisbehaviourTest, StreamsFullOfGapsEndTheConnection) {
+  constexpr std::uint64_t kGapsOfAStream = 2'000;  // ngtcp2 takes 5,000
+  Forger forger;
+  Connection* other = forger.pair.connect();
+  forger.pair.run();
+  std::size_t gaps = 0;
+  std::vector<std::uint8_t> frames;
+  for (std::uint64_t stream = 0; stream < 4 * 128; stream += 4) {
+    for (std::uint64_t i = 0; i < kGapsOfAStream && forger.pair.server.closed.empty(); ++i) {
+      const std::vector<std::uint8_t> one =
+          Frame(0x0e).number(stream).number(2 * i + 1).number(1).bytes(1, 'x');
+      frames.insert(frames.end(), one.begin(), one.end());
+      ++gaps;
+      if (frames.size() + one.size() <= 1'100) continue;
+      forger.deliver(forger.protect(std::exchange(frames, {})));
+      forger.pair.server.drain();
+    }
+  }
+  EXPECT_LT(gaps, 100'000u);
+  ASSERT_EQ(forger.pair.server.closed.size(), 1u);
+  const Error& why = forger.pair.server.closed[0];
+  EXPECT_EQ(why.domain, Domain::quic) << why.to_string();
+  EXPECT_EQ(why.code, kInternalError) << why.to_string();
+  EXPECT_EQ(why.origin, Origin::local);
+  EXPECT_EQ(forger.pair.server.count("quic.limit.fragments"), 1u);
+  EXPECT_EQ(forger.pair.server.count("quic.errors"), 1u);
+  EXPECT_FALSE(other->closed());
+  EXPECT_EQ(forger.pair.server.endpoint->connections(), 1u);
+}
 
 TEST(MisbehaviourTest, CopiesThatAnObserverSendsEndNothing) {
   Forger forger;

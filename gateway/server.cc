@@ -75,6 +75,7 @@ void Server::wait() {
   threads_->stop();
   threads_->join();
   threads_.reset();
+  shared_->begin_anew();
 }
 
 Result<void> Server::run(http::Handler handler) {
@@ -108,12 +109,12 @@ Result<void> Server::start(Runtime& runtime, udp::Network& network, http::Handle
 
 void Server::drain() {
   if (handover_ != nullptr) handover_->stopping();
-  shared_->on_every_worker([](ServerWorker& worker) { worker.drain(); });
+  shared_->end(ServerShared::Ending::drain);
 }
 
 void Server::stop() {
   if (handover_ != nullptr) handover_->stopping();
-  shared_->on_every_worker([](ServerWorker& worker) { worker.close(); });
+  shared_->end(ServerShared::Ending::close);
 }
 
 bool Server::stopped() const noexcept { return shared_->ended(); }

@@ -65,9 +65,10 @@ class Server {
   /// tells the clients (GOAWAY, RFC 9114 §5.2; HTTP/1.1: `connection: close`), lets the requests
   /// that are under way finish, then stops; at the latest after ServerOptions::drain_timeout. A
   /// client that acknowledges nothing for 2.5 s, or three PTOs, after its answers have left whole
-  /// is not waited for. Returns at once.
+  /// is not waited for. Returns at once. Before `start`, or while that is under way: then it stops
+  /// as soon as it stands.
   void drain();
-  /// Closes every connection and stops. Returns at once.
+  /// Closes every connection and stops. Returns at once; before `start` as `drain`.
   void stop();
   bool stopped() const noexcept;
 

@@ -243,6 +243,7 @@ void ServerShared::add(std::size_t index, Runtime& runtime, const udp::Network& 
                    std::make_shared<std::atomic<std::size_t>>(0)};
   ++running_;
   started_ = true;
+  if (ending_ != Ending::no) tell(slots_[index], work_of(ending_));
 }
 
 void ServerShared::remove(std::size_t index) noexcept {
@@ -268,12 +269,32 @@ void ServerShared::wait_until_ended() {
 
 void ServerShared::on_every_worker(const std::function<void(ServerWorker&)>& work) {
   const std::lock_guard lock(mutex_);
-  for (const Slot& slot : slots_) {
-    if (slot.runtime == nullptr) continue;
-    slot.runtime->submit([weak = slot.worker, work] {
-      if (const auto worker = weak.lock()) work(*worker);
-    });
+  for (const Slot& slot : slots_) tell(slot, work);
+}
+
+void ServerShared::tell(const Slot& slot, const std::function<void(ServerWorker&)>& work) {
+  if (slot.runtime == nullptr) return;
+  slot.runtime->submit([weak = slot.worker, work] {
+    if (const auto worker = weak.lock()) work(*worker);
+  });
+}
+
+std::function<void(ServerWorker&)> ServerShared::work_of(Ending how) {
+  if (how == Ending::close) return [](ServerWorker& worker) { worker.close(); };
+  return [](ServerWorker& worker) { worker.drain(); };
+}
+
+void ServerShared::end(Ending how) {
+  {
+    const std::lock_guard lock(mutex_);
+    ending_ = std::max(ending_, how);
   }
+  on_every_worker(work_of(how));
+}
+
+void ServerShared::begin_anew() {
+  const std::lock_guard lock(mutex_);
+  ending_ = Ending::no;
 }
 
 bool ServerShared::hand_over(std::size_t worker, const udp::Arrival& arrival) {

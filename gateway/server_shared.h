@@ -83,6 +83,11 @@ class ServerShared {
   void remove(std::size_t index) noexcept;
   /// Has `work` run on every worker's thread.
   void on_every_worker(const std::function<void(ServerWorker&)>& work);
+  /// Has every worker drain, or close: also those that are only being made.
+  enum class Ending : std::uint8_t { no, drain, close };
+  void end(Ending how);
+  /// All have ended, and the next ones are not told to.
+  void begin_anew();
   /// Copies the datagrams and gives them to the worker that owns them. False: no such worker, or
   /// too many wait already.
   bool hand_over(std::size_t worker, const udp::Arrival& arrival);
@@ -136,11 +141,14 @@ class ServerShared {
   };
 
   Result<void> prepare_keys(Random& random, UnixSeconds now);
+  static void tell(const Slot& slot, const std::function<void(ServerWorker&)>& work);
+  static std::function<void(ServerWorker&)> work_of(Ending how);
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::size_t running_ = 0;
   bool started_ = false;
+  Ending ending_ = Ending::no;
   Contexts contexts_;
   std::vector<Slot> slots_;
   std::vector<udp::Address> listen_;

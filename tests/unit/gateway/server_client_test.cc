@@ -272,6 +272,19 @@ TEST(Server, HasStoppedWhenItsLastWordsHaveLeft) {
   EXPECT_FALSE(client.connections().front().open) << "it was not told";
 }
 
+/// SIGTERM may come while the workers are being made.
+TEST(Server, EndsWhenItWasToldToBeforeItStood) {
+  for (const bool drains : {true, false}) {
+    sim::World world(1);
+    sim::Host& host = world.host("server");
+    Server server(ServerOptions().certificate(leaf()).listen("[::]:443"));
+    drains ? server.drain() : server.stop();
+    ASSERT_TRUE(server.start(host.runtime(), host.network(), site()));
+    EXPECT_FALSE(server.stopped());
+    EXPECT_TRUE(world.run_until([&] { return server.stopped(); }, 1s)) << drains;
+  }
+}
+
 TEST(Server, SaysWhatIsWrongWithItsOptions) {
   sim::World world(1);
   sim::Host& host = world.host("server");

@@ -146,7 +146,10 @@ void EngineNetwork::split(SendOperation& whole, bool proves, bool first) {
   SocketState& socket = *whole.socket;
   sends_split_.add();
   std::vector<SendOperation>& parts = whole.slab->split(whole);
-  for (SendOperation& part : parts) part.after_split = proves;
+  // One that is shorter than a segment goes through also where segments are too large.
+  for (SendOperation& part : parts) {
+    part.after_split = proves && part.data.iov_len == whole.transmit->segment_size;
+  }
   if (first) {
     for (auto part = parts.rbegin(); part != parts.rend(); ++part) socket.hold_first(*part);
   } else {

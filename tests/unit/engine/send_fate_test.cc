@@ -152,6 +152,28 @@ TEST_F(SendFateTest, ADeviceThatCannotSegmentIsRememberedAndNothingIsLost) {
   EXPECT_THAT(failures(), IsEmpty());
 }
 
+TEST_F(SendFateTest, AKernelThatCannotSegmentIsRemembered) {
+  auto& operations = submit({"aabbc"});
+  EXPECT_EQ(network.complete(operations[0], EINVAL, false), Next::send_held);
+  EXPECT_TRUE(network.send_held(*network.state));
+  EXPECT_THAT(received(), ElementsAre("aa", "bb", "c"));
+  EXPECT_FALSE(network.state->segmentation);
+}
+
+/// The kernel says the same of segments that are larger than the device takes; that the last one,
+/// which is shorter, goes through says nothing of segmentation.
+TEST_F(SendFateTest, OneThatCannotSegmentSoLargeIsNot) {
+  auto& operations = submit({"aabbc"});
+  EXPECT_EQ(network.complete(operations[0], EINVAL, false), Next::send_held);
+  for (const int error : {EMSGSIZE, EMSGSIZE, 0}) {
+    network.complete(network.state->next_held(), error, true);
+  }
+  EXPECT_FALSE(network.state->blocked());
+  EXPECT_TRUE(network.state->segmentation);
+  EXPECT_THAT(failures(), ElementsAre(EMSGSIZE, EMSGSIZE));
+  EXPECT_TRUE(slab_is_free());
+}
+
 TEST_F(SendFateTest, FromThenOnEachDatagramIsAnOperation) {
   network.state->segmentation = false;
   auto& operations = submit({"aabbc", "dd"});

@@ -232,6 +232,25 @@ class LogTest(TernTest):
                                                                     for n in names if n})
                 self.assertIn("CLIENT_TRAFFIC_SECRET_0", keys[verb].read_text())
 
+    def test_qlog_in_the_form_of_the_drafts(self):
+        env = {"QLOGDIR": str(self.folder / "qlog"), "QLOGFORMAT": "drafts"}
+        server = self.serve(env=env)
+        self.assert_done(self.get(server, "/bytes/100000", "--migrate-at", "10KB", env=env))
+        server.stop()
+        for file in (self.folder / "qlog").iterdir():
+            head, *events = [json.loads(r) for r in file.read_text().split("\x1e") if r.strip()]
+            self.assertEqual(head["file_schema"], "urn:ietf:params:qlog:file:sequential")
+            self.assertEqual(head["trace"]["vantage_point"],
+                             {"name": "tern", "type": file.name.rsplit("_", 1)[1].removesuffix(".sqlog")})
+            self.assertEqual({event["name"].split(":")[0] for event in events}, {"quic", "http3"})
+            frames = [frame for event in events for frame in event["data"].get("frames", ())]
+            self.assertTrue(any("raw" in frame for frame in frames if frame["frame_type"] == "stream"))
+            for frame in frames:
+                self.assertFalse({"length", "raw_error_code"} & set(frame), frame)
+        wrong = self.tern("get", "-k", server.url + "/hello", env={**env, "QLOGFORMAT": "qvis"})
+        self.assertEqual((wrong.returncode, wrong.stderr.count("\n")), (2, 1), wrong.stderr)
+        self.assertIn("QLOGFORMAT 'qvis'", wrong.stderr)
+
     def test_text_log_and_hostile_paths(self):
         process = subprocess.Popen([TERN, "serve", "--listen", "127.0.0.1:0"],
                                    stdout=subprocess.PIPE, text=True, env=environment(self.home))

@@ -32,7 +32,11 @@ std::shared_ptr<tls::KeyLog> key_log_from_environment() {
 quic::QlogOpener qlog_from_environment(const std::string& folder) {
   const std::string path = folder.empty() ? variable("QLOGDIR") : folder;
   if (path.empty()) return nullptr;
-  auto opener = qlog_files(path);
+  const std::string wanted = variable("QLOGFORMAT");
+  if (!wanted.empty() && wanted != "0.3" && wanted != "drafts") {
+    fail_with(ExitCode::usage, "QLOGFORMAT '" + wanted + "': 0.3 (the default) or drafts");
+  }
+  auto opener = qlog_files(path, wanted == "drafts" ? QlogFormat::drafts : QlogFormat::version_0_3);
   if (!opener) fail_with(ExitCode::cannot_write, opener.error().detail);
   return *opener;
 }

@@ -135,30 +135,27 @@ Result<void> ServerShared::prepare_keys(Random& random, UnixSeconds now) {
     }
     if (failed) return fail(Error::os(failed.value(), "state folder " + folder));
   }
+  // Of those that start at once, one makes the keys for all.
   const std::string keys_file = folder + "/keys";
-  if (exists(keys_file)) {
-    TERN_TRY(keys, tls::KeyRing::load(keys_file));
-  } else {
-    keys = std::make_shared<tls::KeyRing>(random, now);
-    const Result<void> saved = keys->save(keys_file);
-    if (!saved) return saved;
+  if (!exists(keys_file)) {
+    const auto made = tls::make_private_file(keys_file, tls::KeyRing(random, now).serialize());
+    if (!made) return fail(made.error());
   }
+  TERN_TRY(keys, tls::KeyRing::load(keys_file));
   const std::string reset_file = folder + "/reset-key";
   std::array<std::uint8_t, 32>& secret = reset_secret;
-  if (exists(reset_file)) {
-    TERN_TRY(const std::string text, tls::read_file(reset_file));
-    const auto read = key_from_hex(text);
-    if (!read) {
-      return fail(Error::invalid(reset_file +
-                                 ": not 64 hexadecimal digits; remove it to have a new "
-                                 "one made"));
-    }
-    secret = *read;
-  } else {
+  if (!exists(reset_file)) {
     random.fill(secret);
-    const Result<void> saved = tls::write_private_file(reset_file, to_hex(secret) + "\n");
-    if (!saved) return saved;
+    const auto made = tls::make_private_file(reset_file, to_hex(secret) + "\n");
+    if (!made) return fail(made.error());
   }
+  TERN_TRY(const std::string text, tls::read_file(reset_file));
+  const auto read = key_from_hex(text);
+  if (!read) {
+    return fail(Error::invalid(reset_file +
+                               ": not 64 hexadecimal digits; remove it to have a new one made"));
+  }
+  secret = *read;
   reset_key = std::make_shared<quic::StatelessResetKey>(secret);
   return {};
 }

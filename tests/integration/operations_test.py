@@ -171,6 +171,19 @@ class CertificateTest(TernTest):
         key_mode = (self.home / "tern" / "key.pem").stat().st_mode & 0o777
         self.assertEqual(key_mode, 0o600)
 
+    def test_programs_that_start_at_once_share_one(self):
+        for round_ in range(6):
+            home = self.folder / f"home{round_}"
+            started = [subprocess.Popen([TERN, "cert", "--json"], text=True, env=environment(home),
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                       for _ in range(6)]
+            told = [program.communicate(timeout=PATIENCE) for program in started]
+            self.assertEqual([p.returncode for p in started], [0] * len(started), told)
+            certificates = [json.loads(out) for out, _ in told]
+            self.assertEqual(sum(c["made"] for c in certificates), 1)
+            self.assertEqual(len({c["sha256"] for c in certificates}), 1)
+            self.assertEqual(len(list((home / "tern").iterdir())), 4)
+
 
 class ConfigTest(TernTest):
     def test_the_example_of_the_manual(self):

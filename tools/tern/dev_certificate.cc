@@ -1,9 +1,12 @@
 #include "tools/tern/dev_certificate.h"
 
 #include <algorithm>
+#include <fcntl.h>
 #include <filesystem>
 #include <optional>
+#include <sys/file.h>
 #include <system_error>
+#include <unistd.h>
 #include <utility>
 
 #include "tools/tern/environment.h"
@@ -20,6 +23,24 @@ bool exists(const std::string& path) {
   std::error_code ignored;
   return std::filesystem::exists(path, ignored);
 }
+
+/// One program at a time makes certificates in a folder. Where it cannot be locked (NFS), several
+/// may.
+class FolderLock {
+ public:
+  explicit FolderLock(const std::string& folder)
+      : folder_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+    if (folder_ >= 0) ::flock(folder_, LOCK_EX);
+  }
+  ~FolderLock() {
+    if (folder_ >= 0) ::close(folder_);
+  }
+  FolderLock(const FolderLock&) = delete;
+  FolderLock& operator=(const FolderLock&) = delete;
+
+ private:
+  int folder_;
+};
 
 template <typename T>
 T or_fail(Result<T> result) {
@@ -43,6 +64,7 @@ DevCertificate dev_certificate(const DevCertificateWish& wish) {
     fail_with(ExitCode::cannot_write, "folder " + wish.folder + ": " + failed.message() + "; " +
                                           std::string(wish.way_out) + ", or set XDG_DATA_HOME");
   }
+  const FolderLock lock(wish.folder);
   const UnixSeconds now = unix_now();
   const std::string ca_file = wish.folder + "/ca.pem";
   const std::string ca_key_file = wish.folder + "/ca.key";

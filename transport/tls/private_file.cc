@@ -35,6 +35,32 @@ bool write_all(int fd, std::string_view text) noexcept {
   return true;
 }
 
+/// A file beside `target`, of mode 0600 and with a name of its own: others may write, too.
+class Temporary {
+ public:
+  explicit Temporary(const std::string& target)
+      : name_(target + ".XXXXXX"), file_(::mkostemp(name_.data(), O_CLOEXEC)) {
+    if (file_.fd() < 0) name_.clear();
+  }
+  ~Temporary() {
+    if (!name_.empty()) ::unlink(name_.c_str());
+  }
+  Temporary(const Temporary&) = delete;
+  Temporary& operator=(const Temporary&) = delete;
+
+  /// False: errno says why.
+  bool write(std::string_view text) const noexcept {
+    return file_.fd() >= 0 && write_all(file_.fd(), text);
+  }
+  const char* name() const noexcept { return name_.c_str(); }
+  /// Renamed.
+  void is_gone() noexcept { name_.clear(); }
+
+ private:
+  std::string name_;
+  File file_;
+};
+
 /// Where this process prints: `/dev/stdout` leads there.
 bool is_printed_to(const struct stat& file) noexcept {
   for (const int fd : {STDOUT_FILENO, STDERR_FILENO}) {
@@ -88,23 +114,25 @@ Result<void> write_private_file(const std::string& path, std::string_view text) 
     return {};
   }
   const std::string target = behind_links(path);
-  const std::string temporary = target + ".new";
-  ::unlink(temporary.c_str());  // left over from a crash, perhaps with another mode
-  {
-    const File file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-    if (file.fd() < 0) return fail(Error::os(errno, "cannot write " + temporary));
-    if (!write_all(file.fd(), text)) {
-      const int error = errno;
-      ::unlink(temporary.c_str());
-      return fail(Error::os(error, "cannot write " + temporary));
-    }
+  Temporary file(target);
+  if (!file.write(text) || std::rename(file.name(), target.c_str()) != 0) {
+    return fail(Error::os(errno, "cannot write " + path));
   }
-  if (std::rename(temporary.c_str(), target.c_str()) != 0) {
-    const int error = errno;
-    ::unlink(temporary.c_str());
-    return fail(Error::os(error, "cannot write " + path));
-  }
+  file.is_gone();
   return {};
+}
+
+Result<bool> make_private_file(const std::string& path, std::string_view text) {
+  Temporary file(path);
+  if (!file.write(text)) return fail(Error::os(errno, "cannot write " + path));
+  if (::link(file.name(), path.c_str()) == 0) return true;
+  if (errno == EEXIST) return false;
+  // A file system without hard links: there the last one wins.
+  if (std::rename(file.name(), path.c_str()) != 0) {
+    return fail(Error::os(errno, "cannot write " + path));
+  }
+  file.is_gone();
+  return true;
 }
 
 }  // namespace tern::tls

@@ -1,11 +1,15 @@
 #include "transport/tls/private_file.h"
 
 #include <array>
+#include <atomic>
 #include <fcntl.h>
 #include <filesystem>
+#include <iterator>
 #include <string>
 #include <sys/stat.h>
+#include <thread>
 #include <unistd.h>
+#include <vector>
 
 #include <gmock/gmock.h>
 
@@ -20,6 +24,11 @@ unsigned mode_of(const std::string& path) {
   return info.st_mode;
 }
 
+std::size_t files_in(const test::TemporaryFolder& folder) {
+  const std::filesystem::directory_iterator files(folder.path());
+  return static_cast<std::size_t>(std::distance(begin(files), end(files)));
+}
+
 TEST(PrivateFile, ReplacesAFileAndKeepsOthersOut) {
   const test::TemporaryFolder folder;
   const std::string path = folder.write("keys", "older and longer");
@@ -27,7 +36,51 @@ TEST(PrivateFile, ReplacesAFileAndKeepsOthersOut) {
   ASSERT_TRUE(write_private_file(path, "new"));
   EXPECT_EQ(test::TemporaryFolder::read(path), "new");
   EXPECT_EQ(mode_of(path) & 0777, 0600u);
-  EXPECT_FALSE(std::filesystem::exists(path + ".new"));
+  EXPECT_EQ(files_in(folder), 1u);
+}
+
+/// `xargs -P 8 tern get --session FILE`.
+TEST(PrivateFile, ManyMayReplaceItAtOnce) {
+  const test::TemporaryFolder folder;
+  const std::string path = folder / "sessions";
+  std::vector<std::thread> writers;
+  for (char c = 'a'; c < 'i'; ++c) {
+    writers.emplace_back([&path, c] {
+      for (int i = 0; i < 200; ++i) {
+        const auto written = write_private_file(path, std::string(1'000, c));
+        EXPECT_TRUE(written) << written.error().to_string();
+      }
+    });
+  }
+  for (std::thread& writer : writers) writer.join();
+  const std::string text = test::TemporaryFolder::read(path);
+  EXPECT_EQ(text, std::string(1'000, text.front()));
+  EXPECT_EQ(files_in(folder), 1u);
+}
+
+TEST(PrivateFile, IsMadeByOneOfThem) {
+  const test::TemporaryFolder folder;
+  for (int round = 0; round < 50; ++round) {
+    const std::string path = folder / ("key" + std::to_string(round));
+    std::vector<std::string> seen(4);
+    std::atomic<int> made = 0;
+    std::vector<std::thread> writers;
+    for (std::size_t i = 0; i < seen.size(); ++i) {
+      writers.emplace_back([&, i] {
+        const Result<bool> mine = make_private_file(path, std::string(1'000, char('a' + i)));
+        ASSERT_TRUE(mine) << mine.error().to_string();
+        if (*mine) ++made;
+        seen[i] = test::TemporaryFolder::read(path);
+      });
+    }
+    for (std::thread& writer : writers) writer.join();
+    EXPECT_EQ(made, 1);
+    EXPECT_EQ(seen[0].size(), 1'000u);
+    EXPECT_THAT(seen, ::testing::Each(seen[0]));
+    EXPECT_EQ(mode_of(path) & 0777, 0600u);
+  }
+  EXPECT_EQ(files_in(folder), 50u);
+  EXPECT_FALSE(make_private_file(folder / "no/such/file", "text"));
 }
 
 TEST(PrivateFile, ALinkStaysOne) {

@@ -176,9 +176,10 @@ void StreamServer::handshake_failed(Handshake& handshake, const Error& error) {
   const auto stream = remove(handshake);
   tls_failed_.add();
   LogSink& log = runtime_.log();
-  if (!log.enabled(LogLevel::debug)) return;
-  log.line(LogLevel::debug,
-           fmt::format("TLS with {}: {}", stream->remote().to_string(), error.to_string()));
+  // Who connects and leaves, as whatever watches a port does, has broken no rule.
+  const LogLevel level = error.is(Code::closed) ? LogLevel::debug : LogLevel::info;
+  if (!log.enabled(level)) return;
+  log.line(level, fmt::format("tls with {}: {}", stream->remote().to_string(), error.detail));
 }
 
 }  // namespace tern

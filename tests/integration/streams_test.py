@@ -5,6 +5,7 @@ import http.client
 import json
 import pathlib
 import signal
+import socket
 import ssl
 import subprocess
 import threading
@@ -42,6 +43,35 @@ class StreamTest(TernTest):
     def say_hello(self, connection):
         connection.request("GET", "/hello")
         return connection.getresponse().read()
+
+
+class HandshakeTest(StreamTest):
+    def test_a_handshake_that_fails_is_told(self):
+        server = self.serve()
+        cbc = self.context(self.ca)
+        cbc.maximum_version = ssl.TLSVersion.TLSv1_2
+        cbc.set_ciphers("AES128-SHA")
+        for context, said in ((self.context(self.ca, ("nonsense",)), "no_application_protocol"),
+                              (cbc, "handshake_failure"), (None, "the peer does not speak TLS")):
+            with self.subTest(said=said), socket.create_connection(("127.0.0.1", server.port), PATIENCE) as client:
+                port = client.getsockname()[1]
+                if context is None:
+                    client.sendall(b"SSH-2.0-x\r\n")
+                else:
+                    with self.assertRaises(ssl.SSLError):
+                        context.wrap_socket(client, server_hostname="localhost")
+                line = server.event("message")
+                self.assertEqual(line["level"], "info")
+                self.assertTrue(line["text"].startswith(f"tls with 127.0.0.1:{port}: {said}"), line)
+        # A port that is looked at is not worth a line.
+        socket.create_connection(("127.0.0.1", server.port), PATIENCE).close()
+        self.assertIn("hello", self.over("h2", server, "/hello").body)
+        self.assertEqual(server.counters()["server.tls.failed"], 4)
+        server.stop()
+        texts = []
+        while line := server.next_line():
+            texts.append(line.get("text", ""))
+        self.assertFalse([text for text in texts if text.startswith("tls with")], texts)
 
 
 class CertificateTest(StreamTest):

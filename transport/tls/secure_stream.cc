@@ -522,6 +522,7 @@ bool SecureStream::fail_tls() {
   if (alert != 0 && !reason.empty()) text += ": " + reason;
   // BoringSSL's name for bytes that are no record.
   if (reason == "WRONG_VERSION_NUMBER") text = "the peer does not speak TLS";
+  if (reason == "HTTP_REQUEST") text = "the peer speaks HTTP without TLS";
   return end(Error(Domain::tls, alert, std::move(text), Origin::local));
 }
 

@@ -1,5 +1,6 @@
 """stdin, stdout and stderr as shells leave them: closed, full, or read no further."""
 
+import json
 import os
 import signal
 import socket
@@ -108,6 +109,37 @@ class StandardStreamsTest(TernTest):
                 for _ in range(2):
                     fetched = self.tern("get", "-k", "--retry", "5", "--json", f"https://{where}/hello")
                     self.assertEqual(fetched.returncode, 0, fetched.stdout)
+
+    def serve_into_pipe(self, blocks):
+        """A server, its URL, and the end of the pipe that its log comes out of."""
+        read, write = os.pipe()
+        os.set_blocking(write, blocks)
+        process = subprocess.Popen([TERN, "serve", "--log", "json", "--listen", "127.0.0.1:0"],
+                                   stdout=write, env=environment(self.home))
+        os.close(write)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        log = os.fdopen(read)
+        self.addCleanup(log.close)
+        url = json.loads(log.readline())["url"].replace("localhost", "127.0.0.1")
+        self.tern("bench", "-k", "-n", "2000", "-c", "1", "-m", "10", url + "hello")
+        return process, log
+
+    def test_a_server_ends_when_nobody_reads_its_log(self):
+        for blocks in (True, False):
+            with self.subTest(blocks=blocks):
+                process, _ = self.serve_into_pipe(blocks)
+                process.send_signal(signal.SIGTERM)
+                self.assertEqual(process.wait(timeout=PATIENCE), 0)
+
+    def test_a_log_is_whole_when_it_is_read_late(self):
+        for blocks in (True, False):  # another program that has the terminal, too, may have said not to
+            with self.subTest(blocks=blocks):
+                process, log = self.serve_into_pipe(blocks)
+                process.send_signal(signal.SIGTERM)
+                lines = [json.loads(line) for line in log]
+                self.assertEqual(process.wait(timeout=PATIENCE), 0)
+                self.assertEqual(sum(line.get("path") == "/hello" for line in lines), 2000)
 
     def test_stdin_that_is_no_file(self):
         """A socket, as services get it, is read like anything else; /dev/stdin could not be opened."""

@@ -1,7 +1,10 @@
 #include "tools/tern/serve_log.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <climits>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
@@ -24,14 +27,8 @@ std::string_view level_name(LogLevel level) noexcept {
   return "";
 }
 
-void write_all(std::string_view text) noexcept {
-  while (!text.empty()) {
-    const ssize_t written = ::write(STDOUT_FILENO, text.data(), text.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return;  // nobody reads: the server goes on
-    text.remove_prefix(static_cast<std::size_t>(written));
-  }
-}
+/// How long the last lines may take where nobody reads them.
+constexpr auto kLastLines = std::chrono::seconds(1);
 
 }  // namespace
 
@@ -49,6 +46,7 @@ LineWriter::~LineWriter() {
   {
     const std::lock_guard lock(mutex_);
     ending_ = true;
+    last_moment_ = std::chrono::steady_clock::now() + kLastLines;
   }
   changed_.notify_one();
   thread_.join();
@@ -81,10 +79,33 @@ void LineWriter::run() {
     std::string out = std::exchange(waiting_, std::string());
     const bool last = ending_;
     lock.unlock();
-    write_all(out);
+    const bool gave_up = !write_all(out);
     lock.lock();
-    if (last && waiting_.empty()) return;
+    if (gave_up || (last && waiting_.empty())) return;
   }
+}
+
+/// False: it is to end, and nobody reads.
+bool LineWriter::write_all(std::string_view text) noexcept {
+  constexpr int kLook = 100;  // milliseconds, for the end
+  pollfd room{};
+  room.fd = STDOUT_FILENO;
+  room.events = POLLOUT;
+  while (!text.empty()) {
+    const int ready = ::poll(&room, 1, kLook);
+    if (ready == 0) {
+      const std::lock_guard lock(mutex_);
+      if (ending_ && std::chrono::steady_clock::now() > last_moment_) return false;
+    }
+    if (ready <= 0) continue;
+    // So much does not block where poll sees room.
+    const std::size_t size = std::min<std::size_t>(text.size(), PIPE_BUF);
+    const ssize_t written = ::write(STDOUT_FILENO, text.data(), size);
+    if (written < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+    if (written <= 0) return true;  // it cannot be written: the server goes on
+    text.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return true;
 }
 
 void MessageLog::line(LogLevel level, std::string_view text) noexcept {

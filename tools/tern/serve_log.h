@@ -22,7 +22,7 @@ class LineWriter final : public LogSink {
   explicit LineWriter(LogLevel lowest = LogLevel::info);
   LineWriter(const LineWriter&) = delete;
   LineWriter& operator=(const LineWriter&) = delete;
-  /// Writes what waits.
+  /// Writes what waits, for a second where nobody reads.
   ~LineWriter();
 
   bool enabled(LogLevel level) const noexcept override { return level >= lowest_; }
@@ -30,6 +30,7 @@ class LineWriter final : public LogSink {
 
  private:
   void run();
+  bool write_all(std::string_view text) noexcept;
 
   const LogLevel lowest_;
   std::mutex mutex_;
@@ -37,7 +38,8 @@ class LineWriter final : public LogSink {
   std::string waiting_;
   bool dropped_ = false;
   bool ending_ = false;
-  std::thread thread_;  // last: it uses everything above
+  std::chrono::steady_clock::time_point last_moment_{};  // once ending
+  std::thread thread_;                                   // last: it uses everything above
 };
 
 /// The server's own messages, as lines of the log: "warning: …", or as JSON objects. Peers can

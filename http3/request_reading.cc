@@ -39,6 +39,8 @@ std::size_t RequestStream::receive(ByteView bytes, bool fin) noexcept {
     hold(bytes, fin);
     return 0;
   }
+  if (fin && bytes.empty()) stop_owed_ = false;  // it has ended
+  if (stop_owed_) stop_owed();
   std::size_t done = 0;
   while (!bytes.empty() && reads_on()) {
     const ByteView before = bytes;

@@ -86,7 +86,8 @@ void RequestStream::clear() noexcept {
   part_ = Part::head;
   priority_ = http::Priority();
   have_head_ = have_method_ = have_scheme_ = have_path_ = false;
-  head_complete_ = receiving_done_ = waits_for_qpack_ = held_end_ = early_ = tunnel_ = false;
+  head_complete_ = receiving_done_ = stop_owed_ = waits_for_qpack_ = held_end_ = early_ = tunnel_ =
+      false;
   had_empty_data_ = head_request_ = connect_request_ = false;
   priority_set_ = priority_wished_ = head_queued_ = submitted_ = end_queued_ = false;
   fin_sent_ = write_shut_ = blocked_ = waiting_ = keep_head_ = responding_ = closed_ = false;
@@ -406,7 +407,22 @@ void RequestStream::abort(http::Abort why) {
   stop_sending(code);
 }
 
-void RequestStream::stop_reading(http::Abort why) { stop_receiving(code_for(why)); }
+void RequestStream::stop_reading(http::Abort why) {
+  // A request that is a head alone so far may be answered before its end has come, which is on its
+  // way. Who is told to stop then may take the answer for broken, against RFC 9114 §4.1 (hyperium's
+  // h3 does).
+  const bool head_alone = is_server() && why == http::Abort::no_error && head_complete_ &&
+                          expected_ < 0 && announced_ == 0 && !tunnel_;
+  if (!head_alone || receiving_done_ || closed_) return stop_receiving(code_for(why));
+  receiving_done_ = stop_owed_ = true;
+  session_->watch();
+  leave_section();
+}
+
+void RequestStream::stop_owed() noexcept {
+  if (!std::exchange(stop_owed_, false) || closed_) return;
+  session_->connection().stop_sending(id_, http3::code(ErrorCode::no_error));
+}
 
 void RequestStream::set_priority(http::Priority priority) {
   if (closed_) return;
@@ -477,13 +493,16 @@ void RequestStream::peer_stopped() noexcept {
 // ---- time limits --------------------------------------------------------------------------------
 
 bool RequestStream::watched() const noexcept {
-  return !closed_ && (!receiving_done_ || blocked_ || wants_to_send());
+  return !closed_ && (!receiving_done_ || stop_owed_ || blocked_ || wants_to_send());
 }
 
 RequestStream::Late RequestStream::late(Timestamp now) const noexcept {
   const SessionOptions& options = session_->options();
   if (blocked_ && !sending_done() && now - last_sent_ >= options.send_timeout) {
     return Late::stalled;
+  }
+  if (stop_owed_ && !closed_) {
+    return now - last_received_ >= options.head_timeout ? Late::endless : Late::no;
   }
   if (receiving_done_ || closed_) return Late::no;
   if (!head_complete_) return now - opened_ >= options.head_timeout ? Late::head : Late::no;

@@ -144,8 +144,10 @@ class RequestStream final : public http::Carrier {
   void set_early(bool early) noexcept { early_ = early; }
 
   /// Which of the session's time limits this stream has passed at `now`, if any.
-  enum class Late : std::uint8_t { no, head, body, stalled };
+  enum class Late : std::uint8_t { no, head, body, stalled, endless };
   Late late(Timestamp now) const noexcept;
+  /// STOP_SENDING for the request, if it has not gone: it was answered, and does not end.
+  void stop_owed() noexcept;
   /// Something may become late.
   bool watched() const noexcept;
   void touch(Timestamp now) noexcept { last_received_ = now; }
@@ -249,6 +251,7 @@ class RequestStream final : public http::Carrier {
   bool have_path_ = false;
   bool head_complete_ = false;
   bool receiving_done_ = false;
+  bool stop_owed_ = false;  // STOP_SENDING, should the end not come next
   bool waits_for_qpack_ = false;
   bool held_end_ = false;  // of the stream, behind what is held
   bool early_ = false;

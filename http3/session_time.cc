@@ -125,6 +125,7 @@ void SessionCore::check_streams(Timestamp now) {
                  fmt::format("the request's body did not go on for {} (body_timeout)",
                              seconds(options().body_timeout)));
         break;
+      case RequestStream::Late::endless: current.stop_owed(); break;
       case RequestStream::Late::stalled:
         end_late(current, ErrorCode::excessive_load, context_.counts().stalled,
                  fmt::format("the client took nothing of the answer for {} (send_timeout)",

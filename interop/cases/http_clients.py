@@ -145,7 +145,7 @@ def impit(run, browser):
     server = run.subject.serve(run, log=True)
     status, text = run.run("impit", in_chroot(
         [(INTEROP / "drivers", "/srv/drivers"), (peer_path("impit"), "/srv/impit/node_modules")],
-        ["node", "/srv/drivers/impit_client.mjs", "/srv/impit/node_modules/impit", server.url(""), browser]), timeout=60)
+        ["node", "/srv/drivers/impit_client.mjs", "/srv/impit/node_modules/impit", server.url(""), browser]), timeout=120)
     lines = [line for line in text.splitlines() if line.startswith("{")]
     check(status == 0 and lines, f"impit exited with {status}: {last_lines(text)}")
     seen = json.loads(lines[-1])

@@ -22,7 +22,7 @@ from aioquic.quic.connection import QuicConnection
 from aioquic.quic.events import ConnectionTerminated, HandshakeCompleted, StreamDataReceived, StreamReset
 from aioquic.quic.packet import QuicPacketType
 
-PATIENCE = 20.0  # seconds, for what has to come
+PATIENCE = 60.0  # seconds, for what has to come
 AFTERWARDS = 0.3  # for what may come behind an answer
 PACE = 0.03  # between two connections: a log may hold back what comes too thick
 

@@ -225,6 +225,29 @@ TEST(Goaway, AClientDrains) {
   EXPECT_EQ(rig.wait_closed().code, code(ErrorCode::no_error));
 }
 
+TEST(Lifecycle, AHeadThatIsAnsweredBeforeItsEndIsNotStopped) {
+  Rig rig(
+      [](http::Exchange& exchange) -> Task<void> { co_await exchange.respond(http::Status::ok); });
+  RawPeer* peer = rig.connect_raw();
+  const quic::StreamId ends = peer->bidi(get_headers());
+  const quic::StreamId goes_on = peer->bidi(get_headers());
+  const quic::StreamId endless = peer->bidi(get_headers());
+  rig.world.run_for(100ms);
+  EXPECT_TRUE(peer->finished[ends] && peer->finished[goes_on]) << "both are answered";
+  EXPECT_TRUE(peer->codes.empty());
+  peer->more(ends, "", true);
+  peer->more(goes_on, frame(kFrameData, "a body"));
+  rig.world.run_for(1s);
+  ASSERT_EQ(peer->codes.count(ends), 1u);
+  EXPECT_EQ(peer->codes[ends], 0u) << "neither reset nor stopped";
+  EXPECT_EQ(peer->codes.count(endless), 0u);
+  ASSERT_EQ(peer->codes.count(goes_on), 1u);
+  EXPECT_EQ(peer->codes[goes_on], code(ErrorCode::no_error));
+  rig.world.run_for(20s);  // head_timeout and more
+  ASSERT_EQ(peer->codes.count(endless), 1u) << "it would hold its place for ever";
+  EXPECT_EQ(peer->codes[endless], code(ErrorCode::no_error));
+}
+
 TEST(Lifecycle, ServerGoesAwayWithoutAWord) {
   Rig rig([](http::Exchange& exchange) -> Task<void> {
     co_await exchange.runtime().sleep(10s);

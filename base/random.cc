@@ -1,5 +1,6 @@
 #include "base/random.h"
 
+#include <algorithm>
 #include <bit>
 
 #include "base/check.h"

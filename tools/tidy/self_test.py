@@ -45,8 +45,7 @@ class Rules(unittest.TestCase):
         self.assert_clean("http/y.cc", "#include <vector>\n")
 
     def test_fixed_width(self):
-        self.assert_found("cstdint", "tests/a.h", "#pragma once\n#include <string>\nstd::uint8_t x;\n", 3)
-        self.assert_clean("tests/a.h", "#pragma once\n#include <cstdint>\nstd::uint8_t x;\n")
+        self.assert_found("std include", "tests/a.h", "#pragma once\n#include <string>\nstd::uint8_t x;\n", 3)
 
     def test_third_party(self):
         self.assert_found("third party", "http/a.cc", "#include <openssl/ssl.h>\n")
@@ -91,10 +90,26 @@ class Rules(unittest.TestCase):
         self.assert_found("machine path", "docs/a.md", "see /wo" "rk/shared/x\n")
         self.assert_found("host", "tools/a.sh", "curl https://registry.npm" "js.org/x\n")
         self.assert_found("host", "docs/a.md", "http://deb.deb" "ian.org/debian\n")
-        self.assert_clean("transport/engine/clock.cc", "auto t = std::chrono::steady_clock::now();\n")
+        self.assert_clean("transport/engine/clock.cc", "auto t = steady_clock::now();\n")
         self.assert_clean("http/a.cc", "static_assert(true);\nruntime.sleep(5);\nTask<> sleep(Duration d);\n")
-        self.assert_clean("http/a.cc", "Task<T> get_return_object();\nstd::get_if<A>(&b);\nngtcp2_conn_get_x();\n")
+        self.assert_clean("http/a.cc", "Task<T> get_return_object();\nget_if<A>(&b);\nngtcp2_conn_get_x();\n")
         self.assert_clean("http/a.cc", 'char c = \'"\'; auto s = "usleep(1)"; auto r = R"x(rand())x"; int i = 1\'000;\n')
+
+    def test_std_includes(self):
+        has = {"http/x.h": "#pragma once\n#include <vector>\n", "http/y.h": '#pragma once\n#include "http/x.h"\n'}
+        for header, text in (
+            ("vector", "std::vector<int> a;"),
+            ("algorithm", "int a = std::max(b, c);"),
+            ("cstdint", "std::uint8_t a = 0;"),
+            ("functional", "template <> struct std::hash<A> {};"),
+            ("string", "std::string a;"),
+            ("utility", "f(std::move(a));"),
+        ):
+            self.assert_found("std include", "base/a.h", f"#pragma once\n{text}\n", 2)
+            self.assert_clean("base/a.h", f"#pragma once\n#include <{header}>\n{text}\n")
+        self.assert_clean("http/a.cc", '#include "http/y.h"\nstd::vector<int> a;\n', has)
+        self.assert_found("std include", "http/a.cc", '#include "http/y.h"\nstd::string a;\n', 2, has)
+        self.assert_clean("http/a.cc", '#include <string>\nstd::string_view a = f(std::move(b));\n')
 
     def test_files(self):
         self.assert_found("name", "http/http_utils.cc", "\n")

@@ -14,6 +14,7 @@ import sys
 from awaits import risky_awaits
 from cpp_text import code_only, line_of
 from rooms import NAMESPACE, SEES, SYSTEM, THIRD_PARTY, room_of, within
+from std_includes import StdIncludes
 
 MAX_LINES = 800
 COLUMNS = 100  # as in .clang-format
@@ -43,8 +44,6 @@ _CODE_RULES = [
      "a free function of this name is std::quoted to Debian 13's compiler: take another"),
 ]
 
-_FIXED_WIDTH = re.compile(r"\bstd::u?int(?:8|16|32|64|ptr|max)_t\b")
-
 _BAD_NAME = re.compile(r"(?:^|[_/])(?:utils?|common|managers?|helpers?|misc)(?:[_./]|$)")
 
 
@@ -53,6 +52,8 @@ class Tree:
 
     def __init__(self, files):
         self.files = files
+        self.codes = {path: code_only(text) for path, text in files.items() if path.endswith(CPP)}
+        self.std_includes = StdIncludes(self.codes)
         self.public_headers = set()
         for path, text in files.items():
             if path.endswith("CMakeLists.txt"):
@@ -104,12 +105,11 @@ def _check_file(path, text, tree):
         yield MAX_LINES + 1, "length", f"past {MAX_LINES} lines there are two ideas in one file: split it"
     if not path.endswith(CPP):
         return
-    code = code_only(text)
+    code = tree.codes[path]
     if path.endswith(".h") and not re.match(r"\s*#pragma once\b", code):
         yield 1, "pragma once", "start the header with #pragma once"
-    fixed_width = _FIXED_WIDTH.search(code)
-    if path.endswith(".h") and fixed_width and not re.search(r"#[ \t]*include[ \t]*<cstdint>", code):
-        yield line_of(code, fixed_width.start()), "cstdint", "include <cstdint>: a newer standard library does not by itself"
+    for offset, header in tree.std_includes.missing(path):
+        yield line_of(code, offset), "std include", f"include <{header}>: nothing that is included here does"
     yield from _check_includes(path, code, tree)
     yield from _check_namespace(path, code)
     yield from _check_headings(text)

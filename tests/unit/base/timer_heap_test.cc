@@ -1,5 +1,6 @@
 #include "base/timer_heap.h"
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <memory>

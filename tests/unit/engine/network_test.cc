@@ -1,5 +1,6 @@
 // What every engine does for every datagram: both address families, addresses, ECN, errors.
 
+#include <algorithm>
 #include <cerrno>
 #include <set>
 

@@ -1,5 +1,6 @@
 #include "tests/unit/engine/tcp_fixture.h"
 
+#include <algorithm>
 #include <sys/socket.h>
 #include <unistd.h>
 

@@ -1,5 +1,6 @@
 // Byte streams under pressure: slow readers, many clients, no descriptors left.
 
+#include <algorithm>
 #include <netinet/in.h>
 #include <sys/resource.h>
 #include <sys/socket.h>

@@ -1,5 +1,6 @@
 #include "http/capsule.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 

@@ -1,5 +1,6 @@
 // Content types, codings and decoding.
 
+#include <algorithm>
 #include <array>
 #include <zlib.h>
 #include <zstd.h>

@@ -1,5 +1,6 @@
 #include "http/event_stream.h"
 
+#include <algorithm>
 #include <chrono>
 #include <functional>
 #include <memory>

@@ -1,5 +1,6 @@
 #include "http3/qpack_encoder.h"
 
+#include <algorithm>
 #include <deque>
 #include <iterator>
 #include <list>

@@ -1,5 +1,6 @@
 #include "transport/quic/cid.h"
 
+#include <functional>
 #include <set>
 #include <string>
 #include <vector>

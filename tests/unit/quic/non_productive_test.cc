@@ -1,5 +1,6 @@
 #include "transport/quic/non_productive.h"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 

@@ -1,5 +1,8 @@
 #include "transport/quic/path_monitor.h"
 
+#include <algorithm>
+#include <vector>
+
 #include <gtest/gtest.h>
 
 namespace tern::quic {

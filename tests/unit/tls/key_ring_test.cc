@@ -1,5 +1,6 @@
 #include "transport/tls/key_ring.h"
 
+#include <algorithm>
 #include <set>
 #include <string>
 #include <sys/stat.h>

@@ -1,5 +1,6 @@
 #include "transport/tls/record_layer.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <memory>

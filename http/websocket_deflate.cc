@@ -300,7 +300,7 @@ void WebSocketDeflater::deflate(ByteView piece, bool last, std::string& out) {
       z.avail_out = static_cast<uInt>(out.size() - used);
       const int result = ::deflate(&z, flush);
       TERN_CHECK(result == Z_OK || result == Z_BUF_ERROR);  // the latter: nothing to do
-      out.resize(out.size() - z.avail_out);
+      out.erase(out.size() - z.avail_out);
     } while (z.avail_out == 0);
   } while (!piece.empty());
   if (!last) return;
